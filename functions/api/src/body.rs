@@ -1,0 +1,74 @@
+//! A request's JSON body and query, read with the contract's strictness.
+
+use axum::body::{self, Body, Bytes};
+use http::HeaderMap;
+use serde::de::DeserializeOwned;
+use triggers::event::{InvalidEvent, of_shape};
+use triggers::json::{self, Bounds};
+use triggers::problem::{Kind, Problem};
+use triggers::request::require_json;
+
+/// No body of these routes is larger.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// Nor deeper, nor richer.
+const BOUNDS: Bounds = Bounds { depth: 8, nodes: 1000 };
+
+/// Reads a JSON body; members that the shape does not know are refused by the shape itself.
+///
+/// # Errors
+/// 415, 413, 400 or 422, as the contract says.
+pub(crate) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
+    require_json(headers)?;
+    read(&bytes(body).await?)
+}
+
+/// Reads a JSON body that may be absent.
+///
+/// # Errors
+/// As [`json()`].
+pub(crate) async fn optional_json<T: DeserializeOwned + Default>(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<T, Problem> {
+    let bytes = bytes(body).await?;
+    if bytes.is_empty() {
+        return Ok(T::default());
+    }
+    require_json(headers)?;
+    read(&bytes)
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    json::check(bytes, BOUNDS).map_err(InvalidEvent::from)?;
+    Ok(of_shape(bytes)?)
+}
+
+async fn bytes(body: Body) -> Result<Bytes, Problem> {
+    let too_large = |_| Problem::new(Kind::TooLarge, format!("the body may have {MAX_BODY_BYTES} bytes"));
+    body::to_bytes(body, MAX_BODY_BYTES).await.map_err(too_large)
+}
+
+/// The value of a query parameter; an empty one means absent.
+pub(crate) fn query_value(query: Option<&str>, name: &str) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let value = pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    value.filter(|value| !value.is_empty())
+}
+
+/// A rule of the body or query that is broken, at this member.
+pub(crate) fn invalid(detail: impl Into<String>, pointer: &str) -> Problem {
+    Problem::new(Kind::Invalid, detail).at(pointer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_value_means_absent() {
+        assert_eq!(query_value(Some("type=a%2Fb&limit=5"), "type").as_deref(), Some("a/b"));
+        assert_eq!(query_value(Some("type=&limit=5"), "type"), None);
+        assert_eq!(query_value(None, "type"), None);
+    }
+}

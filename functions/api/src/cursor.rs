@@ -1,0 +1,66 @@
+//! Where a list goes on: opaque, and good only for the tenant and the filter it was given out for.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use triggers::api_key::Pepper;
+use triggers::event::EventId;
+use triggers::problem::{Kind, Problem};
+use triggers::tenant::TenantId;
+
+const PURPOSE: &str = "cursor";
+
+/// The cursor after `event`, in the list of `tenant` that `filter` describes.
+pub(crate) fn write(pepper: &Pepper, tenant: &TenantId, filter: &str, event: EventId) -> String {
+    let event = event.to_string();
+    let tag = pepper.tag(PURPOSE, message(tenant, filter, &event).as_bytes());
+    BASE64.encode([event.as_bytes(), &tag].concat())
+}
+
+/// The event after which the list goes on.
+///
+/// # Errors
+/// 400 for a cursor that was not given out for this tenant and this filter.
+pub(crate) fn read(
+    pepper: &Pepper,
+    tenant: &TenantId,
+    filter: &str,
+    cursor: &str,
+) -> Result<EventId, Problem> {
+    let detail = "the cursor is damaged, or was given out for another query; begin again without one";
+    try_read(pepper, tenant, filter, cursor).ok_or_else(|| Problem::new(Kind::CursorInvalid, detail))
+}
+
+fn try_read(pepper: &Pepper, tenant: &TenantId, filter: &str, cursor: &str) -> Option<EventId> {
+    let bytes = BASE64.decode(cursor).ok()?;
+    let (event, tag) = bytes.split_at_checked("evt_".len() + 32)?;
+    let event = std::str::from_utf8(event).ok()?;
+    let genuine = pepper.verify(PURPOSE, message(tenant, filter, event).as_bytes(), tag);
+    EventId::parse(event).filter(|_| genuine)
+}
+
+fn message(tenant: &TenantId, filter: &str, event: &str) -> String {
+    format!("{tenant}\0{event}\0{filter}")
+}
+
+#[cfg(test)]
+mod tests {
+    use triggers::tenant::Tier;
+    use triggers::timestamp::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_good_for_its_own_query_alone() {
+        let (pepper, now, mut rng) = (Pepper::new("p"), Timestamp::from_millis(1), rand::rng());
+        let (ours, other) = (TenantId::generate(now, &mut rng), TenantId::generate(now, &mut rng));
+        let event = EventId::generate(now, Tier::Free, &mut rng);
+        let cursor = write(&pepper, &ours, "asc", event);
+        assert_eq!(read(&pepper, &ours, "asc", &cursor), Ok(event));
+        for (tenant, filter) in [(&other, "asc"), (&ours, "desc")] {
+            assert!(read(&pepper, tenant, filter, &cursor).is_err());
+        }
+        for damaged in ["", "x", "é", &cursor[1..], &cursor[..cursor.len() - 2], &format!("{cursor}AA")] {
+            assert!(read(&pepper, &ours, "asc", damaged).is_err(), "{damaged}");
+        }
+    }
+}

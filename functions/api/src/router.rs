@@ -1,0 +1,124 @@
+//! Which route is answered where.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, delete, get, post};
+use http::StatusCode;
+use http::header::{ALLOW, CONTENT_TYPE};
+use lambda_http::{Request, RequestExt};
+use tower::ServiceExt;
+use triggers::adapters::control::ControlTable;
+use triggers::adapters::events::EventsTable;
+use triggers::adapters::limits::LimitsTable;
+use triggers::adapters::queues::Queue;
+use triggers::adapters::system_clock::SystemClock;
+use triggers::answer;
+use triggers::authentication::Authenticator;
+use triggers::endpoint::UrlPolicy;
+use triggers::ports::Clock;
+use triggers::problem::{Kind, Problem};
+
+use crate::access::{Admin, Environment, Signup};
+use crate::failure::Failure;
+use crate::routes::{health, inbox, keys, metrics, webhook};
+
+/// What api touches; its IAM policy says the same.
+pub(crate) struct Api {
+    pub(crate) authenticator: Authenticator<ControlTable>,
+    pub(crate) control: ControlTable,
+    pub(crate) events: EventsTable,
+    pub(crate) limits: LimitsTable,
+    pub(crate) queues: Queues,
+    pub(crate) clock: SystemClock,
+    pub(crate) admin: Admin,
+    pub(crate) signup: Signup,
+    pub(crate) environment: Environment,
+    pub(crate) url_policy: UrlPolicy,
+}
+
+/// The queues whose depths are shown.
+pub(crate) struct Queues {
+    pub(crate) events: Queue,
+    pub(crate) events_dead_letters: Queue,
+    pub(crate) deliveries: Queue,
+    pub(crate) deliveries_dead_letters: Queue,
+}
+
+/// All routes. Posting events is another function's: here those paths know no method at all.
+pub(crate) fn router(api: Arc<Api>) -> Router {
+    Router::new()
+        .route("/api/keys/generate", post(keys::generate))
+        .route("/api/keys", get(keys::list).post(keys::create))
+        .route("/api/keys/rotate", post(keys::rotate))
+        .route("/api/keys/{id}", delete(keys::delete))
+        .route("/api/webhook/config", post(webhook::configure))
+        .route("/api/events", any(posting_only))
+        .route("/api/events/batch", any(posting_only))
+        .route("/api/inbox", get(inbox::list))
+        .route("/api/ack/{id}", post(inbox::acknowledge))
+        .route("/health", get(health::live))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(async || Failure(Problem::not_found()))
+        .with_state(api)
+}
+
+async fn posting_only() -> impl IntoResponse {
+    ([(ALLOW, "POST")], wrong_method().await)
+}
+
+async fn wrong_method() -> Failure {
+    Failure(Problem::new(Kind::MethodNotAllowed, "the path knows other methods"))
+}
+
+/// Answers one request: routes it, writes out its problem if there is one, and logs one line.
+pub(crate) async fn answer(router: Router, request: Request) -> Result<Response, lambda_http::Error> {
+    let request_id = request.lambda_context().request_id;
+    let (path, method) = (request.raw_http_path().to_owned(), request.method().to_string());
+    let began = SystemClock.now();
+    let response = match at_raw_path(request) {
+        Ok(request) => router.oneshot(request).await?,
+        Err(_) => Failure(Problem::not_found()).into_response(), // no route has such characters
+    };
+    let mut response = written(response, &request_id);
+    response.headers_mut().insert("x-request-id", request_id.parse()?);
+    let milliseconds = SystemClock.now().millis_since(began);
+    tracing::info!(method, path, status = response.status().as_u16(), milliseconds, request_id, "answered");
+    Ok(response)
+}
+
+/// The response with its problem written out, if it carries one.
+fn written(response: Response, request_id: &str) -> Response {
+    let problem = match response.extensions().get::<Failure>() {
+        Some(Failure(problem)) => problem.clone(),
+        None if response.status() == StatusCode::BAD_REQUEST && !is_json(&response) => Problem::not_found(), // axum's own
+        None => return response,
+    };
+    let mut written = answer::problem(&problem, request_id).into_response();
+    if let Some(allow) = response.headers().get(ALLOW) {
+        written.headers_mut().insert(ALLOW, allow.clone());
+    }
+    written
+}
+
+fn is_json(response: &Response) -> bool {
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|text| text.starts_with("application/json"))
+}
+
+/// The request at the path that the client sent, without a slash at its end: `lambda_http` puts the stage's name in
+/// front of it.
+fn at_raw_path(request: Request) -> Result<Request, http::Error> {
+    let path = format!("/{}", request.raw_http_path().trim_matches('/'));
+    let target = match request.uri().query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    };
+    let (mut parts, body) = request.into_parts();
+    parts.uri = target.parse()?;
+    Ok(Request::from_parts(parts, body))
+}

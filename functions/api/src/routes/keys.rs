@@ -1,0 +1,222 @@
+//! API keys: a tenant's first, further ones, their list, rotation and deletion.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use triggers::adapters::control::Written;
+use triggers::answer;
+use triggers::api_key::{ApiKey, KeyRecord, Scope};
+use triggers::endpoint::EndpointId;
+use triggers::ports::{Clock, Control};
+use triggers::problem::{Kind, Problem};
+use triggers::tenant::{Tenant, TenantId, Tier};
+use triggers::timestamp::Timestamp;
+
+use crate::access::signup_tier;
+use crate::body::{self, invalid};
+use crate::failure::Outcome;
+use crate::router::Api;
+
+const MAX_NAME_CHARS: usize = 255;
+
+/// An old key may live on for at most a week.
+const MAX_OVERLAP_SECONDS: u64 = 7 * 24 * 3600;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Generate {
+    #[serde(alias = "org_name")]
+    organization_name: String,
+    tier: Option<String>,
+}
+
+/// `POST /api/keys/generate`: a new tenant and its first key, which may do everything.
+pub(crate) async fn generate(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
+    let is_admin = api.admin.is_bearer(&headers);
+    signup_tier(api.signup, api.environment, is_admin, Tier::Free)?; // refused before its body is read
+    let wanted: Generate = body::json(&headers, body).await?;
+    let organization_name = name(&wanted.organization_name, "/organization_name")?;
+    let tier = match wanted.tier.as_deref() {
+        None => Tier::default(),
+        Some(tier) => Tier::parse(tier).ok_or_else(|| {
+            let names = Tier::ALL.map(Tier::as_str).join(", ");
+            invalid(format!("\"tier\" must be one of {names}"), "/tier")
+        })?,
+    };
+    let tier = signup_tier(api.signup, api.environment, is_admin, tier)?;
+    let now = api.clock.now();
+    let tenant =
+        Tenant { id: TenantId::generate(now, &mut rand::rng()), organization_name, tier, created_at: now };
+    let (key, record) = new_key(&tenant.id, tier, "default", Scope::ALL.to_vec(), None, now);
+    api.control.create_tenant(&tenant, &key.hash(api.authenticator.pepper()), &record).await?;
+    let mut answer = tenant_members(&tenant);
+    answer["api_key"] = key.expose().into();
+    Ok(answer::json(StatusCode::CREATED, &answer))
+}
+
+/// `GET /api/keys`: the tenant and its keys, never a key itself.
+pub(crate) async fn list(State(api): State<Arc<Api>>, headers: HeaderMap) -> Outcome {
+    let now = api.clock.now();
+    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::KeysAdmin, now).await?;
+    let found = api.control.tenant_with_keys(&bearer.tenant).await?;
+    let (tenant, keys) = found.ok_or_else(Problem::not_found)?;
+    let endpoint = api.control.endpoint(&tenant.id, &EndpointId::default_of(&tenant.id)).await?;
+    let mut answer = tenant_members(&tenant);
+    answer["webhook_url"] = endpoint.map(|endpoint| endpoint.url).into();
+    answer["keys"] = keys.iter().filter(|key| key.is_live(now)).map(listed).collect();
+    Ok(answer::json(StatusCode::OK, &answer))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Create {
+    name: String,
+    scopes: Vec<String>,
+    expires_at: Option<String>,
+}
+
+/// `POST /api/keys`: a further key, with no more scopes than the one that asks, and no longer life.
+pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
+    let now = api.clock.now();
+    let (asking, bearer) = api.authenticator.authenticate_now(&headers, Scope::KeysAdmin, now).await?;
+    let wanted: Create = body::json(&headers, body).await?;
+    let name = name(&wanted.name, "/name")?;
+    let scopes = scopes(&wanted.scopes, &bearer)?;
+    let expires_at = wanted.expires_at.as_deref().map(|text| expiry(text, now)).transpose()?;
+    let expires_at = earlier(expires_at, bearer.expires_at);
+    let (key, record) = new_key(&bearer.tenant, bearer.tier, &name, scopes, expires_at, now);
+    let pepper = api.authenticator.pepper();
+    still_there(api.control.add_key(&asking.hash(pepper), &key.hash(pepper), &record).await?)?;
+    let mut answer = listed(&record);
+    answer["api_key"] = key.expose().into();
+    Ok(answer::json(StatusCode::CREATED, &answer))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rotate {
+    #[serde(default)]
+    overlap_seconds: u64,
+}
+
+/// `POST /api/keys/rotate`: another key of the same name and scopes. The old one is dead here at once and
+/// everywhere within a minute, or after the overlap.
+pub(crate) async fn rotate(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
+    let now = api.clock.now();
+    let (old_key, old) = api.authenticator.authenticate_now(&headers, Scope::KeysAdmin, now).await?;
+    let wanted: Rotate = body::optional_json(&headers, body).await?;
+    if wanted.overlap_seconds > MAX_OVERLAP_SECONDS {
+        let detail = format!("\"overlap_seconds\" must be at most {MAX_OVERLAP_SECONDS}");
+        return Err(invalid(detail, "/overlap_seconds").into());
+    }
+    let overlap =
+        (wanted.overlap_seconds > 0).then(|| now.after(Duration::from_secs(wanted.overlap_seconds)));
+    let old_ends = overlap.and_then(|end| earlier(Some(end), old.expires_at));
+    let (key, new) = new_key(&old.tenant, old.tier, &old.name, old.scopes.clone(), old.expires_at, now);
+    let pepper = api.authenticator.pepper();
+    let (old_hash, new_hash) = (old_key.hash(pepper), key.hash(pepper));
+    still_there(api.control.rotate_key((&old_hash, &old), (&new_hash, &new), old_ends).await?)?;
+    api.authenticator.forget(&old_hash);
+    let mut answer = listed(&new);
+    answer["api_key"] = key.expose().into();
+    Ok(answer::json(StatusCode::OK, &answer))
+}
+
+/// `DELETE /api/keys/{id}`: the key is refused from now on.
+pub(crate) async fn delete(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Outcome {
+    let now = api.clock.now();
+    let (_, bearer) = api.authenticator.authenticate_now(&headers, Scope::KeysAdmin, now).await?;
+    let hash = api.control.delete_key(&bearer.tenant, &id).await?.ok_or_else(Problem::not_found)?;
+    api.authenticator.forget(&hash);
+    let mut answer = answer::Answer::default();
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    Ok(answer)
+}
+
+fn new_key(
+    tenant: &TenantId,
+    tier: Tier,
+    name: &str,
+    scopes: Vec<Scope>,
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+) -> (ApiKey, KeyRecord) {
+    let key = ApiKey::generate(&mut rand::rng());
+    let id = format!("key_{:032x}", rand::random::<u128>());
+    let (name, last4) = (name.to_owned(), key.last4().to_owned());
+    let tenant = tenant.clone();
+    (key, KeyRecord { id, tenant, tier, name, scopes, last4, created_at: now, expires_at })
+}
+
+/// The earlier of two moments, where an absent one never comes.
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    a.into_iter().chain(b).min()
+}
+
+/// A key that was revoked between its authentication and the change it asked for is no key.
+fn still_there(written: Written) -> Result<(), Problem> {
+    match written {
+        Written::Done => Ok(()),
+        Written::KeyGone => Err(Problem::unauthorized()),
+    }
+}
+
+fn tenant_members(tenant: &Tenant) -> Value {
+    json!({
+        "organization_id": tenant.id.as_str(),
+        "organization_name": tenant.organization_name,
+        "tier": tenant.tier.as_str(),
+        "rate_limit_per_minute": tenant.tier.limits().events_per_minute,
+    })
+}
+
+fn listed(key: &KeyRecord) -> Value {
+    json!({
+        "id": key.id,
+        "name": key.name,
+        "scopes": key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+        "last4": key.last4,
+        "created_at": key.created_at.to_string(),
+        "last_used_at": Value::Null, // no use is recorded yet
+        "expires_at": key.expires_at.map(|end| end.to_string()),
+    })
+}
+
+fn name(text: &str, pointer: &str) -> Result<String, Problem> {
+    let name = text.trim();
+    if name.is_empty() || name.chars().count() > MAX_NAME_CHARS {
+        return Err(invalid(format!("a name must have 1 to {MAX_NAME_CHARS} characters"), pointer));
+    }
+    Ok(name.to_owned())
+}
+
+fn scopes(names: &[String], bearer: &KeyRecord) -> Result<Vec<Scope>, Problem> {
+    let known = Scope::ALL.map(Scope::as_str).join(", ");
+    let parsed: Option<Vec<Scope>> = names.iter().map(|name| Scope::parse(name)).collect();
+    let mut scopes = parsed
+        .filter(|scopes| !scopes.is_empty())
+        .ok_or_else(|| invalid(format!("\"scopes\" must be some of {known}"), "/scopes"))?;
+    scopes.sort_unstable();
+    scopes.dedup();
+    match scopes.iter().find(|scope| !bearer.allows(**scope)) {
+        None => Ok(scopes),
+        Some(scope) => {
+            let detail = format!("this API key lacks the scope {} and cannot give it", scope.as_str());
+            Err(Problem::new(Kind::Forbidden, detail))
+        }
+    }
+}
+
+fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
+    let detail = "\"expires_at\" must be a moment in the future, as RFC 3339";
+    Timestamp::parse(text).filter(|end| *end > now).ok_or_else(|| invalid(detail, "/expires_at"))
+}

@@ -1,0 +1,102 @@
+//! Metrics as Prometheus text (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use http::{HeaderMap, StatusCode};
+use triggers::adapters::queues::Depth;
+use triggers::answer;
+use triggers::ports::{Counts, QueueName, Wait};
+
+use crate::access::{Environment, admin_only};
+use crate::failure::Outcome;
+use crate::router::Api;
+
+/// `GET /metrics`: for the bearer of the admin token, or for anybody on the local stack.
+pub(crate) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Outcome {
+    if api.environment == Environment::Aws && !api.admin.is_bearer(&headers) {
+        return Err(admin_only().into());
+    }
+    let queues = &api.queues;
+    let ((counts, waits), events, deliveries, lost_events, lost_deliveries) = tokio::try_join!(
+        api.limits.counts(),
+        queues.events.depth(),
+        queues.deliveries.depth(),
+        queues.events_dead_letters.depth(),
+        queues.deliveries_dead_letters.depth(),
+    )?;
+    let depths =
+        [(QueueName::Events, events, lost_events), (QueueName::Deliveries, deliveries, lost_deliveries)];
+    Ok(answer::typed(StatusCode::OK, "text/plain; version=0.0.4", text(&counts, &depths, &waits)))
+}
+
+fn text(counts: &Counts, queues: &[(QueueName, Depth, Depth)], waits: &[Wait]) -> String {
+    let mut text = String::new();
+    let totals = [
+        (
+            "accepted",
+            "Accepted events, counted as they leave their queue; not those of a batch whose process died",
+            counts.accepted,
+        ),
+        ("stored", "Events stored, each once", counts.stored),
+        ("delivered", "Deliveries that an endpoint took", counts.delivered),
+        ("failed", "Deliveries that failed for good", counts.failed),
+        ("unreadable", "Messages that nobody could read, kept for a human", counts.unreadable),
+    ];
+    for (name, help, value) in totals {
+        let _ = writeln!(text, "# HELP triggers_{name}_total {help}.\n# TYPE triggers_{name}_total counter");
+        let _ = writeln!(text, "triggers_{name}_total {value}");
+    }
+    let pending = counts.stored.saturating_sub(counts.settled);
+    text += "# HELP triggers_pending Stored events that nobody took or acknowledged yet, expired ones included.\n";
+    let _ = writeln!(text, "# TYPE triggers_pending gauge\ntriggers_pending {pending}");
+    text += "# HELP triggers_queue_depth Messages in a queue, about.\n# TYPE triggers_queue_depth gauge\n";
+    for (queue, depth, _) in queues {
+        for (state, count) in
+            [("visible", depth.visible), ("in_flight", depth.in_flight), ("delayed", depth.delayed)]
+        {
+            let _ = writeln!(
+                text,
+                r#"triggers_queue_depth{{queue="{}",state="{state}"}} {count}"#,
+                queue.as_str()
+            );
+        }
+    }
+    text += "# HELP triggers_queue_oldest_age_seconds How long the oldest new message of the last batch had waited; 0 while none waits.\n";
+    text += "# TYPE triggers_queue_oldest_age_seconds gauge\n";
+    for (queue, depth, _) in queues {
+        let wait = waits.iter().find(|wait| wait.queue == *queue && depth.visible > 0);
+        let seconds = wait.map_or(0.0, |wait| Duration::from_millis(wait.waited_ms).as_secs_f64());
+        let _ =
+            writeln!(text, r#"triggers_queue_oldest_age_seconds{{queue="{}"}} {seconds}"#, queue.as_str());
+    }
+    text += "# HELP triggers_dead_letters Messages in a dead-letter queue, about.\n# TYPE triggers_dead_letters gauge\n";
+    for (queue, _, lost) in queues {
+        let count = lost.visible + lost.in_flight;
+        let _ = writeln!(text, r#"triggers_dead_letters{{queue="{}"}} {count}"#, queue.as_str());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use triggers::timestamp::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn the_age_is_that_of_a_queue_in_which_something_waits() {
+        let wait = |queue| Wait { queue, waited_ms: 1500, at: Timestamp::from_seconds(1) };
+        let waits = [wait(QueueName::Events), wait(QueueName::Deliveries)];
+        let busy = Depth { visible: 1, ..Depth::default() };
+        let queues = [
+            (QueueName::Events, busy, Depth::default()),
+            (QueueName::Deliveries, Depth::default(), Depth::default()),
+        ];
+        let text = text(&Counts::default(), &queues, &waits);
+        assert!(text.contains("triggers_queue_oldest_age_seconds{queue=\"events\"} 1.5\n"), "{text}");
+        assert!(text.contains("triggers_queue_oldest_age_seconds{queue=\"deliveries\"} 0\n"), "{text}");
+    }
+}

@@ -1,0 +1,11 @@
+//! The handlers, by what they are about.
+
+pub(crate) mod keys;
+
+pub(crate) mod webhook;
+
+pub(crate) mod inbox;
+
+pub(crate) mod health;
+
+pub(crate) mod metrics;

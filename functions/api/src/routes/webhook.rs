@@ -1,0 +1,40 @@
+//! The tenant's default endpoint.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+use triggers::answer;
+use triggers::api_key::Scope;
+use triggers::endpoint::{EndpointUrl, Secret};
+use triggers::ports::Clock;
+
+use crate::body::{self, invalid};
+use crate::failure::Outcome;
+use crate::router::Api;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Configure {
+    webhook_url: String,
+}
+
+/// `POST /api/webhook/config`: where the tenant's events go. The signing secret is shown by the call that creates
+/// the endpoint, and never again.
+pub(crate) async fn configure(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
+    let now = api.clock.now();
+    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::EndpointsAdmin, now).await?;
+    let wanted: Configure = body::json(&headers, body).await?;
+    let url = EndpointUrl::parse(&wanted.webhook_url, api.url_policy)
+        .map_err(|refused| invalid(format!("the URL is refused: {refused}"), "/webhook_url"))?;
+    let secret = Secret::generate(&mut rand::rng());
+    let created = api.control.set_default_endpoint(&bearer.tenant, &url, secret).await?;
+    let mut answer = json!({"success": true, "webhook_url": url.as_str()});
+    if let Some(secret) = created {
+        answer["secret"] = secret.expose().into();
+    }
+    Ok(answer::json(StatusCode::OK, &answer))
+}

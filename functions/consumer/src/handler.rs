@@ -1,0 +1,117 @@
+//! A batch of events: each is stored on its own, their delivery messages leave together, and only then are
+//! their own messages deleted.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use futures_util::future::join_all;
+use triggers::adapters::queues::{UnknownForm, read_event};
+use triggers::batch::{self, Message};
+use triggers::endpoint::Endpoint;
+use triggers::event::Event;
+use triggers::ports::{Clock, Control, Counts, DeliveryQueue, Events, Limits, QueueName};
+use triggers::tenant::TenantId;
+use triggers::timestamp::Timestamp;
+
+use crate::store::Stored;
+
+/// What consumer touches; its IAM policy says the same.
+pub struct Consumer<C, E, L, Q, T> {
+    /// Keys and endpoints.
+    pub control: C,
+    /// Heads and payloads.
+    pub events: E,
+    /// The counters behind `/metrics`.
+    pub limits: L,
+    /// Where delivery messages go.
+    pub deliveries: Q,
+    /// The time of day.
+    pub clock: T,
+    /// The queue whose messages failed too often: nothing of it is given up.
+    pub dead_letters_arn: String,
+}
+
+/// A tenant's endpoints, or why they cannot be known now.
+type Endpoints = HashMap<TenantId, Result<Vec<Endpoint>, String>>;
+
+/// How a message ended.
+type Ended = batch::Ended<Result<Stored, String>>;
+
+impl<C: Control, E: Events, L: Limits, Q: DeliveryQueue, T: Clock> Consumer<C, E, L, Q, T> {
+    /// Stores a batch of events and gives back the messages that must come again.
+    pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
+        let began = self.clock.now();
+        let messages = batch::messages(event, &self.dead_letters_arn);
+        let read: Vec<_> = messages.iter().map(|message| read_event(&message.body)).collect();
+        let endpoints = self.endpoints(read.iter().flatten()).await;
+        let keys: Vec<String> = messages.iter().zip(&read).map(key).collect();
+        let stored = batch::once_each(&keys, async |place| match &read[place] {
+            Ok(event) => self.store(event, &endpoints).await,
+            Err(error) => {
+                let kept = batch::unreadable(&self.events, &messages[place], error.to_string(), began).await;
+                kept.map(|()| Stored::unreadable())
+            }
+        });
+        let stored = self.send(stored.await).await;
+        self.count(&messages, &stored, began).await;
+        batch::response("stored", &messages, &stored, self.clock.now().millis_since(began))
+    }
+
+    /// One consistent read per tenant: an endpoint created a second ago gets its first event.
+    async fn endpoints(&self, events: impl Iterator<Item = &Event>) -> Endpoints {
+        let tenants: BTreeSet<&TenantId> = events.map(|event| &event.tenant).collect();
+        let reads = tenants.into_iter().map(|tenant| async move {
+            let endpoints = self.control.endpoints(tenant).await.map_err(|error| error.to_string());
+            (tenant.clone(), endpoints)
+        });
+        join_all(reads).await.into_iter().collect()
+    }
+
+    async fn store(&self, event: &Event, endpoints: &Endpoints) -> Result<Stored, String> {
+        match endpoints.get(&event.tenant) {
+            Some(Ok(endpoints)) => {
+                Stored::store(&self.events, event, endpoints).await.map_err(|e| e.to_string())
+            }
+            Some(Err(error)) => Err(error.clone()),
+            None => Err("the tenant's endpoints were not read".to_owned()),
+        }
+    }
+
+    /// Sends the delivery messages of all stored events; where that fails, each event that wanted one comes again.
+    async fn send(&self, mut stored: Vec<Ended>) -> Vec<Ended> {
+        let messages: Vec<_> =
+            batch::firsts(&stored).flat_map(|stored| stored.messages.iter().cloned()).collect();
+        if let Err(error) = self.deliveries.send(&messages, Duration::ZERO).await {
+            for ended in &mut stored {
+                if ended.result.as_ref().is_ok_and(|stored| !stored.messages.is_empty()) {
+                    ended.result = Err(error.to_string());
+                }
+            }
+        }
+        stored
+    }
+
+    async fn count(&self, messages: &[Message], stored: &[Ended], now: Timestamp) {
+        let first_receipts = messages.iter().filter(|message| message.is_first_receipt()).count();
+        let new = batch::firsts(stored).filter(|stored| stored.is_new).count();
+        let unreadable = batch::firsts(stored).filter(|stored| stored.is_unreadable).count();
+        let count = |number| u64::try_from(number).unwrap_or(u64::MAX);
+        let counts = Counts {
+            accepted: count(first_receipts),
+            stored: count(new),
+            unreadable: count(unreadable),
+            ..Counts::default()
+        };
+        let wait = batch::longest_wait(QueueName::Events, messages.iter(), now);
+        batch::count(&self.limits, counts, wait).await;
+    }
+}
+
+/// What two messages of the same event have in common.
+fn key((message, read): (&Message, &Result<Event, UnknownForm>)) -> String {
+    match read {
+        Ok(event) => format!("{} {}", event.tenant, event.id),
+        Err(_) => message.message_id.clone(),
+    }
+}

@@ -1,0 +1,56 @@
+//! One event: stored once, and a message for each endpoint whose first attempt nobody recorded.
+//!
+//! ```text
+//!   put head, condition: not there
+//!     |-- new ------------> messages for every match, marked fresh
+//!     `-- there already --> messages for every entry that is open and untried: whoever stored it
+//!                           may have died before sending them
+//! ```
+//!
+//! Everything here may run twice: the put decides who was first, and a second message of an attempt does nothing.
+//! Nothing is dropped: whatever fails makes the queue give the event out again.
+
+use triggers::delivery::DeliveryMessage;
+use triggers::endpoint::Endpoint;
+use triggers::event::Event;
+use triggers::inbox::Head;
+use triggers::ports::{Events, Inserted, PortResult};
+
+/// What became of one message.
+#[derive(Clone)]
+pub(crate) struct Stored {
+    /// Delivery messages that must be sent before the event's own message may be deleted.
+    pub(crate) messages: Vec<DeliveryMessage>,
+    /// Whether this put created the event.
+    pub(crate) is_new: bool,
+    /// Whether it was no event at all, and is kept for a human.
+    pub(crate) is_unreadable: bool,
+}
+
+impl Stored {
+    /// Stores an event with an open delivery for each endpoint.
+    pub(crate) async fn store(
+        events: &impl Events,
+        event: &Event,
+        endpoints: &[Endpoint],
+    ) -> PortResult<Self> {
+        let born = Head::born(event, endpoints.iter().map(|endpoint| endpoint.id.clone()));
+        let (head, is_new) = match events.insert(event, &born).await? {
+            Inserted::New => (born, true),
+            Inserted::Existing(head) => (*head, false),
+        };
+        let untried = head.untried();
+        let messages: Vec<_> = untried
+            .map(|(endpoint, delivery)| {
+                DeliveryMessage::first(&event.tenant, event.id, endpoint, delivery, is_new)
+            })
+            .collect();
+        tracing::debug!(step = "stored", event = %event.id, new = is_new, deliveries = messages.len());
+        Ok(Self { messages, is_new, is_unreadable: false })
+    }
+
+    /// What a message that nobody can read leaves behind.
+    pub(crate) fn unreadable() -> Self {
+        Self { messages: Vec::new(), is_new: false, is_unreadable: true }
+    }
+}

@@ -1,0 +1,9 @@
+//! Delivers events: from the queue `deliveries` and its dead letters: sign, POST, judge, record, schedule.
+//!
+//! `main.rs` only wires this library to AWS; the tests run it over tables in memory.
+
+mod attempt;
+
+pub mod handler;
+
+mod webhook;

@@ -1,0 +1,31 @@
+//! The request that an endpoint gets: the inbox's own members as its body, signed for this attempt.
+
+use serde_json::json;
+use triggers::endpoint::{EndpointUrl, Secret};
+use triggers::inbox::Head;
+use triggers::ports::WebhookRequest;
+use triggers::signature::sign;
+use triggers::timestamp::Timestamp;
+
+/// The signed request for an attempt at `now`. The payload stands in it byte for byte as it was accepted.
+pub(crate) fn request(
+    url: EndpointUrl,
+    secret: &Secret,
+    head: &Head,
+    payload: &str,
+    now: Timestamp,
+) -> WebhookRequest {
+    let id = head.id.to_string();
+    let (event_type, created_at) =
+        (json!(head.event_type.as_str()), json!(head.id.accepted_at().to_string()));
+    let body =
+        format!(r#"{{"id":"{id}","type":{event_type},"created_at":{created_at},"payload":{payload}}}"#);
+    let headers = vec![
+        ("webhook-id", id.clone()),
+        ("webhook-timestamp", now.seconds().to_string()),
+        ("webhook-signature", sign(secret, &id, now, body.as_bytes())),
+        ("x-event-id", id),
+        ("x-event-type", head.event_type.as_str().to_owned()),
+    ];
+    WebhookRequest { url, headers, body: body.into_bytes() }
+}

@@ -1,0 +1,151 @@
+//! Accepting many events in one request: the steps of one event for each, with one answer for each, in order.
+//! A bad item harms none of its neighbours.
+
+use futures_util::stream::{self, StreamExt};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use triggers::answer::{self, Answer};
+use triggers::api_key::KeyRecord;
+use triggers::claim::ClaimName;
+use triggers::event::{InvalidEvent, NewEvent};
+use triggers::json::{Rule, Violation};
+use triggers::ports::{Claims, Clock, Control, EventQueue, Limits};
+use triggers::problem::{Kind, Problem};
+use triggers::rate_limit::Standing;
+use triggers::request::require_json;
+use triggers::timestamp::Timestamp;
+
+use crate::handler::{
+    Claimable, Ingest, Repeats, idempotency_key, log_accepted, mark_replayed, rate_limited,
+};
+
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
+const MAX_BATCH_EVENTS: usize = 500;
+
+/// Claims under way at once: each has a connection of its own.
+const CONCURRENT_CLAIMS: usize = 32;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    events: Vec<&'a RawValue>,
+}
+
+impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, Q, T> {
+    /// Accepts a batch; an item beyond the remaining tokens is refused with 429, its neighbours are not.
+    pub(crate) async fn accept_batch(
+        &self,
+        bearer: &KeyRecord,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Timestamp,
+        standing: &mut Option<Standing>,
+    ) -> Result<Answer, Problem> {
+        self.take_token(bearer, now, standing).await?; // the first event's; what is no batch costs it too
+        require_json(headers)?;
+        let batch = read(body)?;
+        let request_name = idempotency_key(headers)?;
+        let further = u32::try_from(batch.events.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let (granted, stands) = self.limiter.take(bearer, further, now).await;
+        *standing = Some(stands);
+        let items = batch.events.iter().enumerate().map(|(index, raw)| {
+            let name = request_name.clone().map(|key| ClaimName::IdempotencyItem(key, index));
+            let allowed = u32::try_from(index).is_ok_and(|index| index <= granted);
+            async move {
+                if !allowed {
+                    return Err(rate_limited(&stands));
+                }
+                self.claim_item(bearer, raw, name, now).await
+            }
+        });
+        let items: Vec<_> = items.collect();
+        let claimed = stream::iter(items).buffered(CONCURRENT_CLAIMS).collect().await;
+        let results = self.send_claimed(claimed).await;
+        Ok(answer_to(&results))
+    }
+
+    async fn claim_item(
+        &self,
+        bearer: &KeyRecord,
+        raw: &RawValue,
+        request_name: Option<ClaimName>,
+        now: Timestamp,
+    ) -> Result<Claimable, Problem> {
+        let event = NewEvent::parse(raw.get().as_bytes())?;
+        let name = event.dedup_id.clone().map(ClaimName::Dedup).or(request_name);
+        self.claim(bearer, event, name, now).await
+    }
+
+    /// Sends what was claimed in as few calls as the queue allows, and blames a failure on its own item alone.
+    async fn send_claimed(
+        &self,
+        claimed: Vec<Result<Claimable, Problem>>,
+    ) -> Vec<Result<Claimable, Problem>> {
+        let events: Vec<_> = claimed.iter().flatten().map(|claimed| claimed.event.clone()).collect();
+        let mut sent = self.queue.send(&events).await.into_iter();
+        let mut confirm = |item: Claimable| match sent.next() {
+            Some(Ok(())) => Ok(item),
+            Some(Err(error)) => Err(Problem::from(error)),
+            None => Err(Problem::new(Kind::Unavailable, "the queue did not confirm this event")),
+        };
+        claimed.into_iter().map(|item| item.and_then(&mut confirm)).collect()
+    }
+}
+
+fn read(body: &[u8]) -> Result<Batch<'_>, Problem> {
+    if body.len() > MAX_BATCH_BYTES {
+        let detail = format!("the batch is {} bytes (maximum is {MAX_BATCH_BYTES})", body.len());
+        return Err(Problem::new(Kind::TooLarge, detail));
+    }
+    let batch: Batch<'_> = serde_json::from_slice(body).map_err(|error| not_a_batch(body, &error))?;
+    if batch.events.len() > MAX_BATCH_EVENTS {
+        let detail = format!("the batch has {} events (maximum is {MAX_BATCH_EVENTS})", batch.events.len());
+        return Err(Problem::new(Kind::Invalid, detail).at("/events"));
+    }
+    Ok(batch)
+}
+
+/// Why a body is no batch. Its items are checked one by one, so the text as a whole was not.
+fn not_a_batch(body: &[u8], error: &serde_json::Error) -> InvalidEvent {
+    let rule = if error.to_string().starts_with("duplicate field") {
+        Rule::RepeatedKey
+    } else if error.is_data() {
+        return InvalidEvent::Shape(error.to_string());
+    } else {
+        let lines = body.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
+        Rule::Syntax(lines.map(<[u8]>::len).sum::<usize>() + error.column())
+    };
+    InvalidEvent::Json(Violation { rule, pointer: String::new() })
+}
+
+fn answer_to(results: &[Result<Claimable, Problem>]) -> Answer {
+    let count = |repeats| results.iter().flatten().filter(|item| item.repeats == repeats).count();
+    let (replayed, duplicate) = (count(Repeats::Request), count(Repeats::Event));
+    let accepted = count(Repeats::Nothing) + replayed;
+    let rejected = results.len() - accepted - duplicate;
+    let status = if accepted == results.len() { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
+    let results: Vec<Value> = results.iter().enumerate().map(result_of).collect();
+    let body =
+        json!({"accepted": accepted, "duplicate": duplicate, "rejected": rejected, "results": results});
+    let mut answer = answer::json(status, &body);
+    if replayed > 0 {
+        mark_replayed(&mut answer);
+    }
+    answer
+}
+
+fn result_of((index, result): (usize, &Result<Claimable, Problem>)) -> Value {
+    match result {
+        Ok(item) => {
+            log_accepted(item);
+            let status = if item.repeats == Repeats::Event { "duplicate" } else { "accepted" };
+            json!({"index": index, "id": item.event.id.to_string(), "status": status})
+        }
+        Err(problem) => {
+            json!({"index": index, "status": "rejected", "error": problem.to_json(&format!("#{index}"))})
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Accepts events over HTTP: authenticate, limit, validate, claim, enqueue, 202.
+//!
+//! `main.rs` only wires this library to AWS; the tests run it over tables in memory.
+
+mod batch;
+
+pub mod handler;
+
+pub mod limiter;

@@ -1,0 +1,38 @@
+//! Accepts events over HTTP: authenticate, limit, validate, claim, enqueue, 202.
+
+use lambda_http::{Body, Request, RequestExt, service_fn};
+use triggers::adapters::aws::{self, Patience};
+use triggers::adapters::claims::ClaimsTable;
+use triggers::adapters::control::ControlTable;
+use triggers::adapters::limits::LimitsTable;
+use triggers::adapters::queues::Queue;
+use triggers::adapters::system_clock::SystemClock;
+use triggers::api_key::Pepper;
+use triggers::authentication::Authenticator;
+use triggers::config::required;
+use triggers::telemetry;
+
+use ingest::handler::Ingest;
+use ingest::limiter::Limiter;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    telemetry::init();
+    let clients = aws::clients(Patience::Interactive).await?;
+    let control = ControlTable::new(&clients, required("CONTROL_TABLE")?);
+    let ingest = Ingest {
+        authenticator: Authenticator::new(control, Pepper::new(&required("KEY_PEPPER")?)),
+        limiter: Limiter::new(LimitsTable::new(&clients, required("LIMITS_TABLE")?)),
+        claims: ClaimsTable::new(&clients, required("CLAIMS_TABLE")?),
+        queue: Queue::new(&clients, required("EVENTS_QUEUE_URL")?),
+        clock: SystemClock,
+    };
+    let ingest = &ingest;
+    lambda_http::run(service_fn(move |request: Request| async move {
+        let request_id = request.lambda_context().request_id;
+        let (path, headers) = (request.raw_http_path(), request.headers());
+        let answer = ingest.handle(path, headers, request.body().as_ref(), &request_id).await;
+        Ok::<_, lambda_http::Error>(answer.map(Body::from))
+    }))
+    .await
+}

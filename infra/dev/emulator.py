@@ -1,0 +1,26 @@
+"""ministack, except that a request to a function leaves in one piece.
+
+Python's http.client writes head and body separately. cargo-lambda hands them on as they come, and
+its second small write then waits 40 ms for the first one's acknowledgement (Nagle's algorithm and
+delayed ACK): measured at every second invocation.
+"""
+
+import http.client
+
+from ministack.app import main
+
+
+def send_in_one_piece(self, message_body=None, encode_chunked=False):
+    if not isinstance(message_body, bytes) or encode_chunked:
+        return send_in_pieces(self, message_body, encode_chunked)
+    self._buffer += [b"", message_body]
+    request = b"\r\n".join(self._buffer)
+    self._buffer.clear()
+    self.send(request)
+
+
+send_in_pieces = http.client.HTTPConnection._send_output
+http.client.HTTPConnection._send_output = send_in_one_piece
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+//! Tenants and their keys in the table `Control`.
+//!
+//! A key is two items, written and deleted together in one transaction: `key#<hash>`, which authentication reads,
+//! and `t#<tenant>` / `key#<id>`, which lists it and names the hash. A key that makes or replaces another must still
+//! exist in that very transaction: one revoked a moment ago makes nothing.
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
+
+use super::super::item::{Item, Unreadable, item, n, number, s, text};
+use super::ControlTable;
+use crate::api_key::{KeyHash, KeyRecord, Scope};
+use crate::keys;
+use crate::ports::{PortResult, Unavailable};
+use crate::tenant::{Tenant, TenantId, Tier};
+use crate::timestamp::Timestamp;
+
+impl ControlTable {
+    /// Creates a tenant and its first key.
+    ///
+    /// # Errors
+    /// When the table does not answer; then neither was created, or both.
+    pub async fn create_tenant(&self, tenant: &Tenant, hash: &KeyHash, key: &KeyRecord) -> PortResult<()> {
+        let attributes = item([
+            ("pk", s(keys::tenant(&tenant.id))),
+            ("sk", s(keys::TENANT)),
+            ("organization_name", s(&tenant.organization_name)),
+            ("tier", s(tenant.tier.as_str())),
+            ("created_at", n(tenant.created_at.millis())),
+        ]);
+        let mut writes = self.key_puts(hash, key)?;
+        writes.push(self.put(attributes)?);
+        self.transact(writes).await.map(drop)
+    }
+
+    /// Adds a key to a tenant, on behalf of another.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn add_key(&self, asking: &KeyHash, hash: &KeyHash, key: &KeyRecord) -> PortResult<Written> {
+        let mut writes = self.key_puts(hash, key)?;
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .set_key(Some(authentication_key(asking)))
+            .condition_expression(EXISTS)
+            .build()
+            .map_err(unwritten)?;
+        writes.push(TransactWriteItem::builder().condition_check(check).build());
+        self.transact(writes).await
+    }
+
+    /// Replaces a key by another: the old one is refused from `old_ends` on, or at once.
+    ///
+    /// # Errors
+    /// When the table does not answer; then both keys are as before, or as asked.
+    pub async fn rotate_key(
+        &self,
+        old: (&KeyHash, &KeyRecord),
+        new: (&KeyHash, &KeyRecord),
+        old_ends: Option<Timestamp>,
+    ) -> PortResult<Written> {
+        let mut writes = self.key_puts(new.0, new.1)?;
+        match old_ends {
+            None => writes.extend(self.key_deletes(old.0, old.1)?),
+            Some(end) => writes.extend(self.key_ends(old.0, old.1, end)?),
+        }
+        self.transact(writes).await
+    }
+
+    /// Deletes a tenant's key by its id and gives the hash that is dead now; `None` where there is no such key.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn delete_key(&self, tenant: &TenantId, key_id: &str) -> PortResult<Option<KeyHash>> {
+        if !is_key_id(key_id) {
+            return Ok(None);
+        }
+        let Some(listing) = self.get(keys::tenant(tenant), keys::key_listing(key_id)).await? else {
+            return Ok(None);
+        };
+        let hash = KeyHash::from_trusted(text(&listing, "hash").map_err(unreadable)?);
+        let record = read(&listing).map_err(unreadable)?;
+        let written = self.transact(self.key_deletes(&hash, &record)?).await?;
+        Ok((written == Written::Done).then_some(hash))
+    }
+
+    /// A tenant, and all its keys in the order they were made.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn tenant_with_keys(&self, tenant: &TenantId) -> PortResult<Option<(Tenant, Vec<KeyRecord>)>> {
+        let Some(item) = self.get(keys::tenant(tenant), keys::TENANT.to_owned()).await? else {
+            return Ok(None);
+        };
+        let listings = self.list(tenant, keys::KEY_LISTINGS).await?;
+        let records: Result<Vec<_>, _> = listings.iter().map(read).collect();
+        let mut records = records.map_err(unreadable)?;
+        records.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        let tenant = Tenant {
+            id: tenant.clone(),
+            organization_name: text(&item, "organization_name").map_err(unreadable)?.to_owned(),
+            tier: read_tier(&item).map_err(unreadable)?,
+            created_at: Timestamp::from_millis(number(&item, "created_at").map_err(unreadable)?),
+        };
+        Ok(Some((tenant, records)))
+    }
+
+    pub(super) async fn read_key(&self, hash: &KeyHash) -> PortResult<Option<KeyRecord>> {
+        let item = self.get(keys::api_key(hash), keys::ONLY.to_owned()).await?;
+        item.as_ref().map(read).transpose().map_err(unreadable)
+    }
+
+    fn key_puts(&self, hash: &KeyHash, key: &KeyRecord) -> PortResult<Vec<TransactWriteItem>> {
+        let mut authentication = write(key);
+        authentication.extend(authentication_key(hash));
+        let mut listing = write(key);
+        listing.extend(item([
+            ("pk", s(keys::tenant(&key.tenant))),
+            ("sk", s(keys::key_listing(&key.id))),
+            ("hash", s(hash.as_str())),
+        ]));
+        Ok(vec![self.put(authentication)?, self.put(listing)?])
+    }
+
+    fn key_deletes(&self, hash: &KeyHash, key: &KeyRecord) -> PortResult<Vec<TransactWriteItem>> {
+        let delete = |key: Item| {
+            let delete =
+                Delete::builder().table_name(&self.table).set_key(Some(key)).condition_expression(EXISTS);
+            delete
+                .build()
+                .map(|delete| TransactWriteItem::builder().delete(delete).build())
+                .map_err(unwritten)
+        };
+        both_items(hash, key).into_iter().map(delete).collect()
+    }
+
+    fn key_ends(
+        &self,
+        hash: &KeyHash,
+        key: &KeyRecord,
+        end: Timestamp,
+    ) -> PortResult<Vec<TransactWriteItem>> {
+        let update = |key: Item| {
+            let update = Update::builder()
+                .table_name(&self.table)
+                .set_key(Some(key))
+                .update_expression("SET expires_at = :end")
+                .condition_expression(EXISTS)
+                .expression_attribute_values(":end", n(end.millis()))
+                .build();
+            update.map(|update| TransactWriteItem::builder().update(update).build()).map_err(unwritten)
+        };
+        both_items(hash, key).into_iter().map(update).collect()
+    }
+
+    fn put(&self, attributes: Item) -> PortResult<TransactWriteItem> {
+        let put = Put::builder().table_name(&self.table).set_item(Some(attributes)).build();
+        put.map(|put| TransactWriteItem::builder().put(put).build()).map_err(unwritten)
+    }
+
+    async fn transact(&self, writes: Vec<TransactWriteItem>) -> PortResult<Written> {
+        let answer = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
+        let Err(error) = answer else { return Ok(Written::Done) };
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(canceled))
+                if canceled
+                    .cancellation_reasons()
+                    .iter()
+                    .any(|r| r.code() == Some("ConditionalCheckFailed")) =>
+            {
+                Ok(Written::KeyGone)
+            }
+            _ => Err(Unavailable::new("writing keys", error)),
+        }
+    }
+}
+
+/// How a change of keys ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Written {
+    /// As asked.
+    Done,
+    /// Nothing was written: the key that asked, or was to be changed, does not exist any more.
+    KeyGone,
+}
+
+/// What must hold for a key that is changed, or that asks for a change.
+const EXISTS: &str = "attribute_exists(pk)";
+
+/// Whether this has the form of a key's id; nothing else is looked for.
+fn is_key_id(text: &str) -> bool {
+    let digits = text.strip_prefix("key_").unwrap_or_default();
+    digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
+fn authentication_key(hash: &KeyHash) -> Item {
+    item([("pk", s(keys::api_key(hash))), ("sk", s(keys::ONLY))])
+}
+
+fn both_items(hash: &KeyHash, key: &KeyRecord) -> [Item; 2] {
+    [
+        authentication_key(hash),
+        item([("pk", s(keys::tenant(&key.tenant))), ("sk", s(keys::key_listing(&key.id)))]),
+    ]
+}
+
+fn unwritten(error: aws_sdk_dynamodb::error::BuildError) -> Unavailable {
+    Unavailable::new("writing keys", error)
+}
+
+fn unreadable(error: Unreadable) -> Unavailable {
+    Unavailable::new("reading a key", error)
+}
+
+fn write(key: &KeyRecord) -> Item {
+    let scopes = key.scopes.iter().map(|scope| s(scope.as_str())).collect();
+    let mut attributes = item([
+        ("key_id", s(&key.id)),
+        ("tenant", s(key.tenant.as_str())),
+        ("tier", s(key.tier.as_str())),
+        ("name", s(&key.name)),
+        ("scopes", AttributeValue::L(scopes)),
+        ("last4", s(&key.last4)),
+        ("created_at", n(key.created_at.millis())),
+    ]);
+    if let Some(end) = key.expires_at {
+        attributes.insert("expires_at".to_owned(), n(end.millis()));
+    }
+    attributes
+}
+
+fn read(item: &Item) -> Result<KeyRecord, Unreadable> {
+    let scopes = item.get("scopes").and_then(|value| value.as_l().ok()).ok_or(Unreadable("scopes"))?;
+    let scope = |value: &AttributeValue| value.as_s().ok().and_then(|name| Scope::parse(name));
+    Ok(KeyRecord {
+        id: text(item, "key_id")?.to_owned(),
+        tenant: TenantId::from_trusted(text(item, "tenant")?),
+        tier: read_tier(item)?,
+        name: text(item, "name")?.to_owned(),
+        scopes: scopes.iter().filter_map(scope).collect(),
+        last4: text(item, "last4")?.to_owned(),
+        created_at: Timestamp::from_millis(number(item, "created_at")?),
+        expires_at: number(item, "expires_at").ok().map(Timestamp::from_millis),
+    })
+}
+
+fn read_tier(item: &Item) -> Result<Tier, Unreadable> {
+    Tier::parse(text(item, "tier")?).ok_or(Unreadable("tier"))
+}

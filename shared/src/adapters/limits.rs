@@ -1,0 +1,151 @@
+//! The table `Limits`: a tenant's tokens of each minute, and the counters behind `/metrics`.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use rand::RngExt;
+
+use super::aws::Clients;
+use super::item::{Item, n, number, s};
+use crate::keys;
+use crate::ports::{Counts, Limits, PortResult, QueueName, Unavailable, Wait};
+use crate::rate_limit::Leased;
+use crate::tenant::TenantId;
+use crate::timestamp::Timestamp;
+
+/// Minutes are kept for an hour after they ended.
+const KEEP_SECONDS: u64 = 3600;
+
+/// The counters are spread over this many items, so that no single one is written too often.
+const COUNTER_SHARDS: u8 = 8;
+
+/// The table `Limits`.
+#[derive(Clone, Debug)]
+pub struct LimitsTable {
+    client: Client,
+    table: String,
+}
+
+impl LimitsTable {
+    /// The table of this name.
+    #[must_use]
+    pub fn new(clients: &Clients, table: String) -> Self {
+        Self { client: clients.dynamodb.clone(), table }
+    }
+
+    /// The counters, summed over their shards, and the latest word on how long each queue's messages wait.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn counts(&self) -> PortResult<(Counts, Vec<Wait>)> {
+        let query = self.client.query().table_name(&self.table).key_condition_expression("pk = :pk");
+        let answer = query.expression_attribute_values(":pk", s(keys::COUNTERS)).send().await;
+        let answer = answer.map_err(|error| Unavailable::new("reading the counters", error))?;
+        let sum = |name| answer.items().iter().filter_map(|item| number(item, name).ok()).sum();
+        let counts = Counts {
+            accepted: sum("accepted"),
+            stored: sum("stored"),
+            delivered: sum("delivered"),
+            failed: sum("failed"),
+            settled: sum("settled"),
+            unreadable: sum("unreadable"),
+        };
+        let latest = |queue| {
+            answer.items().iter().filter_map(|item| read_wait(item, queue)).max_by_key(|wait| wait.at)
+        };
+        Ok((counts, [QueueName::Events, QueueName::Deliveries].into_iter().filter_map(latest).collect()))
+    }
+}
+
+impl Limits for LimitsTable {
+    async fn lease(&self, tenant: &TenantId, minute: u64, slice: u32, limit: u32) -> PortResult<Leased> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", s(keys::minute(tenant, minute)))
+            .key("sk", s(keys::ONLY))
+            .update_expression("ADD taken :slice SET #ttl = :ttl")
+            .condition_expression("attribute_not_exists(taken) OR taken <= :room")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":slice", n(slice.into()))
+            .expression_attribute_values(":room", n(limit.saturating_sub(slice).into()))
+            .expression_attribute_values(":ttl", n((minute + 1) * 60 + KEEP_SECONDS))
+            .return_values(ReturnValue::UpdatedNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let taken = |item: Option<&Item>| {
+            let taken = item.and_then(|item| number(item, "taken").ok());
+            taken.and_then(|taken| u32::try_from(taken).ok()).unwrap_or(limit)
+        };
+        let error = match update {
+            Ok(answer) => return Ok(Leased::Granted { taken: taken(answer.attributes()) }),
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                Ok(Leased::Exhausted { left: limit.saturating_sub(taken(failed.item())) })
+            }
+            _ => Err(Unavailable::new("leasing tokens", error)),
+        }
+    }
+
+    async fn count(&self, counts: Counts, wait: Option<Wait>) -> PortResult<()> {
+        let named = [
+            ("accepted", counts.accepted),
+            ("stored", counts.stored),
+            ("delivered", counts.delivered),
+            ("failed", counts.failed),
+            ("settled", counts.settled),
+            ("unreadable", counts.unreadable),
+        ];
+        let added: Vec<_> = named.into_iter().filter(|(_, count)| *count > 0).collect();
+        if added.is_empty() && wait.is_none() {
+            return Ok(());
+        }
+        let shard = rand::rng().random_range(0..COUNTER_SHARDS);
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", s(keys::COUNTERS))
+            .key("sk", s(keys::counters_shard(shard)));
+        let mut expression = String::new();
+        if let Some(wait) = wait {
+            let (waited, at) = wait_names(wait.queue);
+            expression += "SET #waited = :waited, #at = :at ";
+            update = update
+                .expression_attribute_names("#waited", waited)
+                .expression_attribute_names("#at", at)
+                .expression_attribute_values(":waited", n(wait.waited_ms))
+                .expression_attribute_values(":at", n(wait.at.millis()));
+        }
+        if !added.is_empty() {
+            let terms: Vec<String> = added.iter().map(|(name, _)| format!("#{name} :{name}")).collect();
+            expression += "ADD ";
+            expression += &terms.join(", ");
+        }
+        for (name, count) in added {
+            update = update
+                .expression_attribute_names(format!("#{name}"), name) // "stored" is a reserved word
+                .expression_attribute_values(format!(":{name}"), n(count));
+        }
+        let update = update.update_expression(expression).send().await;
+        update.map(drop).map_err(|error| Unavailable::new("counting", error))
+    }
+}
+
+/// The attributes that tell a queue's wait.
+fn wait_names(queue: QueueName) -> (&'static str, &'static str) {
+    match queue {
+        QueueName::Events => ("events_waited_ms", "events_waited_at"),
+        QueueName::Deliveries => ("deliveries_waited_ms", "deliveries_waited_at"),
+    }
+}
+
+fn read_wait(item: &Item, queue: QueueName) -> Option<Wait> {
+    let (waited, at) = wait_names(queue);
+    let waited_ms = number(item, waited).ok()?;
+    Some(Wait { queue, waited_ms, at: Timestamp::from_millis(number(item, at).ok()?) })
+}

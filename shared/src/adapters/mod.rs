@@ -1,0 +1,21 @@
+//! The ports for real: the only place that names AWS or an HTTP client. One file per table, named like it.
+
+pub mod aws;
+
+pub mod control;
+
+pub mod limits;
+
+pub mod claims;
+
+pub mod events;
+
+pub mod queues;
+
+pub mod webhooks;
+
+pub mod system_clock;
+
+mod compression;
+
+mod item;

@@ -1,0 +1,18 @@
+//! The time of day from the operating system: the one place that reads it.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::ports::Clock;
+use crate::timestamp::Timestamp;
+
+/// The operating system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    fn now(&self) -> Timestamp {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    }
+}

@@ -1,0 +1,261 @@
+//! The credential: its format, its checksum, its keyed hash, and what it may do.
+//!
+//! `trg_live_` + 43 base62 digits (256 bits) + `_` + 6 base62 digits (CRC-32 of all before). The checksum
+//! answers a mistyped key without a look-up. A key is never stored: the table holds its HMAC-SHA-256 under
+//! a pepper that is not in the table, so a copy of the table opens nothing.
+
+use std::fmt;
+
+use rand::{Rng, RngExt};
+use ring::hmac;
+
+use crate::tenant::{TenantId, Tier};
+use crate::timestamp::Timestamp;
+
+const PREFIXES: [&str; 2] = ["trg_live_", "trg_test_"];
+const SECRET_DIGITS: usize = 43;
+const CHECKSUM_DIGITS: usize = 6;
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// A well-formed API key. Its `Debug` form shows the last four digits only.
+#[derive(Clone, Eq, PartialEq)]
+pub struct ApiKey(String);
+
+impl ApiKey {
+    /// A new key.
+    ///
+    /// ```
+    /// use triggers::api_key::ApiKey;
+    /// let key = ApiKey::generate(&mut rand::rng());
+    /// assert_eq!(ApiKey::parse(key.expose()), Some(key));
+    /// ```
+    pub fn generate(rng: &mut impl Rng) -> Self {
+        let mut key = PREFIXES[0].to_owned();
+        for _ in 0..SECRET_DIGITS {
+            key.push(char::from(BASE62[rng.random_range(0..BASE62.len())]));
+        }
+        let checksum = checksum(&key);
+        Self(format!("{key}_{checksum}"))
+    }
+
+    /// Accepts only a key whose form and checksum are right; whether it exists is another question.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (signed, sum) = text.rsplit_once('_')?;
+        let secret = PREFIXES.iter().find_map(|prefix| signed.strip_prefix(prefix))?;
+        let well_formed = secret.len() == SECRET_DIGITS
+            && secret.bytes().all(|digit| digit.is_ascii_alphanumeric())
+            && sum == checksum(signed);
+        well_formed.then(|| Self(text.to_owned()))
+    }
+
+    /// The key itself. It may be shown to its owner once, and to nobody else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The digits by which its owner recognises a key in a list: the last four of its secret part.
+    #[must_use]
+    pub fn last4(&self) -> &str {
+        let end = self.0.len() - CHECKSUM_DIGITS - 1;
+        &self.0[end - 4..end]
+    }
+
+    /// What the table stores instead of the key.
+    #[must_use]
+    pub fn hash(&self, pepper: &Pepper) -> KeyHash {
+        let tag = hmac::sign(&pepper.key, self.0.as_bytes());
+        KeyHash(format!("{}:{}", pepper.version, hex(tag.as_ref())))
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiKey(...{})", self.last4())
+    }
+}
+
+fn checksum(signed: &str) -> String {
+    let mut rest = crc32fast::hash(signed.as_bytes()) as usize;
+    let mut digits = [b'0'; CHECKSUM_DIGITS];
+    for digit in digits.iter_mut().rev() {
+        *digit = BASE62[rest % BASE62.len()];
+        rest /= BASE62.len();
+    }
+    digits.iter().copied().map(char::from).collect()
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // writing into a String cannot fail
+        text
+    })
+}
+
+/// The secret under which keys are hashed, with a version, so that it can be replaced one day.
+pub struct Pepper {
+    version: u32,
+    key: hmac::Key,
+}
+
+impl Pepper {
+    /// Version 1 of the pepper.
+    #[must_use]
+    pub fn new(secret: &str) -> Self {
+        Self { version: 1, key: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()) }
+    }
+
+    /// A tag over `message` that only a holder of the pepper can make; `purpose` keeps its uses apart.
+    #[must_use]
+    pub fn tag(&self, purpose: &str, message: &[u8]) -> Vec<u8> {
+        hmac::sign(&self.key, &[purpose.as_bytes(), b"\0", message].concat()).as_ref().to_vec()
+    }
+
+    /// Whether `tag` is [`Pepper::tag`] of the same purpose and message, compared in constant time.
+    #[must_use]
+    pub fn verify(&self, purpose: &str, message: &[u8], tag: &[u8]) -> bool {
+        let message = [purpose.as_bytes(), b"\0", message].concat();
+        hmac::verify(&self.key, &message, tag).is_ok()
+    }
+}
+
+/// A key's entry in the table: pepper version and HMAC.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct KeyHash(String);
+
+impl KeyHash {
+    /// The hash of a key that our own code wrote into a table.
+    pub(crate) fn from_trusted(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The hash as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One thing a key may do.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Scope {
+    /// Post events.
+    EventsWrite,
+    /// Read the inbox.
+    InboxRead,
+    /// Acknowledge events.
+    InboxAck,
+    /// Configure webhooks.
+    EndpointsAdmin,
+    /// Create, list, rotate and delete keys.
+    KeysAdmin,
+}
+
+impl Scope {
+    /// Every scope: what a tenant's first key may do.
+    pub const ALL: [Self; 5] =
+        [Self::EventsWrite, Self::InboxRead, Self::InboxAck, Self::EndpointsAdmin, Self::KeysAdmin];
+
+    /// The scope's name in JSON and in tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EventsWrite => "events:write",
+            Self::InboxRead => "inbox:read",
+            Self::InboxAck => "inbox:ack",
+            Self::EndpointsAdmin => "endpoints:admin",
+            Self::KeysAdmin => "keys:admin",
+        }
+    }
+
+    /// The scope of this name; `None` if there is none.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
+    }
+}
+
+/// What is stored of a key, and who its bearer is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyRecord {
+    /// The key's public name, `key_...`: by it a key is deleted.
+    pub id: String,
+    /// Whose key it is.
+    pub tenant: TenantId,
+    /// The tenant's tier, carried here so that authentication is one read.
+    pub tier: Tier,
+    /// The name its owner gave the key.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// The last digits of its secret part.
+    pub last4: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it is refused, if ever.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl KeyRecord {
+    /// Whether the key is still good at `now`.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// Whether the key may do this.
+    #[must_use]
+    pub fn allows(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_with_one_changed_character_is_refused_by_its_checksum() {
+        let key = ApiKey::generate(&mut rand::rng());
+        for position in 0..key.expose().len() {
+            let mut changed = key.expose().as_bytes().to_vec();
+            changed[position] = if changed[position] == b'x' { b'y' } else { b'x' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert_eq!(ApiKey::parse(&changed), None, "{changed}");
+        }
+    }
+
+    #[test]
+    fn text_of_any_other_form_is_refused() {
+        for text in ["", "_", "trg_live_", "trg_live__", "é_é", "sk_live_abc_000000", "trg_live_a_000000"] {
+            assert_eq!(ApiKey::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_form_is_the_documented_one() {
+        let key = ApiKey::generate(&mut rand::rng());
+        assert_eq!(key.expose().len(), "trg_live_".len() + 43 + 1 + 6);
+        assert_eq!(key.last4(), &key.expose()[48..52]);
+        assert!(!format!("{key:?}").contains(&key.expose()[9..48]));
+    }
+
+    #[test]
+    fn another_pepper_gives_another_hash() {
+        let key = ApiKey::generate(&mut rand::rng());
+        assert_eq!(key.hash(&Pepper::new("a")), key.hash(&Pepper::new("a")));
+        assert_ne!(key.hash(&Pepper::new("a")), key.hash(&Pepper::new("b")));
+    }
+
+    #[test]
+    fn a_tag_holds_for_its_purpose_and_message_only() {
+        let pepper = Pepper::new("a");
+        let tag = pepper.tag("cursor", b"x");
+        assert!(pepper.verify("cursor", b"x", &tag));
+        assert!(!pepper.verify("cursor", b"y", &tag));
+        assert!(!pepper.verify("other", b"x", &tag));
+    }
+}

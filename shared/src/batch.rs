@@ -1,0 +1,163 @@
+//! A batch of SQS messages: each ends on its own, and only what failed comes back.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use futures_util::future::join_all;
+
+use crate::ports::{Counts, Events, Limits, QueueName, UnreadableMessage, Wait};
+use crate::timestamp::Timestamp;
+
+/// One message of a batch.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The queue's own name for the message.
+    pub message_id: String,
+    /// What it says.
+    pub body: String,
+    /// How often it was taken from its queue, this time included.
+    pub receive_count: u32,
+    /// When it was put into its queue.
+    pub sent_at: Timestamp,
+    /// Whether it comes from the dead-letter queue.
+    pub is_dead_letter: bool,
+    /// The queue it comes from.
+    pub queue: String,
+}
+
+impl Message {
+    /// Whether the queue gives this message out for the first time.
+    #[must_use]
+    pub fn is_first_receipt(&self) -> bool {
+        self.receive_count == 1 && !self.is_dead_letter
+    }
+
+    fn read(record: SqsMessage, dead_letters_arn: &str) -> Self {
+        let attribute = |name| record.attributes.get(name);
+        let receive_count = attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+        let sent_at = attribute("SentTimestamp").and_then(|millis| millis.parse().ok());
+        let queue = record.event_source_arn.unwrap_or_default();
+        Self {
+            receive_count: receive_count.unwrap_or(1),
+            sent_at: Timestamp::from_millis(sent_at.unwrap_or_default()),
+            is_dead_letter: queue == dead_letters_arn,
+            queue,
+            message_id: record.message_id.unwrap_or_default(),
+            body: record.body.unwrap_or_default(),
+        }
+    }
+}
+
+/// The messages of an event source mapping's call.
+#[must_use]
+pub fn messages(event: SqsEvent, dead_letters_arn: &str) -> Vec<Message> {
+    event.records.into_iter().map(|record| Message::read(record, dead_letters_arn)).collect()
+}
+
+/// How long the oldest of these messages waited in `queue`, among those that it gives out for the first time.
+pub fn longest_wait<'a>(
+    queue: QueueName,
+    messages: impl Iterator<Item = &'a Message>,
+    now: Timestamp,
+) -> Option<Wait> {
+    let new = messages.filter(|message| message.is_first_receipt());
+    let waited_ms = new.map(|message| now.millis_since(message.sent_at)).max()?;
+    Some(Wait { queue, waited_ms, at: now })
+}
+
+/// Adds a batch to the metrics; where that fails, the batch itself is none the worse.
+pub async fn count(limits: &impl Limits, counts: Counts, wait: Option<Wait>) {
+    if let Err(error) = limits.count(counts, wait).await {
+        tracing::warn!(cause = %error, "this batch is not in the metrics");
+    }
+}
+
+/// How one message of a batch ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ended<R> {
+    /// The result, shared by all messages that ask for the same.
+    pub result: R,
+    /// Whether this is the first of them: what was done counts once.
+    pub is_first: bool,
+}
+
+/// What was done well in a batch, each once.
+pub fn firsts<R>(ended: &[Ended<Result<R, String>>]) -> impl Iterator<Item = &R> {
+    ended.iter().filter(|ended| ended.is_first).filter_map(|ended| ended.result.as_ref().ok())
+}
+
+/// Acts once for each different key, on the first message that has it, all at once; equal messages share the result.
+/// A client that repeats itself quickly fills a batch with equal messages.
+pub async fn once_each<K: Eq + Hash, R: Clone>(keys: &[K], act: impl AsyncFn(usize) -> R) -> Vec<Ended<R>> {
+    let act = &act;
+    let mut seen = HashMap::new();
+    let firsts: Vec<usize> =
+        keys.iter().enumerate().map(|(place, key)| *seen.entry(key).or_insert(place)).collect();
+    let acts = seen.into_values().map(|place| async move { (place, act(place).await) });
+    let results: HashMap<usize, R> = join_all(acts).await.into_iter().collect();
+    let end =
+        |(place, first): (usize, &usize)| Ended { result: results[first].clone(), is_first: place == *first };
+    firsts.iter().enumerate().map(end).collect()
+}
+
+/// The answer that gives back exactly the failed messages, each logged with its cause, and the one line of the
+/// invocation.
+#[must_use]
+pub fn response<R>(
+    done: &str,
+    messages: &[Message],
+    ended: &[Ended<Result<R, String>>],
+    milliseconds: u64,
+) -> SqsBatchResponse {
+    let mut response = SqsBatchResponse::default();
+    for (message, ended) in messages.iter().zip(ended) {
+        if let Err(cause) = &ended.result {
+            tracing::warn!(
+                message_id = message.message_id,
+                receive_count = message.receive_count,
+                cause,
+                "a message goes back to its queue"
+            );
+            response.add_failure(&message.message_id);
+        }
+    }
+    let failed = response.batch_item_failures.len();
+    tracing::info!(messages = messages.len(), failed, milliseconds, "{done}");
+    response
+}
+
+/// Deals with a message that cannot be read: from the queue it fails, since a newer version may understand it; from
+/// the dead-letter queue it is kept for a human, and leaves the queue.
+///
+/// # Errors
+/// The reason it cannot be read, or the table's failure to keep it: either way the message stays in its queue.
+pub async fn unreadable(
+    events: &impl Events,
+    message: &Message,
+    reason: String,
+    now: Timestamp,
+) -> Result<(), String> {
+    if !message.is_dead_letter {
+        return Err(reason);
+    }
+    tracing::error!(message_id = message.message_id, reason, "a message that nobody can read is kept");
+    let kept = UnreadableMessage {
+        queue: message.queue.clone(),
+        message_id: message.message_id.clone(),
+        body: message.body.clone(),
+    };
+    events.keep_unreadable(&kept, now).await.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn equal_messages_are_one() {
+        let ended = once_each(&["a", "b", "a"], async |place| place).await;
+        let ended: Vec<_> = ended.iter().map(|ended| (ended.result, ended.is_first)).collect();
+        assert_eq!(ended, [(0, true), (1, true), (0, false)]);
+    }
+}

@@ -1,0 +1,339 @@
+//! What arrives: an event, its identity, and the rules a request must keep.
+
+use std::fmt;
+
+use rand::Rng;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::claim::DedupId;
+use crate::json::{self, Bounds, Rule, Violation};
+use crate::tenant::{TenantId, Tier};
+use crate::timestamp::Timestamp;
+
+/// The largest request body, in bytes as sent. The item limit of `DynamoDB`, 400 KB, is the real bound.
+pub const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// What a payload may hold.
+const PAYLOAD_BOUNDS: Bounds = Bounds { depth: 32, nodes: 10_000 };
+
+/// What a body may hold: the payload, the object around it, and two other members.
+const BODY_BOUNDS: Bounds = Bounds { depth: PAYLOAD_BOUNDS.depth + 1, nodes: PAYLOAD_BOUNDS.nodes + 3 };
+
+/// `evt_` and the 32 hexadecimal digits of a `UUIDv7`: sorts by time, and its last byte carries the shard.
+///
+/// ```
+/// use triggers::event::EventId;
+/// let id = EventId::parse("evt_018bcfe5687b7fff8fffffffffffff03").unwrap();
+/// assert_eq!(id.accepted_at().to_string(), "2023-11-14T22:13:20.123Z");
+/// assert_eq!(id.shard(), 3);
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct EventId(Uuid);
+
+impl EventId {
+    /// A new identity, on one of the tier's shards.
+    pub fn generate(now: Timestamp, tier: Tier, rng: &mut impl Rng) -> Self {
+        let mut random = [0; 10];
+        rng.fill_bytes(&mut random);
+        random[9] %= tier.limits().shards;
+        Self(uuid::Builder::from_unix_timestamp_millis(now.millis(), &random).into_uuid())
+    }
+
+    /// Accepts exactly the form that [`EventId`] is shown in.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("evt_")?;
+        let canonical = digits.len() == 32 && digits.bytes().all(|d| matches!(d, b'0'..=b'9' | b'a'..=b'f'));
+        let uuid = Uuid::try_parse(digits).ok().filter(|_| canonical)?;
+        (uuid.get_version_num() == 7).then_some(Self(uuid))
+    }
+
+    /// When the event was accepted: the identity's own timestamp.
+    #[must_use]
+    pub fn accepted_at(&self) -> Timestamp {
+        let mut millis = [0; 8];
+        millis[2..].copy_from_slice(&self.0.as_bytes()[..6]);
+        Timestamp::from_millis(u64::from_be_bytes(millis))
+    }
+
+    /// The partition of the tenant's events that this one lies on.
+    #[must_use]
+    pub fn shard(&self) -> u8 {
+        self.0.as_bytes()[15]
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "evt_{}", self.0.simple())
+    }
+}
+
+/// What kind of event: 1 to 255 letters, digits and `. _ - : /`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EventType(String);
+
+impl EventType {
+    /// Accepts a type of the allowed characters and length.
+    ///
+    /// # Errors
+    /// [`InvalidEvent::Type`] for anything else.
+    pub fn parse(text: impl Into<String>) -> Result<Self, InvalidEvent> {
+        let text = text.into();
+        let allowed = |c: u8| c.is_ascii_alphanumeric() || b"._-:/".contains(&c);
+        if (1..=255).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text))
+        } else {
+            Err(InvalidEvent::Type)
+        }
+    }
+
+    /// The type that our own code wrote into a table or a queue.
+    pub(crate) fn from_trusted(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The type as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A request for an event, every rule of its form checked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NewEvent {
+    /// What kind.
+    pub event_type: EventType,
+    /// The JSON value exactly as it was sent, byte for byte.
+    pub payload: String,
+    /// The client's own name for the event, if it gave one.
+    pub dedup_id: Option<DedupId>,
+}
+
+/// An accepted event.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Event {
+    /// Its identity everywhere: in the 202, the webhook, the inbox and the acknowledgement.
+    pub id: EventId,
+    /// Whose event it is.
+    pub tenant: TenantId,
+    /// The tenant's tier when it was accepted; it decides how long the event is kept.
+    pub tier: Tier,
+    /// What kind.
+    pub event_type: EventType,
+    /// The JSON value exactly as it was sent.
+    pub payload: String,
+    /// The client's own name for the event, if it gave one.
+    pub dedup_id: Option<DedupId>,
+}
+
+/// Why a request is no event.
+#[derive(Debug, Error, PartialEq)]
+pub enum InvalidEvent {
+    /// No JSON, or JSON that readers understand differently, or too much of it.
+    #[error("{0}")]
+    Json(#[from] Violation),
+    /// JSON of another shape.
+    #[error("{0}")]
+    Shape(String),
+    /// A member that must be there is not.
+    #[error("the member \"{0}\" is required")]
+    Missing(&'static str),
+    /// The type breaks its rule.
+    #[error("\"type\" must be 1 to 255 letters, digits and the characters . _ - : /")]
+    Type,
+    /// The dedup id breaks its rule.
+    #[error("\"dedup_id\" must be 1 to 255 printable ASCII characters")]
+    DedupId,
+    /// Too many bytes.
+    #[error("the event is {actual} bytes (maximum is {MAX_BODY_BYTES})")]
+    TooLarge {
+        /// How many there were.
+        actual: usize,
+    },
+}
+
+impl InvalidEvent {
+    /// The JSON pointer (RFC 6901) of the member at fault, where there is one.
+    #[must_use]
+    pub fn pointer(&self) -> Option<String> {
+        match self {
+            Self::Missing(member) => Some(format!("/{member}")),
+            Self::Type => Some("/type".to_owned()),
+            Self::DedupId => Some("/dedup_id".to_owned()),
+            Self::Json(violation) if !violation.pointer.is_empty() => Some(violation.pointer.clone()),
+            Self::Json(_) | Self::Shape(_) | Self::TooLarge { .. } => None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body<'a> {
+    #[serde(borrow, rename = "type")]
+    event_type: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    payload: Option<&'a RawValue>,
+    #[serde(borrow)]
+    dedup_id: Option<&'a RawValue>,
+}
+
+/// A member that is there, even where it says `null`: any JSON value can be a payload.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+impl NewEvent {
+    /// Reads `{type, payload, dedup_id?}`.
+    ///
+    /// # Errors
+    /// The first rule of [`InvalidEvent`] that is broken.
+    pub fn parse(body: &[u8]) -> Result<Self, InvalidEvent> {
+        if body.len() > MAX_BODY_BYTES {
+            return Err(InvalidEvent::TooLarge { actual: body.len() });
+        }
+        let nodes = json::check(body, BODY_BOUNDS)?;
+        let body: Body<'_> = of_shape(body)?;
+        let around = 1 + usize::from(body.event_type.is_some()) + usize::from(body.dedup_id.is_some());
+        if nodes - around > PAYLOAD_BOUNDS.nodes {
+            return Err(Violation { rule: Rule::Nodes, pointer: "/payload".to_owned() }.into());
+        }
+        let event_type = body.event_type.ok_or(InvalidEvent::Missing("type"))?;
+        let payload = body.payload.ok_or(InvalidEvent::Missing("payload"))?;
+        let dedup_id = body.dedup_id.map(|raw| text(raw).ok_or(InvalidEvent::DedupId)).transpose()?;
+        Ok(Self {
+            event_type: EventType::parse(text(event_type).ok_or(InvalidEvent::Type)?)?,
+            payload: payload.get().to_owned(),
+            dedup_id: dedup_id.map(|id| DedupId::parse(id).ok_or(InvalidEvent::DedupId)).transpose()?,
+        })
+    }
+
+    /// The accepted event under this identity.
+    #[must_use]
+    pub fn into_event(self, id: EventId, tenant: TenantId, tier: Tier) -> Event {
+        let Self { event_type, payload, dedup_id } = self;
+        Event { id, tenant, tier, event_type, payload, dedup_id }
+    }
+}
+
+/// Reads JSON of a given shape, from a text that [`json::check`] has passed.
+///
+/// # Errors
+/// [`InvalidEvent::Shape`] for another shape.
+pub fn of_shape<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, InvalidEvent> {
+    serde_json::from_slice(body).map_err(|error| InvalidEvent::Shape(error.to_string()))
+}
+
+fn text(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_payload_comes_out_byte_for_byte() {
+        let body = br#"{"payload": {"b":1.50, "a":"\u00e9", "a2": 12345678901234567890123} ,"type":"x"}"#;
+        let event = NewEvent::parse(body).unwrap();
+        assert_eq!(event.payload, r#"{"b":1.50, "a":"\u00e9", "a2": 12345678901234567890123}"#);
+    }
+
+    #[test]
+    fn any_json_value_can_be_a_payload() {
+        for payload in ["null", "false", "0", "\"\"", "[]", "{}"] {
+            let body = format!(r#"{{"type":"a","payload":{payload}}}"#);
+            assert_eq!(NewEvent::parse(body.as_bytes()).unwrap().payload, payload);
+        }
+    }
+
+    #[test]
+    fn each_broken_rule_is_told_as_itself() {
+        let check = |body: &str, error: &InvalidEvent| {
+            assert_eq!(NewEvent::parse(body.as_bytes()).as_ref(), Err(error), "{body}");
+        };
+        check(r#"{"payload":1}"#, &InvalidEvent::Missing("type"));
+        check(r#"{"type":"a"}"#, &InvalidEvent::Missing("payload"));
+        check(r#"{"type":"a b","payload":1}"#, &InvalidEvent::Type);
+        check(r#"{"type":"","payload":1}"#, &InvalidEvent::Type);
+        check(r#"{"type":7,"payload":1}"#, &InvalidEvent::Type);
+        check(r#"{"type":"a","payload":1,"dedup_id":""}"#, &InvalidEvent::DedupId);
+        check(r#"{"type":"a","payload":1,"dedup_id":"é"}"#, &InvalidEvent::DedupId);
+        check(r#"{"type":"a","payload":1,"dedup_id":7}"#, &InvalidEvent::DedupId);
+        for body in ["", "{", "nope", r#"{"type":"a","payload":1} x"#] {
+            assert!(matches!(NewEvent::parse(body.as_bytes()), Err(InvalidEvent::Json(_))), "{body}");
+        }
+        for body in ["[]", "7", r#"{"type":"a","payload":1,"extra":2}"#] {
+            assert!(matches!(NewEvent::parse(body.as_bytes()), Err(InvalidEvent::Shape(_))), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_bounds_of_a_payload_are_exact() {
+        let rule = |payload: &str, dedup_id: &str| {
+            let body = format!(r#"{{"type":"a",{dedup_id}"payload":{payload}}}"#);
+            match NewEvent::parse(body.as_bytes()) {
+                Err(InvalidEvent::Json(violation)) => Some(violation.rule),
+                other => other.map(|_| None).unwrap(),
+            }
+        };
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let many = |count: usize| format!("[{}1]", "1,".repeat(count - 2));
+        for dedup_id in ["", r#""dedup_id":"x","#] {
+            assert_eq!(rule(&nested(32), dedup_id), None);
+            assert_eq!(rule(&nested(33), dedup_id), Some(Rule::Depth));
+            assert_eq!(rule(&many(10_000), dedup_id), None);
+            assert_eq!(rule(&many(10_001), dedup_id), Some(Rule::Nodes));
+        }
+    }
+
+    #[test]
+    fn the_size_limit_is_exact() {
+        let body = |length: usize| format!("{{\"type\":\"a\",\"payload\":\"{}\"}}", "x".repeat(length - 25));
+        assert_eq!(body(MAX_BODY_BYTES).len(), MAX_BODY_BYTES);
+        assert!(NewEvent::parse(body(MAX_BODY_BYTES).as_bytes()).is_ok());
+        let over = NewEvent::parse(body(MAX_BODY_BYTES + 1).as_bytes());
+        assert_eq!(over, Err(InvalidEvent::TooLarge { actual: MAX_BODY_BYTES + 1 }));
+    }
+
+    #[test]
+    fn only_the_canonical_form_of_an_identity_is_accepted() {
+        let id = EventId::generate(Timestamp::from_millis(5), Tier::Free, &mut rand::rng());
+        let text = id.to_string();
+        assert_eq!(EventId::parse(&text), Some(id));
+        for other in [
+            text.to_uppercase(),
+            text.replace("evt_", ""),
+            format!("{text}0"),
+            text[..35].to_owned(),
+            "evt_00000000-0000-7000-8000-000000000000".to_owned(),
+            "evt_00000000000040008000000000000000".to_owned(),
+        ] {
+            assert_eq!(EventId::parse(&other), None, "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn identities_sort_by_time_and_keep_their_shard(a in 0u64..1 << 48, b in 0u64..1 << 48) {
+            for tier in Tier::ALL {
+                let id = |ms| EventId::generate(Timestamp::from_millis(ms), tier, &mut rand::rng());
+                let (x, y) = (id(a), id(b));
+                prop_assert_eq!(x.accepted_at().millis(), a);
+                prop_assert!(x.shard() < tier.limits().shards);
+                prop_assert_eq!(a < b, x.to_string() < y.to_string() && a != b);
+            }
+        }
+
+        #[test]
+        fn no_input_makes_the_parser_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = NewEvent::parse(&body);
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! An event's status and each of its transitions. An event is in the inbox exactly until every endpoint that
+//! matched took it, or somebody acknowledged it.
+//!
+//! Every transition takes the head that was read and gives the head to be written, with the next `rev`; the
+//! table writes it only where `rev` is still the one read. So no transition overwrites another, and what a
+//! status says always follows from the deliveries beside it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::claim::DedupId;
+use crate::delivery::{Delivery, DeliveryMessage, DeliveryState, ORIGINAL, Step};
+use crate::endpoint::EndpointId;
+use crate::event::{Event, EventId, EventType};
+use crate::timestamp::Timestamp;
+use crate::verdict::Verdict;
+
+/// Who has the event.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Status {
+    /// Nobody: no endpoint matched, and it was not acknowledged.
+    Pending,
+    /// A delivery is open.
+    Delivering,
+    /// Every endpoint that matched took it.
+    Delivered,
+    /// The deliveries are final, and not all took it; it is still in the inbox.
+    Failed,
+    /// Somebody acknowledged it.
+    Acked,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Delivering, Self::Delivered, Self::Failed, Self::Acked];
+
+    /// The status' name in JSON and in tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivering => "delivering",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Acked => "acked",
+        }
+    }
+
+    /// The status of this name; `None` if there is none.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+
+    /// Whether an event of this status is in the inbox.
+    #[must_use]
+    pub const fn is_in_inbox(self) -> bool {
+        matches!(self, Self::Pending | Self::Delivering | Self::Failed)
+    }
+}
+
+/// What is stored of an event besides its payload.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Head {
+    /// Which event.
+    pub id: EventId,
+    /// What kind.
+    pub event_type: EventType,
+    /// The client's own name for it.
+    pub dedup_id: Option<DedupId>,
+    /// Who has it.
+    pub status: Status,
+    /// One entry for each endpoint that matched when it was stored.
+    pub deliveries: BTreeMap<EndpointId, Delivery>,
+    /// How often the head was written. Every update is conditional on the value it read.
+    pub rev: u64,
+    /// When it is deleted, delivered or not.
+    pub expires_at: Timestamp,
+}
+
+/// How an open delivery is to be recorded.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// An attempt was made, answered like this, and judged.
+    Attempted(Verdict, String),
+    /// No attempt: the endpoint was deleted.
+    EndpointDeleted,
+    /// No attempt: the endpoint is disabled.
+    EndpointDisabled,
+}
+
+impl Head {
+    /// The head of an event that is just being stored, with an open delivery for each match.
+    #[must_use]
+    pub fn born(event: &Event, matches: impl IntoIterator<Item = EndpointId>) -> Self {
+        let accepted_at = event.id.accepted_at();
+        let open = Delivery {
+            state: DeliveryState::Open,
+            generation: ORIGINAL.to_owned(),
+            attempts: 0,
+            next_at: accepted_at,
+            last_answer: None,
+        };
+        let retention = Duration::from_hours(24 * u64::from(event.tier.limits().retention_days));
+        let head = Self {
+            id: event.id,
+            event_type: event.event_type.clone(),
+            dedup_id: event.dedup_id.clone(),
+            status: Status::Pending,
+            deliveries: matches.into_iter().map(|endpoint| (endpoint, open.clone())).collect(),
+            rev: 1,
+            expires_at: accepted_at.after(retention),
+        };
+        Self { status: head.status_of_deliveries(), ..head }
+    }
+
+    /// Whether its retention has ended. The table deletes it some time later; until then it counts as absent.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at <= now
+    }
+
+    /// The endpoints whose first attempt nobody recorded yet: each wants a message, now and at every repeat.
+    pub fn untried(&self) -> impl Iterator<Item = (&EndpointId, &Delivery)> {
+        self.deliveries.iter().filter(|(_, d)| d.state == DeliveryState::Open && d.attempts == 0)
+    }
+
+    /// Attempts recorded over all deliveries.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.deliveries.values().map(|delivery| delivery.attempts).sum()
+    }
+
+    /// The head after this message's outcome; `None` where the message no longer acts.
+    #[must_use]
+    pub fn record(&self, message: &DeliveryMessage, outcome: &Outcome) -> Option<Self> {
+        let mut next = Self { rev: self.rev + 1, ..self.clone() };
+        let entry = next.deliveries.get_mut(&message.endpoint)?;
+        if entry.step(&message.generation, message.n, Timestamp::from_millis(u64::MAX)) != Step::Attempt {
+            return None;
+        }
+        match outcome {
+            Outcome::EndpointDeleted => entry.state = DeliveryState::Cancelled,
+            Outcome::EndpointDisabled => entry.state = DeliveryState::Failed,
+            Outcome::Attempted(verdict, answer) => {
+                entry.attempts = message.n;
+                entry.last_answer = Some(answer.clone());
+                match verdict {
+                    Verdict::Delivered => entry.state = DeliveryState::Delivered,
+                    Verdict::RetryAt(at) => entry.next_at = *at,
+                    Verdict::GiveUp | Verdict::DisableEndpoint => entry.state = DeliveryState::Failed,
+                }
+            }
+        }
+        next.status = next.status_of_deliveries();
+        Some(next)
+    }
+
+    /// The head after an acknowledgement; `None` where the event is out of the inbox already.
+    #[must_use]
+    pub fn acknowledge(&self) -> Option<Self> {
+        if !self.status.is_in_inbox() {
+            return None;
+        }
+        let mut next = Self { status: Status::Acked, rev: self.rev + 1, ..self.clone() };
+        for delivery in next.deliveries.values_mut().filter(|d| d.state != DeliveryState::Delivered) {
+            delivery.state = DeliveryState::Acked;
+        }
+        Some(next)
+    }
+
+    fn status_of_deliveries(&self) -> Status {
+        let any = |wanted| self.deliveries.values().any(|delivery| delivery.state == wanted);
+        if self.deliveries.is_empty() {
+            Status::Pending
+        } else if any(DeliveryState::Open) {
+            Status::Delivering
+        } else if any(DeliveryState::Failed) || any(DeliveryState::Cancelled) {
+            Status::Failed
+        } else if any(DeliveryState::Acked) {
+            Status::Acked
+        } else {
+            Status::Delivered
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tenant::{TenantId, Tier};
+
+    fn event() -> Event {
+        let now = Timestamp::from_seconds(1000);
+        Event {
+            id: EventId::generate(now, Tier::Free, &mut rand::rng()),
+            tenant: TenantId::from_trusted("org_1"),
+            tier: Tier::Free,
+            event_type: EventType::parse("a").unwrap(),
+            payload: "1".to_owned(),
+            dedup_id: None,
+        }
+    }
+
+    fn endpoints(count: usize) -> Vec<EndpointId> {
+        (0..count).map(|i| EndpointId::from_trusted(format!("ep_{i}"))).collect()
+    }
+
+    fn message(head: &Head, endpoint: &EndpointId, n: u32) -> DeliveryMessage {
+        let tenant = TenantId::from_trusted("org_1");
+        DeliveryMessage {
+            n,
+            ..DeliveryMessage::first(&tenant, head.id, endpoint, &head.deliveries[endpoint], false)
+        }
+    }
+
+    fn delivered() -> Outcome {
+        Outcome::Attempted(Verdict::Delivered, "200".to_owned())
+    }
+
+    fn given_up() -> Outcome {
+        Outcome::Attempted(Verdict::GiveUp, "500".to_owned())
+    }
+
+    #[test]
+    fn an_event_nobody_wants_waits_in_the_inbox_until_it_is_acknowledged() {
+        let head = Head::born(&event(), []);
+        assert_eq!(head.status, Status::Pending);
+        let acked = head.acknowledge().unwrap();
+        assert_eq!((acked.status, acked.rev), (Status::Acked, 2));
+        assert_eq!(acked.acknowledge(), None);
+    }
+
+    #[test]
+    fn it_leaves_the_inbox_when_every_endpoint_took_it() {
+        let ids = endpoints(2);
+        let head = Head::born(&event(), ids.clone());
+        let one = head.record(&message(&head, &ids[0], 1), &delivered()).unwrap();
+        assert_eq!(one.status, Status::Delivering);
+        let both = one.record(&message(&one, &ids[1], 1), &delivered()).unwrap();
+        assert_eq!(both.status, Status::Delivered);
+        assert!(!both.status.is_in_inbox());
+    }
+
+    #[test]
+    fn it_stays_in_the_inbox_when_one_endpoint_gave_up_or_went_away() {
+        for outcome in [given_up(), Outcome::EndpointDeleted, Outcome::EndpointDisabled] {
+            let ids = endpoints(2);
+            let head = Head::born(&event(), ids.clone());
+            let one = head.record(&message(&head, &ids[0], 1), &outcome).unwrap();
+            let both = one.record(&message(&one, &ids[1], 1), &delivered()).unwrap();
+            assert_eq!(both.status, Status::Failed);
+            assert!(both.status.is_in_inbox());
+        }
+    }
+
+    #[test]
+    fn trace_1_a_success_recorded_after_an_acknowledgement_changes_nothing() {
+        let ids = endpoints(1);
+        let head = Head::born(&event(), ids.clone());
+        let acked = head.acknowledge().unwrap();
+        assert_eq!(acked.record(&message(&head, &ids[0], 1), &delivered()), None);
+    }
+
+    #[test]
+    fn trace_1_a_cancelled_delivery_is_not_cancelled_twice() {
+        let ids = endpoints(1);
+        let head = Head::born(&event(), ids.clone());
+        let gone = head.record(&message(&head, &ids[0], 1), &Outcome::EndpointDeleted).unwrap();
+        assert_eq!(gone.record(&message(&head, &ids[0], 1), &Outcome::EndpointDeleted), None);
+    }
+
+    #[test]
+    fn trace_6_a_message_of_another_run_changes_nothing() {
+        let ids = endpoints(1);
+        let head = Head::born(&event(), ids.clone());
+        let other = DeliveryMessage { generation: "job_1".to_owned(), ..message(&head, &ids[0], 1) };
+        assert_eq!(head.record(&other, &delivered()), None);
+    }
+
+    #[test]
+    fn retention_counts_from_birth() {
+        let event = event();
+        let head = Head::born(&event, []);
+        assert_eq!(head.expires_at, event.id.accepted_at().after(Duration::from_hours(7 * 24)));
+        assert!(!head.is_expired(Timestamp::from_millis(head.expires_at.millis() - 1)));
+        assert!(head.is_expired(head.expires_at));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_an_event_is_in_the_inbox_or_somebody_has_it(
+            steps in proptest::collection::vec((0usize..3, 1u32..4, 0u8..6), 0..40),
+        ) {
+            let ids = endpoints(3);
+            let mut head = Head::born(&event(), ids.clone());
+            for (endpoint, n, what) in steps {
+                let message = message(&head, &ids[endpoint], n);
+                let next = match what {
+                    0 => head.record(&message, &delivered()),
+                    1 => head.record(&message, &given_up()),
+                    2 => head.record(&message, &Outcome::Attempted(Verdict::RetryAt(head.expires_at), String::new())),
+                    3 => head.record(&message, &Outcome::EndpointDeleted),
+                    4 => head.record(&message, &Outcome::EndpointDisabled),
+                    _ => head.acknowledge(),
+                };
+                if let Some(next) = next {
+                    prop_assert_eq!(next.rev, head.rev + 1);
+                    for (id, before) in &head.deliveries {
+                        let kept = before.state == DeliveryState::Delivered || before.state == DeliveryState::Acked;
+                        prop_assert!(!kept || next.deliveries[id].state == before.state);
+                    }
+                    head = next;
+                }
+                let taken = |d: &Delivery| matches!(d.state, DeliveryState::Delivered | DeliveryState::Acked);
+                prop_assert_eq!(head.status.is_in_inbox(), !head.deliveries.values().all(taken));
+            }
+        }
+    }
+}

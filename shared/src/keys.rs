@@ -1,0 +1,121 @@
+//! Where tenants are separated: every partition and sort key of every table, built from a [`TenantId`].
+//!
+//! There is no other place that forms a key, and a `TenantId` comes from a credential alone; so no request
+//! can name another tenant's item. Three keys belong to no tenant: that of an API key's hash, which leads to its
+//! tenant, the counters, and messages that nobody can read.
+
+use crate::api_key::{KeyHash, hex};
+use crate::claim::ClaimName;
+use crate::endpoint::EndpointId;
+use crate::event::EventId;
+use crate::tenant::TenantId;
+
+/// The sort key of an item that is alone in its partition.
+pub const ONLY: &str = "-";
+
+/// `Control`: a key by its hash. It leads to the tenant, so it is the one key that no tenant leads.
+#[must_use]
+pub fn api_key(hash: &KeyHash) -> String {
+    format!("key#{}", hash.as_str())
+}
+
+/// `Control`: the partition of all that belongs to a tenant.
+#[must_use]
+pub fn tenant(tenant: &TenantId) -> String {
+    format!("t#{tenant}")
+}
+
+/// `Control`, sort key: the tenant itself.
+pub const TENANT: &str = "tenant";
+
+/// `Control`, sort key: what is shown of a key.
+#[must_use]
+pub fn key_listing(key_id: &str) -> String {
+    format!("{KEY_LISTINGS}{key_id}")
+}
+
+/// `Control`, sort key prefix: all of a tenant's keys.
+pub const KEY_LISTINGS: &str = "key#";
+
+/// `Control`, sort key: one endpoint.
+#[must_use]
+pub fn endpoint(id: &EndpointId) -> String {
+    format!("{ENDPOINTS}{id}")
+}
+
+/// `Control`, sort key prefix: all of a tenant's endpoints.
+pub const ENDPOINTS: &str = "endpoint#";
+
+/// `Limits`: a tenant's tokens of one minute.
+#[must_use]
+pub fn minute(tenant: &TenantId, minute: u64) -> String {
+    format!("t#{tenant}#minute#{minute}")
+}
+
+/// `Limits`: the counters behind `/metrics`.
+pub const COUNTERS: &str = "counters";
+
+/// `Limits`, sort key: one of the items over which the counters are spread.
+#[must_use]
+pub fn counters_shard(shard: u8) -> String {
+    shard.to_string()
+}
+
+/// `Claims`: a client's own name for an event or a request.
+#[must_use]
+pub fn claim(tenant: &TenantId, name: &ClaimName) -> String {
+    format!("t#{tenant}#{}#{}", name.kind(), hex(&name.digest()))
+}
+
+/// `Events`: the heads of one shard of a tenant; their sort key is the event's id.
+#[must_use]
+pub fn shard(tenant: &TenantId, shard: u8) -> String {
+    format!("t#{tenant}#{shard}")
+}
+
+/// `Events`, sort key: the head of one event.
+#[must_use]
+pub fn head(event: EventId) -> String {
+    event.to_string()
+}
+
+/// `Events`: the item that a health check asks for; there is none.
+pub const PING: &str = "ping";
+
+/// `Events`: a payload too large for its head.
+#[must_use]
+pub fn payload(tenant: &TenantId, event: EventId) -> String {
+    format!("t#{tenant}#payload#{event}")
+}
+
+/// `Events`: messages that nobody could read, by the queue they came from.
+#[must_use]
+pub fn unreadable(queue: &str) -> String {
+    format!("unreadable#{queue}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::claim::DedupId;
+    use crate::tenant::Tier;
+    use crate::timestamp::Timestamp;
+
+    #[test]
+    fn two_tenants_share_no_key() {
+        let now = Timestamp::from_millis(1);
+        let event = EventId::generate(now, Tier::Free, &mut rand::rng());
+        let name = ClaimName::Dedup(DedupId::parse("same").unwrap());
+        let keys = |id: &TenantId| {
+            [tenant(id), minute(id, 7), claim(id, &name), shard(id, event.shard()), payload(id, event)]
+        };
+        let (a, b) = (TenantId::generate(now, &mut rand::rng()), TenantId::generate(now, &mut rand::rng()));
+        let all: HashSet<String> = keys(&a).into_iter().chain(keys(&b)).collect();
+        assert_eq!(all.len(), 10);
+        for key in keys(&a) {
+            assert!(key.starts_with(&format!("t#{a}")), "{key}");
+        }
+    }
+}

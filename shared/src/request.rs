@@ -1,0 +1,44 @@
+//! What both HTTP functions ask of a request before they read its body.
+
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+
+use crate::problem::{Kind, Problem};
+
+/// Asks for a plain JSON body.
+///
+/// # Errors
+/// 415 for another content type, or for any content encoding.
+pub fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let refuse = |detail: &str| Err(Problem::new(Kind::UnsupportedMediaType, detail));
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return refuse("send the body with Content-Type: application/json");
+    }
+    if headers.get(CONTENT_ENCODING).is_some_and(|value| value != "identity") {
+        return refuse("send the body without a Content-Encoding");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_json_passes() {
+        let check = |content_type: Option<&str>, encoding: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            content_type.map(|value| headers.insert(CONTENT_TYPE, value.parse().unwrap()));
+            encoding.map(|value| headers.insert(CONTENT_ENCODING, value.parse().unwrap()));
+            require_json(&headers).is_ok()
+        };
+        assert!(check(Some("application/json"), None));
+        assert!(check(Some("Application/JSON; charset=utf-8"), Some("identity")));
+        for other in [None, Some("text/plain"), Some("application/jsonx"), Some("application/xml")] {
+            assert!(!check(other, None), "{other:?}");
+        }
+        assert!(!check(Some("application/json"), Some("gzip")));
+    }
+}

@@ -1,0 +1,136 @@
+//! Who is asking: the tenant, and what its tier allows.
+//!
+//! A [`TenantId`] leads every key of every table ([`crate::keys`]). Outside this crate there is no way to make
+//! one from a string: it comes from a credential, or from an item that a credential once wrote.
+
+use std::fmt;
+
+use rand::Rng;
+
+use crate::timestamp::Timestamp;
+
+/// The identity of one tenant (an *organization* in the HTTP contract): `org_` and 32 hexadecimal digits.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TenantId(String);
+
+impl TenantId {
+    /// A new identity, for a tenant that is just being created.
+    pub fn generate(now: Timestamp, rng: &mut impl Rng) -> Self {
+        let mut random = [0; 10];
+        rng.fill_bytes(&mut random);
+        let uuid = uuid::Builder::from_unix_timestamp_millis(now.millis(), &random).into_uuid();
+        Self(format!("org_{}", uuid.simple()))
+    }
+
+    /// The identity that our own code wrote into a table or a queue. Never for text that a caller sent.
+    pub(crate) fn from_trusted(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The identity as text, `org_...`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a tenant pays for. All that depends on it stands in [`Tier::limits`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Tier {
+    /// For trying out.
+    #[default]
+    Free,
+    /// For one product.
+    Pro,
+    /// For a company.
+    Business,
+    /// For a platform.
+    Enterprise,
+}
+
+/// What a tier allows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TierLimits {
+    /// Events accepted in one minute of the clock.
+    pub events_per_minute: u32,
+    /// Partitions over which the tenant's events are spread; it may grow, never shrink.
+    pub shards: u8,
+    /// Days that an event is kept, from the moment it was accepted.
+    pub retention_days: u16,
+}
+
+impl Tier {
+    /// Every tier, smallest first.
+    pub const ALL: [Self; 4] = [Self::Free, Self::Pro, Self::Business, Self::Enterprise];
+
+    /// The one table of limits.
+    #[must_use]
+    pub const fn limits(self) -> TierLimits {
+        let (events_per_minute, shards, retention_days) = match self {
+            Self::Free => (100, 1, 7),
+            Self::Pro => (1_000, 1, 30),
+            Self::Business => (10_000, 4, 30),
+            Self::Enterprise => (100_000, 16, 90),
+        };
+        TierLimits { events_per_minute, shards, retention_days }
+    }
+
+    /// The tier's name in JSON and in tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Pro => "pro",
+            Self::Business => "business",
+            Self::Enterprise => "enterprise",
+        }
+    }
+
+    /// The tier of this name; `None` if there is none.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tier| tier.as_str() == name)
+    }
+}
+
+/// A tenant as it was created.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Tenant {
+    /// Its identity.
+    pub id: TenantId,
+    /// The name its owner gave.
+    pub organization_name: String,
+    /// What it pays for.
+    pub tier: Tier,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tier_is_found_by_its_name_and_allows_more_than_the_one_before() {
+        for tier in Tier::ALL {
+            assert_eq!(Tier::parse(tier.as_str()), Some(tier));
+        }
+        assert_eq!(Tier::parse("gold"), None);
+        assert!(Tier::ALL.map(|tier| tier.limits().events_per_minute).is_sorted());
+        assert!(Tier::ALL.map(|tier| tier.limits().shards).is_sorted());
+    }
+
+    #[test]
+    fn two_tenants_of_one_millisecond_differ() {
+        let (now, mut rng) = (Timestamp::from_millis(1), rand::rng());
+        let (a, b) = (TenantId::generate(now, &mut rng), TenantId::generate(now, &mut rng));
+        assert_ne!(a, b);
+        assert_eq!(a.as_str().len(), "org_".len() + 32);
+    }
+}

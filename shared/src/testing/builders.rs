@@ -1,0 +1,56 @@
+//! Things to test with; each builder asks only for what matters.
+
+use crate::api_key::{ApiKey, KeyRecord, Scope};
+use crate::endpoint::{Endpoint, EndpointId, EndpointState, Secret};
+use crate::event::{Event, EventId, EventType, NewEvent};
+use crate::tenant::{TenantId, Tier};
+use crate::timestamp::Timestamp;
+
+/// A moment to begin at: 2023-11-14T22:13:20Z.
+pub const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
+
+/// A tenant of its own.
+#[must_use]
+pub fn tenant() -> TenantId {
+    TenantId::generate(START, &mut rand::rng())
+}
+
+/// A key that may do everything, and its record.
+#[must_use]
+pub fn key_of(tenant: &TenantId, tier: Tier) -> (ApiKey, KeyRecord) {
+    let key = ApiKey::generate(&mut rand::rng());
+    let record = KeyRecord {
+        id: format!("key_{:032x}", rand::random::<u128>()),
+        tenant: tenant.clone(),
+        tier,
+        name: "test".to_owned(),
+        scopes: Scope::ALL.to_vec(),
+        last4: key.last4().to_owned(),
+        created_at: START,
+        expires_at: None,
+    };
+    (key, record)
+}
+
+/// An active endpoint; endpoints of different numbers differ.
+#[must_use]
+pub fn endpoint(number: u8) -> Endpoint {
+    Endpoint {
+        id: EndpointId::from_trusted(format!("ep_{number:032x}")),
+        url: format!("https://receiver-{number}.example.com/hook"),
+        secret: Secret::generate(&mut rand::rng()),
+        state: EndpointState::Active,
+    }
+}
+
+/// An event accepted at `now`.
+///
+/// # Panics
+/// When the type is none.
+#[must_use]
+pub fn event(tenant: &TenantId, event_type: &str, payload: &str, now: Timestamp) -> Event {
+    let event_type = EventType::parse(event_type).expect("a valid type");
+    let new = NewEvent { event_type, payload: payload.to_owned(), dedup_id: None };
+    let id = EventId::generate(now, Tier::Free, &mut rand::rng());
+    new.into_event(id, tenant.clone(), Tier::Free)
+}

@@ -1,0 +1,133 @@
+//! The table `Events` in memory.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::task::yield_now;
+
+use super::faults::Faults;
+use crate::event::{Event, EventId};
+use crate::inbox::Head;
+use crate::ports::{Events, Found, Inserted, PortResult, UnreadableMessage, Updated};
+use crate::tenant::TenantId;
+use crate::timestamp::Timestamp;
+
+/// The table `Events` in memory. Eventually consistent reads see each head as it was before its last write.
+#[derive(Clone, Default)]
+pub struct MemoryEvents {
+    faults: Faults,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    rows: HashMap<(TenantId, EventId), Row>,
+    unreadable: Vec<UnreadableMessage>,
+    lose_next_update: bool,
+}
+
+struct Row {
+    head: Head,
+    before: Option<Head>,
+    payload: String,
+}
+
+impl MemoryEvents {
+    /// An empty table whose calls may go wrong.
+    #[must_use]
+    pub fn new(faults: Faults) -> Self {
+        Self { faults, ..Self::default() }
+    }
+
+    /// The present head of an event.
+    #[must_use]
+    pub fn current(&self, tenant: &TenantId, id: EventId) -> Option<Head> {
+        self.state().rows.get(&(tenant.clone(), id)).map(|row| row.head.clone())
+    }
+
+    /// Every event that is stored.
+    #[must_use]
+    pub fn all(&self) -> Vec<(TenantId, Head)> {
+        self.state().rows.iter().map(|((tenant, _), row)| (tenant.clone(), row.head.clone())).collect()
+    }
+
+    /// The messages that were kept because nobody could read them.
+    #[must_use]
+    pub fn unreadable(&self) -> Vec<UnreadableMessage> {
+        self.state().unreadable.clone()
+    }
+
+    /// Writes a head as another process would, whatever its `rev`.
+    pub fn overwrite(&self, tenant: &TenantId, head: Head) {
+        if let Some(row) = self.state().rows.get_mut(&(tenant.clone(), head.id)) {
+            row.before = Some(std::mem::replace(&mut row.head, head));
+        }
+    }
+
+    /// Loses the answer of the next update, so that the SDK's own second try finds its condition broken.
+    pub fn lose_answer_of_next_update(&self) {
+        self.state().lose_next_update = true;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Events for MemoryEvents {
+    async fn insert(&self, event: &Event, head: &Head) -> PortResult<Inserted> {
+        yield_now().await;
+        self.faults.call("storing an event", || {
+            let key = (event.tenant.clone(), event.id);
+            let mut state = self.state();
+            if let Some(row) = state.rows.get(&key) {
+                return Inserted::Existing(Box::new(row.head.clone()));
+            }
+            let row = Row { head: head.clone(), before: None, payload: event.payload.clone() };
+            state.rows.insert(key, row);
+            Inserted::New
+        })
+    }
+
+    async fn head(&self, tenant: &TenantId, id: EventId, consistent: bool) -> PortResult<Option<Found>> {
+        yield_now().await;
+        self.faults.call("reading a head", || {
+            let state = self.state();
+            let row = state.rows.get(&(tenant.clone(), id))?;
+            let head = if consistent { Some(&row.head) } else { row.before.as_ref() };
+            head.map(|head| Found { head: head.clone(), inline_payload: None })
+        })
+    }
+
+    async fn payload(&self, tenant: &TenantId, found: &Found) -> PortResult<Option<String>> {
+        yield_now().await;
+        self.faults.call("reading a payload", || {
+            self.state().rows.get(&(tenant.clone(), found.head.id)).map(|row| row.payload.clone())
+        })
+    }
+
+    async fn update(&self, tenant: &TenantId, next: &Head) -> PortResult<Updated> {
+        yield_now().await;
+        self.faults.call("recording a delivery", || {
+            let mut state = self.state();
+            let lost = std::mem::take(&mut state.lose_next_update);
+            match state.rows.get_mut(&(tenant.clone(), next.id)) {
+                Some(row) if row.head.rev + 1 == next.rev => {
+                    row.before = Some(std::mem::replace(&mut row.head, next.clone()));
+                    if lost { Updated::Raced } else { Updated::Done }
+                }
+                _ => Updated::Raced,
+            }
+        })
+    }
+
+    async fn keep_unreadable(&self, message: &UnreadableMessage, _: Timestamp) -> PortResult<()> {
+        yield_now().await;
+        self.faults.call("keeping an unreadable message", || {
+            let mut state = self.state();
+            if !state.unreadable.contains(message) {
+                state.unreadable.push(message.clone());
+            }
+        })
+    }
+}

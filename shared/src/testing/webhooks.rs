@@ -1,0 +1,59 @@
+//! The outside world from a script.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::task::yield_now;
+
+use crate::ports::{WebhookRequest, WebhookSender};
+use crate::timestamp::Timestamp;
+use crate::verdict::Answer;
+
+/// What happens while the request is with the receiver.
+type During = Box<dyn FnOnce() + Send>;
+
+/// Receivers that answer 200 unless the script says otherwise.
+#[derive(Clone, Default)]
+pub struct ScriptedWebhooks(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    answers: VecDeque<Answer>,
+    during: Option<During>,
+    received: Vec<WebhookRequest>,
+}
+
+impl ScriptedWebhooks {
+    /// Answers the next request with this status.
+    pub fn answer(&self, code: u16) {
+        self.state().answers.push_back(Answer::Status { code, retry_after: None });
+    }
+
+    /// Does this while the next request is with its receiver.
+    pub fn during_next(&self, act: impl FnOnce() + Send + 'static) {
+        self.state().during = Some(Box::new(act));
+    }
+
+    /// Every request so far.
+    #[must_use]
+    pub fn received(&self) -> Vec<WebhookRequest> {
+        self.state().received.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl WebhookSender for ScriptedWebhooks {
+    async fn post(&self, request: &WebhookRequest, _: Timestamp) -> Answer {
+        yield_now().await;
+        let during = self.state().during.take();
+        if let Some(act) = during {
+            act();
+        }
+        let mut state = self.state();
+        state.received.push(request.clone());
+        state.answers.pop_front().unwrap_or(Answer::Status { code: 200, retry_after: None })
+    }
+}

@@ -1,0 +1,192 @@
+//! What every table promises, held against the tables in memory and the real ones in the emulator alike, so that
+//! neither can drift from the other.
+
+use triggers::adapters::aws;
+use triggers::adapters::claims::ClaimsTable;
+use triggers::adapters::control::{ControlTable, Written};
+use triggers::adapters::events::EventsTable;
+use triggers::adapters::limits::LimitsTable;
+use triggers::api_key::Pepper;
+use triggers::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
+use triggers::delivery::DeliveryMessage;
+use triggers::endpoint::{EndpointState, EndpointUrl, Secret, UrlPolicy};
+use triggers::event::{Event, EventId, EventType};
+use triggers::inbox::{Head, Outcome, Status};
+use triggers::ports::{
+    Claims, Control, Counts, Events, Inserted, Limits, PortResult, QueueName, UnreadableMessage, Updated,
+    Wait,
+};
+use triggers::rate_limit::Leased;
+use triggers::tenant::{Tenant, TenantId, Tier};
+use triggers::testing::builders::{START, endpoint, event, key_of, tenant};
+use triggers::testing::claims::MemoryClaims;
+use triggers::testing::control::MemoryControl;
+use triggers::testing::events::MemoryEvents;
+use triggers::testing::limits::MemoryLimits;
+use triggers::timestamp::Timestamp;
+use triggers::verdict::Verdict;
+
+use crate::support::stack::shared;
+
+async fn clients() -> aws::Clients {
+    aws::emulator_clients(&shared().summary().emulator).await
+}
+
+fn table(name: &str) -> String {
+    shared().summary().tables[name].clone()
+}
+
+async fn claims_keep_their_promises(claims: &impl Claims) -> PortResult<()> {
+    let (ours, other) = (tenant(), tenant());
+    let name = ClaimName::Dedup(DedupId::parse("order 7").unwrap());
+    let claim = |payload: &str, now: Timestamp| {
+        let id = EventId::generate(now, Tier::Free, &mut rand::rng());
+        Claim::new(id, Fingerprint::of(&EventType::parse("a").unwrap(), payload), now)
+    };
+    let first = claim("1", START);
+    assert_eq!(claims.claim(&ours, &name, &first, START).await?, Claimed::First);
+    assert_eq!(claims.claim(&ours, &name, &first, START).await?, Claimed::First, "our own write again");
+    let repeat = claims.claim(&ours, &name, &claim("1", START), START).await?;
+    assert_eq!(repeat, Claimed::Repeat(first.event_id));
+    assert_eq!(claims.claim(&ours, &name, &claim("2", START), START).await?, Claimed::Mismatch);
+    assert_eq!(claims.claim(&other, &name, &claim("2", START), START).await?, Claimed::First);
+    let last_moment = first.expires_at;
+    assert_eq!(claims.claim(&ours, &name, &claim("2", last_moment), last_moment).await?, Claimed::Mismatch);
+    let later = Timestamp::from_seconds(last_moment.seconds() + 1);
+    assert_eq!(claims.claim(&ours, &name, &claim("2", later), later).await?, Claimed::First);
+    Ok(())
+}
+
+async fn events_keep_their_promises(events: &impl Events) -> PortResult<()> {
+    let (ours, other) = (tenant(), tenant());
+    for payload in [r#"{"n": 1.50}"#.to_owned(), incompressible(200_000)] {
+        let event = event(&ours, "order.created", &payload, START);
+        let ids = [endpoint(1).id, endpoint(2).id];
+        let born = Head::born(&event, ids.clone());
+        assert_eq!(events.head(&ours, event.id, true).await?, None);
+        assert_eq!(events.insert(&event, &born).await?, Inserted::New);
+        assert_eq!(events.insert(&event, &born).await?, Inserted::Existing(Box::new(born.clone())));
+        let stored = events.head(&ours, event.id, true).await?.expect("it is stored");
+        assert_eq!(stored.head, born);
+        assert_eq!(events.payload(&ours, &stored).await?.as_deref(), Some(payload.as_str()));
+        assert_eq!(events.head(&other, event.id, true).await?, None, "another tenant sees nothing");
+        updates_keep_their_promises(events, &event, &born).await?;
+    }
+    let unreadable = UnreadableMessage { queue: "q".into(), message_id: "m".into(), body: "{".into() };
+    events.keep_unreadable(&unreadable, START).await?;
+    events.keep_unreadable(&unreadable, START).await
+}
+
+async fn updates_keep_their_promises(events: &impl Events, event: &Event, born: &Head) -> PortResult<()> {
+    let (endpoint, delivery) = born.deliveries.iter().next().unwrap();
+    let message = DeliveryMessage::first(&event.tenant, event.id, endpoint, delivery, true);
+    let retry = Outcome::Attempted(Verdict::RetryAt(START), "500".to_owned());
+    let next = born.record(&message, &retry).unwrap();
+    assert_eq!(events.update(&event.tenant, &next).await?, Updated::Done);
+    assert_eq!(events.update(&event.tenant, &next).await?, Updated::Raced, "rev has moved on");
+    assert_eq!(events.head(&event.tenant, event.id, true).await?.unwrap().head, next);
+    let acked = next.acknowledge().unwrap();
+    assert_eq!(events.update(&event.tenant, &acked).await?, Updated::Done);
+    assert_eq!(events.insert(event, born).await?, Inserted::Existing(Box::new(acked.clone())));
+    assert_eq!(acked.status, Status::Acked);
+    let unknown = Head::born(&triggers::testing::builders::event(&event.tenant, "a", "1", START), []);
+    assert_eq!(events.update(&event.tenant, &Head { rev: 2, ..unknown }).await?, Updated::Raced);
+    Ok(())
+}
+
+async fn limits_keep_their_promises(limits: &impl Limits) -> PortResult<()> {
+    let (ours, other) = (tenant(), tenant());
+    assert_eq!(limits.lease(&ours, 7, 40, 100).await?, Leased::Granted { taken: 40 });
+    assert_eq!(limits.lease(&ours, 7, 40, 100).await?, Leased::Granted { taken: 80 });
+    assert_eq!(limits.lease(&ours, 7, 40, 100).await?, Leased::Exhausted { left: 20 });
+    assert_eq!(limits.lease(&ours, 7, 20, 100).await?, Leased::Granted { taken: 100 });
+    assert_eq!(limits.lease(&ours, 8, 40, 100).await?, Leased::Granted { taken: 40 });
+    assert_eq!(limits.lease(&other, 7, 40, 100).await?, Leased::Granted { taken: 40 });
+    limits.count(Counts::default(), None).await?;
+    let wait = Wait { queue: QueueName::Events, waited_ms: 1000, at: START };
+    limits.count(Counts::default(), Some(wait)).await?;
+    let one_each = Counts { accepted: 1, stored: 1, delivered: 1, failed: 1, settled: 1, unreadable: 1 };
+    limits.count(one_each, Some(Wait { queue: QueueName::Deliveries, ..wait })).await
+}
+
+async fn endpoints_keep_their_promises(control: &impl Control, tenant: &TenantId) -> PortResult<()> {
+    let found = control.endpoints(tenant).await?;
+    assert_eq!(found.len(), 1);
+    let seen = found[0].clone();
+    assert_eq!(control.endpoint(tenant, &seen.id).await?, Some(seen.clone()));
+    let old = triggers::endpoint::Endpoint { url: "https://old.example.com/".to_owned(), ..seen.clone() };
+    control.disable(tenant, &old).await?;
+    assert_eq!(control.endpoint(tenant, &seen.id).await?, Some(seen.clone()), "its URL has changed since");
+    control.disable(tenant, &seen).await?;
+    let state = control.endpoint(tenant, &seen.id).await?.unwrap().state;
+    assert_eq!(state, EndpointState::Disabled);
+    let stranger = triggers::testing::builders::tenant();
+    assert_eq!(control.endpoint(&stranger, &seen.id).await?, None);
+    assert_eq!(control.endpoints(&stranger).await?, []);
+    control.disable(&stranger, &seen).await
+}
+
+fn incompressible(bytes: usize) -> String {
+    let digits: String = (0..bytes).map(|_| char::from(rand::random_range(b'a'..=b'z'))).collect();
+    format!("\"{digits}\"")
+}
+
+#[tokio::test]
+async fn tables_in_memory_keep_their_promises() {
+    claims_keep_their_promises(&MemoryClaims::default()).await.unwrap();
+    events_keep_their_promises(&MemoryEvents::default()).await.unwrap();
+    limits_keep_their_promises(&MemoryLimits::default()).await.unwrap();
+    let (control, tenant) = (MemoryControl::default(), tenant());
+    control.put_endpoint(&tenant, endpoint(1));
+    endpoints_keep_their_promises(&control, &tenant).await.unwrap();
+}
+
+#[tokio::test]
+async fn real_claims_keep_their_promises() {
+    claims_keep_their_promises(&ClaimsTable::new(&clients().await, table("Claims"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn real_events_keep_their_promises() {
+    events_keep_their_promises(&EventsTable::new(&clients().await, table("Events"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn real_limits_keep_their_promises() {
+    limits_keep_their_promises(&LimitsTable::new(&clients().await, table("Limits"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn real_endpoints_and_keys_keep_their_promises() {
+    let control = ControlTable::new(&clients().await, table("Control"));
+    let (tenant, pepper) = (tenant(), Pepper::new("pepper"));
+    let url = EndpointUrl::parse("https://example.com/hook", UrlPolicy::Strict).unwrap();
+    let secret = Secret::generate(&mut rand::rng());
+    let created = control.set_default_endpoint(&tenant, &url, secret.clone()).await.unwrap();
+    assert_eq!(created, Some(secret));
+    let again =
+        control.set_default_endpoint(&tenant, &url, Secret::generate(&mut rand::rng())).await.unwrap();
+    assert_eq!(again, None, "the secret is shown once");
+    endpoints_keep_their_promises(&control, &tenant).await.unwrap();
+
+    let (key, record) = key_of(&tenant, Tier::Pro);
+    let owner = Tenant {
+        id: tenant.clone(),
+        organization_name: "Contract".to_owned(),
+        tier: Tier::Pro,
+        created_at: START,
+    };
+    control.create_tenant(&owner, &key.hash(&pepper), &record).await.unwrap();
+    assert_eq!(control.key(&key.hash(&pepper)).await.unwrap(), Some(record.clone()));
+    assert_eq!(control.tenant_with_keys(&tenant).await.unwrap(), Some((owner, vec![record.clone()])));
+    assert_eq!(control.delete_key(&tenant, &record.id).await.unwrap(), Some(key.hash(&pepper)));
+    assert_eq!(control.key(&key.hash(&pepper)).await.unwrap(), None);
+    assert_eq!(control.delete_key(&tenant, &record.id).await.unwrap(), None);
+    let (other, other_record) = key_of(&tenant, Tier::Pro);
+    let (old, new) = ((&key.hash(&pepper), &record), (&other.hash(&pepper), &other_record));
+    for old_ends in [None, Some(START)] {
+        assert_eq!(control.rotate_key(old, new, old_ends).await.unwrap(), Written::KeyGone);
+    }
+    assert_eq!(control.add_key(old.0, new.0, new.1).await.unwrap(), Written::KeyGone);
+    assert_eq!(control.key(new.0).await.unwrap(), None, "a dead key makes no other");
+}

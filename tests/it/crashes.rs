@@ -1,0 +1,150 @@
+//! The first three promises against a process that dies between any two of its steps: at every call to every table and
+//! queue, before its effect and after it.
+
+use http::StatusCode;
+use triggers::inbox::Status;
+use triggers::testing::faults::Fault;
+
+use crate::pipeline::{Pipeline, id_of};
+
+/// More calls than the longest of these runs makes.
+const MANY: usize = 60;
+
+#[tokio::test]
+async fn an_accepted_event_is_durable_wherever_ingest_dies() {
+    let mut spoiled = 0;
+    for fault in Fault::ALL {
+        for call in 0..MANY {
+            let pipeline = Pipeline::with_endpoints(1);
+            pipeline.faults.die_at(call, fault);
+            let first = pipeline.post_event("order-1").await;
+            let died = pipeline.faults.recover();
+            spoiled += usize::from(died);
+            let refused = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::ACCEPTED];
+            assert!(refused.contains(&first.status()), "{fault:?} at {call}: {}", first.status());
+            if first.status() == StatusCode::ACCEPTED {
+                assert_eq!(
+                    pipeline.events_queue.bodies().len(),
+                    1,
+                    "{fault:?} at {call}: a 202 without a message"
+                );
+            } else {
+                assert!(first.headers().contains_key("retry-after"), "{fault:?} at {call}");
+            }
+            let second = pipeline.post_event("order-1").await;
+            assert!(
+                matches!(second.status().as_u16(), 202 | 409),
+                "{fault:?} at {call}: {}",
+                second.status()
+            );
+            pipeline.run_until_quiet().await;
+            let head = pipeline.only_head();
+            assert_eq!(head.id, id_of(&second), "{fault:?} at {call}");
+            assert_eq!(head.status, Status::Delivered, "{fault:?} at {call}");
+        }
+    }
+    assert_eq!(spoiled, 2 * 4, "key, lease, claim and send each failed in both ways");
+}
+
+#[tokio::test]
+async fn a_stored_event_reaches_both_endpoints_wherever_consumer_dies() {
+    let mut spoiled = 0;
+    for fault in Fault::ALL {
+        for call in 0..MANY {
+            let pipeline = Pipeline::with_endpoints(2);
+            pipeline.post_event("order-1").await;
+            pipeline.faults.die_at(call, fault);
+            pipeline.consume().await;
+            spoiled += usize::from(pipeline.faults.recover());
+            pipeline.run_until_quiet().await;
+            assert_eq!(pipeline.only_head().status, Status::Delivered, "{fault:?} at {call}");
+            assert!(pipeline.webhooks.received().len() >= 2, "{fault:?} at {call}");
+        }
+    }
+    assert!(spoiled >= 2 * 4, "endpoints, head and two messages each failed in both ways: {spoiled}");
+}
+
+#[tokio::test]
+async fn an_event_reaches_its_endpoint_wherever_delivery_dies_at_a_first_attempt_or_at_a_retry() {
+    let mut spoiled = 0;
+    for fault in Fault::ALL {
+        for first_answer in [200, 500] {
+            for call in 0..MANY {
+                let (pipeline, _) = Pipeline::stored_event(1).await;
+                pipeline.webhooks.answer(first_answer);
+                pipeline.faults.die_at(call, fault);
+                pipeline.deliver().await;
+                spoiled += usize::from(pipeline.faults.recover());
+                pipeline.run_until_quiet().await;
+                let head = pipeline.only_head();
+                assert_eq!(head.status, Status::Delivered, "{fault:?} at {call} after {first_answer}");
+            }
+        }
+    }
+    assert!(spoiled >= 2 * 2 * 4, "head, endpoint, payload and update each failed in both ways: {spoiled}");
+}
+
+#[tokio::test]
+async fn a_process_that_dies_before_it_can_answer_its_queue_leaves_everything_right() {
+    let pipeline = Pipeline::with_endpoints(2);
+    pipeline.post_event("order-1").await;
+    let batch = pipeline.events_queue.take();
+    pipeline.consume_batch(batch).await; // all is done, and nobody was told
+    pipeline.consume().await;
+    assert_eq!(pipeline.delivery_messages().len(), 4, "each first attempt twice");
+    let batch = pipeline.deliveries.take();
+    pipeline.deliver_batch(batch).await;
+    pipeline.run_until_quiet().await;
+    assert_eq!(pipeline.only_head().status, Status::Delivered);
+    assert_eq!(pipeline.webhooks.received().len(), 2, "equal messages of one batch are one");
+    assert_eq!(pipeline.limits.counted().stored, 1);
+}
+
+#[tokio::test]
+async fn without_a_fault_an_event_is_posted_exactly_once() {
+    let pipeline = Pipeline::with_endpoints(3);
+    assert_eq!(pipeline.post_event("order-1").await.status(), StatusCode::ACCEPTED);
+    assert_eq!(pipeline.post_event("order-1").await.status(), StatusCode::CONFLICT);
+    pipeline.run_until_quiet().await;
+    assert_eq!(pipeline.webhooks.received().len(), 3);
+    assert_eq!(pipeline.only_head().status, Status::Delivered);
+    let counted = pipeline.limits.counted();
+    assert_eq!((counted.stored, counted.delivered, counted.settled), (1, 3, 1));
+}
+
+#[tokio::test]
+async fn a_dead_endpoint_is_tried_fourteen_times_over_the_documented_span_and_the_event_stays_in_the_inbox() {
+    let (pipeline, id) = Pipeline::stored_event(1).await;
+    (0..20).for_each(|_| pipeline.webhooks.answer(500));
+    pipeline.run_until_quiet().await;
+    assert_eq!(pipeline.webhooks.received().len(), 14);
+    let head = pipeline.only_head();
+    assert_eq!(head.status, Status::Failed);
+    assert!(head.status.is_in_inbox());
+    let hours = triggers::ports::Clock::now(&pipeline.clock).since(id.accepted_at()).as_secs_f64() / 3600.0;
+    assert!((103.0 * 0.8..104.0 * 1.2).contains(&hours), "{hours} h");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_gone_is_disabled_and_its_next_events_wait_in_the_inbox() {
+    let (pipeline, _) = Pipeline::stored_event(1).await;
+    pipeline.webhooks.answer(410);
+    pipeline.run_until_quiet().await;
+    assert_eq!(pipeline.only_head().status, Status::Failed);
+    pipeline.post_event("two").await;
+    pipeline.run_until_quiet().await;
+    assert_eq!(pipeline.webhooks.received().len(), 1, "a disabled endpoint is not asked again");
+    assert!(pipeline.events.all().iter().all(|(_, head)| head.status == Status::Failed));
+}
+
+#[tokio::test]
+async fn a_message_nobody_can_read_goes_back_and_is_kept_once_it_is_a_dead_letter() {
+    let pipeline = Pipeline::with_endpoints(1);
+    pipeline.events_queue.push("{}".to_owned(), std::time::Duration::ZERO);
+    assert_eq!(pipeline.consume().await.batch_item_failures.len(), 1);
+    assert!(pipeline.events.unreadable().is_empty());
+    let dead = Pipeline::dead_letter("{}");
+    assert_eq!(pipeline.consume_batch(dead.clone()).await.batch_item_failures.len(), 0);
+    assert_eq!(pipeline.consume_batch(dead).await.batch_item_failures.len(), 0);
+    assert_eq!(pipeline.events.unreadable().len(), 1);
+}

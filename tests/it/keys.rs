@@ -1,0 +1,116 @@
+//! API keys: made, listed, and limited to what they are for.
+
+use serde_json::{Value, json};
+
+use crate::support::client::{Reply, Tenant, call};
+
+const GOOD: &str = r#"{"type":"a","payload":1}"#;
+
+fn generate(tenant: &Tenant, body: &Value) -> Reply {
+    let url = format!("{}/api/keys/generate", tenant.stack.summary().url);
+    call("POST", &url, &[("content-type", "application/json")], body.to_string())
+}
+
+#[test]
+fn signing_up_makes_a_tenant_and_its_first_key() {
+    let tenant = Tenant::new();
+    let made = generate(&tenant, &json!({"organization_name": "Ada & Co"})).expect(201).json();
+    let key = made["api_key"].as_str().unwrap();
+    assert!(key.starts_with("trg_live_"), "{key}");
+    assert!(made["organization_id"].as_str().unwrap().starts_with("org_"));
+    assert_eq!((&made["organization_name"], &made["tier"]), (&json!("Ada & Co"), &json!("free")));
+    assert_eq!(made["rate_limit_per_minute"], 100);
+    tenant.with_key(key).post_event(GOOD).expect(202);
+
+    for (tier, limit) in [("free", 100), ("pro", 1_000), ("business", 10_000), ("enterprise", 100_000)] {
+        let made = generate(&tenant, &json!({"org_name": "Other", "tier": tier})).expect(201).json();
+        assert_eq!((&made["tier"], &made["rate_limit_per_minute"]), (&json!(tier), &json!(limit)));
+    }
+}
+
+#[test]
+fn a_sign_up_that_breaks_a_rule_is_told_which() {
+    let tenant = Tenant::new();
+    let unknown_tier = generate(&tenant, &json!({"organization_name": "A", "tier": "gold"}));
+    assert_eq!(unknown_tier.problem(422, "invalid")["errors"][0]["pointer"], "/tier");
+    let no_name = generate(&tenant, &json!({"organization_name": " "}));
+    assert_eq!(no_name.problem(422, "invalid")["errors"][0]["pointer"], "/organization_name");
+    for body in [json!({}), json!({"organization_name": 7}), json!({"organization_name": "A", "admin": true})]
+    {
+        generate(&tenant, &body).problem(422, "invalid");
+    }
+}
+
+#[test]
+fn the_list_shows_every_key_but_no_key_itself() {
+    let tenant = Tenant::of_tier("business");
+    tenant.set_webhook("https://hooks.example.com/a");
+    let further = tenant.further_key(&["inbox:read"]);
+    let reply = tenant.get("/api/keys").expect(200);
+    let text = reply.text();
+    for key in [&tenant.key, &further.key] {
+        let secret = &key["trg_live_".len()..];
+        assert!(!text.contains(&secret[..8]), "{text}");
+    }
+    assert!(!text.contains("whsec_"), "{text}");
+    let list = reply.json();
+    assert_eq!(
+        (&list["organization_id"], &list["organization_name"]),
+        (&json!(tenant.id), &json!("A story"))
+    );
+    assert_eq!((&list["tier"], &list["rate_limit_per_minute"]), (&json!("business"), &json!(10_000)));
+    assert_eq!(list["webhook_url"], "https://hooks.example.com/a");
+    let keys = list["keys"].as_array().unwrap();
+    assert_eq!(keys.len(), 2);
+    for key in keys {
+        let members: Vec<&str> = key.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(members, ["id", "name", "scopes", "last4", "created_at", "last_used_at", "expires_at"]);
+    }
+    let limited = keys.iter().find(|key| key["name"] == "further").unwrap();
+    assert_eq!(limited["scopes"], json!(["inbox:read"]));
+    let last4 = limited["last4"].as_str().unwrap();
+    assert!(last4.len() == 4 && further.key.contains(last4), "{last4}");
+}
+
+#[test]
+fn a_key_may_do_what_its_scopes_say_and_nothing_else() {
+    type Call<'a> = &'a dyn Fn(&Tenant) -> Reply;
+    let tenant = Tenant::new();
+    let id = tenant.accepted("a");
+    tenant.shown_as("pending", &id);
+    let webhook = r#"{"webhook_url":"https://hooks.example.com/a"}"#;
+    let calls: [(&str, Call); 5] = [
+        ("events:write", &|key| key.post_event(GOOD)),
+        ("inbox:read", &|key| key.get("/api/inbox")),
+        ("inbox:ack", &|key| key.acknowledge(&id)),
+        ("endpoints:admin", &|key| key.post("/api/webhook/config", webhook)),
+        ("keys:admin", &|key| key.get("/api/keys")),
+    ];
+    for (scope, _) in calls {
+        let key = tenant.further_key(&[scope]);
+        for (needed, call) in calls {
+            let reply = call(&key);
+            if needed == scope {
+                assert!((200..300).contains(&reply.status), "{needed}: {}", reply.text());
+            } else {
+                let document = reply.problem(403, "forbidden");
+                assert!(document["detail"].as_str().unwrap().contains(needed), "{document}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_key_gives_more_than_it_has() {
+    let tenant = Tenant::new();
+    let create = |key: &Tenant, body: Value| key.post("/api/keys", body.to_string());
+    let admin = tenant.further_key(&["keys:admin"]);
+    create(&admin, json!({"name": "more", "scopes": ["keys:admin", "inbox:read"]})).problem(403, "forbidden");
+    let writer = tenant.further_key(&["events:write"]);
+    create(&writer, json!({"name": "same", "scopes": ["events:write"]})).problem(403, "forbidden");
+    writer.post("/api/keys/rotate", "").problem(403, "forbidden");
+    let scopes = |scopes: Value| create(&tenant, json!({"name": "a", "scopes": scopes}));
+    for wrong in [json!([]), json!(["events:read"])] {
+        assert_eq!(scopes(wrong).problem(422, "invalid")["errors"][0]["pointer"], "/scopes");
+    }
+}

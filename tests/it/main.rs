@@ -1,0 +1,30 @@
+//! Stories and promises, tested: the real handlers over tables in memory, and the real functions on the deployed
+//! template in the local emulator.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod pipeline;
+mod support;
+
+mod accepting;
+mod attacks;
+mod batches;
+mod contract;
+mod crashes;
+mod delivering;
+mod duplicates;
+mod emulator;
+mod health;
+mod identity;
+mod inbox;
+mod key_ends;
+mod keys;
+mod killing;
+mod operators;
+mod outages;
+mod rate_limits;
+mod refusing;
+mod repository;
+mod samples;
+mod traces;
+mod values;

@@ -1,0 +1,226 @@
+//! The three handlers, as deployed, over tables and queues in memory: time is moved by hand, and any call can fail.
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use consumer::handler::Consumer;
+use delivery::handler::Delivery;
+use http::{HeaderMap, HeaderValue};
+use ingest::handler::Ingest;
+use ingest::limiter::Limiter;
+use serde_json::Value;
+use triggers::answer::Answer;
+use triggers::api_key::{ApiKey, Pepper};
+use triggers::authentication::Authenticator;
+use triggers::delivery::DeliveryMessage;
+use triggers::endpoint::{Endpoint, UrlPolicy};
+use triggers::event::EventId;
+use triggers::inbox::Head;
+use triggers::ports::Clock;
+use triggers::tenant::{TenantId, Tier};
+use triggers::testing::builders::{START, endpoint, key_of, tenant};
+use triggers::testing::claims::MemoryClaims;
+use triggers::testing::clock::FixedClock;
+use triggers::testing::control::MemoryControl;
+use triggers::testing::events::MemoryEvents;
+use triggers::testing::faults::Faults;
+use triggers::testing::limits::MemoryLimits;
+use triggers::testing::queues::{MemoryQueue, record};
+use triggers::testing::webhooks::ScriptedWebhooks;
+
+type MemoryIngest = Ingest<MemoryControl, MemoryLimits, MemoryClaims, MemoryQueue, FixedClock>;
+type MemoryConsumer = Consumer<MemoryControl, MemoryEvents, MemoryLimits, MemoryQueue, FixedClock>;
+type MemoryDelivery =
+    Delivery<MemoryControl, MemoryEvents, MemoryLimits, MemoryQueue, ScriptedWebhooks, FixedClock>;
+
+/// A whole system in memory, with one tenant.
+pub(crate) struct Pipeline {
+    pub(crate) faults: Faults,
+    pub(crate) clock: FixedClock,
+    pub(crate) control: MemoryControl,
+    pub(crate) events: MemoryEvents,
+    pub(crate) limits: MemoryLimits,
+    pub(crate) webhooks: ScriptedWebhooks,
+    pub(crate) events_queue: MemoryQueue,
+    pub(crate) deliveries: MemoryQueue,
+    pub(crate) tenant: TenantId,
+    key: ApiKey,
+    ingest: MemoryIngest,
+    consumer: MemoryConsumer,
+    delivery: MemoryDelivery,
+}
+
+impl Pipeline {
+    /// A system whose tenant has this many endpoints.
+    pub(crate) fn with_endpoints(count: u8) -> Self {
+        let (faults, clock) = (Faults::default(), FixedClock::at(START));
+        let control = MemoryControl::new(faults.clone());
+        let events = MemoryEvents::new(faults.clone());
+        let limits = MemoryLimits::new(faults.clone());
+        let webhooks = ScriptedWebhooks::default();
+        let events_queue = MemoryQueue::new(faults.clone(), clock.clone());
+        let deliveries = MemoryQueue::new(faults.clone(), clock.clone());
+        let tenant = tenant();
+        let (key, record) = key_of(&tenant, Tier::Pro);
+        control.put_key(key.hash(&Pepper::new("pepper")), record);
+        (1..=count).for_each(|number| control.put_endpoint(&tenant, endpoint(number)));
+        let ingest = Ingest {
+            authenticator: Authenticator::new(control.clone(), Pepper::new("pepper")),
+            limiter: Limiter::new(limits.clone()),
+            claims: MemoryClaims::new(faults.clone()),
+            queue: events_queue.clone(),
+            clock: clock.clone(),
+        };
+        let consumer = Consumer {
+            control: control.clone(),
+            events: events.clone(),
+            limits: limits.clone(),
+            deliveries: deliveries.clone(),
+            clock: clock.clone(),
+            dead_letters_arn: DEAD_LETTERS.to_owned(),
+        };
+        let delivery = Delivery {
+            control: control.clone(),
+            events: events.clone(),
+            limits: limits.clone(),
+            deliveries: deliveries.clone(),
+            webhooks: webhooks.clone(),
+            clock: clock.clone(),
+            url_policy: UrlPolicy::Strict,
+            dead_letters_arn: DEAD_LETTERS.to_owned(),
+        };
+        Self {
+            faults,
+            clock,
+            control,
+            events,
+            limits,
+            webhooks,
+            events_queue,
+            deliveries,
+            tenant,
+            key,
+            ingest,
+            consumer,
+            delivery,
+        }
+    }
+
+    /// Posts a body with the tenant's key.
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+        self.post_bytes(path, body.as_bytes()).await
+    }
+
+    /// Posts any bytes with the tenant's key.
+    pub(crate) async fn post_bytes(&self, path: &str, body: &[u8]) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        headers.insert("x-api-key", HeaderValue::from_str(self.key.expose()).expect("a key is a header"));
+        self.ingest.handle(path, &headers, body, "request").await
+    }
+
+    /// Posts an event under a name of its own.
+    pub(crate) async fn post_event(&self, dedup_id: &str) -> Answer {
+        let body = format!(r#"{{"type":"order.created","payload":{{"n":1}},"dedup_id":"{dedup_id}"}}"#);
+        self.post("/api/events", &body).await
+    }
+
+    /// Lets consumer take what waits, once.
+    pub(crate) async fn consume(&self) -> SqsBatchResponse {
+        let batch = self.events_queue.take();
+        let response = self.consumer.handle(batch.clone()).await;
+        if !self.faults.is_dead() {
+            self.events_queue.settle(&batch, &response); // a dead process answers nothing: all of it comes again
+        }
+        response
+    }
+
+    /// Lets delivery handle a batch that is in no queue.
+    pub(crate) async fn deliver_batch(&self, batch: SqsEvent) -> SqsBatchResponse {
+        self.delivery.handle(batch).await
+    }
+
+    /// Lets consumer handle a batch that is in no queue.
+    pub(crate) async fn consume_batch(&self, batch: SqsEvent) -> SqsBatchResponse {
+        self.consumer.handle(batch).await
+    }
+
+    /// A batch of one message from the dead-letter queue.
+    pub(crate) fn dead_letter(body: &str) -> SqsEvent {
+        let mut dead = record("dead", body, 1);
+        dead.event_source_arn = Some(DEAD_LETTERS.to_owned());
+        let mut batch = SqsEvent::default();
+        batch.records = vec![dead];
+        batch
+    }
+
+    /// Lets delivery take what is due, once.
+    pub(crate) async fn deliver(&self) -> SqsBatchResponse {
+        let batch = self.deliveries.take();
+        let response = self.delivery.handle(batch.clone()).await;
+        if !self.faults.is_dead() {
+            self.deliveries.settle(&batch, &response);
+        }
+        response
+    }
+
+    /// Lets delivery handle one message that is no longer in the queue.
+    pub(crate) async fn deliver_again(&self, message: &DeliveryMessage) {
+        self.deliveries.push(triggers::adapters::queues::delivery_body(message), std::time::Duration::ZERO);
+        self.deliver().await;
+    }
+
+    /// Moves time from message to message until both queues are empty.
+    pub(crate) async fn run_until_quiet(&self) {
+        for _ in 0..1000 {
+            let next = [self.events_queue.next_visible(), self.deliveries.next_visible()];
+            let Some(next) = next.into_iter().flatten().min() else { return };
+            self.clock.set(next.max(self.clock.now()));
+            self.consume().await;
+            self.deliver().await;
+        }
+        panic!("the queues never became quiet");
+    }
+
+    /// The one event that is stored.
+    pub(crate) fn only_head(&self) -> Head {
+        let all = self.events.all();
+        assert_eq!(all.len(), 1, "stored exactly once");
+        all[0].1.clone()
+    }
+
+    /// The number-th endpoint.
+    pub(crate) fn endpoint(number: u8) -> Endpoint {
+        endpoint(number)
+    }
+
+    /// A stored event with deliveries whose first messages wait in the queue.
+    pub(crate) async fn stored_event(endpoints: u8) -> (Self, EventId) {
+        let pipeline = Self::with_endpoints(endpoints);
+        pipeline.post_event("one").await;
+        pipeline.consume().await;
+        let id = pipeline.only_head().id;
+        (pipeline, id)
+    }
+
+    /// Forgets the messages that wait for delivery.
+    pub(crate) fn drop_deliveries(&self) {
+        let batch = self.deliveries.take();
+        self.deliveries.settle(&batch, &SqsBatchResponse::default());
+    }
+
+    /// The messages that wait for delivery.
+    pub(crate) fn delivery_messages(&self) -> Vec<DeliveryMessage> {
+        let bodies = self.deliveries.bodies();
+        bodies
+            .iter()
+            .map(|body| triggers::adapters::queues::read_delivery(body).expect("our own form"))
+            .collect()
+    }
+}
+
+/// The id in an answer.
+pub(crate) fn id_of(answer: &Answer) -> EventId {
+    let body: Value = serde_json::from_str(answer.body()).expect("JSON");
+    EventId::parse(body["id"].as_str().expect("an id")).expect("a valid id")
+}
+
+const DEAD_LETTERS: &str = "arn:aws:sqs:us-east-1:000000000000:dead-letters";

@@ -1,0 +1,160 @@
+//! What the repository promises about itself: pure domain files, small files, one TLS provider, links that lead somewhere.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::client::Tenant;
+
+/// The domain, as `shared/src/lib.rs` lists it.
+const DOMAIN: [&str; 16] = [
+    "timestamp",
+    "tenant",
+    "api_key",
+    "rate_limit",
+    "json",
+    "event",
+    "claim",
+    "keys",
+    "endpoint",
+    "address",
+    "delivery",
+    "signature",
+    "retry_schedule",
+    "verdict",
+    "inbox",
+    "problem",
+];
+
+/// What a pure file does not say.
+const IMPURE: [&str; 12] = [
+    "async ",
+    "aws_",
+    "tokio",
+    "hyper",
+    "std::env",
+    "SystemTime",
+    "Instant",
+    "std::fs",
+    "std::net::Tcp",
+    "rand::rng",
+    "crate::ports",
+    "crate::adapters",
+];
+
+const MAX_LINES: usize = 400;
+const MAX_MAIN_LINES: usize = 60;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(root().join(path.as_ref()))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display()))
+}
+
+/// Every file of ours with this ending.
+fn files(ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            let hidden = name.to_string_lossy().starts_with('.') || name == "target";
+            if path.is_dir() && !hidden {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == ending) {
+                found.push(path);
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+#[test]
+fn domain_files_are_pure() {
+    let is_domain = |path: &PathBuf| {
+        let within = path.strip_prefix(root().join("shared/src")).ok();
+        let first = within.and_then(|within| within.iter().next()).unwrap_or_default();
+        DOMAIN.iter().any(|module| first == *module || first.to_string_lossy() == format!("{module}.rs"))
+    };
+    let domain: Vec<PathBuf> = files("rs").into_iter().filter(is_domain).collect();
+    assert!(domain.len() >= DOMAIN.len(), "{domain:?}");
+    for path in domain {
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            let impure = IMPURE.iter().find(|word| line.contains(*word));
+            assert_eq!(impure, None, "{}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_domain_is_listed_before_everything_else() {
+    let text = read("shared/src/lib.rs");
+    let modules: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    assert_eq!(modules[..DOMAIN.len()], DOMAIN);
+}
+
+#[test]
+fn files_stay_small() {
+    for path in files("rs") {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        let is_main = path.ends_with("src/main.rs") && path.starts_with(root().join("functions"));
+        let most = if is_main { MAX_MAIN_LINES - 1 } else { MAX_LINES };
+        assert!(lines <= most, "{} has {lines} lines (at most {most})", path.display());
+    }
+}
+
+#[test]
+fn there_is_one_tls_provider_and_one_http_stack() {
+    let lock = read("Cargo.lock");
+    for package in ["aws-lc-rs", "aws-lc-sys", "openssl-sys", "native-tls"] {
+        assert!(!lock.contains(&format!("name = \"{package}\"\n")), "{package} is in Cargo.lock");
+    }
+    assert_eq!(lock.matches("name = \"hyper\"\n").count(), 1);
+    assert_eq!(lock.matches("name = \"rustls\"\n").count(), 1);
+}
+
+#[test]
+fn every_link_of_the_documentation_leads_somewhere() {
+    for document in ["README.md", "docs/ARCHITECTURE.md", "docs/problems.md"] {
+        let text = read(document);
+        let folder = root().join(document).parent().unwrap().to_path_buf();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let local = target.split('#').next().unwrap();
+            assert!(local.starts_with("http") || folder.join(local).exists(), "{document}: {target}");
+        }
+    }
+}
+
+#[test]
+fn ci_runs_the_test_command_of_the_readme() {
+    let readme = read("README.md");
+    for command in ["cargo dev\n", "cargo test\n"] {
+        assert!(readme.contains(&format!("```sh\n{command}```")), "{command}");
+    }
+    assert!(read(".ci/run").contains("cargo test\n"));
+}
+
+/// The curl of the README, its parts taken as curl takes them, gets the reply that stands below it.
+#[test]
+fn the_request_of_the_readme_gets_the_reply_of_the_readme() {
+    let readme = read("README.md");
+    let command = readme.lines().find_map(|line| line.strip_prefix("curl -i \"$URL")).expect("the curl");
+    let (path, rest) = command.split_once('"').expect("a quoted URL");
+    assert!(rest.contains("-H \"X-API-Key: $KEY\" -H 'Content-Type: application/json'"), "{rest}");
+    let file = rest.rsplit_once("--data @").expect("a file").1;
+    let answer = Tenant::new().post(path, read(file));
+    let expected =
+        readme.lines().skip_while(|line| !line.starts_with("HTTP/1.1 ")).take(2).collect::<Vec<_>>();
+    assert_eq!(expected[0], format!("HTTP/1.1 {}", answer.status));
+    let members = |text: &str| {
+        let body: serde_json::Value = serde_json::from_str(text).expect("JSON");
+        body.as_object().expect("an object").keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(members(expected[1]), members(&answer.text()));
+}

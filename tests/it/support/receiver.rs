@@ -1,0 +1,173 @@
+//! A receiver of webhooks on this machine: records what comes, byte for byte, and answers from a script.
+
+use std::collections::VecDeque;
+use std::io::{self, BufReader};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::eventually;
+use super::wire::{self, Request};
+
+/// One answer of a script.
+#[derive(Clone)]
+pub(crate) struct Answer {
+    status: u16,
+    header: Option<(&'static str, String)>,
+}
+
+/// One webhook as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) at: Instant,
+    pub(crate) request: Request,
+}
+
+/// A running receiver. It ends with the last of its connections.
+pub(crate) struct Receiver {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    released: Condvar,
+}
+
+struct State {
+    script: VecDeque<Answer>,
+    received: Vec<Received>,
+    holds: bool,
+    ended: bool,
+}
+
+impl Answer {
+    /// An answer of this status.
+    pub(crate) const fn status(status: u16) -> Self {
+        Self { status, header: None }
+    }
+
+    /// The same with a header.
+    pub(crate) fn header(self, name: &'static str, value: &str) -> Self {
+        Self { header: Some((name, value.to_string())), ..self }
+    }
+}
+
+impl Receiver {
+    /// A receiver that always answers with this status.
+    pub(crate) fn answering(status: u16) -> Self {
+        Self::with_script([Answer::status(status)])
+    }
+
+    /// A receiver that answers one after the other of these, and the last one ever after.
+    pub(crate) fn with_script(script: impl IntoIterator<Item = Answer>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        let script = script.into_iter().collect();
+        let state = State { script, received: Vec::new(), holds: false, ended: false };
+        let shared = Arc::new(Shared { state: Mutex::new(state), released: Condvar::new() });
+        thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || shared.accept(&listener)
+        });
+        Self { port, shared }
+    }
+
+    /// Where it listens.
+    pub(crate) fn url(&self) -> String {
+        self.url_of("/hook")
+    }
+
+    /// Where it listens, on this path.
+    pub(crate) fn url_of(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Lets every request wait for its answer until [`Receiver::release`].
+    pub(crate) fn hold(&self) {
+        self.shared.state().holds = true;
+    }
+
+    /// Answers all that wait, and from now on at once.
+    pub(crate) fn release(&self) {
+        self.shared.state().holds = false;
+        self.shared.released.notify_all();
+    }
+
+    /// What came until now.
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.shared.state().received.clone()
+    }
+
+    /// Waits until this many have come, and gives them back.
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<Received> {
+        eventually(&format!("{count} webhooks have come"), || {
+            let received = self.received();
+            (received.len() >= count).then_some(received)
+        })
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.shared.state().ended = true;
+        let _wakes_the_listener = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        self.release();
+    }
+}
+
+impl Received {
+    /// The value of a header.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.request.header(name).unwrap_or_else(|| panic!("no header {name}: {:?}", self.request.headers))
+    }
+
+    /// The id in the header `webhook-id`.
+    pub(crate) fn id(&self) -> &str {
+        self.header("webhook-id")
+    }
+
+    /// The body as text.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.request.body).expect("UTF-8")
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder panics")
+    }
+
+    fn accept(self: &Arc<Self>, listener: &TcpListener) {
+        for stream in listener.incoming().map_while(Result::ok) {
+            if self.state().ended {
+                return;
+            }
+            let shared = Arc::clone(self);
+            thread::spawn(move || shared.serve(&stream));
+        }
+    }
+
+    fn serve(&self, stream: &TcpStream) -> io::Result<()> {
+        let mut reader = BufReader::new(stream);
+        let Some(request) = Request::read(&mut reader)? else { return Ok(()) };
+        let mut state = self.state();
+        state.received.push(Received { at: Instant::now(), request });
+        let last = state.script.len() == 1;
+        let answer = if last { state.script.front().cloned() } else { state.script.pop_front() };
+        let longer_than_any_sender_waits = Duration::from_secs(30);
+        let held = self.released.wait_timeout_while(state, longer_than_any_sender_waits, |state| state.holds);
+        drop(held);
+        let Answer { status, header } = answer.unwrap_or(Answer::status(200));
+        let header = header.as_ref().map(|(name, value)| (*name, value.as_str()));
+        let headers: Vec<_> = header.into_iter().chain([("connection", "close")]).collect();
+        wire::answer(&mut &*stream, status, &headers, b"")
+    }
+}
+
+/// An address of this machine where nobody listens.
+pub(crate) fn closed_address() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    format!("http://{}", listener.local_addr().expect("its address"))
+}
