@@ -6,14 +6,10 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio, id};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use crate::error::{Doing as _, Error};
-use crate::process::{self, ProcessId, wait_until};
+use crate::process::{self, ProcessId};
 use crate::state::{State, Summary};
-
-/// Longer than another process holds a directory just to see whether it is held.
-const GLANCE: Duration = Duration::from_millis(200);
 
 /// The exclusive hold of a state directory; every process of a stack is started through it.
 ///
@@ -38,8 +34,7 @@ impl Session {
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         fs::create_dir_all(dir.join("logs")).doing(|| format!("create {}", dir.display()))?;
         let dir = dir.canonicalize().doing(|| format!("find {}", dir.display()))?;
-        wait_until(GLANCE, || !is_held(&dir));
-        let lock = try_lock(&dir)?.ok_or_else(|| Error::AlreadyRunning(dir.clone()))?;
+        let lock = take_lock(&dir)?;
         if let Some(left_behind) = State::load(&dir) {
             process::end(&left_behind.processes);
         }
@@ -139,19 +134,34 @@ impl Drop for Session {
 }
 
 /// Whether some process holds `dir`, that is, runs a stack or is starting one.
+///
+/// Only an owner's lock is exclusive; looking takes a shared one, so that two who look at the same
+/// moment do not take each other for an owner.
 pub(crate) fn is_held(dir: &Path) -> bool {
-    dir.exists() && matches!(try_lock(dir), Ok(None))
+    let lock = OpenOptions::new().read(true).open(lock_file(dir));
+    lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-fn try_lock(dir: &Path) -> Result<Option<File>, Error> {
-    let path = dir.join("lock");
+/// Takes the owner's lock of `dir`. Somebody who only looks may be in the way for an instant:
+/// as long as there is no owner, it is tried again.
+fn take_lock(dir: &Path) -> Result<File, Error> {
+    let path = lock_file(dir);
     let doing = || format!("lock {}", path.display());
     let file = OpenOptions::new().create(true).append(true).open(&path).doing(doing)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(source)) => Err(source).doing(doing),
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if is_held(dir) => {
+                return Err(Error::AlreadyRunning(dir.to_path_buf()));
+            }
+            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+            Err(TryLockError::Error(source)) => return Err(source).doing(doing),
+        }
     }
+}
+
+fn lock_file(dir: &Path) -> PathBuf {
+    dir.join("lock")
 }
 
 /// A process with a log, watched for its end.
@@ -181,4 +191,36 @@ pub(crate) fn last_line(log: &Path) -> String {
     let lines = File::open(log).map(|file| BufReader::new(file).lines().map_while(Result::ok));
     let last = lines.ok().and_then(|lines| lines.filter(|line| !line.trim().is_empty()).last());
     last.unwrap_or_else(|| "nothing was written".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::{env, fs, thread};
+
+    use super::{is_held, take_lock};
+
+    #[test]
+    fn those_who_look_never_keep_an_owner_out() {
+        let dir = env::temp_dir().join(format!("triggers-lock-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        is_held(&dir);
+                    }
+                });
+            }
+            let taken = (0..1000).filter(|_| take_lock(&dir).is_ok()).count();
+            done.store(true, Ordering::Relaxed);
+            assert_eq!(taken, 1000);
+        });
+        let owner = take_lock(&dir).unwrap();
+        assert!(is_held(&dir) && take_lock(&dir).is_err(), "a second owner is refused");
+        drop(owner);
+        assert!(!is_held(&dir));
+        fs::remove_dir_all(&dir).unwrap();
+    }
 }
