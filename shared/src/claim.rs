@@ -40,6 +40,13 @@ impl DedupId {
 pub enum ClaimName {
     /// `dedup_id`: names the event; a repeat answers 409.
     Dedup(DedupId),
+    /// A CloudEvent's `source` and `id`, which together name an event; a repeat answers 409.
+    CloudEvent {
+        /// The context in which the event happened.
+        source: String,
+        /// The event's name within it.
+        id: String,
+    },
     /// The header `Idempotency-Key`: names the request; a repeat answers the first 202 again.
     Idempotency(DedupId),
     /// The header `Idempotency-Key` on a batch: names the item at this place of it.
@@ -52,9 +59,16 @@ impl ClaimName {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Dedup(_) => "dedup",
+            Self::CloudEvent { .. } => "ce",
             Self::Idempotency(_) => "idem",
             Self::IdempotencyItem(..) => "idem-item",
         }
+    }
+
+    /// Whether it names the event itself, and not the request that brings it.
+    #[must_use]
+    pub const fn is_of_event(&self) -> bool {
+        matches!(self, Self::Dedup(_) | Self::CloudEvent { .. })
     }
 
     /// SHA-256 of the name, so that any name makes a short key.
@@ -62,6 +76,9 @@ impl ClaimName {
     pub fn digest(&self) -> [u8; 32] {
         match self {
             Self::Dedup(name) | Self::Idempotency(name) => sha256(&[name.0.as_bytes()]),
+            Self::CloudEvent { source, id } => {
+                sha256(&[&source.len().to_be_bytes(), source.as_bytes(), id.as_bytes()])
+            }
             Self::IdempotencyItem(name, index) => sha256(&[&index.to_be_bytes(), name.0.as_bytes()]),
         }
     }
@@ -168,11 +185,18 @@ mod tests {
     #[test]
     fn names_of_different_kinds_or_places_never_meet() {
         let name = || DedupId::parse("x").unwrap();
-        let names =
-            [ClaimName::Dedup(name()), ClaimName::Idempotency(name()), ClaimName::IdempotencyItem(name(), 0)];
+        let cloud_event =
+            |source: &str, id: &str| ClaimName::CloudEvent { source: source.into(), id: id.into() };
+        let names = [
+            ClaimName::Dedup(name()),
+            ClaimName::Idempotency(name()),
+            ClaimName::IdempotencyItem(name(), 0),
+            cloud_event("x", ""),
+        ];
         let kinds: std::collections::HashSet<_> = names.iter().map(ClaimName::kind).collect();
         assert_eq!(kinds.len(), names.len());
         assert_ne!(names[2].digest(), ClaimName::IdempotencyItem(name(), 1).digest());
+        assert_ne!(cloud_event("ab", "c").digest(), cloud_event("a", "bc").digest());
     }
 
     #[test]

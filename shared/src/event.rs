@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::claim::DedupId;
+use crate::claim::{ClaimName, DedupId};
 use crate::json::{self, Bounds, Rule, Violation};
 use crate::tenant::{TenantId, Tier};
 use crate::timestamp::Timestamp;
@@ -111,7 +111,7 @@ pub struct NewEvent {
     /// The JSON value exactly as it was sent, byte for byte.
     pub payload: String,
     /// The client's own name for the event, if it gave one.
-    pub dedup_id: Option<DedupId>,
+    pub name: Option<ClaimName>,
 }
 
 /// An accepted event.
@@ -127,7 +127,7 @@ pub struct Event {
     pub event_type: EventType,
     /// The JSON value exactly as it was sent.
     pub payload: String,
-    /// The client's own name for the event, if it gave one.
+    /// What the client gave as `dedup_id`.
     pub dedup_id: Option<DedupId>,
 }
 
@@ -204,18 +204,22 @@ impl NewEvent {
         }
         let event_type = body.event_type.ok_or(InvalidEvent::Missing("type"))?;
         let payload = body.payload.ok_or(InvalidEvent::Missing("payload"))?;
-        let dedup_id = body.dedup_id.map(|raw| text(raw).ok_or(InvalidEvent::DedupId)).transpose()?;
+        let dedup_id = |raw| text(raw).and_then(DedupId::parse).ok_or(InvalidEvent::DedupId);
         Ok(Self {
             event_type: EventType::parse(text(event_type).ok_or(InvalidEvent::Type)?)?,
             payload: payload.get().to_owned(),
-            dedup_id: dedup_id.map(|id| DedupId::parse(id).ok_or(InvalidEvent::DedupId)).transpose()?,
+            name: body.dedup_id.map(dedup_id).transpose()?.map(ClaimName::Dedup),
         })
     }
 
     /// The accepted event under this identity.
     #[must_use]
     pub fn into_event(self, id: EventId, tenant: TenantId, tier: Tier) -> Event {
-        let Self { event_type, payload, dedup_id } = self;
+        let Self { event_type, payload, name } = self;
+        let dedup_id = match name {
+            Some(ClaimName::Dedup(id)) => Some(id),
+            _ => None,
+        };
         Event { id, tenant, tier, event_type, payload, dedup_id }
     }
 }

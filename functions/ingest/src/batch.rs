@@ -75,7 +75,7 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
         now: Timestamp,
     ) -> Result<Claimable, Problem> {
         let event = NewEvent::parse(raw.get().as_bytes())?;
-        let name = event.dedup_id.clone().map(ClaimName::Dedup).or(request_name);
+        let name = event.name.clone().or(request_name);
         self.claim(bearer, event, name, now).await
     }
 

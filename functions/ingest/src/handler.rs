@@ -123,7 +123,7 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
         let claim = Claim::new(fresh, Fingerprint::of(&event.event_type, &event.payload), now);
         let (id, repeats) = match self.claims.claim(&bearer.tenant, &name, &claim, now).await? {
             Claimed::First => (fresh, Repeats::Nothing),
-            Claimed::Repeat(first) if matches!(name, ClaimName::Dedup(_)) => (first, Repeats::Event),
+            Claimed::Repeat(first) if name.is_of_event() => (first, Repeats::Event),
             Claimed::Repeat(first) => (first, Repeats::Request),
             Claimed::Mismatch => return Err(mismatch()),
         };
@@ -138,8 +138,7 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
 
 /// The name under which an event is claimed: its own, or else that of its request.
 fn claim_name(event: &NewEvent, idempotency_key: Option<DedupId>) -> Option<ClaimName> {
-    let own = event.dedup_id.clone().map(ClaimName::Dedup);
-    own.or_else(|| idempotency_key.map(ClaimName::Idempotency))
+    event.name.clone().or_else(|| idempotency_key.map(ClaimName::Idempotency))
 }
 
 /// The header `Idempotency-Key`.

@@ -50,7 +50,7 @@ pub fn endpoint(number: u8) -> Endpoint {
 #[must_use]
 pub fn event(tenant: &TenantId, event_type: &str, payload: &str, now: Timestamp) -> Event {
     let event_type = EventType::parse(event_type).expect("a valid type");
-    let new = NewEvent { event_type, payload: payload.to_owned(), dedup_id: None };
+    let new = NewEvent { event_type, payload: payload.to_owned(), name: None };
     let id = EventId::generate(now, Tier::Free, &mut rand::rng());
     new.into_event(id, tenant.clone(), Tier::Free)
 }
