@@ -4,13 +4,19 @@
 //! answers a mistyped key without a look-up. A key is never stored: the table holds its HMAC-SHA-256 under
 //! a pepper that is not in the table, so a copy of the table opens nothing.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::time::Duration;
 
 use rand::{Rng, RngExt};
 use ring::hmac;
+use thiserror::Error;
 
 use crate::tenant::{TenantId, Tier};
 use crate::timestamp::Timestamp;
+
+/// How often the use of a key is noted.
+pub const NOTE_USE_EVERY: Duration = Duration::from_mins(15);
 
 const PREFIXES: [&str; 2] = ["trg_live_", "trg_test_"];
 const SECRET_DIGITS: usize = 43;
@@ -122,6 +128,60 @@ impl Pepper {
     }
 }
 
+/// The peppers in use: the first for new keys, the others for keys made before it.
+pub struct Peppers(Vec<Pepper>);
+
+/// The secret is neither one pepper nor a list of them.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("the pepper must be one secret, or a list VERSION:SECRET,VERSION:SECRET with the newest first")]
+pub struct InvalidPeppers;
+
+impl Peppers {
+    /// Reads one secret, which is version 1, or a list such as `2:SECRET,1:SECRET` with the newest first. No secret may
+    /// contain `:` or `,`.
+    ///
+    /// # Errors
+    /// [`InvalidPeppers`] for anything else, and for a version that comes twice.
+    pub fn parse(text: &str) -> Result<Self, InvalidPeppers> {
+        if !text.is_empty() && !text.contains([':', ',']) {
+            return Ok(Pepper::new(text).into());
+        }
+        let pepper = |entry: &str| {
+            let (version, secret) = entry.split_once(':')?;
+            let version = version.parse().ok().filter(|_| !secret.is_empty() && !secret.contains(':'))?;
+            Some(Pepper { version, ..Pepper::new(secret) })
+        };
+        let peppers: Vec<Pepper> =
+            text.split(',').map(pepper).collect::<Option<_>>().ok_or(InvalidPeppers)?;
+        let versions: HashSet<u32> = peppers.iter().map(|pepper| pepper.version).collect();
+        if versions.len() == peppers.len() { Ok(Self(peppers)) } else { Err(InvalidPeppers) }
+    }
+
+    /// The pepper of new keys.
+    #[must_use]
+    pub fn current(&self) -> &Pepper {
+        &self.0[0]
+    }
+
+    /// Under which hashes the key may be stored, the likeliest first.
+    #[must_use]
+    pub fn hashes(&self, key: &ApiKey) -> Vec<KeyHash> {
+        self.0.iter().map(|pepper| key.hash(pepper)).collect()
+    }
+
+    /// Whether `tag` is [`Pepper::tag`] of the same purpose and message, by any of them.
+    #[must_use]
+    pub fn verify(&self, purpose: &str, message: &[u8], tag: &[u8]) -> bool {
+        self.0.iter().any(|pepper| pepper.verify(purpose, message, tag))
+    }
+}
+
+impl From<Pepper> for Peppers {
+    fn from(pepper: Pepper) -> Self {
+        Self(vec![pepper])
+    }
+}
+
 /// A key's entry in the table: pepper version and HMAC.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct KeyHash(String);
@@ -197,6 +257,10 @@ pub struct KeyRecord {
     pub created_at: Timestamp,
     /// From when on it is refused, if ever.
     pub expires_at: Option<Timestamp>,
+    /// How many events it may post in a minute, if fewer than its tenant.
+    pub events_per_minute: Option<u32>,
+    /// When it was used, as far as that was noted: at most every [`NOTE_USE_EVERY`]. Lists alone show it.
+    pub last_used_at: Option<Timestamp>,
 }
 
 impl KeyRecord {
@@ -248,6 +312,19 @@ mod tests {
         let key = ApiKey::generate(&mut rand::rng());
         assert_eq!(key.hash(&Pepper::new("a")), key.hash(&Pepper::new("a")));
         assert_ne!(key.hash(&Pepper::new("a")), key.hash(&Pepper::new("b")));
+    }
+
+    #[test]
+    fn peppers_are_one_secret_or_a_list_with_versions() {
+        let key = ApiKey::generate(&mut rand::rng());
+        let one = Peppers::parse("old").unwrap();
+        let two = Peppers::parse("2:new,1:old").unwrap();
+        assert_eq!(two.hashes(&key)[1], one.hashes(&key)[0], "version 1 is still version 1");
+        assert_eq!(two.hashes(&key)[0], key.hash(two.current()));
+        assert!(two.verify("x", b"y", &one.current().tag("x", b"y")));
+        for wrong in ["", ",", ":", "2:", "a:b", "1:a,1:b", "2:new,old", "2:a:b", "2:new,"] {
+            assert!(Peppers::parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::api_key::{KeyHash, hex};
 use crate::claim::ClaimName;
 use crate::endpoint::EndpointId;
 use crate::event::EventId;
+use crate::rate_limit::{Meter, Metered};
 use crate::tenant::TenantId;
 
 /// The sort key of an item that is alone in its partition.
@@ -46,10 +47,14 @@ pub fn endpoint(id: &EndpointId) -> String {
 /// `Control`, sort key prefix: all of a tenant's endpoints.
 pub const ENDPOINTS: &str = "endpoint#";
 
-/// `Limits`: a tenant's tokens of one minute.
+/// `Limits`: the tokens of one minute.
 #[must_use]
-pub fn minute(tenant: &TenantId, minute: u64) -> String {
-    format!("t#{tenant}#minute#{minute}")
+pub fn minute(Meter { tenant, metered }: &Meter, minute: u64) -> String {
+    match metered {
+        Metered::Events => format!("t#{tenant}#minute#{minute}"),
+        Metered::EventsOfKey(key) => format!("t#{tenant}#{key}#minute#{minute}"),
+        Metered::Requests => format!("t#{tenant}#requests#minute#{minute}"),
+    }
 }
 
 /// `Limits`: the counters behind `/metrics`.
@@ -109,11 +114,20 @@ mod tests {
         let event = EventId::generate(now, Tier::Free, &mut rand::rng());
         let name = ClaimName::Dedup(DedupId::parse("same").unwrap());
         let keys = |id: &TenantId| {
-            [tenant(id), minute(id, 7), claim(id, &name), shard(id, event.shard()), payload(id, event)]
+            let minute = |metered| minute(&Meter { tenant: id.clone(), metered }, 7);
+            [
+                tenant(id),
+                minute(Metered::Events),
+                minute(Metered::EventsOfKey("key_1".to_owned())),
+                minute(Metered::Requests),
+                claim(id, &name),
+                shard(id, event.shard()),
+                payload(id, event),
+            ]
         };
         let (a, b) = (TenantId::generate(now, &mut rand::rng()), TenantId::generate(now, &mut rand::rng()));
         let all: HashSet<String> = keys(&a).into_iter().chain(keys(&b)).collect();
-        assert_eq!(all.len(), 10);
+        assert_eq!(all.len(), 14);
         for key in keys(&a) {
             assert!(key.starts_with(&format!("t#{a}")), "{key}");
         }

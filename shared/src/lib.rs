@@ -46,6 +46,8 @@ pub mod ports;
 
 pub mod authentication;
 
+pub mod limiter;
+
 pub mod answer;
 
 pub mod request;

@@ -13,7 +13,7 @@ use crate::endpoint::{Endpoint, EndpointId, EndpointUrl};
 use crate::event::{Event, EventId};
 use crate::inbox::Head;
 use crate::problem::{Kind, Problem};
-use crate::rate_limit::Leased;
+use crate::rate_limit::{Leased, Meter};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 use crate::verdict::Answer;
@@ -62,6 +62,15 @@ pub trait Control {
     /// The record of a key, read consistently: a fresh key works at once.
     fn key(&self, hash: &KeyHash) -> impl Future<Output = PortResult<Option<KeyRecord>>> + Send;
 
+    /// Notes that a key was used, unless that was noted less than [`crate::api_key::NOTE_USE_EVERY`] before `now`, or the key
+    /// is gone.
+    fn note_use(
+        &self,
+        tenant: &TenantId,
+        key_id: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
     /// All endpoints of a tenant, read consistently: an endpoint created a second ago gets its first event.
     fn endpoints(&self, tenant: &TenantId) -> impl Future<Output = PortResult<Vec<Endpoint>>> + Send;
 
@@ -81,7 +90,7 @@ pub trait Limits {
     /// Takes `slice` of the minute's `limit` tokens, all or none. MUST never let the minute's count pass the limit.
     fn lease(
         &self,
-        tenant: &TenantId,
+        meter: &Meter,
         minute: u64,
         slice: u32,
         limit: u32,

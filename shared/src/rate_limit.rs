@@ -4,7 +4,70 @@
 //! spends it locally. The table never grants more than the limit. An instance that cannot reach the table
 //! grants itself tokens, at most the limit in a minute. Tokens left over die with their minute.
 
+use crate::api_key::KeyRecord;
+use crate::problem::{Kind, Problem};
+use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
+
+/// What is counted by the minute.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Meter {
+    /// Whose.
+    pub tenant: TenantId,
+    /// What of it.
+    pub metered: Metered,
+}
+
+/// What of a tenant is counted.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Metered {
+    /// The events it posts.
+    Events,
+    /// The events that one key posts, by the key's id.
+    EventsOfKey(String),
+    /// The requests that post no event.
+    Requests,
+}
+
+impl Meter {
+    /// The meters that an event passes, the narrower one first, each with its limit.
+    pub fn of_events(bearer: &KeyRecord) -> impl Iterator<Item = (Self, u32)> {
+        Self::of_key(bearer).into_iter().chain([Self::of_tenant(bearer)])
+    }
+
+    /// The meter of all events of the tenant.
+    #[must_use]
+    pub fn of_tenant(bearer: &KeyRecord) -> (Self, u32) {
+        Self::of(bearer, Metered::Events, bearer.tier.limits().events_per_minute)
+    }
+
+    /// The meter of the key alone, if it has a limit of its own.
+    #[must_use]
+    pub fn of_key(bearer: &KeyRecord) -> Option<(Self, u32)> {
+        let limit = bearer.events_per_minute?;
+        Some(Self::of(bearer, Metered::EventsOfKey(bearer.id.clone()), limit))
+    }
+
+    /// The meter of requests that post no event.
+    #[must_use]
+    pub fn of_requests(bearer: &KeyRecord) -> (Self, u32) {
+        Self::of(bearer, Metered::Requests, bearer.tier.limits().requests_per_minute)
+    }
+
+    /// The policy's name in the headers.
+    #[must_use]
+    pub const fn policy(&self) -> &'static str {
+        match self.metered {
+            Metered::Events => "events",
+            Metered::EventsOfKey(_) => "key",
+            Metered::Requests => "requests",
+        }
+    }
+
+    fn of(bearer: &KeyRecord, metered: Metered, limit: u32) -> (Self, u32) {
+        (Self { tenant: bearer.tenant.clone(), metered }, limit)
+    }
+}
 
 /// Tokens taken from the table at once: a hundredth of the limit, at least 1, at most 1,000.
 #[must_use]
@@ -27,7 +90,7 @@ pub enum Leased {
     },
 }
 
-/// One tenant's tokens in this instance.
+/// The tokens of one meter in this instance.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket {
     limit: u32,
@@ -37,10 +100,16 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// An empty bucket for a limit of `limit` events per minute.
+    /// An empty bucket for a limit of `limit` tokens per minute.
     #[must_use]
     pub fn new(limit: u32) -> Self {
         Self { limit, minute: 0, tokens: 0, taken: 0 }
+    }
+
+    /// Whether this is still the limit.
+    #[must_use]
+    pub fn is_for(&self, limit: u32) -> bool {
+        self.limit == limit
     }
 
     /// How many tokens must be leased before `wanted` can be spent at `now`; never more than one minute has.
@@ -82,10 +151,11 @@ impl Bucket {
 
     /// What the client is told.
     #[must_use]
-    pub fn standing(&self, now: Timestamp) -> Standing {
+    pub fn standing(&self, policy: &'static str, now: Timestamp) -> Standing {
         let current = self.minute == now.minutes();
         let unleased = self.limit.saturating_sub(if current { self.taken } else { 0 });
         Standing {
+            policy,
             limit: self.limit,
             remaining: (unleased + if current { self.tokens } else { 0 }).min(self.limit),
             reset_seconds: u32::try_from(60 - now.seconds() % 60).unwrap_or(60),
@@ -99,10 +169,12 @@ impl Bucket {
     }
 }
 
-/// A tenant's standing against its limit.
+/// A client's standing against a limit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Standing {
-    /// Events per minute.
+    /// The limit's name.
+    pub policy: &'static str,
+    /// Tokens per minute.
     pub limit: u32,
     /// How many are left in this minute, as far as this instance knows.
     pub remaining: u32,
@@ -111,13 +183,26 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// The one of two that will refuse first.
+    #[must_use]
+    pub fn tighter(self, other: Self) -> Self {
+        if other.remaining < self.remaining { other } else { self }
+    }
+
+    /// The refusal of more such `things` in this minute.
+    #[must_use]
+    pub fn refusal(&self, things: &str) -> Problem {
+        let detail = format!("the limit of {} {things} per minute is reached", self.limit);
+        Problem { retry_after: Some(self.reset_seconds), ..Problem::new(Kind::RateLimited, detail) }
+    }
+
     /// The headers of every answer to an authenticated call: the IETF draft's `RateLimit-Policy` and `RateLimit`
     /// (draft-ietf-httpapi-ratelimit-headers), and the older `X-RateLimit-*`.
     #[must_use]
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         vec![
-            ("ratelimit-policy", format!("\"events\";q={};w=60", self.limit)),
-            ("ratelimit", format!("\"events\";r={};t={}", self.remaining, self.reset_seconds)),
+            ("ratelimit-policy", format!("\"{}\";q={};w=60", self.policy, self.limit)),
+            ("ratelimit", format!("\"{}\";r={};t={}", self.policy, self.remaining, self.reset_seconds)),
             ("x-ratelimit-limit", self.limit.to_string()),
             ("x-ratelimit-remaining", self.remaining.to_string()),
             ("x-ratelimit-reset", self.reset_seconds.to_string()),
@@ -148,7 +233,7 @@ mod tests {
         for left in (0..10).rev() {
             assert_eq!(bucket.shortfall(1, NOW), 0);
             assert_eq!(bucket.spend(1, NOW), 1);
-            assert_eq!(bucket.standing(NOW).remaining, 990 + left);
+            assert_eq!(bucket.standing("events", NOW).remaining, 990 + left);
         }
         assert_eq!(bucket.shortfall(1, NOW), 10);
     }
@@ -160,7 +245,7 @@ mod tests {
         let next = Timestamp::from_seconds(660);
         assert_eq!(bucket.shortfall(1, next), 10);
         assert_eq!(bucket.spend(1, next), 0);
-        assert_eq!(bucket.standing(next).remaining, 1000);
+        assert_eq!(bucket.standing("events", next).remaining, 1000);
     }
 
     #[test]
@@ -169,7 +254,8 @@ mod tests {
         let now = Timestamp::from_seconds(645);
         bucket.refill(1, Leased::Exhausted { left: 0 }, now);
         assert_eq!(bucket.spend(1, now), 0);
-        assert_eq!(bucket.standing(now), Standing { limit: 100, remaining: 0, reset_seconds: 15 });
+        let standing = bucket.standing("events", now);
+        assert_eq!((standing.remaining, standing.reset_seconds), (0, 15));
         assert_eq!(bucket.shortfall(1, now), 0, "the table is not asked again in this minute");
     }
 

@@ -59,6 +59,10 @@ pub enum Tier {
 pub struct TierLimits {
     /// Events accepted in one minute of the clock.
     pub events_per_minute: u32,
+    /// Requests answered in one minute of the clock besides the posting of events.
+    pub requests_per_minute: u32,
+    /// Events that may wait for somebody to take them; more are refused until some were taken.
+    pub undelivered_events: u64,
     /// Partitions over which the tenant's events are spread; it may grow, never shrink.
     pub shards: u8,
     /// Days that an event is kept, from the moment it was accepted.
@@ -72,13 +76,14 @@ impl Tier {
     /// The one table of limits.
     #[must_use]
     pub const fn limits(self) -> TierLimits {
-        let (events_per_minute, shards, retention_days) = match self {
-            Self::Free => (100, 1, 7),
-            Self::Pro => (1_000, 1, 30),
-            Self::Business => (10_000, 4, 30),
-            Self::Enterprise => (100_000, 16, 90),
+        let (events_per_minute, undelivered_events, shards, retention_days) = match self {
+            Self::Free => (100, 10_000, 1, 7),
+            Self::Pro => (1_000, 100_000, 1, 30),
+            Self::Business => (10_000, 1_000_000, 4, 30),
+            Self::Enterprise => (100_000, 10_000_000, 16, 90),
         };
-        TierLimits { events_per_minute, shards, retention_days }
+        let requests_per_minute = events_per_minute * 6; // ten in a second for the smallest tier
+        TierLimits { events_per_minute, requests_per_minute, undelivered_events, shards, retention_days }
     }
 
     /// The tier's name in JSON and in tables.

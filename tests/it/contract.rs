@@ -16,7 +16,7 @@ use triggers::ports::{
     Claims, Control, Counts, Events, Inserted, Limits, PortResult, QueueName, UnreadableMessage, Updated,
     Wait,
 };
-use triggers::rate_limit::Leased;
+use triggers::rate_limit::{Leased, Meter, Metered};
 use triggers::tenant::{Tenant, TenantId, Tier};
 use triggers::testing::builders::{START, endpoint, event, key_of, tenant};
 use triggers::testing::claims::MemoryClaims;
@@ -95,13 +95,19 @@ async fn updates_keep_their_promises(events: &impl Events, event: &Event, born: 
 }
 
 async fn limits_keep_their_promises(limits: &impl Limits) -> PortResult<()> {
-    let (ours, other) = (tenant(), tenant());
+    let meter = |metered| Meter { tenant: tenant(), metered };
+    let (ours, other) = (meter(Metered::Events), meter(Metered::Events));
+    let further = [Metered::Requests, Metered::EventsOfKey("key_1".to_owned())];
     assert_eq!(limits.lease(&ours, 7, 40, 100).await?, Leased::Granted { taken: 40 });
     assert_eq!(limits.lease(&ours, 7, 40, 100).await?, Leased::Granted { taken: 80 });
     assert_eq!(limits.lease(&ours, 7, 40, 100).await?, Leased::Exhausted { left: 20 });
     assert_eq!(limits.lease(&ours, 7, 20, 100).await?, Leased::Granted { taken: 100 });
     assert_eq!(limits.lease(&ours, 8, 40, 100).await?, Leased::Granted { taken: 40 });
     assert_eq!(limits.lease(&other, 7, 40, 100).await?, Leased::Granted { taken: 40 });
+    for metered in further {
+        let meter = Meter { metered, ..ours.clone() };
+        assert_eq!(limits.lease(&meter, 7, 40, 100).await?, Leased::Granted { taken: 40 });
+    }
     limits.count(Counts::default(), None).await?;
     let wait = Wait { queue: QueueName::Events, waited_ms: 1000, at: START };
     limits.count(Counts::default(), Some(wait)).await?;

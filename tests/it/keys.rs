@@ -64,7 +64,17 @@ fn the_list_shows_every_key_but_no_key_itself() {
     assert_eq!(keys.len(), 2);
     for key in keys {
         let members: Vec<&str> = key.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(members, ["id", "name", "scopes", "last4", "created_at", "last_used_at", "expires_at"]);
+        let expected = [
+            "id",
+            "name",
+            "scopes",
+            "rate_limit_per_minute",
+            "last4",
+            "created_at",
+            "last_used_at",
+            "expires_at",
+        ];
+        assert_eq!(members, expected);
     }
     let limited = keys.iter().find(|key| key["name"] == "further").unwrap();
     assert_eq!(limited["scopes"], json!(["inbox:read"]));

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use triggers::api_key::Pepper;
+use triggers::api_key::{Pepper, Peppers};
 use triggers::event::EventId;
 use triggers::problem::{Kind, Problem};
 use triggers::tenant::TenantId;
@@ -21,20 +21,20 @@ pub(crate) fn write(pepper: &Pepper, tenant: &TenantId, filter: &str, event: Eve
 /// # Errors
 /// 400 for a cursor that was not given out for this tenant and this filter.
 pub(crate) fn read(
-    pepper: &Pepper,
+    peppers: &Peppers,
     tenant: &TenantId,
     filter: &str,
     cursor: &str,
 ) -> Result<EventId, Problem> {
     let detail = "the cursor is damaged, or was given out for another query; begin again without one";
-    try_read(pepper, tenant, filter, cursor).ok_or_else(|| Problem::new(Kind::CursorInvalid, detail))
+    try_read(peppers, tenant, filter, cursor).ok_or_else(|| Problem::new(Kind::CursorInvalid, detail))
 }
 
-fn try_read(pepper: &Pepper, tenant: &TenantId, filter: &str, cursor: &str) -> Option<EventId> {
+fn try_read(peppers: &Peppers, tenant: &TenantId, filter: &str, cursor: &str) -> Option<EventId> {
     let bytes = BASE64.decode(cursor).ok()?;
     let (event, tag) = bytes.split_at_checked("evt_".len() + 32)?;
     let event = std::str::from_utf8(event).ok()?;
-    let genuine = pepper.verify(PURPOSE, message(tenant, filter, event).as_bytes(), tag);
+    let genuine = peppers.verify(PURPOSE, message(tenant, filter, event).as_bytes(), tag);
     EventId::parse(event).filter(|_| genuine)
 }
 
@@ -51,16 +51,17 @@ mod tests {
 
     #[test]
     fn a_cursor_is_good_for_its_own_query_alone() {
-        let (pepper, now, mut rng) = (Pepper::new("p"), Timestamp::from_millis(1), rand::rng());
+        let (peppers, now, mut rng) =
+            (Peppers::from(Pepper::new("p")), Timestamp::from_millis(1), rand::rng());
         let (ours, other) = (TenantId::generate(now, &mut rng), TenantId::generate(now, &mut rng));
         let event = EventId::generate(now, Tier::Free, &mut rng);
-        let cursor = write(&pepper, &ours, "asc", event);
-        assert_eq!(read(&pepper, &ours, "asc", &cursor), Ok(event));
+        let cursor = write(peppers.current(), &ours, "asc", event);
+        assert_eq!(read(&peppers, &ours, "asc", &cursor), Ok(event));
         for (tenant, filter) in [(&other, "asc"), (&ours, "desc")] {
-            assert!(read(&pepper, tenant, filter, &cursor).is_err());
+            assert!(read(&peppers, tenant, filter, &cursor).is_err());
         }
         for damaged in ["", "x", "é", &cursor[1..], &cursor[..cursor.len() - 2], &format!("{cursor}AA")] {
-            assert!(read(&pepper, &ours, "asc", damaged).is_err(), "{damaged}");
+            assert!(read(&peppers, &ours, "asc", damaged).is_err(), "{damaged}");
         }
     }
 }

@@ -16,9 +16,10 @@ use triggers::adapters::events::EventsTable;
 use triggers::adapters::limits::LimitsTable;
 use triggers::adapters::queues::Queue;
 use triggers::adapters::system_clock::SystemClock;
-use triggers::api_key::Pepper;
+use triggers::api_key::Peppers;
 use triggers::authentication::Authenticator;
 use triggers::config::{self, MissingVariable, required};
+use triggers::limiter::Limiter;
 use triggers::telemetry;
 
 use crate::access::{Admin, Environment, Signup};
@@ -28,15 +29,16 @@ use crate::router::{Api, Queues};
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
     let api = Arc::new(api(&aws::clients(Patience::Background).await?)?);
-    let router = &router::router(api);
-    lambda_http::run(service_fn(move |request: Request| router::answer(router.clone(), request))).await
+    let router = &router::router(Arc::clone(&api));
+    lambda_http::run(service_fn(|request: Request| router::answer(&api, router.clone(), request))).await
 }
 
-fn api(clients: &Clients) -> Result<Api, MissingVariable> {
+fn api(clients: &Clients) -> Result<Api, lambda_http::Error> {
     let control = ControlTable::new(clients, required("CONTROL_TABLE")?);
     let queue = |name| Ok::<_, MissingVariable>(Queue::new(clients, required(name)?));
     Ok(Api {
-        authenticator: Authenticator::new(control.clone(), Pepper::new(&required("KEY_PEPPER")?)),
+        authenticator: Authenticator::new(control.clone(), Peppers::parse(&required("KEY_PEPPER")?)?),
+        limiter: Limiter::new(LimitsTable::new(clients, required("LIMITS_TABLE")?)),
         control,
         events: EventsTable::new(clients, required("EVENTS_TABLE")?),
         limits: LimitsTable::new(clients, required("LIMITS_TABLE")?),

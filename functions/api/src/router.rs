@@ -17,8 +17,10 @@ use triggers::adapters::system_clock::SystemClock;
 use triggers::answer;
 use triggers::authentication::Authenticator;
 use triggers::endpoint::UrlPolicy;
+use triggers::limiter::Limiter;
 use triggers::ports::Clock;
 use triggers::problem::{Kind, Problem};
+use triggers::rate_limit::Standing;
 
 use crate::access::{Admin, Environment, Signup};
 use crate::failure::Failure;
@@ -27,6 +29,7 @@ use crate::routes::{health, inbox, keys, metrics, webhook};
 /// What api touches; its IAM policy says the same.
 pub(crate) struct Api {
     pub(crate) authenticator: Authenticator<ControlTable>,
+    pub(crate) limiter: Limiter<LimitsTable>,
     pub(crate) control: ControlTable,
     pub(crate) events: EventsTable,
     pub(crate) limits: LimitsTable,
@@ -75,20 +78,55 @@ async fn wrong_method() -> Failure {
     Failure(Problem::new(Kind::MethodNotAllowed, "the path knows other methods"))
 }
 
-/// Answers one request: routes it, writes out its problem if there is one, and logs one line.
-pub(crate) async fn answer(router: Router, request: Request) -> Result<Response, lambda_http::Error> {
+/// Answers one request: meters it, routes it, writes out its problem if there is one, and logs one line.
+pub(crate) async fn answer(
+    api: &Api,
+    router: Router,
+    request: Request,
+) -> Result<Response, lambda_http::Error> {
     let request_id = request.lambda_context().request_id;
     let (path, method) = (request.raw_http_path().to_owned(), request.method().to_string());
-    let began = SystemClock.now();
-    let response = match at_raw_path(request) {
-        Ok(request) => router.oneshot(request).await?,
-        Err(_) => Failure(Problem::not_found()).into_response(), // no route has such characters
+    let began = api.clock.now();
+    let mut standing = None;
+    let response = match (meter(api, &path, &request, &mut standing).await, at_raw_path(request)) {
+        (Err(problem), _) => Failure(problem).into_response(),
+        (Ok(()), Ok(request)) => router.oneshot(request).await?,
+        (Ok(()), Err(_)) => Failure(Problem::not_found()).into_response(), // no route has such characters
     };
     let mut response = written(response, &request_id);
-    response.headers_mut().insert("x-request-id", request_id.parse()?);
-    let milliseconds = SystemClock.now().millis_since(began);
+    let headers = response.headers_mut();
+    headers.insert("x-request-id", request_id.parse()?);
+    for (name, value) in standing.iter().flat_map(Standing::headers) {
+        headers.insert(name, value.parse()?);
+    }
+    let milliseconds = api.clock.now().millis_since(began);
     tracing::info!(method, path, status = response.status().as_u16(), milliseconds, request_id, "answered");
     Ok(response)
+}
+
+/// Takes a token for a request that bears a good key. What bears none is its handler's to refuse.
+///
+/// # Errors
+/// 429 where there is none left in this minute; 503 where the key cannot be looked up.
+async fn meter(
+    api: &Api,
+    path: &str,
+    request: &Request,
+    standing: &mut Option<Standing>,
+) -> Result<(), Problem> {
+    if !path.starts_with("/api/") {
+        return Ok(()); // health and metrics touch nothing of a tenant's
+    }
+    let now = api.clock.now();
+    match api.authenticator.bearer(request.headers(), now).await {
+        Err(problem) if problem.kind == Kind::Unavailable => Err(problem),
+        Err(_) => Ok(()),
+        Ok((_, bearer)) => {
+            let (allowed, stands) = api.limiter.take_request(&bearer, now).await;
+            *standing = Some(stands);
+            if allowed { Ok(()) } else { Err(stands.refusal("requests")) }
+        }
+    }
 }
 
 /// The response with its problem written out, if it carries one.

@@ -17,9 +17,7 @@ use triggers::rate_limit::Standing;
 use triggers::request::require_json;
 use triggers::timestamp::Timestamp;
 
-use crate::handler::{
-    Claimable, Ingest, Repeats, idempotency_key, log_accepted, mark_replayed, rate_limited,
-};
+use crate::handler::{Claimable, Ingest, Repeats, idempotency_key, log_accepted, mark_replayed};
 
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
 const MAX_BATCH_EVENTS: usize = 500;
@@ -49,14 +47,14 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
         let batch = read(body)?;
         let request_name = idempotency_key(headers)?;
         let further = u32::try_from(batch.events.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        let (granted, stands) = self.limiter.take(bearer, further, now).await;
+        let (granted, stands) = self.limiter.take_events(bearer, further, now).await;
         *standing = Some(stands);
         let items = batch.events.iter().enumerate().map(|(index, raw)| {
             let name = request_name.clone().map(|key| ClaimName::IdempotencyItem(key, index));
             let allowed = u32::try_from(index).is_ok_and(|index| index <= granted);
             async move {
                 if !allowed {
-                    return Err(rate_limited(&stands));
+                    return Err(stands.refusal("events"));
                 }
                 self.claim_item(bearer, raw, name, now).await
             }

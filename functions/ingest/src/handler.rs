@@ -8,13 +8,12 @@ use triggers::api_key::{KeyRecord, Scope};
 use triggers::authentication::Authenticator;
 use triggers::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
 use triggers::event::{Event, EventId, NewEvent};
+use triggers::limiter::Limiter;
 use triggers::ports::{Claims, Clock, Control, EventQueue, Limits, PortResult, Unavailable};
 use triggers::problem::{Kind, Problem};
 use triggers::rate_limit::Standing;
 use triggers::request::require_json;
 use triggers::timestamp::Timestamp;
-
-use crate::limiter::Limiter;
 
 /// What ingest touches; its IAM policy says the same.
 pub struct Ingest<C, L, K, Q, T> {
@@ -99,9 +98,9 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
         now: Timestamp,
         standing: &mut Option<Standing>,
     ) -> Result<(), Problem> {
-        let (taken, stands) = self.limiter.take(bearer, 1, now).await;
+        let (taken, stands) = self.limiter.take_events(bearer, 1, now).await;
         *standing = Some(stands);
-        if taken == 1 { Ok(()) } else { Err(rate_limited(&stands)) }
+        if taken == 1 { Ok(()) } else { Err(stands.refusal("events")) }
     }
 
     /// Claims the event's name, if it has one; a repeat carries the first event's id.
@@ -150,11 +149,6 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<DedupId>, Pr
     let key = value.to_str().ok().and_then(DedupId::parse);
     let detail = "the header Idempotency-Key must be 1 to 255 printable ASCII characters";
     key.map(Some).ok_or_else(|| Problem::new(Kind::Invalid, detail))
-}
-
-pub(crate) fn rate_limited(standing: &Standing) -> Problem {
-    let detail = format!("the limit of {} events per minute is reached", standing.limit);
-    Problem { retry_after: Some(standing.reset_seconds), ..Problem::new(Kind::RateLimited, detail) }
 }
 
 fn mismatch() -> Problem {

@@ -5,5 +5,3 @@
 mod batch;
 
 pub mod handler;
-
-pub mod limiter;

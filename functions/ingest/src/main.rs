@@ -7,13 +7,13 @@ use triggers::adapters::control::ControlTable;
 use triggers::adapters::limits::LimitsTable;
 use triggers::adapters::queues::Queue;
 use triggers::adapters::system_clock::SystemClock;
-use triggers::api_key::Pepper;
+use triggers::api_key::Peppers;
 use triggers::authentication::Authenticator;
 use triggers::config::required;
+use triggers::limiter::Limiter;
 use triggers::telemetry;
 
 use ingest::handler::Ingest;
-use ingest::limiter::Limiter;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -21,7 +21,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let clients = aws::clients(Patience::Interactive).await?;
     let control = ControlTable::new(&clients, required("CONTROL_TABLE")?);
     let ingest = Ingest {
-        authenticator: Authenticator::new(control, Pepper::new(&required("KEY_PEPPER")?)),
+        authenticator: Authenticator::new(control, Peppers::parse(&required("KEY_PEPPER")?)?),
         limiter: Limiter::new(LimitsTable::new(&clients, required("LIMITS_TABLE")?)),
         claims: ClaimsTable::new(&clients, required("CLAIMS_TABLE")?),
         queue: Queue::new(&clients, required("EVENTS_QUEUE_URL")?),

@@ -12,6 +12,7 @@ use crate::endpoint::{Endpoint, EndpointId};
 use crate::keys;
 use crate::ports::{Control, PortResult, Unavailable};
 use crate::tenant::TenantId;
+use crate::timestamp::Timestamp;
 
 pub use keys_of_tenant::Written;
 
@@ -64,6 +65,10 @@ impl ControlTable {
 impl Control for ControlTable {
     async fn key(&self, hash: &KeyHash) -> PortResult<Option<KeyRecord>> {
         self.read_key(hash).await
+    }
+
+    async fn note_use(&self, tenant: &TenantId, key_id: &str, now: Timestamp) -> PortResult<()> {
+        self.note_use_of_key(tenant, key_id, now).await
     }
 
     async fn endpoints(&self, tenant: &TenantId) -> PortResult<Vec<Endpoint>> {

@@ -9,8 +9,7 @@ use super::aws::Clients;
 use super::item::{Item, n, number, s};
 use crate::keys;
 use crate::ports::{Counts, Limits, PortResult, QueueName, Unavailable, Wait};
-use crate::rate_limit::Leased;
-use crate::tenant::TenantId;
+use crate::rate_limit::{Leased, Meter};
 use crate::timestamp::Timestamp;
 
 /// Minutes are kept for an hour after they ended.
@@ -58,12 +57,12 @@ impl LimitsTable {
 }
 
 impl Limits for LimitsTable {
-    async fn lease(&self, tenant: &TenantId, minute: u64, slice: u32, limit: u32) -> PortResult<Leased> {
+    async fn lease(&self, meter: &Meter, minute: u64, slice: u32, limit: u32) -> PortResult<Leased> {
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
-            .key("pk", s(keys::minute(tenant, minute)))
+            .key("pk", s(keys::minute(meter, minute)))
             .key("sk", s(keys::ONLY))
             .update_expression("ADD taken :slice SET #ttl = :ttl")
             .condition_expression("attribute_not_exists(taken) OR taken <= :room")

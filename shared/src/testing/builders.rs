@@ -28,6 +28,8 @@ pub fn key_of(tenant: &TenantId, tier: Tier) -> (ApiKey, KeyRecord) {
         last4: key.last4().to_owned(),
         created_at: START,
         expires_at: None,
+        events_per_minute: None,
+        last_used_at: None,
     };
     (key, record)
 }

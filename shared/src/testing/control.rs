@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::yield_now;
 
 use super::faults::Faults;
-use crate::api_key::{KeyHash, KeyRecord};
+use crate::api_key::{KeyHash, KeyRecord, NOTE_USE_EVERY};
 use crate::endpoint::{Endpoint, EndpointId, EndpointState};
 use crate::ports::{Control, PortResult};
 use crate::tenant::TenantId;
+use crate::timestamp::Timestamp;
 
 /// The table `Control` in memory.
 #[derive(Clone, Default)]
@@ -22,6 +23,8 @@ pub struct MemoryControl {
 struct State {
     keys: HashMap<KeyHash, KeyRecord>,
     endpoints: BTreeMap<(TenantId, EndpointId), Endpoint>,
+    reads_of_keys: usize,
+    noted_uses: Vec<Timestamp>,
 }
 
 impl MemoryControl {
@@ -39,6 +42,18 @@ impl MemoryControl {
     /// Deletes a key.
     pub fn delete_key(&self, hash: &KeyHash) {
         self.state().keys.remove(hash);
+    }
+
+    /// How often a key was read.
+    #[must_use]
+    pub fn reads_of_keys(&self) -> usize {
+        self.state().reads_of_keys
+    }
+
+    /// When the use of a key was noted.
+    #[must_use]
+    pub fn noted_uses(&self) -> Vec<Timestamp> {
+        self.state().noted_uses.clone()
     }
 
     /// Puts an endpoint.
@@ -59,7 +74,25 @@ impl MemoryControl {
 impl Control for MemoryControl {
     async fn key(&self, hash: &KeyHash) -> PortResult<Option<KeyRecord>> {
         yield_now().await;
-        self.faults.call("reading a key", || self.state().keys.get(hash).cloned())
+        self.faults.call("reading a key", || {
+            let mut state = self.state();
+            state.reads_of_keys += 1;
+            state.keys.get(hash).cloned()
+        })
+    }
+
+    async fn note_use(&self, tenant: &TenantId, key_id: &str, now: Timestamp) -> PortResult<()> {
+        yield_now().await;
+        self.faults.call("noting a use", || {
+            let State { keys, noted_uses, .. } = &mut *self.state();
+            let key = keys.values_mut().find(|key| key.tenant == *tenant && key.id == key_id);
+            let due =
+                |key: &&mut KeyRecord| key.last_used_at.is_none_or(|at| now.since(at) >= NOTE_USE_EVERY);
+            if let Some(key) = key.filter(due) {
+                key.last_used_at = Some(now);
+                noted_uses.push(now);
+            }
+        })
     }
 
     async fn endpoints(&self, tenant: &TenantId) -> PortResult<Vec<Endpoint>> {

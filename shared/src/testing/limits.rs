@@ -7,14 +7,13 @@ use tokio::task::yield_now;
 
 use super::faults::Faults;
 use crate::ports::{Counts, Limits, PortResult, Wait};
-use crate::rate_limit::Leased;
-use crate::tenant::TenantId;
+use crate::rate_limit::{Leased, Meter};
 
 /// The table `Limits` in memory.
 #[derive(Clone, Default)]
 pub struct MemoryLimits {
     faults: Faults,
-    taken: Arc<Mutex<HashMap<(TenantId, u64), u32>>>,
+    taken: Arc<Mutex<HashMap<(Meter, u64), u32>>>,
     counts: Arc<Mutex<Counts>>,
 }
 
@@ -33,13 +32,13 @@ impl MemoryLimits {
 }
 
 impl Limits for MemoryLimits {
-    async fn lease(&self, tenant: &TenantId, minute: u64, slice: u32, limit: u32) -> PortResult<Leased> {
+    async fn lease(&self, meter: &Meter, minute: u64, slice: u32, limit: u32) -> PortResult<Leased> {
         yield_now().await;
         self.faults.call("leasing tokens", || {
             let mut all = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            let taken = all.entry((tenant.clone(), minute)).or_default();
+            let taken = all.entry((meter.clone(), minute)).or_default();
             if *taken + slice > limit {
-                return Leased::Exhausted { left: limit - *taken };
+                return Leased::Exhausted { left: limit.saturating_sub(*taken) };
             }
             *taken += slice;
             Leased::Granted { taken: *taken }

@@ -36,12 +36,12 @@ pub(crate) async fn list(
     let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxRead, now).await?;
     let mut wanted = read_query(query.as_deref(), &bearer, now)?;
     let filter = filter_of(&wanted);
-    let pepper = api.authenticator.pepper();
+    let peppers = api.authenticator.peppers();
     if let Some(text) = query_value(query.as_deref(), "cursor") {
-        wanted.after = Some(cursor::read(pepper, &bearer.tenant, &filter, &text)?);
+        wanted.after = Some(cursor::read(peppers, &bearer.tenant, &filter, &text)?);
     }
     let page = api.events.inbox(&bearer.tenant, &wanted).await?;
-    let next = page.next.map(|event| json!(cursor::write(pepper, &bearer.tenant, &filter, event)));
+    let next = page.next.map(|event| json!(cursor::write(peppers.current(), &bearer.tenant, &filter, event)));
     let events: Vec<String> = page.events.iter().map(|(head, payload)| shown(head, payload)).collect();
     let body = format!(r#"{{"events":[{}],"next_cursor":{}}}"#, events.join(","), json!(next));
     Ok(answer::typed(StatusCode::OK, "application/json", body))

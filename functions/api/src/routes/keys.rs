@@ -52,8 +52,14 @@ pub(crate) async fn generate(State(api): State<Arc<Api>>, headers: HeaderMap, bo
     let now = api.clock.now();
     let tenant =
         Tenant { id: TenantId::generate(now, &mut rand::rng()), organization_name, tier, created_at: now };
-    let (key, record) = new_key(&tenant.id, tier, "default", Scope::ALL.to_vec(), None, now);
-    api.control.create_tenant(&tenant, &key.hash(api.authenticator.pepper()), &record).await?;
+    let grant = Grant {
+        name: "default".to_owned(),
+        scopes: Scope::ALL.to_vec(),
+        expires_at: None,
+        events_per_minute: None,
+    };
+    let (key, record) = new_key(&tenant.id, tier, grant, now);
+    api.control.create_tenant(&tenant, &key.hash(api.authenticator.peppers().current()), &record).await?;
     let mut answer = tenant_members(&tenant);
     answer["api_key"] = key.expose().into();
     Ok(answer::json(StatusCode::CREATED, &answer))
@@ -78,9 +84,10 @@ pub(crate) struct Create {
     name: String,
     scopes: Vec<String>,
     expires_at: Option<String>,
+    rate_limit_per_minute: Option<u32>,
 }
 
-/// `POST /api/keys`: a further key, with no more scopes than the one that asks, and no longer life.
+/// `POST /api/keys`: a further key, with no more scopes than the one that asks, no higher limit and no longer life.
 pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
     let now = api.clock.now();
     let (asking, bearer) = api.authenticator.authenticate_now(&headers, Scope::KeysAdmin, now).await?;
@@ -88,10 +95,15 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body
     let name = name(&wanted.name, "/name")?;
     let scopes = scopes(&wanted.scopes, &bearer)?;
     let expires_at = wanted.expires_at.as_deref().map(|text| expiry(text, now)).transpose()?;
-    let expires_at = earlier(expires_at, bearer.expires_at);
-    let (key, record) = new_key(&bearer.tenant, bearer.tier, &name, scopes, expires_at, now);
-    let pepper = api.authenticator.pepper();
-    still_there(api.control.add_key(&asking.hash(pepper), &key.hash(pepper), &record).await?)?;
+    let grant = Grant {
+        name,
+        scopes,
+        expires_at: earlier(expires_at, bearer.expires_at),
+        events_per_minute: limit(wanted.rate_limit_per_minute, &bearer)?,
+    };
+    let (key, record) = new_key(&bearer.tenant, bearer.tier, grant, now);
+    let hash = key.hash(api.authenticator.peppers().current());
+    still_there(api.control.add_key(&asking, &hash, &record).await?)?;
     let mut answer = listed(&record);
     answer["api_key"] = key.expose().into();
     Ok(answer::json(StatusCode::CREATED, &answer))
@@ -108,7 +120,7 @@ pub(crate) struct Rotate {
 /// everywhere within a minute, or after the overlap.
 pub(crate) async fn rotate(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
     let now = api.clock.now();
-    let (old_key, old) = api.authenticator.authenticate_now(&headers, Scope::KeysAdmin, now).await?;
+    let (old_hash, old) = api.authenticator.authenticate_now(&headers, Scope::KeysAdmin, now).await?;
     let wanted: Rotate = body::optional_json(&headers, body).await?;
     if wanted.overlap_seconds > MAX_OVERLAP_SECONDS {
         let detail = format!("\"overlap_seconds\" must be at most {MAX_OVERLAP_SECONDS}");
@@ -117,9 +129,14 @@ pub(crate) async fn rotate(State(api): State<Arc<Api>>, headers: HeaderMap, body
     let overlap =
         (wanted.overlap_seconds > 0).then(|| now.after(Duration::from_secs(wanted.overlap_seconds)));
     let old_ends = overlap.and_then(|end| earlier(Some(end), old.expires_at));
-    let (key, new) = new_key(&old.tenant, old.tier, &old.name, old.scopes.clone(), old.expires_at, now);
-    let pepper = api.authenticator.pepper();
-    let (old_hash, new_hash) = (old_key.hash(pepper), key.hash(pepper));
+    let grant = Grant {
+        name: old.name.clone(),
+        scopes: old.scopes.clone(),
+        expires_at: old.expires_at,
+        events_per_minute: old.events_per_minute,
+    };
+    let (key, new) = new_key(&old.tenant, old.tier, grant, now);
+    let new_hash = key.hash(api.authenticator.peppers().current());
     still_there(api.control.rotate_key((&old_hash, &old), (&new_hash, &new), old_ends).await?)?;
     api.authenticator.forget(&old_hash);
     let mut answer = listed(&new);
@@ -142,19 +159,30 @@ pub(crate) async fn delete(
     Ok(answer)
 }
 
-fn new_key(
-    tenant: &TenantId,
-    tier: Tier,
-    name: &str,
+/// What a key is to be: all but what is made for it.
+struct Grant {
+    name: String,
     scopes: Vec<Scope>,
     expires_at: Option<Timestamp>,
-    now: Timestamp,
-) -> (ApiKey, KeyRecord) {
+    events_per_minute: Option<u32>,
+}
+
+fn new_key(tenant: &TenantId, tier: Tier, grant: Grant, now: Timestamp) -> (ApiKey, KeyRecord) {
     let key = ApiKey::generate(&mut rand::rng());
-    let id = format!("key_{:032x}", rand::random::<u128>());
-    let (name, last4) = (name.to_owned(), key.last4().to_owned());
-    let tenant = tenant.clone();
-    (key, KeyRecord { id, tenant, tier, name, scopes, last4, created_at: now, expires_at })
+    let Grant { name, scopes, expires_at, events_per_minute } = grant;
+    let record = KeyRecord {
+        id: format!("key_{:032x}", rand::random::<u128>()),
+        tenant: tenant.clone(),
+        tier,
+        name,
+        scopes,
+        last4: key.last4().to_owned(),
+        created_at: now,
+        expires_at,
+        events_per_minute,
+        last_used_at: None,
+    };
+    (key, record)
 }
 
 /// The earlier of two moments, where an absent one never comes.
@@ -184,9 +212,10 @@ fn listed(key: &KeyRecord) -> Value {
         "id": key.id,
         "name": key.name,
         "scopes": key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+        "rate_limit_per_minute": key.events_per_minute.unwrap_or(key.tier.limits().events_per_minute),
         "last4": key.last4,
         "created_at": key.created_at.to_string(),
-        "last_used_at": Value::Null, // no use is recorded yet
+        "last_used_at": key.last_used_at.map(|at| at.to_string()),
         "expires_at": key.expires_at.map(|end| end.to_string()),
     })
 }
@@ -212,6 +241,19 @@ fn scopes(names: &[String], bearer: &KeyRecord) -> Result<Vec<Scope>, Problem> {
         Some(scope) => {
             let detail = format!("this API key lacks the scope {} and cannot give it", scope.as_str());
             Err(Problem::new(Kind::Forbidden, detail))
+        }
+    }
+}
+
+/// The limit of a new key: no higher than the one that asks has itself.
+fn limit(wanted: Option<u32>, bearer: &KeyRecord) -> Result<Option<u32>, Problem> {
+    let highest = bearer.events_per_minute.unwrap_or(bearer.tier.limits().events_per_minute);
+    match wanted {
+        None => Ok(bearer.events_per_minute),
+        Some(wanted) if (1..=highest).contains(&wanted) => Ok(Some(wanted)),
+        Some(_) => {
+            let detail = format!("\"rate_limit_per_minute\" must be 1 to {highest}");
+            Err(invalid(detail, "/rate_limit_per_minute"))
         }
     }
 }

@@ -5,11 +5,12 @@
 //! exist in that very transaction: one revoked a moment ago makes nothing.
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 
 use super::super::item::{Item, Unreadable, item, n, number, s, text};
 use super::ControlTable;
-use crate::api_key::{KeyHash, KeyRecord, Scope};
+use crate::api_key::{KeyHash, KeyRecord, NOTE_USE_EVERY, Scope};
 use crate::keys;
 use crate::ports::{PortResult, Unavailable};
 use crate::tenant::{Tenant, TenantId, Tier};
@@ -108,6 +109,35 @@ impl ControlTable {
     pub(super) async fn read_key(&self, hash: &KeyHash) -> PortResult<Option<KeyRecord>> {
         let item = self.get(keys::api_key(hash), keys::ONLY.to_owned()).await?;
         item.as_ref().map(read).transpose().map_err(unreadable)
+    }
+
+    pub(super) async fn note_use_of_key(
+        &self,
+        tenant: &TenantId,
+        key_id: &str,
+        now: Timestamp,
+    ) -> PortResult<()> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", s(keys::tenant(tenant)))
+            .key("sk", s(keys::key_listing(key_id)))
+            .update_expression("SET last_used_at = :now")
+            .condition_expression(
+                "attribute_exists(pk) AND (attribute_not_exists(last_used_at) OR last_used_at <= :then)",
+            )
+            .expression_attribute_values(":now", n(now.millis()))
+            .expression_attribute_values(":then", n(now.before(NOTE_USE_EVERY).millis()))
+            .send()
+            .await;
+        match update {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()), // noted already, or gone
+                _ => Err(Unavailable::new("noting the use of a key", error)),
+            },
+        }
     }
 
     fn key_puts(&self, hash: &KeyHash, key: &KeyRecord) -> PortResult<Vec<TransactWriteItem>> {
@@ -226,6 +256,9 @@ fn write(key: &KeyRecord) -> Item {
     if let Some(end) = key.expires_at {
         attributes.insert("expires_at".to_owned(), n(end.millis()));
     }
+    if let Some(limit) = key.events_per_minute {
+        attributes.insert("events_per_minute".to_owned(), n(limit.into()));
+    }
     attributes
 }
 
@@ -241,6 +274,8 @@ fn read(item: &Item) -> Result<KeyRecord, Unreadable> {
         last4: text(item, "last4")?.to_owned(),
         created_at: Timestamp::from_millis(number(item, "created_at")?),
         expires_at: number(item, "expires_at").ok().map(Timestamp::from_millis),
+        last_used_at: number(item, "last_used_at").ok().map(Timestamp::from_millis),
+        events_per_minute: number(item, "events_per_minute").ok().and_then(|limit| u32::try_from(limit).ok()),
     })
 }
 
