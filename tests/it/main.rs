@@ -7,8 +7,10 @@ mod pipeline;
 mod support;
 
 mod accepting;
+mod ambiguous;
 mod attacks;
 mod batches;
+mod blackouts;
 mod contract;
 mod crashes;
 mod delivering;
@@ -25,6 +27,7 @@ mod outages;
 mod rate_limits;
 mod refusing;
 mod repository;
+mod round_trips;
 mod samples;
 mod traces;
 mod values;

@@ -1,26 +1,11 @@
 //! A tier's events per minute are granted, and not one more.
 
 use serde_json::{Value, json};
-use triggers::adapters::system_clock::SystemClock;
-use triggers::ports::Clock;
 
 use crate::support::client::{Reply, Tenant};
-use crate::support::eventually;
+use crate::support::within_one_minute;
 
 const GOOD: &str = r#"{"type":"a","payload":1}"#;
-
-/// Runs a story within one minute of the clock: begins early in one, and again if it still crossed into the next.
-fn within_one_minute(story: impl Fn() -> Vec<Reply>) -> Vec<Reply> {
-    for _ in 0..3 {
-        eventually("enough of the minute is left", || (SystemClock.now().seconds() % 60 < 40).then_some(()));
-        let began = SystemClock.now().minutes();
-        let replies = story();
-        if SystemClock.now().minutes() == began {
-            return replies;
-        }
-    }
-    panic!("the story takes longer than a third of a minute");
-}
 
 fn batch(tenant: &Tenant, count: usize) -> Reply {
     let events = vec![json!({"type": "a", "payload": 1}); count];
@@ -33,7 +18,7 @@ fn accepted(reply: &Reply) -> Value {
 
 #[test]
 fn the_101st_event_of_a_free_tenant_in_one_minute_is_refused_with_the_time_to_wait() {
-    let replies = within_one_minute(|| {
+    let replies: Vec<Reply> = within_one_minute(|| {
         let tenant = Tenant::of_tier("free");
         (0..102).map(|_| tenant.post_event(GOOD)).collect()
     });

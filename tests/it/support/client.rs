@@ -70,6 +70,20 @@ impl Reply {
         document
     }
 
+    /// Checks that it says: not now, but soon.
+    #[track_caller]
+    pub(crate) fn unavailable(&self) {
+        self.problem(503, "unavailable");
+        assert!((1..=60).contains(&self.retry_after()), "{:?}", self.headers);
+    }
+
+    /// The seconds of `Retry-After`.
+    #[track_caller]
+    pub(crate) fn retry_after(&self) -> u32 {
+        let seconds = self.header("retry-after").and_then(|text| text.parse().ok());
+        seconds.unwrap_or_else(|| panic!("no Retry-After: {:?}", self.headers))
+    }
+
     /// The value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())

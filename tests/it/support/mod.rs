@@ -3,6 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use triggers::adapters::system_clock::SystemClock;
+use triggers::config::required;
+use triggers::ports::Clock;
+
 pub(crate) mod stack;
 
 pub(crate) mod client;
@@ -18,6 +22,10 @@ pub(crate) mod metrics;
 pub(crate) mod python;
 
 pub(crate) mod runtime;
+
+pub(crate) mod proxy;
+
+pub(crate) mod front_door;
 
 mod wire;
 
@@ -39,4 +47,22 @@ pub(crate) fn eventually<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -
         thread::sleep(pause);
         pause = LONGEST_PAUSE.min(pause * 3 / 2);
     }
+}
+
+/// How much of something a test does: as the environment says, or by default.
+pub(crate) fn size(variable: &'static str, default: u64) -> u64 {
+    required(variable).map_or(default, |digits| digits.parse().expect("a number"))
+}
+
+/// Runs a story within one minute of the clock: begins early in one, and again if it still crossed into the next.
+pub(crate) fn within_one_minute<T>(story: impl Fn() -> T) -> T {
+    for _ in 0..3 {
+        eventually("enough of the minute is left", || (SystemClock.now().seconds() % 60 < 40).then_some(()));
+        let began = SystemClock.now().minutes();
+        let told = story();
+        if SystemClock.now().minutes() == began {
+            return told;
+        }
+    }
+    panic!("the story takes longer than a third of a minute");
 }

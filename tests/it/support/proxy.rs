@@ -1,0 +1,234 @@
+//! A way to the emulator on which things go wrong: stands between one process and the emulator, hands every request
+//! on as it is, counts it, and spoils those that a test chose.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufReader};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+
+use http::HeaderMap;
+use serde_json::{Value, json};
+
+use super::client::{Reply, call};
+use super::stack::shared;
+use super::wire::{self, Request};
+
+/// How a call goes wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fault {
+    /// Nothing is done, and the connection closes.
+    Refused,
+    /// Nothing is done, and nobody answers until the caller has gone.
+    Silence,
+    /// It is done, and the connection closes without an answer.
+    AnswerLost,
+    /// Nothing is done, and the answer has this status.
+    Status(u16),
+    /// Of a batch of messages these are refused, the others sent.
+    EntriesRefused(&'static [usize]),
+    /// Of a batch of messages these are left out of the answer, as if nobody had seen them.
+    EntriesForgotten(&'static [usize]),
+}
+
+/// Which calls go wrong, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    operation: &'static str,
+    with: &'static str,
+    fault: Fault,
+    times: usize,
+}
+
+/// A running proxy. It ends with its test.
+pub(crate) struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    emulator: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    rules: Vec<Rule>,
+    calls: Calls,
+    repeats: usize,
+    ended: bool,
+}
+
+/// How often each operation was called.
+pub(crate) type Calls = BTreeMap<String, usize>;
+
+impl Rule {
+    /// Every call of an operation, such as `PutItem`, or of a service, such as `AmazonSQS`, goes wrong like this.
+    pub(crate) const fn every(operation: &'static str, fault: Fault) -> Self {
+        Self { operation, with: "", fault, times: usize::MAX }
+    }
+
+    /// The same, but only so often.
+    pub(crate) const fn times(self, times: usize) -> Self {
+        Self { times, ..self }
+    }
+
+    /// The same, but only if this is in the request.
+    pub(crate) const fn with(self, text: &'static str) -> Self {
+        Self { with: text, ..self }
+    }
+
+    fn is_for(&self, service: &str, operation: &str, request: &Request) -> bool {
+        (self.operation == service || self.operation == operation)
+            && String::from_utf8_lossy(&request.body).contains(self.with)
+    }
+}
+
+impl Proxy {
+    /// A proxy in front of the shared stack's emulator.
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        let emulator = shared().summary().emulator.clone();
+        let shared = Arc::new(Shared { emulator, state: Mutex::default() });
+        thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || shared.accept(&listener)
+        });
+        Self { port, shared }
+    }
+
+    /// Where it listens.
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Lets calls go wrong, until they did so as often as the rule says, or until [`Proxy::heal`].
+    pub(crate) fn spoil(&self, rule: Rule) {
+        self.shared.state().rules.push(rule);
+    }
+
+    /// Lets everything through again.
+    pub(crate) fn heal(&self) {
+        self.shared.state().rules.clear();
+    }
+
+    /// The calls since the last question, without those that the SDK repeated.
+    pub(crate) fn take_calls(&self) -> Calls {
+        std::mem::take(&mut self.shared.state().calls)
+    }
+
+    /// How often the SDK repeated a call since the last question.
+    pub(crate) fn take_repeats(&self) -> usize {
+        std::mem::take(&mut self.shared.state().repeats)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.state().ended = true;
+        let _wakes_the_listener = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder panics")
+    }
+
+    fn accept(self: &Arc<Self>, listener: &TcpListener) {
+        for stream in listener.incoming().map_while(Result::ok) {
+            if self.state().ended {
+                return;
+            }
+            let shared = Arc::clone(self);
+            thread::spawn(move || shared.serve(&stream));
+        }
+    }
+
+    fn serve(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut reader = BufReader::new(stream);
+        while let Some(mut request) = Request::read(&mut reader)? {
+            let answer = match self.note(&request) {
+                None => self.forward(&request),
+                Some(Fault::Refused) => return Ok(()),
+                Some(Fault::Silence) => return io::copy(&mut reader, &mut io::sink()).map(drop),
+                Some(Fault::AnswerLost) => {
+                    self.forward(&request);
+                    return Ok(());
+                }
+                Some(Fault::Status(status)) => {
+                    Reply { status, headers: http::HeaderMap::new(), body: vec![] }
+                }
+                Some(Fault::EntriesRefused(entries)) => {
+                    let mut answer = self.forward_without(entries, &mut request);
+                    add_failures(&mut answer, entries);
+                    answer
+                }
+                Some(Fault::EntriesForgotten(entries)) => self.forward_without(entries, &mut request),
+            };
+            let headers = answer.headers.iter().filter(|(name, _)| is_end_to_end(name.as_str()));
+            let headers: Vec<_> =
+                headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
+            wire::answer(&mut &*stream, answer.status, &headers, &answer.body)?;
+        }
+        Ok(())
+    }
+
+    /// Counts a call; what is to go wrong with it.
+    fn note(&self, request: &Request) -> Option<Fault> {
+        let target = request.header("x-amz-target").unwrap_or_default();
+        let (service, operation) = target.split_once('.').unwrap_or_default();
+        let mut state = self.state();
+        if request.header("amz-sdk-request").is_some_and(|attempt| !attempt.starts_with("attempt=1;")) {
+            state.repeats += 1;
+        } else {
+            *state.calls.entry(operation.to_owned()).or_default() += 1;
+        }
+        let mut rules = state.rules.iter_mut();
+        let rule = rules.find(|rule| rule.times > 0 && rule.is_for(service, operation, request))?;
+        rule.times -= 1;
+        Some(rule.fault)
+    }
+
+    fn forward(&self, request: &Request) -> Reply {
+        let headers = request.headers.iter().filter(|(name, _)| is_end_to_end(name));
+        let headers: Vec<_> = headers.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let url = format!("{}{}", self.emulator, request.target);
+        call(&request.method, &url, &headers, request.body.clone())
+    }
+
+    /// Forwards a `SendMessageBatch` without the entries of these numbers, which are their ids.
+    fn forward_without(&self, entries: &[usize], request: &mut Request) -> Reply {
+        let mut input: Value = serde_json::from_slice(&request.body).expect("JSON");
+        let left = input["Entries"].as_array_mut().expect("entries");
+        let number = |entry: &Value| entry["Id"].as_str().and_then(|digits| digits.parse().ok());
+        left.retain(|entry| number(entry).is_none_or(|number| !entries.contains(&number)));
+        if left.is_empty() {
+            return reply(200, br#"{"Successful":[]}"#); // the emulator knows no empty batch
+        }
+        request.body = input.to_string().into();
+        self.forward(request)
+    }
+}
+
+/// An answer of our own.
+fn reply(status: u16, body: &[u8]) -> Reply {
+    Reply { status, headers: HeaderMap::new(), body: body.to_vec() }
+}
+
+/// Whether a header belongs to the request or the answer, and not to the connection.
+fn is_end_to_end(name: &str) -> bool {
+    !["connection", "content-length", "date", "host", "keep-alive", "transfer-encoding"].contains(&name)
+}
+
+/// Adds entries that failed to the answer to a `SendMessageBatch`, as AWS tells them.
+fn add_failures(answer: &mut Reply, entries: &[usize]) {
+    let failed =
+        |number: &usize| json!({"Id": number.to_string(), "SenderFault": false, "Code": "InternalError"});
+    let mut output = answer.json();
+    output["Failed"] = entries.iter().map(failed).collect();
+    answer.headers.remove("x-amz-crc32");
+    answer.body = output.to_string().into();
+}
