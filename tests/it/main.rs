@@ -29,5 +29,6 @@ mod refusing;
 mod repository;
 mod round_trips;
 mod samples;
+mod storm;
 mod traces;
 mod values;

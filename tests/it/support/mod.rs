@@ -27,6 +27,8 @@ pub(crate) mod proxy;
 
 pub(crate) mod front_door;
 
+pub(crate) mod instances;
+
 mod wire;
 
 /// How long anything may take. Far longer than it does: a test machine may be busy.

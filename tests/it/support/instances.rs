@@ -1,0 +1,54 @@
+//! Instances of ingest within this process, over the real tables: many of them at once, as Lambda has them.
+
+use http::{HeaderMap, HeaderValue};
+use ingest::handler::Ingest;
+use ingest::limiter::Limiter;
+use triggers::adapters::aws;
+use triggers::adapters::claims::ClaimsTable;
+use triggers::adapters::control::ControlTable;
+use triggers::adapters::limits::LimitsTable;
+use triggers::answer::Answer;
+use triggers::api_key::Pepper;
+use triggers::authentication::Authenticator;
+use triggers::ports::{Clock, EventQueue};
+
+use super::client::Tenant;
+use super::runtime::environment;
+
+/// An instance of its own keys, tokens, queue and clock.
+pub(crate) type Instance<Q, T> = Ingest<ControlTable, LimitsTable, ClaimsTable, Q, T>;
+
+/// An instance whose tables are the stack's.
+pub(crate) fn instance<Q: EventQueue, T: Clock>(
+    clients: &aws::Clients,
+    queue: Q,
+    clock: T,
+) -> Instance<Q, T> {
+    let variables = environment("ingest", &[]);
+    let variable = |name: &str| variables[name].clone();
+    let control = ControlTable::new(clients, variable("CONTROL_TABLE"));
+    Ingest {
+        authenticator: Authenticator::new(control, Pepper::new(&variable("KEY_PEPPER"))),
+        limiter: Limiter::new(LimitsTable::new(clients, variable("LIMITS_TABLE"))),
+        claims: ClaimsTable::new(clients, variable("CLAIMS_TABLE")),
+        queue,
+        clock,
+    }
+}
+
+/// The headers of a post of JSON by this tenant.
+pub(crate) fn headers(tenant: &Tenant) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    headers.insert("x-api-key", HeaderValue::from_str(&tenant.key).expect("a key is a header"));
+    headers
+}
+
+/// Posts one event to an instance.
+pub(crate) async fn post<Q: EventQueue, T: Clock>(
+    instance: &Instance<Q, T>,
+    headers: &HeaderMap,
+    body: &str,
+) -> Answer {
+    instance.handle("/api/events", headers, body.as_bytes(), "request").await
+}
