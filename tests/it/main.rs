@@ -11,6 +11,7 @@ mod ambiguous;
 mod attacks;
 mod batches;
 mod blackouts;
+mod burst;
 mod contract;
 mod crashes;
 mod delivering;
