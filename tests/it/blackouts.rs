@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::support::client::Tenant;
 use crate::support::front_door::{FrontDoor, named, plain};
 use crate::support::proxy::{Fault, Rule};
@@ -116,4 +118,24 @@ fn events_are_accepted_while_the_limits_cannot_be_counted() {
             assert_eq!(reply.header("x-ratelimit-limit"), Some("100"));
         });
     }
+}
+
+#[test]
+fn a_full_batch_is_answered_within_the_functions_time_while_nothing_of_aws_answers() {
+    let (tenant, door) = (Tenant::of_tier("business"), FrontDoor::open());
+    door.warm(&tenant);
+    door.proxy.spoil(Rule::every("DynamoDB_20120810", Fault::Silence));
+    door.proxy.spoil(Rule::every("AmazonSQS", Fault::Silence));
+    let mut batch: Vec<_> = (1..500).map(|number| named(&format!("name {number}"))).collect();
+    batch.push(plain());
+    let (_, took) = Outage { posts: 1, ..HUNG }.endure(|_| {
+        let answer = door.post_batch(&tenant, &batch).expect(207).json();
+        assert_eq!((&answer["accepted"], &answer["rejected"]), (&json!(0), &json!(500)));
+        let results = answer["results"].as_array().unwrap();
+        assert!(results.iter().all(|result| result["error"]["status"] == 503));
+    });
+    println!("nothing of AWS answers: a batch of 500 is refused in {took:.1?}");
+    door.proxy.heal();
+    let answer = door.post_batch(&tenant, &batch).expect(202).json();
+    assert_eq!(answer["accepted"], 500, "no name is claimed");
 }

@@ -1,6 +1,8 @@
 //! Accepting many events in one request: the steps of one event for each, with one answer for each, in order.
 //! A bad item harms none of its neighbours.
 
+use std::time::Duration;
+
 use futures_util::stream::{self, StreamExt};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -24,6 +26,10 @@ const MAX_BATCH_EVENTS: usize = 500;
 
 /// Claims under way at once: each has a connection of its own.
 const CONCURRENT_CLAIMS: usize = 32;
+
+/// When the last claim begins, counted from the request. It and the sending may take 3 s each, the function has 16 s,
+/// and 500 claims of a table that hangs would take longer.
+const LAST_CLAIM_AFTER: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,6 +80,11 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
     ) -> Result<Claimable, Problem> {
         let event = NewEvent::parse(raw.get().as_bytes())?;
         let name = event.name.clone().or(request_name);
+        let late = self.clock.now().since(now) > LAST_CLAIM_AFTER;
+        if late && name.is_some() {
+            let detail = "there was no time left for this event; please send it again";
+            return Err(Problem::new(Kind::Unavailable, detail));
+        }
         self.claim(bearer, event, name, now).await
     }
 
