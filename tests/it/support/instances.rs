@@ -2,7 +2,6 @@
 
 use http::{HeaderMap, HeaderValue};
 use ingest::handler::Ingest;
-use ingest::limiter::Limiter;
 use triggers::adapters::aws;
 use triggers::adapters::claims::ClaimsTable;
 use triggers::adapters::control::ControlTable;
@@ -10,6 +9,7 @@ use triggers::adapters::limits::LimitsTable;
 use triggers::answer::Answer;
 use triggers::api_key::Pepper;
 use triggers::authentication::Authenticator;
+use triggers::limiter::Limiter;
 use triggers::ports::{Clock, EventQueue};
 
 use super::client::Tenant;
