@@ -1,12 +1,15 @@
 //! A batch of SQS messages: each ends on its own, and only what failed comes back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
+use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 
+use crate::backlog::Backlog;
 use crate::ports::{Counts, Events, Limits, QueueName, UnreadableMessage, Wait};
+use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
 /// One message of a batch.
@@ -55,21 +58,32 @@ pub fn messages(event: SqsEvent, dead_letters_arn: &str) -> Vec<Message> {
     event.records.into_iter().map(|record| Message::read(record, dead_letters_arn)).collect()
 }
 
+/// No queue keeps a message longer; who claims to have waited longer was made up, as those in `events/`.
+const LONGEST_LIFE: Duration = Duration::from_hours(14 * 24);
+
 /// How long the oldest of these messages waited in `queue`, among those that it gives out for the first time.
 pub fn longest_wait<'a>(
     queue: QueueName,
     messages: impl Iterator<Item = &'a Message>,
     now: Timestamp,
 ) -> Option<Wait> {
-    let new = messages.filter(|message| message.is_first_receipt());
+    let possible = |message: &&Message| now.since(message.sent_at) <= LONGEST_LIFE;
+    let new = messages.filter(|message| message.is_first_receipt()).filter(possible);
     let waited_ms = new.map(|message| now.millis_since(message.sent_at)).max()?;
     Some(Wait { queue, waited_ms, at: now })
 }
 
-/// Adds a batch to the metrics; where that fails, the batch itself is none the worse.
-pub async fn count(limits: &impl Limits, counts: Counts, wait: Option<Wait>) {
-    if let Err(error) = limits.count(counts, wait).await {
-        tracing::warn!(cause = %error, "this batch is not in the metrics");
+/// Adds a batch to the metrics and to the backlogs; where that fails, the batch itself is none the worse.
+pub async fn count(
+    limits: &impl Limits,
+    counts: Counts,
+    wait: Option<Wait>,
+    backlogs: BTreeMap<TenantId, Backlog>,
+) {
+    let backlogs = backlogs.iter().map(|(tenant, change)| limits.change_backlog(tenant, change));
+    let (counted, changed) = join(limits.count(counts, wait), join_all(backlogs)).await;
+    for error in changed.into_iter().chain([counted]).filter_map(Result::err) {
+        tracing::warn!(cause = %error, "this batch is not counted");
     }
 }
 

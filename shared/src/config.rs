@@ -1,6 +1,7 @@
 //! The environment, read once at start. No other file reads it.
 
 use std::env;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -8,7 +9,7 @@ use crate::endpoint::UrlPolicy;
 
 /// A variable that the template should have set.
 #[derive(Debug, Error)]
-#[error("the environment variable {0} is not set")]
+#[error("the environment variable {0} is not set, or is nothing that can be read")]
 pub struct MissingVariable(pub &'static str);
 
 /// The value of a variable.
@@ -23,6 +24,17 @@ pub fn required(name: &'static str) -> Result<String, MissingVariable> {
 #[must_use]
 pub fn is(name: &'static str, value: &str) -> bool {
     optional(name).is_some_and(|text| text == value)
+}
+
+/// How long an event may wait to be stored before no more are accepted: the stack's parameter `ShedAfterSeconds`, where 0
+/// is no bound.
+///
+/// # Errors
+/// [`MissingVariable`] where it is absent or no number.
+pub fn shed_after() -> Result<Option<Duration>, MissingVariable> {
+    let name = "SHED_AFTER_SECONDS";
+    let seconds: u64 = required(name)?.parse().map_err(|_| MissingVariable(name))?;
+    Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
 }
 
 /// Which URLs may be endpoints: the stack's parameter `LoopbackEndpoints`.

@@ -57,6 +57,18 @@ pub fn minute(Meter { tenant, metered }: &Meter, minute: u64) -> String {
     }
 }
 
+/// `Limits`: how many of a tenant's events wait.
+#[must_use]
+pub fn backlog(tenant: &TenantId) -> String {
+    format!("t#{tenant}#backlog")
+}
+
+/// `Limits`, sort key: the events of one day since the epoch.
+#[must_use]
+pub fn backlog_day(day: u64) -> String {
+    day.to_string()
+}
+
 /// `Limits`: the counters behind `/metrics`.
 pub const COUNTERS: &str = "counters";
 
@@ -123,11 +135,12 @@ mod tests {
                 claim(id, &name),
                 shard(id, event.shard()),
                 payload(id, event),
+                backlog(id),
             ]
         };
         let (a, b) = (TenantId::generate(now, &mut rand::rng()), TenantId::generate(now, &mut rand::rng()));
         let all: HashSet<String> = keys(&a).into_iter().chain(keys(&b)).collect();
-        assert_eq!(all.len(), 14);
+        assert_eq!(all.len(), 16);
         for key in keys(&a) {
             assert!(key.starts_with(&format!("t#{a}")), "{key}");
         }

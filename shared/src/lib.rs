@@ -6,7 +6,7 @@
 //! `delivery` [signs](signature) and posts it, [judges](verdict) the answer, and [schedules](retry_schedule)
 //! the next attempt; what no endpoint took waits in the [inbox] until it is acknowledged.
 //!
-//! The modules, in reading order. Up to [`problem`] they are pure: no clock, no environment, no randomness of
+//! The modules, in reading order. Up to [`metrics`] they are pure: no clock, no environment, no randomness of
 //! their own, nothing asynchronous; a test reads their `use` lines and holds them to it. Then come the
 //! [boundaries](ports), what stands on them, and [`adapters`], the one place that names AWS or an HTTP client.
 
@@ -41,6 +41,10 @@ pub mod verdict;
 pub mod inbox;
 
 pub mod problem;
+
+pub mod backlog;
+
+pub mod metrics;
 
 pub mod ports;
 

@@ -90,7 +90,7 @@ impl<L: Limits> Limiter<L> {
             }
             Err(error) => {
                 tracing::warn!(cause = %error, "the limit is not counted");
-                self.with_bucket(meter, limit, |bucket| bucket.refill_alone(asked, now));
+                self.with_bucket(meter, limit, |bucket| bucket.refill_alone(now));
                 self.state().uncounted += 1;
                 true
             }

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::api_key::{KeyHash, KeyRecord};
+use crate::backlog::Backlog;
 use crate::claim::{Claim, ClaimName, Claimed};
 use crate::delivery::DeliveryMessage;
 use crate::endpoint::{Endpoint, EndpointId, EndpointUrl};
@@ -99,6 +100,19 @@ pub trait Limits {
     /// Adds to the counters behind `/metrics`, and notes how long a queue's messages wait. Not idempotent: a lost answer
     /// may count twice.
     fn count(&self, counts: Counts, wait: Option<Wait>) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// The latest word on how long a queue's messages wait.
+    fn wait(&self, queue: QueueName) -> impl Future<Output = PortResult<Option<Wait>>> + Send;
+
+    /// Adds to a tenant's backlog. Not idempotent, as [`Limits::count`].
+    fn change_backlog(
+        &self,
+        tenant: &TenantId,
+        change: &Backlog,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// A tenant's backlog, about.
+    fn backlog(&self, tenant: &TenantId) -> impl Future<Output = PortResult<Backlog>> + Send;
 }
 
 /// What happened in one invocation, for `/metrics`.

@@ -32,13 +32,17 @@ pub enum Kind {
     IdempotencyMismatch,
     /// The minute's tokens are spent.
     RateLimited,
+    /// Too many of the tenant's events wait for somebody to take them.
+    BacklogFull,
     /// A part we depend on does not answer.
     Unavailable,
+    /// Events arrive faster than they are stored.
+    Overloaded,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::CursorInvalid,
         Self::Unauthorized,
@@ -50,7 +54,9 @@ impl Kind {
         Self::Invalid,
         Self::IdempotencyMismatch,
         Self::RateLimited,
+        Self::BacklogFull,
         Self::Unavailable,
+        Self::Overloaded,
     ];
 
     /// HTTP status, slug and title.
@@ -70,7 +76,9 @@ impl Kind {
             Self::Invalid => (422, "invalid", "The request breaks a rule"),
             Self::IdempotencyMismatch => (422, "idempotency-mismatch", "The name was used for another event"),
             Self::RateLimited => (429, "rate-limited", "The rate limit is reached"),
+            Self::BacklogFull => (429, "backlog-full", "Too many events wait to be taken"),
             Self::Unavailable => (503, "unavailable", "Try again in a moment"),
+            Self::Overloaded => (503, "overloaded", "Too much waits to be stored"),
         }
     }
 }
@@ -91,7 +99,12 @@ pub struct Problem {
 impl Problem {
     /// A problem of this kind.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let retry_after = (kind == Kind::Unavailable).then_some(2);
+        let retry_after = match kind {
+            Kind::Unavailable => Some(2),
+            Kind::Overloaded => Some(10),  // when the queue is looked at again
+            Kind::BacklogFull => Some(30), // likewise the backlog
+            _ => None,
+        };
         Self { kind, detail: detail.into(), pointer: None, retry_after }
     }
 

@@ -133,12 +133,12 @@ impl Bucket {
         }
     }
 
-    /// Grants what the table would have granted if this instance were alone: the table cannot be reached.
-    pub fn refill_alone(&mut self, asked: u32, now: Timestamp) {
+    /// Grants the rest of the minute, as if this instance were alone: the table cannot be reached, and is not asked again
+    /// before the next.
+    pub fn refill_alone(&mut self, now: Timestamp) {
         self.enter(now.minutes());
-        let granted = asked.min(self.limit - self.taken);
-        self.tokens += granted;
-        self.taken += granted;
+        self.tokens += self.limit - self.taken;
+        self.taken = self.limit;
     }
 
     /// Spends up to `wanted` tokens and tells how many there were.
@@ -262,12 +262,10 @@ mod tests {
     #[test]
     fn an_instance_that_is_alone_grants_no_more_than_the_limit() {
         let mut bucket = Bucket::new(1000);
-        let mut granted = 0;
-        for _ in 0..2000 {
-            bucket.refill_alone(bucket.shortfall(1, NOW), NOW);
-            granted += bucket.spend(1, NOW);
-        }
-        assert_eq!(granted, 1000);
+        bucket.refill(10, Leased::Granted { taken: 30 }, NOW);
+        bucket.refill_alone(NOW);
+        bucket.refill_alone(NOW);
+        assert_eq!(bucket.spend(2000, NOW), 980, "20 are other instances'");
     }
 
     #[test]

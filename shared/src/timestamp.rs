@@ -51,6 +51,12 @@ impl Timestamp {
         self.0 / 60_000
     }
 
+    /// Whole days since the epoch, rounded down.
+    #[must_use]
+    pub const fn days(self) -> u64 {
+        self.0 / 86_400_000
+    }
+
     /// The moment `duration` later.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {

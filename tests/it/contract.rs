@@ -7,6 +7,7 @@ use triggers::adapters::control::{ControlTable, Written};
 use triggers::adapters::events::EventsTable;
 use triggers::adapters::limits::LimitsTable;
 use triggers::api_key::Pepper;
+use triggers::backlog::Backlog;
 use triggers::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
 use triggers::delivery::DeliveryMessage;
 use triggers::endpoint::{EndpointState, EndpointUrl, Secret, UrlPolicy};
@@ -108,9 +109,16 @@ async fn limits_keep_their_promises(limits: &impl Limits) -> PortResult<()> {
         let meter = Meter { metered, ..ours.clone() };
         assert_eq!(limits.lease(&meter, 7, 40, 100).await?, Leased::Granted { taken: 40 });
     }
+    assert_eq!(limits.backlog(&ours.tenant).await?, Backlog::default());
+    for change in [[(20_000, 2), (20_001, 1)], [(20_000, -1), (20_001, -1)]] {
+        limits.change_backlog(&ours.tenant, &Backlog::of(change)).await?;
+    }
+    assert_eq!(limits.backlog(&ours.tenant).await?.plus(&Backlog::default()), Backlog::of([(20_000, 1)]));
+    assert_eq!(limits.backlog(&other.tenant).await?, Backlog::default());
     limits.count(Counts::default(), None).await?;
     let wait = Wait { queue: QueueName::Events, waited_ms: 1000, at: START };
     limits.count(Counts::default(), Some(wait)).await?;
+    assert!(limits.wait(QueueName::Events).await?.is_some_and(|latest| latest.at >= wait.at));
     let one_each = Counts { accepted: 1, stored: 1, delivered: 1, failed: 1, settled: 1, unreadable: 1 };
     limits.count(one_each, Some(Wait { queue: QueueName::Deliveries, ..wait })).await
 }
@@ -185,6 +193,15 @@ async fn real_endpoints_and_keys_keep_their_promises() {
     control.create_tenant(&owner, &key.hash(&pepper), &record).await.unwrap();
     assert_eq!(control.key(&key.hash(&pepper)).await.unwrap(), Some(record.clone()));
     assert_eq!(control.tenant_with_keys(&tenant).await.unwrap(), Some((owner, vec![record.clone()])));
+    let noted = |minutes: u64| Timestamp::from_seconds(START.seconds() + minutes * 60);
+    for (minutes, last_used) in [(0, 0), (14, 0), (15, 15)] {
+        control.note_use(&tenant, &record.id, noted(minutes)).await.unwrap();
+        let (_, listed) = control.tenant_with_keys(&tenant).await.unwrap().unwrap();
+        assert_eq!(listed[0].last_used_at, Some(noted(last_used)), "after {minutes} minutes");
+    }
+    control.note_use(&tenant, "key_unknown", START).await.unwrap();
+    let (_, listed) = control.tenant_with_keys(&tenant).await.unwrap().unwrap();
+    assert_eq!(listed.len(), 1, "a key that is gone is not made by its use");
     assert_eq!(control.delete_key(&tenant, &record.id).await.unwrap(), Some(key.hash(&pepper)));
     assert_eq!(control.key(&key.hash(&pepper)).await.unwrap(), None);
     assert_eq!(control.delete_key(&tenant, &record.id).await.unwrap(), None);

@@ -43,7 +43,7 @@ async fn an_accepted_event_is_durable_wherever_ingest_dies() {
             assert_eq!(head.status, Status::Delivered, "{fault:?} at {call}");
         }
     }
-    assert_eq!(spoiled, 2 * 5, "key, its use, lease, claim and send each failed in both ways");
+    assert_eq!(spoiled, 2 * 7, "key, its use, lease, two looks, claim and send each failed in both ways");
 }
 
 #[tokio::test]

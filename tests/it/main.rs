@@ -9,6 +9,7 @@ mod support;
 mod accepting;
 mod ambiguous;
 mod attacks;
+mod backpressure;
 mod batches;
 mod blackouts;
 mod burst;

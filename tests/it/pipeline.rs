@@ -1,9 +1,13 @@
 //! The three handlers, as deployed, over tables and queues in memory: time is moved by hand, and any call can fail.
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use consumer::handler::Consumer;
 use delivery::handler::Delivery;
 use http::{HeaderMap, HeaderValue};
+use ingest::backpressure::Backpressure;
 use ingest::handler::Ingest;
 use serde_json::Value;
 use triggers::answer::Answer;
@@ -41,8 +45,10 @@ pub(crate) struct Pipeline {
     pub(crate) webhooks: ScriptedWebhooks,
     pub(crate) events_queue: MemoryQueue,
     pub(crate) deliveries: MemoryQueue,
+    /// What ingest has logged.
+    pub(crate) lines: Arc<Mutex<Vec<String>>>,
     pub(crate) tenant: TenantId,
-    key: ApiKey,
+    pub(crate) key: ApiKey,
     ingest: MemoryIngest,
     consumer: MemoryConsumer,
     delivery: MemoryDelivery,
@@ -58,6 +64,7 @@ impl Pipeline {
         let webhooks = ScriptedWebhooks::default();
         let events_queue = MemoryQueue::new(faults.clone(), clock.clone());
         let deliveries = MemoryQueue::new(faults.clone(), clock.clone());
+        let lines = Arc::new(Mutex::new(Vec::new()));
         let tenant = tenant();
         let (key, record) = key_of(&tenant, Tier::Pro);
         control.put_key(key.hash(&Pepper::new("pepper")), record);
@@ -67,8 +74,14 @@ impl Pipeline {
             limiter: Limiter::new(limits.clone()),
             claims: MemoryClaims::new(faults.clone()),
             queue: events_queue.clone(),
+            backpressure: Backpressure::new(limits.clone(), Some(Duration::from_secs(600))),
             clock: clock.clone(),
+            log: Box::new({
+                let lines = Arc::clone(&lines);
+                move |line| lines.lock().expect("no holder panics").push(line.to_owned())
+            }),
         };
+
         let consumer = Consumer {
             control: control.clone(),
             events: events.clone(),
@@ -96,6 +109,7 @@ impl Pipeline {
             webhooks,
             events_queue,
             deliveries,
+            lines,
             tenant,
             key,
             ingest,

@@ -33,12 +33,12 @@ fn hundred(event: impl Fn(usize) -> Value) -> Vec<Value> {
 }
 
 #[test]
-fn the_first_event_of_a_process_costs_the_key_its_use_and_a_lease_besides() {
+fn the_first_event_of_a_process_costs_the_key_its_use_a_lease_and_two_looks_besides() {
     let (tenant, door) = (Tenant::of_tier(TIER), FrontDoor::open());
     door.post(&tenant, &plain()).expect(202);
     let calls = door.proxy.take_calls();
     println!("a process's first event: {calls:?}");
-    check(&calls, &[("GetItem", 1), ("SendMessageBatch", 1), ("UpdateItem", 2)]);
+    check(&calls, &[("GetItem", 1), ("Query", 2), ("SendMessageBatch", 1), ("UpdateItem", 2)]);
 }
 
 #[test]

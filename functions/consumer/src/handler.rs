@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use futures_util::future::join_all;
 use triggers::adapters::queues::{UnknownForm, read_event};
+use triggers::backlog::Backlog;
 use triggers::batch::{self, Message};
 use triggers::endpoint::Endpoint;
 use triggers::event::Event;
@@ -35,6 +36,9 @@ pub struct Consumer<C, E, L, Q, T> {
 /// A tenant's endpoints, or why they cannot be known now.
 type Endpoints = HashMap<TenantId, Result<Vec<Endpoint>, String>>;
 
+/// What a message says.
+type Read = Result<Event, UnknownForm>;
+
 /// How a message ended.
 type Ended = batch::Ended<Result<Stored, String>>;
 
@@ -54,7 +58,7 @@ impl<C: Control, E: Events, L: Limits, Q: DeliveryQueue, T: Clock> Consumer<C, E
             }
         });
         let stored = self.send(stored.await).await;
-        self.count(&messages, &stored, began).await;
+        self.count(&messages, &read, &stored, began).await;
         batch::response("stored", &messages, &stored, self.clock.now().millis_since(began))
     }
 
@@ -92,7 +96,7 @@ impl<C: Control, E: Events, L: Limits, Q: DeliveryQueue, T: Clock> Consumer<C, E
         stored
     }
 
-    async fn count(&self, messages: &[Message], stored: &[Ended], now: Timestamp) {
+    async fn count(&self, messages: &[Message], read: &[Read], stored: &[Ended], now: Timestamp) {
         let first_receipts = messages.iter().filter(|message| message.is_first_receipt()).count();
         let new = batch::firsts(stored).filter(|stored| stored.is_new).count();
         let unreadable = batch::firsts(stored).filter(|stored| stored.is_unreadable).count();
@@ -104,12 +108,19 @@ impl<C: Control, E: Events, L: Limits, Q: DeliveryQueue, T: Clock> Consumer<C, E
             ..Counts::default()
         };
         let wait = batch::longest_wait(QueueName::Events, messages.iter(), now);
-        batch::count(&self.limits, counts, wait).await;
+        let news = read
+            .iter()
+            .zip(stored)
+            .filter(|(_, ended)| ended.is_first && ended.result.as_ref().is_ok_and(|stored| stored.is_new));
+        let events = news.filter_map(|(read, _)| read.as_ref().ok());
+        let backlogs =
+            Backlog::by_tenant(events.map(|event| (event.tenant.clone(), Backlog::stored(event.id))));
+        batch::count(&self.limits, counts, wait, backlogs).await;
     }
 }
 
 /// What two messages of the same event have in common.
-fn key((message, read): (&Message, &Result<Event, UnknownForm>)) -> String {
+fn key((message, read): (&Message, &Read)) -> String {
     match read {
         Ok(event) => format!("{} {}", event.tenant, event.id),
         Err(_) => message.message_id.clone(),

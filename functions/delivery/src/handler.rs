@@ -1,11 +1,15 @@
 //! A batch of delivery messages, all at once: each ends on its own, and only what failed comes back.
 
+use std::collections::BTreeMap;
+
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use triggers::adapters::queues::{UnknownForm, read_delivery};
-use triggers::batch::{self, Message};
+use triggers::backlog::Backlog;
+use triggers::batch::{self, Ended, Message};
 use triggers::delivery::DeliveryMessage;
 use triggers::endpoint::UrlPolicy;
 use triggers::ports::{Clock, Control, Counts, DeliveryQueue, Events, Limits, QueueName, WebhookSender};
+use triggers::tenant::TenantId;
 use triggers::timestamp::Timestamp;
 
 /// What delivery touches; its IAM policy says the same.
@@ -45,7 +49,7 @@ where
         let keys: Vec<String> = read.iter().map(Read::key).collect();
         let ended = batch::once_each(&keys, async |place| self.handle_message(&read[place]).await).await;
         let counts = batch::firsts(&ended).fold(Counts::default(), |sum, counts| sum.plus(*counts));
-        self.count(counts, &read, began).await;
+        self.count(counts, settled(&read, &ended), &read, began).await;
         let messages: Vec<Message> = read.into_iter().map(|read| read.message).collect();
         batch::response("delivered", &messages, &ended, self.clock.now().millis_since(began))
     }
@@ -62,11 +66,28 @@ where
         }
     }
 
-    async fn count(&self, counts: Counts, read: &[Read], now: Timestamp) {
+    async fn count(
+        &self,
+        counts: Counts,
+        settled: BTreeMap<TenantId, Backlog>,
+        read: &[Read],
+        now: Timestamp,
+    ) {
         let undelayed = read.iter().filter(|read| read.is_first_attempt()).map(|read| &read.message);
         let wait = batch::longest_wait(QueueName::Deliveries, undelayed, now);
-        batch::count(&self.limits, counts, wait).await;
+        batch::count(&self.limits, counts, wait, settled).await;
     }
+}
+
+/// What left the inbox of each tenant.
+fn settled(read: &[Read], ended: &[Ended<Result<Counts, String>>]) -> BTreeMap<TenantId, Backlog> {
+    let settled = |ended: &Ended<Result<Counts, String>>| {
+        let counts: Option<&Counts> = ended.result.as_ref().ok();
+        ended.is_first && counts.is_some_and(|counts| counts.settled > 0)
+    };
+    let settled = read.iter().zip(ended).filter(|(_, ended)| settled(ended));
+    let deliveries = settled.filter_map(|(read, _)| read.delivery.as_ref().ok());
+    Backlog::by_tenant(deliveries.map(|delivery| (delivery.tenant.clone(), Backlog::settled(delivery.event))))
 }
 
 /// A message, and the delivery that it is about.

@@ -15,11 +15,11 @@ use triggers::event::{InvalidEvent, NewEvent};
 use triggers::json::{Rule, Violation};
 use triggers::ports::{Claims, Clock, Control, EventQueue, Limits};
 use triggers::problem::{Kind, Problem};
-use triggers::rate_limit::Standing;
 use triggers::request::require_json;
 use triggers::timestamp::Timestamp;
 
-use crate::handler::{Claimable, Ingest, Repeats, idempotency_key, log_accepted, mark_replayed};
+use crate::handler::{Claimable, Ingest, Repeats, idempotency_key, mark_replayed, unconfirmed};
+use crate::invocation::Invocation;
 
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
 const MAX_BATCH_EVENTS: usize = 500;
@@ -45,16 +45,16 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
         bearer: &KeyRecord,
         headers: &HeaderMap,
         body: &[u8],
-        now: Timestamp,
-        standing: &mut Option<Standing>,
+        invocation: &mut Invocation,
     ) -> Result<Answer, Problem> {
-        self.take_token(bearer, now, standing).await?; // the first event's; what is no batch costs it too
+        let now = invocation.now;
         require_json(headers)?;
         let batch = read(body)?;
         let request_name = idempotency_key(headers)?;
         let further = u32::try_from(batch.events.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        let (granted, stands) = self.limiter.take_events(bearer, further, now).await;
-        *standing = Some(stands);
+        let (granted, stands) = // the first one's token was taken with the request
+            self.limiter.take_events(bearer, further, now).await;
+        invocation.standing = Some(stands);
         let items = batch.events.iter().enumerate().map(|(index, raw)| {
             let name = request_name.clone().map(|key| ClaimName::IdempotencyItem(key, index));
             let allowed = u32::try_from(index).is_ok_and(|index| index <= granted);
@@ -67,7 +67,13 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
         });
         let items: Vec<_> = items.collect();
         let claimed = stream::iter(items).buffered(CONCURRENT_CLAIMS).collect().await;
-        let results = self.send_claimed(claimed).await;
+        let results = self.send_claimed(claimed, invocation).await;
+        for result in &results {
+            match result {
+                Ok(item) => invocation.accepted(item),
+                Err(problem) => invocation.refused(problem),
+            }
+        }
         Ok(answer_to(&results))
     }
 
@@ -92,14 +98,11 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
     async fn send_claimed(
         &self,
         claimed: Vec<Result<Claimable, Problem>>,
+        invocation: &mut Invocation,
     ) -> Vec<Result<Claimable, Problem>> {
         let events: Vec<_> = claimed.iter().flatten().map(|claimed| claimed.event.clone()).collect();
-        let mut sent = self.queue.send(&events).await.into_iter();
-        let mut confirm = |item: Claimable| match sent.next() {
-            Some(Ok(())) => Ok(item),
-            Some(Err(error)) => Err(Problem::from(error)),
-            None => Err(Problem::new(Kind::Unavailable, "the queue did not confirm this event")),
-        };
+        let mut sent = self.send(&events, invocation).await.into_iter();
+        let mut confirm = |item| sent.next().unwrap_or_else(|| Err(unconfirmed())).map(|()| item);
         claimed.into_iter().map(|item| item.and_then(&mut confirm)).collect()
     }
 }
@@ -149,7 +152,6 @@ fn answer_to(results: &[Result<Claimable, Problem>]) -> Answer {
 fn result_of((index, result): (usize, &Result<Claimable, Problem>)) -> Value {
     match result {
         Ok(item) => {
-            log_accepted(item);
             let status = if item.repeats == Repeats::Event { "duplicate" } else { "accepted" };
             json!({"index": index, "id": item.event.id.to_string(), "status": status})
         }

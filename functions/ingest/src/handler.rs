@@ -1,19 +1,23 @@
 //! The steps of accepting one event, in the only order that loses nothing:
 //! authenticate, take a token, validate, claim, send, 202.
 
+use futures_util::future::join;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use triggers::answer::{self, Answer};
 use triggers::api_key::{KeyRecord, Scope};
-use triggers::authentication::Authenticator;
+use triggers::authentication::{Authenticator, require};
 use triggers::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
 use triggers::event::{Event, EventId, NewEvent};
 use triggers::limiter::Limiter;
-use triggers::ports::{Claims, Clock, Control, EventQueue, Limits, PortResult, Unavailable};
+use triggers::ports::{Claims, Clock, Control, EventQueue, Limits};
 use triggers::problem::{Kind, Problem};
 use triggers::rate_limit::Standing;
 use triggers::request::require_json;
 use triggers::timestamp::Timestamp;
+
+use crate::backpressure::Backpressure;
+use crate::invocation::Invocation;
 
 /// What ingest touches; its IAM policy says the same.
 pub struct Ingest<C, L, K, Q, T> {
@@ -25,8 +29,12 @@ pub struct Ingest<C, L, K, Q, T> {
     pub claims: K,
     /// Where accepted events go.
     pub queue: Q,
+    /// When nothing more is accepted.
+    pub backpressure: Backpressure<L>,
     /// The time of day.
     pub clock: T,
+    /// Takes the one line of each invocation.
+    pub log: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 /// An event that may be sent, and what it repeats.
@@ -49,24 +57,50 @@ pub(crate) enum Repeats {
 impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, Q, T> {
     /// Answers one request. Every failure becomes a response.
     pub async fn handle(&self, path: &str, headers: &HeaderMap, body: &[u8], request_id: &str) -> Answer {
-        let now = self.clock.now();
         let path = path.trim_end_matches('/'); // the gateway hands on "/api/events/" as it is
-        let mut standing = None;
-        let result = match self.authenticator.authenticate(headers, Scope::EventsWrite, now).await {
-            Err(problem) => Err(problem),
-            Ok((_, bearer)) if path == "/api/events/batch" => {
-                self.accept_batch(&bearer, headers, body, now, &mut standing).await
-            }
-            Ok((_, bearer)) => self.accept(&bearer, headers, body, now, &mut standing).await,
-        };
-        let mut answer = result.unwrap_or_else(|problem| answer::problem(&problem, request_id));
+        let mut invocation = Invocation::new(self.clock.now());
+        let result = self.answer(path, headers, body, &mut invocation).await;
+        let mut answer = result.unwrap_or_else(|problem| {
+            invocation.refused(&problem);
+            answer::problem(&problem, request_id)
+        });
         answer::add_header(&mut answer, "x-request-id", request_id);
-        for (name, value) in standing.iter().flat_map(Standing::headers) {
+        for (name, value) in invocation.standing.iter().flat_map(Standing::headers) {
             answer::add_header(&mut answer, name, &value);
         }
-        let milliseconds = self.clock.now().millis_since(now);
-        tracing::info!(path, status = answer.status().as_u16(), milliseconds, request_id, "answered");
+        invocation.looked_up(self.authenticator.lookups(), self.limiter.uncounted());
+        (self.log)(&invocation.line(path, answer.status().as_u16(), request_id, self.clock.now()));
         answer
+    }
+
+    async fn answer(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+        invocation: &mut Invocation,
+    ) -> Result<Answer, Problem> {
+        let (_, bearer) = self.authenticator.bearer(headers, invocation.now).await?;
+        invocation.standing = Some(self.limiter.events_standing(&bearer, invocation.now));
+        require(Scope::EventsWrite, &bearer)?;
+        self.admit(&bearer, invocation).await?; // what turns out to be no event costs a token too
+        if path == "/api/events/batch" {
+            self.accept_batch(&bearer, headers, body, invocation).await
+        } else {
+            self.accept(&bearer, headers, body, invocation).await
+        }
+    }
+
+    /// Takes the token of one event, and looks whether events are accepted at all.
+    async fn admit(&self, bearer: &KeyRecord, invocation: &mut Invocation) -> Result<(), Problem> {
+        let now = invocation.now;
+        let tokens = self.limiter.take_events(bearer, 1, now);
+        let ((granted, standing), ()) = join(tokens, self.backpressure.look(bearer, now)).await;
+        invocation.standing = Some(standing);
+        if granted == 0 {
+            return Err(standing.refusal("events"));
+        }
+        self.backpressure.admit(bearer, now)
     }
 
     /// Accepts one event: durable in the queue first, 202 second, never the other way round.
@@ -75,32 +109,31 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
         bearer: &KeyRecord,
         headers: &HeaderMap,
         body: &[u8],
-        now: Timestamp,
-        standing: &mut Option<Standing>,
+        invocation: &mut Invocation,
     ) -> Result<Answer, Problem> {
-        self.take_token(bearer, now, standing).await?;
         require_json(headers)?;
         let event = NewEvent::parse(body)?;
         let name = claim_name(&event, idempotency_key(headers)?);
-        let claimed = self.claim(bearer, event, name, now).await?;
-        self.send(&claimed.event).await?; // a repeat too: its claim does not prove that it was sent
-        log_accepted(&claimed);
+        let claimed = self.claim(bearer, event, name, invocation.now).await?;
+        let sent = self.send(std::slice::from_ref(&claimed.event), invocation).await; // a repeat too: its claim does
+        sent.into_iter().next().unwrap_or_else(|| Err(unconfirmed()))?; // not prove that it was sent
+        invocation.accepted(&claimed);
         Ok(answer_to(&claimed))
     }
 
-    /// Takes the token of one event.
-    ///
-    /// # Errors
-    /// 429 where there is none left in this minute.
-    pub(crate) async fn take_token(
+    /// Sends events; one result each, in order.
+    pub(crate) async fn send(
         &self,
-        bearer: &KeyRecord,
-        now: Timestamp,
-        standing: &mut Option<Standing>,
-    ) -> Result<(), Problem> {
-        let (taken, stands) = self.limiter.take_events(bearer, 1, now).await;
-        *standing = Some(stands);
-        if taken == 1 { Ok(()) } else { Err(stands.refusal("events")) }
+        events: &[Event],
+        invocation: &mut Invocation,
+    ) -> Vec<Result<(), Problem>> {
+        let began = self.clock.now();
+        let sent = self.queue.send(events).await;
+        invocation.queued(self.clock.now().millis_since(began));
+        if sent.iter().any(Result::is_ok) {
+            self.backpressure.sent(invocation.now);
+        }
+        sent.into_iter().map(|sent| sent.map_err(Problem::from)).collect()
     }
 
     /// Claims the event's name, if it has one; a repeat carries the first event's id.
@@ -128,11 +161,6 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
         };
         Ok(Claimable { event: event.into_event(id, bearer.tenant.clone(), bearer.tier), repeats })
     }
-
-    async fn send(&self, event: &Event) -> PortResult<()> {
-        let sent = self.queue.send(std::slice::from_ref(event)).await.pop();
-        sent.unwrap_or_else(|| Err(Unavailable::new("sending an event", "the queue said nothing of it")))
-    }
 }
 
 /// The name under which an event is claimed: its own, or else that of its request.
@@ -149,6 +177,11 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<DedupId>, Pr
     let key = value.to_str().ok().and_then(DedupId::parse);
     let detail = "the header Idempotency-Key must be 1 to 255 printable ASCII characters";
     key.map(Some).ok_or_else(|| Problem::new(Kind::Invalid, detail))
+}
+
+/// An event of which the queue said nothing.
+pub(crate) fn unconfirmed() -> Problem {
+    Problem::new(Kind::Unavailable, "the queue did not confirm this event; please send it again")
 }
 
 fn mismatch() -> Problem {
@@ -176,15 +209,4 @@ fn answer_to(claimed: &Claimable) -> Answer {
 /// Tells that an earlier answer is given again.
 pub(crate) fn mark_replayed(answer: &mut Answer) {
     answer::add_header(answer, "idempotency-replayed", "true");
-}
-
-pub(crate) fn log_accepted(Claimable { event, repeats }: &Claimable) {
-    tracing::debug!(
-        step = "accepted",
-        event = %event.id,
-        r#type = event.event_type.as_str(),
-        tenant = event.tenant.as_str(),
-        duplicate = *repeats != Repeats::Nothing,
-        bytes = event.payload.len(),
-    );
 }

@@ -2,6 +2,10 @@
 //!
 //! `main.rs` only wires this library to AWS; the tests run it over tables in memory.
 
+pub mod backpressure;
+
 mod batch;
+
+mod invocation;
 
 pub mod handler;

@@ -1,19 +1,25 @@
-//! The table `Limits`: a tenant's tokens of each minute, and the counters behind `/metrics`.
+//! The table `Limits`: a tenant's tokens of each minute, its backlog of each day, and the counters behind `/metrics`.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use futures_util::future::try_join_all;
 use rand::RngExt;
 
 use super::aws::Clients;
-use super::item::{Item, n, number, s};
+use super::item::{Item, n, number, s, text};
+use crate::backlog::Backlog;
 use crate::keys;
 use crate::ports::{Counts, Limits, PortResult, QueueName, Unavailable, Wait};
 use crate::rate_limit::{Leased, Meter};
+use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
 /// Minutes are kept for an hour after they ended.
 const KEEP_SECONDS: u64 = 3600;
+
+/// A day of a backlog is kept longer than any of its events.
+const KEEP_BACKLOG_DAYS: u64 = 100;
 
 /// The counters are spread over this many items, so that no single one is written too often.
 const COUNTER_SHARDS: u8 = 8;
@@ -37,10 +43,8 @@ impl LimitsTable {
     /// # Errors
     /// When the table does not answer.
     pub async fn counts(&self) -> PortResult<(Counts, Vec<Wait>)> {
-        let query = self.client.query().table_name(&self.table).key_condition_expression("pk = :pk");
-        let answer = query.expression_attribute_values(":pk", s(keys::COUNTERS)).send().await;
-        let answer = answer.map_err(|error| Unavailable::new("reading the counters", error))?;
-        let sum = |name| answer.items().iter().filter_map(|item| number(item, name).ok()).sum();
+        let items = self.partition(keys::COUNTERS.to_owned()).await?;
+        let sum = |name| items.iter().filter_map(|item| number(item, name).ok()).sum();
         let counts = Counts {
             accepted: sum("accepted"),
             stored: sum("stored"),
@@ -49,10 +53,32 @@ impl LimitsTable {
             settled: sum("settled"),
             unreadable: sum("unreadable"),
         };
-        let latest = |queue| {
-            answer.items().iter().filter_map(|item| read_wait(item, queue)).max_by_key(|wait| wait.at)
-        };
-        Ok((counts, [QueueName::Events, QueueName::Deliveries].into_iter().filter_map(latest).collect()))
+        let waits = [QueueName::Events, QueueName::Deliveries].map(|queue| latest_wait(&items, queue));
+        Ok((counts, waits.into_iter().flatten().collect()))
+    }
+
+    /// All items of one small partition.
+    async fn partition(&self, pk: String) -> PortResult<Vec<Item>> {
+        let query = self.client.query().table_name(&self.table).key_condition_expression("pk = :pk");
+        let answer = query.expression_attribute_values(":pk", s(pk)).send().await;
+        let answer = answer.map_err(|error| Unavailable::new("reading the table Limits", error))?;
+        Ok(answer.items.unwrap_or_default())
+    }
+
+    async fn change_day(&self, tenant: &TenantId, day: u64, change: i64) -> PortResult<()> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", s(keys::backlog(tenant)))
+            .key("sk", s(keys::backlog_day(day)))
+            .update_expression("ADD waiting :change SET #ttl = :ttl")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":change", AttributeValue::N(change.to_string()))
+            .expression_attribute_values(":ttl", n((day + KEEP_BACKLOG_DAYS) * 86_400))
+            .send()
+            .await;
+        update.map(drop).map_err(|error| Unavailable::new("changing a backlog", error))
     }
 }
 
@@ -88,6 +114,21 @@ impl Limits for LimitsTable {
             }
             _ => Err(Unavailable::new("leasing tokens", error)),
         }
+    }
+
+    async fn wait(&self, queue: QueueName) -> PortResult<Option<Wait>> {
+        let items = self.partition(keys::COUNTERS.to_owned()).await?;
+        Ok(latest_wait(&items, queue))
+    }
+
+    async fn change_backlog(&self, tenant: &TenantId, change: &Backlog) -> PortResult<()> {
+        let changes = change.days().map(|(day, change)| self.change_day(tenant, day, change));
+        try_join_all(changes).await.map(drop)
+    }
+
+    async fn backlog(&self, tenant: &TenantId) -> PortResult<Backlog> {
+        let items = self.partition(keys::backlog(tenant)).await?;
+        Ok(Backlog::of(items.iter().filter_map(read_day)))
     }
 
     async fn count(&self, counts: Counts, wait: Option<Wait>) -> PortResult<()> {
@@ -141,6 +182,15 @@ fn wait_names(queue: QueueName) -> (&'static str, &'static str) {
         QueueName::Events => ("events_waited_ms", "events_waited_at"),
         QueueName::Deliveries => ("deliveries_waited_ms", "deliveries_waited_at"),
     }
+}
+
+fn latest_wait(items: &[Item], queue: QueueName) -> Option<Wait> {
+    items.iter().filter_map(|item| read_wait(item, queue)).max_by_key(|wait| wait.at)
+}
+
+fn read_day(item: &Item) -> Option<(u64, i64)> {
+    let waiting = item.get("waiting")?.as_n().ok()?.parse().ok()?;
+    Some((text(item, "sk").ok()?.parse().ok()?, waiting))
 }
 
 fn read_wait(item: &Item, queue: QueueName) -> Option<Wait> {

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::yield_now;
 
 use super::faults::Faults;
-use crate::ports::{Counts, Limits, PortResult, Wait};
+use crate::backlog::Backlog;
+use crate::ports::{Counts, Limits, PortResult, QueueName, Wait};
 use crate::rate_limit::{Leased, Meter};
+use crate::tenant::TenantId;
 
 /// The table `Limits` in memory.
 #[derive(Clone, Default)]
@@ -15,6 +17,8 @@ pub struct MemoryLimits {
     faults: Faults,
     taken: Arc<Mutex<HashMap<(Meter, u64), u32>>>,
     counts: Arc<Mutex<Counts>>,
+    waits: Arc<Mutex<Vec<Wait>>>,
+    backlogs: Arc<Mutex<HashMap<TenantId, Backlog>>>,
 }
 
 impl MemoryLimits {
@@ -45,9 +49,35 @@ impl Limits for MemoryLimits {
         })
     }
 
-    async fn count(&self, counts: Counts, _: Option<Wait>) -> PortResult<()> {
+    async fn wait(&self, queue: QueueName) -> PortResult<Option<Wait>> {
+        yield_now().await;
+        self.faults.call("reading a wait", || {
+            let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+            waits.iter().filter(|wait| wait.queue == queue).max_by_key(|wait| wait.at).copied()
+        })
+    }
+
+    async fn change_backlog(&self, tenant: &TenantId, change: &Backlog) -> PortResult<()> {
+        yield_now().await;
+        self.faults.call("changing a backlog", || {
+            let mut backlogs = self.backlogs.lock().unwrap_or_else(PoisonError::into_inner);
+            let backlog = backlogs.entry(tenant.clone()).or_default();
+            *backlog = std::mem::take(backlog).plus(change);
+        })
+    }
+
+    async fn backlog(&self, tenant: &TenantId) -> PortResult<Backlog> {
+        yield_now().await;
+        self.faults.call("reading a backlog", || {
+            let backlogs = self.backlogs.lock().unwrap_or_else(PoisonError::into_inner);
+            backlogs.get(tenant).cloned().unwrap_or_default()
+        })
+    }
+
+    async fn count(&self, counts: Counts, wait: Option<Wait>) -> PortResult<()> {
         yield_now().await;
         self.faults.call("counting", || {
+            self.waits.lock().unwrap_or_else(PoisonError::into_inner).extend(wait);
             let mut sum = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
             *sum = sum.plus(counts);
         })

@@ -17,12 +17,17 @@ pub(crate) struct FrontDoor {
 impl FrontDoor {
     /// A process that sends events where they belong.
     pub(crate) fn open() -> Self {
-        Self::opened(environment("ingest", &[]))
+        Self::with(&[])
     }
 
     /// A process that sends events to this queue.
     pub(crate) fn onto(queue: &str) -> Self {
-        Self::opened(environment("ingest", &[("EVENTS_QUEUE_URL", queue)]))
+        Self::with(&[("EVENTS_QUEUE_URL", queue)])
+    }
+
+    /// A process whose environment differs so.
+    pub(crate) fn with(changes: &[(&str, &str)]) -> Self {
+        Self::opened(environment("ingest", changes))
     }
 
     fn opened(mut environment: BTreeMap<String, String>) -> Self {

@@ -1,6 +1,7 @@
 //! Instances of ingest within this process, over the real tables: many of them at once, as Lambda has them.
 
 use http::{HeaderMap, HeaderValue};
+use ingest::backpressure::Backpressure;
 use ingest::handler::Ingest;
 use triggers::adapters::aws;
 use triggers::adapters::claims::ClaimsTable;
@@ -27,12 +28,15 @@ pub(crate) fn instance<Q: EventQueue, T: Clock>(
     let variables = environment("ingest", &[]);
     let variable = |name: &str| variables[name].clone();
     let control = ControlTable::new(clients, variable("CONTROL_TABLE"));
+    let limits = LimitsTable::new(clients, variable("LIMITS_TABLE"));
     Ingest {
         authenticator: Authenticator::new(control, Pepper::new(&variable("KEY_PEPPER"))),
-        limiter: Limiter::new(LimitsTable::new(clients, variable("LIMITS_TABLE"))),
+        limiter: Limiter::new(limits.clone()),
         claims: ClaimsTable::new(clients, variable("CLAIMS_TABLE")),
         queue,
+        backpressure: Backpressure::new(limits, None),
         clock,
+        log: Box::new(|_| ()),
     }
 }
 

@@ -9,9 +9,11 @@ use serde_json::json;
 use triggers::adapters::events::{InboxQuery, Order};
 use triggers::answer::{self, Answer};
 use triggers::api_key::{KeyRecord, Scope};
+use triggers::backlog::Backlog;
+use triggers::batch;
 use triggers::event::{EventId, EventType};
 use triggers::inbox::{Head, Status};
-use triggers::ports::{Clock, Counts, Events, Limits, Unavailable, Updated};
+use triggers::ports::{Clock, Counts, Events, Unavailable, Updated};
 use triggers::problem::Problem;
 use triggers::timestamp::Timestamp;
 
@@ -62,9 +64,9 @@ pub(crate) async fn acknowledge(
         let found = found.ok_or_else(Problem::not_found)?;
         let Some(next) = found.head.acknowledge() else { return Ok(acknowledged()) };
         if api.events.update(&bearer.tenant, &next).await? == Updated::Done {
-            if let Err(error) = api.limits.count(Counts { settled: 1, ..Counts::default() }, None).await {
-                tracing::warn!(cause = %error, "this acknowledgement is not in the metrics");
-            }
+            let settled = Counts { settled: 1, ..Counts::default() };
+            let backlogs = Backlog::by_tenant([(bearer.tenant.clone(), Backlog::settled(id))]);
+            batch::count(&api.limits, settled, None, backlogs).await;
             return Ok(acknowledged());
         }
     }
