@@ -17,10 +17,11 @@ use crate::timestamp::Timestamp;
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// What a payload may hold.
-const PAYLOAD_BOUNDS: Bounds = Bounds { depth: 32, nodes: 10_000 };
+pub(crate) const PAYLOAD_BOUNDS: Bounds = Bounds { depth: 32, nodes: 10_000 };
 
 /// What a body may hold: the payload, the object around it, and two other members.
-const BODY_BOUNDS: Bounds = Bounds { depth: PAYLOAD_BOUNDS.depth + 1, nodes: PAYLOAD_BOUNDS.nodes + 3 };
+pub(crate) const BODY_BOUNDS: Bounds =
+    Bounds { depth: PAYLOAD_BOUNDS.depth + 1, nodes: PAYLOAD_BOUNDS.nodes + 3 };
 
 /// `evt_` and the 32 hexadecimal digits of a `UUIDv7`: sorts by time, and its last byte carries the shard.
 ///
@@ -149,6 +150,16 @@ pub enum InvalidEvent {
     /// The dedup id breaks its rule.
     #[error("\"dedup_id\" must be 1 to 255 printable ASCII characters")]
     DedupId,
+    /// An attribute of a CloudEvent breaks its rule.
+    #[error("{name} {rule}")]
+    Attribute {
+        /// Its name, or that of its header.
+        name: String,
+        /// Where it is, if it is a member of the body.
+        pointer: Option<String>,
+        /// What it must be.
+        rule: &'static str,
+    },
     /// Too many bytes.
     #[error("the event is {actual} bytes (maximum is {MAX_BODY_BYTES})")]
     TooLarge {
@@ -158,6 +169,17 @@ pub enum InvalidEvent {
 }
 
 impl InvalidEvent {
+    /// A member of a CloudEvent that breaks this rule.
+    pub(crate) fn attribute(name: &str, rule: &'static str) -> Self {
+        let pointer = Some(json::pointer_to(name));
+        Self::Attribute { name: format!("{name:?}"), pointer, rule }
+    }
+
+    /// A header that breaks this rule.
+    pub(crate) fn header(name: &str, rule: &'static str) -> Self {
+        Self::Attribute { name: format!("the header {name}"), pointer: None, rule }
+    }
+
     /// The JSON pointer (RFC 6901) of the member at fault, where there is one.
     #[must_use]
     pub fn pointer(&self) -> Option<String> {
@@ -165,6 +187,7 @@ impl InvalidEvent {
             Self::Missing(member) => Some(format!("/{member}")),
             Self::Type => Some("/type".to_owned()),
             Self::DedupId => Some("/dedup_id".to_owned()),
+            Self::Attribute { pointer, .. } => pointer.clone(),
             Self::Json(violation) if !violation.pointer.is_empty() => Some(violation.pointer.clone()),
             Self::Json(_) | Self::Shape(_) | Self::TooLarge { .. } => None,
         }

@@ -87,6 +87,11 @@ pub fn check(bytes: &[u8], bounds: Bounds) -> Result<usize, Violation> {
     }
 }
 
+/// The pointer to a member of the whole text.
+pub(crate) fn pointer_to(key: &str) -> String {
+    pointer(&[Step::Key(key.to_owned())])
+}
+
 /// The pointer to the end of the path, or as far as it stays short: a client's keys may be long.
 fn pointer(path: &[Step]) -> String {
     let mut pointer = String::new();

@@ -24,6 +24,8 @@ pub mod event;
 
 pub mod claim;
 
+pub mod cloud_event;
+
 pub mod keys;
 
 pub mod endpoint;

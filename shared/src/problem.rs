@@ -71,7 +71,7 @@ impl Kind {
             Self::MethodNotAllowed => (405, "method-not-allowed", "The path knows other methods"),
             Self::TooLarge => (413, "too-large", "The request is too large"),
             Self::UnsupportedMediaType => {
-                (415, "unsupported-media-type", "The content type must be application/json")
+                (415, "unsupported-media-type", "The content type is none that is read here")
             }
             Self::Invalid => (422, "invalid", "The request breaks a rule"),
             Self::IdempotencyMismatch => (422, "idempotency-mismatch", "The name was used for another event"),
@@ -164,6 +164,7 @@ impl From<InvalidEvent> for Problem {
             InvalidEvent::Shape(_)
             | InvalidEvent::Missing(_)
             | InvalidEvent::Type
+            | InvalidEvent::Attribute { .. }
             | InvalidEvent::DedupId => Kind::Invalid,
         };
         Self { pointer: error.pointer(), ..Self::new(kind, error.to_string()) }

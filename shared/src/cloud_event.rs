@@ -1,0 +1,318 @@
+//! CloudEvents 1.0.2 as they come over HTTP (<https://github.com/cloudevents/spec>): structured, where the body is the whole
+//! event in the JSON format, and binary, where its attributes are headers and the body is its data.
+//!
+//! The payload is always the whole event in the JSON format, so that nothing of it is lost and a receiver can hand it to any
+//! CloudEvents library: of a structured one the exact text, of a binary one a text that is the same for every repeat.
+
+mod attribute;
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use self::attribute::{judge, judge_name, of_header, of_member};
+use crate::claim::ClaimName;
+use crate::event::{
+    BODY_BOUNDS, EventType, InvalidEvent, MAX_BODY_BYTES, NewEvent, PAYLOAD_BOUNDS, of_shape,
+};
+use crate::json;
+
+/// The header that marks the binary form.
+pub const BINARY_MARK: &str = "ce-specversion";
+
+/// The attributes that must be there, in the order in which a payload shows them.
+const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
+
+/// Reads an event in the structured form, or one item of a batch.
+///
+/// ```
+/// use triggers::cloud_event::structured;
+/// let body = br#"{"specversion":"1.0","id":"7","source":"/shop","type":"order.created","data":{"n":1.50}}"#;
+/// let event = structured(body).unwrap();
+/// assert_eq!(event.payload.as_bytes(), body);
+/// assert_eq!(event.event_type.as_str(), "order.created");
+/// ```
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn structured(body: &[u8]) -> Result<NewEvent, InvalidEvent> {
+    within_bounds(body.len())?;
+    json::check(body, BODY_BOUNDS)?;
+    let whole: &RawValue = of_shape(body)?;
+    let members: BTreeMap<String, &RawValue> = of_shape(body)?;
+    let mut attributes = BTreeMap::new();
+    for (name, raw) in &members {
+        if name == "data" || name == "data_base64" {
+            continue;
+        }
+        if let Some(text) = of_member(name, raw)? {
+            attributes.insert(name.clone(), text);
+        }
+    }
+    judge_data(&members)?;
+    let blame = |name: &str| InvalidEvent::attribute(name, "is required");
+    event(&attributes, whole.get().to_owned(), blame)
+}
+
+/// Reads an event in the binary form.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn binary(headers: &HeaderMap, body: &[u8]) -> Result<NewEvent, InvalidEvent> {
+    within_bounds(body.len())?;
+    let mut attributes = BTreeMap::new();
+    for (header, value) in headers {
+        let Some(name) = header.as_str().strip_prefix("ce-") else { continue };
+        let blame = |rule| InvalidEvent::header(header.as_str(), rule);
+        judge_name(name).map_err(blame)?;
+        if name == "datacontenttype" {
+            return Err(blame("is told by Content-Type"));
+        }
+        let text = of_header(value.as_bytes()).ok_or_else(|| blame("is not well encoded"))?;
+        judge(name, &text).map_err(blame)?;
+        if attributes.insert(name.to_owned(), text).is_some() {
+            return Err(blame("comes twice"));
+        }
+    }
+    if let Some(value) = headers.get(CONTENT_TYPE) {
+        let text = of_header(value.as_bytes()).filter(|text| judge("datacontenttype", text).is_ok());
+        let text = text.ok_or_else(|| InvalidEvent::header("content-type", "is not well encoded"))?;
+        attributes.insert("datacontenttype".to_owned(), text);
+    }
+    let data = data_member(attributes.get("datacontenttype").map(String::as_str), body)?;
+    let payload = payload(&attributes, data);
+    within_bounds(payload.len())?;
+    event(&attributes, payload, |name| InvalidEvent::header(&format!("ce-{name}"), "is required"))
+}
+
+fn within_bounds(actual: usize) -> Result<(), InvalidEvent> {
+    if actual > MAX_BODY_BYTES { Err(InvalidEvent::TooLarge { actual }) } else { Ok(()) }
+}
+
+/// The event of these attributes, each of which keeps its rule; `missing` blames one that is not there.
+fn event(
+    attributes: &BTreeMap<String, String>,
+    payload: String,
+    missing: impl Fn(&str) -> InvalidEvent,
+) -> Result<NewEvent, InvalidEvent> {
+    if let Some(name) = REQUIRED.iter().find(|name| !attributes.contains_key(**name)) {
+        return Err(missing(name));
+    }
+    let of = |name: &str| attributes.get(name).cloned().unwrap_or_default();
+    let name = ClaimName::CloudEvent { source: of("source"), id: of("id") };
+    Ok(NewEvent { event_type: EventType::parse(of("type"))?, payload, name: Some(name) })
+}
+
+/// There is one form of data, and base64 is base64.
+fn judge_data(members: &BTreeMap<String, &RawValue>) -> Result<(), InvalidEvent> {
+    let value = |name: &str| members.get(name).map(|raw| raw.get()).filter(|raw| *raw != "null");
+    let Some(encoded) = value("data_base64") else { return Ok(()) };
+    let blame = |rule| InvalidEvent::attribute("data_base64", rule);
+    if value("data").is_some() {
+        return Err(blame("must not stand beside \"data\""));
+    }
+    let text: Option<String> = serde_json::from_str(encoded).ok();
+    match text.map(|text| BASE64.decode(text)) {
+        Some(Ok(_)) => Ok(()),
+        Some(Err(_)) | None => Err(blame("must be base64")),
+    }
+}
+
+/// The member that holds the body: as JSON where it is JSON, as text where it is text, otherwise as base64.
+fn data_member(content_type: Option<&str>, body: &[u8]) -> Result<Option<String>, InvalidEvent> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let essence =
+        content_type.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    if essence.as_deref().is_none_or(|essence| essence == "application/json" || essence.ends_with("+json")) {
+        json::check(body, PAYLOAD_BOUNDS)?;
+        let data: &RawValue = of_shape(body)?;
+        return Ok(Some(format!("\"data\":{}", data.get())));
+    }
+    let text = essence.is_some_and(|essence| essence.starts_with("text/")).then(|| std::str::from_utf8(body));
+    Ok(Some(match text {
+        Some(Ok(text)) => format!("\"data\":{}", json!(text)),
+        Some(Err(_)) | None => format!("\"data_base64\":\"{}\"", BASE64.encode(body)),
+    }))
+}
+
+/// The event in the JSON format, its attributes in one order whatever that of the headers was.
+fn payload(attributes: &BTreeMap<String, String>, data: Option<String>) -> String {
+    let required = REQUIRED.iter().filter_map(|name| attributes.get_key_value(*name));
+    let others = attributes.iter().filter(|(name, _)| !REQUIRED.contains(&name.as_str()));
+    let member = |(name, text): (&String, &String)| format!("\"{name}\":{}", Value::from(text.as_str()));
+    let members: Vec<String> = required.chain(others).map(member).chain(data).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOOD: &str = r#"{"specversion":"1.0","id":"7","source":"/shop","type":"a"}"#;
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&str, &str)| {
+            let name: HeaderName = name.parse().unwrap();
+            (name, HeaderValue::from_bytes(value.as_bytes()).unwrap())
+        };
+        let good = [("ce-specversion", "1.0"), ("ce-id", "7"), ("ce-source", "/shop"), ("ce-type", "a")];
+        let own = pairs.iter().map(pair);
+        own.chain(good.iter().filter(|(name, _)| pairs.iter().all(|(own, _)| own != name)).map(pair))
+            .collect()
+    }
+
+    /// The good event with one member replaced or added.
+    fn with(name: &str, value: &str) -> String {
+        let mut members: serde_json::Map<String, Value> = serde_json::from_str(GOOD).unwrap();
+        members.insert(name.to_owned(), serde_json::from_str(value).unwrap());
+        Value::from(members).to_string()
+    }
+
+    #[test]
+    fn source_and_id_name_the_event_and_its_text_is_the_payload() {
+        let body = "\n {\"type\":\"a\", \"id\":\"7\",\"source\":\"\\u002fshop\",\"specversion\":\"1.0\",\"data\":1.50} ";
+        let event = structured(body.as_bytes()).unwrap();
+        assert_eq!(event.payload, body.trim());
+        assert_eq!(event.name, Some(ClaimName::CloudEvent { source: "/shop".into(), id: "7".into() }));
+    }
+
+    #[test]
+    fn each_attribute_keeps_its_rule() {
+        for (name, good, bad) in [
+            ("specversion", &[r#""1.0""#][..], &[r#""1""#, r#""0.3""#, "1.0", "null"][..]),
+            ("id", &[r#""é ""#], &[r#""""#, "7", "null", r#""\u0007""#]),
+            ("source", &[r#""urn:x:y""#, r#""a""#], &[r#""""#, r#""a b""#, "true"]),
+            ("type", &[r#""a.b""#], &[r#""""#, r#""a b""#, "[]"]),
+            (
+                "time",
+                &[r#""2018-04-05T17:31:00Z""#, r#""2018-04-05T17:31:00.5+02:00""#, "null"],
+                &[r#""now""#, "5"],
+            ),
+            ("subject", &[r#""s s""#, "null"], &[r#""""#, "{}"]),
+            ("datacontenttype", &[r#""text/plain""#], &[r#""""#, "1"]),
+            ("dataschema", &[r#""https://x/y""#], &[r#""""#, "1"]),
+            ("ext1", &[r#""""#, "true", "-2147483648", "null"], &["2147483648", "1.5", "{}", "[]"]),
+            ("Ext", &[], &[r#""x""#]),
+            ("my_ext", &[], &[r#""x""#]),
+            ("", &[], &[r#""x""#]),
+            ("data", &["null", "{}", "[1]"], &[]),
+            ("data_base64", &[r#""AAA=""#, "null"], &[r#""A""#, "1", r#""é""#]),
+        ] {
+            for value in good {
+                assert!(structured(with(name, value).as_bytes()).is_ok(), "{name} {value}");
+            }
+            for value in bad {
+                let error = structured(with(name, value).as_bytes()).unwrap_err();
+                assert_eq!(error.pointer(), Some(format!("/{name}")), "{name} {value} {error}");
+            }
+        }
+        for missing in REQUIRED {
+            let mut members: serde_json::Map<String, Value> = serde_json::from_str(GOOD).unwrap();
+            members.remove(missing);
+            let error = structured(Value::from(members).to_string().as_bytes()).unwrap_err();
+            assert_eq!(error, InvalidEvent::attribute(missing, "is required"));
+        }
+        let both = with("data", "1").replace("\"data\"", "\"data_base64\":\"AAAA\",\"data\"");
+        assert!(structured(both.as_bytes()).is_err());
+        assert!(matches!(structured(b"[]"), Err(InvalidEvent::Shape(_))));
+        assert!(matches!(structured(b"{\"id\":1,\"id\":1}"), Err(InvalidEvent::Json(_))));
+    }
+
+    #[test]
+    fn a_binary_event_reads_as_the_same_event_in_the_json_format() {
+        let all = headers(&[
+            ("ce-zz", "Euro%20%E2%82%AC"),
+            ("content-type", "application/json"),
+            ("ce-subject", "\"a \\\"b\\\"\""),
+            ("ce-type", "a"),
+        ]);
+        let event = binary(&all, b" {\"b\":1.50, \"a\":\"\\u00e9\"}\n").unwrap();
+        let expected = concat!(
+            r#"{"specversion":"1.0","id":"7","source":"/shop","type":"a","datacontenttype":"application/json","#,
+            r#""subject":"a \"b\"","zz":"Euro €","data":{"b":1.50, "a":"\u00e9"}}"#
+        );
+        assert_eq!(event.payload, expected);
+        assert_eq!(structured(event.payload.as_bytes()), Ok(event), "which is one in the structured form");
+    }
+
+    #[test]
+    fn data_is_json_or_text_or_base64() {
+        let data = |content_type: &str, body: &[u8]| {
+            let headers = if content_type.is_empty() {
+                headers(&[])
+            } else {
+                headers(&[("content-type", content_type)])
+            };
+            binary(&headers, body)
+                .map(|event| event.payload.split_once(r#","data"#).unwrap_or_default().1.to_owned())
+        };
+        assert_eq!(data("", b"[1]").unwrap(), "\":[1]}");
+        assert_eq!(
+            data("application/x+JSON; charset=utf-8", b"7").unwrap(),
+            "contenttype\":\"application/x+JSON; charset=utf-8\",\"data\":7}"
+        );
+        assert!(data("text/plain", b"a\n\"b\"").unwrap().ends_with(r#""data":"a\n\"b\""}"#));
+        assert!(data("text/plain", b"\xff\x00\x01").unwrap().ends_with(r#""data_base64":"/wAB"}"#));
+        assert!(data("image/png", b"abc").unwrap().ends_with(r#""data_base64":"YWJj"}"#));
+        assert_eq!(data("", b"").unwrap(), "");
+        assert!(matches!(data("application/json", b"{"), Err(InvalidEvent::Json(_))));
+        let large = vec![0; MAX_BODY_BYTES];
+        assert!(
+            matches!(data("image/png", &large), Err(InvalidEvent::TooLarge { .. })),
+            "a third more as base64"
+        );
+    }
+
+    #[test]
+    fn a_header_at_fault_is_named() {
+        for (name, value) in [
+            ("ce-id", ""),
+            ("ce-id", "%zz"),
+            ("ce-id", "%ff"),
+            ("ce-id", "\"open"),
+            ("ce-specversion", "0.3"),
+            ("ce-source", "a%20b"),
+            ("ce-time", "now"),
+            ("ce-my-ext", "x"),
+            ("ce-data", "x"),
+            ("ce-datacontenttype", "x"),
+        ] {
+            let error = binary(&headers(&[(name, value)]), b"1").unwrap_err();
+            assert!(error.to_string().contains(name), "{name} {value}: {error}");
+        }
+        let mut twice = headers(&[]);
+        twice.append("ce-id", HeaderValue::from_static("8"));
+        assert_eq!(binary(&twice, b"1"), Err(InvalidEvent::header("ce-id", "comes twice")));
+        twice.remove("ce-id");
+        assert_eq!(binary(&twice, b"1"), Err(InvalidEvent::header("ce-id", "is required")));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_back_from_its_header(text in "\\PC{1,40}") {
+            let encoded: String = text.bytes().map(|byte| match byte {
+                b'!'..=b'~' if byte != b'"' && byte != b'%' => char::from(byte).to_string(),
+                _ => format!("%{byte:02X}"),
+            }).collect();
+            let event = binary(&headers(&[("ce-subject", &encoded)]), b"").unwrap();
+            let payload: Value = serde_json::from_str(&event.payload).unwrap();
+            prop_assert_eq!(payload["subject"].as_str(), Some(text.as_str()));
+        }
+
+        #[test]
+        fn no_input_makes_the_readers_panic(body in proptest::collection::vec(any::<u8>(), 0..200), value in "[ -~]{0,20}") {
+            let _ = structured(&body);
+            let _ = binary(&headers(&[("ce-id", &value), ("content-type", &value)]), &body);
+        }
+    }
+}

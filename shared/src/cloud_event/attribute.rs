@@ -1,0 +1,83 @@
+//! One attribute: how its text is found in a member or in a header, and the rule that it keeps.
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::event::InvalidEvent;
+use crate::timestamp::Timestamp;
+
+/// The rule of the attribute of this name.
+pub(super) fn judge(name: &str, text: &str) -> Result<(), &'static str> {
+    if text.chars().any(char::is_control) {
+        return Err("must not have control characters");
+    }
+    match name {
+        "specversion" if text != "1.0" => Err("must be 1.0"),
+        "source" if text.chars().any(char::is_whitespace) => Err("must be a URI reference"),
+        "time" if Timestamp::parse(text).is_none() => Err("must be a moment, as RFC 3339"),
+        "id" | "source" | "type" | "subject" | "datacontenttype" | "dataschema" if text.is_empty() => {
+            Err("must not be empty")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The rule of names.
+pub(super) fn judge_name(name: &str) -> Result<(), &'static str> {
+    if name.is_empty() || !name.bytes().all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9')) {
+        return Err("must have a name of lower-case letters and digits");
+    }
+    if name == "data" { Err("is no attribute: the data is the body") } else { Ok(()) }
+}
+
+/// The text of a member that is an attribute; none where it is null, which is as if it were absent.
+pub(super) fn of_member(name: &str, raw: &RawValue) -> Result<Option<String>, InvalidEvent> {
+    let blame = |rule| InvalidEvent::attribute(name, rule);
+    judge_name(name).map_err(blame)?;
+    let is_text = matches!(
+        name,
+        "specversion" | "id" | "source" | "type" | "time" | "subject" | "datacontenttype" | "dataschema"
+    );
+    let text = match serde_json::from_str(raw.get()) {
+        Ok(Value::Null) => return Ok(None),
+        Ok(Value::String(text)) => text,
+        Ok(Value::Bool(value)) if !is_text => value.to_string(),
+        Ok(Value::Number(number))
+            if !is_text && number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) =>
+        {
+            number.to_string()
+        }
+        Ok(_) | Err(_) if is_text => return Err(blame("must be a string")),
+        Ok(_) | Err(_) => return Err(blame("must be a string, a boolean or a 32-bit integer")),
+    };
+    judge(name, &text).map_err(blame)?;
+    Ok(Some(text))
+}
+
+/// The text that a header stands for: quotes are taken off (RFC 9110, section 5.6.4), then percent-encoding is undone once.
+pub(super) fn of_header(value: &[u8]) -> Option<String> {
+    let mut bytes = unquoted(value.trim_ascii())?.into_iter();
+    let mut decoded = Vec::new();
+    while let Some(byte) = bytes.next() {
+        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+        decoded.push(match byte {
+            b'%' => u8::try_from(digit(bytes.next())? * 16 + digit(bytes.next())?).ok()?,
+            _ => byte,
+        });
+    }
+    String::from_utf8(decoded).ok()
+}
+
+fn unquoted(value: &[u8]) -> Option<Vec<u8>> {
+    let Some(rest) = value.strip_prefix(b"\"") else { return Some(value.to_vec()) };
+    let mut bytes = rest.strip_suffix(b"\"")?.iter();
+    let mut text = Vec::new();
+    while let Some(byte) = bytes.next() {
+        text.push(match byte {
+            b'\\' => *bytes.next()?,
+            b'"' => return None,
+            _ => *byte,
+        });
+    }
+    Some(text)
+}
