@@ -10,16 +10,34 @@ use crate::problem::{Kind, Problem};
 /// # Errors
 /// 415 for another content type, or for any content encoding.
 pub fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let refuse = |detail: &str| Err(Problem::new(Kind::UnsupportedMediaType, detail));
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
-        return refuse("send the body with Content-Type: application/json");
+    if media_type(headers) != "application/json" {
+        return Err(unsupported("send the body with Content-Type: application/json"));
     }
+    require_plain(headers)
+}
+
+/// Asks for a body that is not encoded.
+///
+/// # Errors
+/// 415 for any content encoding.
+pub fn require_plain(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.get(CONTENT_ENCODING).is_some_and(|value| value != "identity") {
-        return refuse("send the body without a Content-Encoding");
+        return Err(unsupported("send the body without a Content-Encoding"));
     }
     Ok(())
+}
+
+/// The media type of the body, in lower case and without parameters; empty where none is given.
+#[must_use]
+pub fn media_type(headers: &HeaderMap) -> String {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// The refusal of a body's type.
+#[must_use]
+pub fn unsupported(detail: &str) -> Problem {
+    Problem::new(Kind::UnsupportedMediaType, detail)
 }
 
 #[cfg(test)]

@@ -5,24 +5,18 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use triggers::answer::{self, Answer};
 use triggers::api_key::KeyRecord;
 use triggers::claim::ClaimName;
-use triggers::event::{InvalidEvent, NewEvent};
-use triggers::json::{Rule, Violation};
+use triggers::event::NewEvent;
 use triggers::ports::{Claims, Clock, Control, EventQueue, Limits};
 use triggers::problem::{Kind, Problem};
-use triggers::request::require_json;
 use triggers::timestamp::Timestamp;
 
 use crate::handler::{Claimable, Ingest, Repeats, idempotency_key, mark_replayed, unconfirmed};
+use crate::intake::Batch;
 use crate::invocation::Invocation;
-
-const MAX_BATCH_BYTES: usize = 1024 * 1024;
-const MAX_BATCH_EVENTS: usize = 500;
 
 /// Claims under way at once: each has a connection of its own.
 const CONCURRENT_CLAIMS: usize = 32;
@@ -31,38 +25,31 @@ const CONCURRENT_CLAIMS: usize = 32;
 /// and 500 claims of a table that hangs would take longer.
 const LAST_CLAIM_AFTER: Duration = Duration::from_secs(5);
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Batch<'a> {
-    #[serde(borrow)]
-    events: Vec<&'a RawValue>,
-}
-
 impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, Q, T> {
     /// Accepts a batch; an item beyond the remaining tokens is refused with 429, its neighbours are not.
     pub(crate) async fn accept_batch(
         &self,
         bearer: &KeyRecord,
+        form: Batch,
         headers: &HeaderMap,
         body: &[u8],
         invocation: &mut Invocation,
     ) -> Result<Answer, Problem> {
         let now = invocation.now;
-        require_json(headers)?;
-        let batch = read(body)?;
+        let raw_items = form.items(body)?;
         let request_name = idempotency_key(headers)?;
-        let further = u32::try_from(batch.events.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let further = u32::try_from(raw_items.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let (granted, stands) = // the first one's token was taken with the request
             self.limiter.take_events(bearer, further, now).await;
         invocation.standing = Some(stands);
-        let items = batch.events.iter().enumerate().map(|(index, raw)| {
+        let items = raw_items.iter().enumerate().map(|(index, raw)| {
             let name = request_name.clone().map(|key| ClaimName::IdempotencyItem(key, index));
             let allowed = u32::try_from(index).is_ok_and(|index| index <= granted);
             async move {
                 if !allowed {
                     return Err(stands.refusal("events"));
                 }
-                self.claim_item(bearer, raw, name, now).await
+                self.claim_item(bearer, form.read(raw)?, name, now).await
             }
         });
         let items: Vec<_> = items.collect();
@@ -80,11 +67,10 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
     async fn claim_item(
         &self,
         bearer: &KeyRecord,
-        raw: &RawValue,
+        event: NewEvent,
         request_name: Option<ClaimName>,
         now: Timestamp,
     ) -> Result<Claimable, Problem> {
-        let event = NewEvent::parse(raw.get().as_bytes())?;
         let name = event.name.clone().or(request_name);
         let late = self.clock.now().since(now) > LAST_CLAIM_AFTER;
         if late && name.is_some() {
@@ -105,32 +91,6 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
         let mut confirm = |item| sent.next().unwrap_or_else(|| Err(unconfirmed())).map(|()| item);
         claimed.into_iter().map(|item| item.and_then(&mut confirm)).collect()
     }
-}
-
-fn read(body: &[u8]) -> Result<Batch<'_>, Problem> {
-    if body.len() > MAX_BATCH_BYTES {
-        let detail = format!("the batch is {} bytes (maximum is {MAX_BATCH_BYTES})", body.len());
-        return Err(Problem::new(Kind::TooLarge, detail));
-    }
-    let batch: Batch<'_> = serde_json::from_slice(body).map_err(|error| not_a_batch(body, &error))?;
-    if batch.events.len() > MAX_BATCH_EVENTS {
-        let detail = format!("the batch has {} events (maximum is {MAX_BATCH_EVENTS})", batch.events.len());
-        return Err(Problem::new(Kind::Invalid, detail).at("/events"));
-    }
-    Ok(batch)
-}
-
-/// Why a body is no batch. Its items are checked one by one, so the text as a whole was not.
-fn not_a_batch(body: &[u8], error: &serde_json::Error) -> InvalidEvent {
-    let rule = if error.to_string().starts_with("duplicate field") {
-        Rule::RepeatedKey
-    } else if error.is_data() {
-        return InvalidEvent::Shape(error.to_string());
-    } else {
-        let lines = body.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
-        Rule::Syntax(lines.map(<[u8]>::len).sum::<usize>() + error.column())
-    };
-    InvalidEvent::Json(Violation { rule, pointer: String::new() })
 }
 
 fn answer_to(results: &[Result<Claimable, Problem>]) -> Answer {

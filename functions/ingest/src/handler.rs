@@ -13,10 +13,10 @@ use triggers::limiter::Limiter;
 use triggers::ports::{Claims, Clock, Control, EventQueue, Limits};
 use triggers::problem::{Kind, Problem};
 use triggers::rate_limit::Standing;
-use triggers::request::require_json;
 use triggers::timestamp::Timestamp;
 
 use crate::backpressure::Backpressure;
+use crate::intake::{Form, Single};
 use crate::invocation::Invocation;
 
 /// What ingest touches; its IAM policy says the same.
@@ -84,10 +84,9 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
         invocation.standing = Some(self.limiter.events_standing(&bearer, invocation.now));
         require(Scope::EventsWrite, &bearer)?;
         self.admit(&bearer, invocation).await?; // what turns out to be no event costs a token too
-        if path == "/api/events/batch" {
-            self.accept_batch(&bearer, headers, body, invocation).await
-        } else {
-            self.accept(&bearer, headers, body, invocation).await
+        match Form::of(path, headers)? {
+            Form::One(form) => self.accept(&bearer, form, headers, body, invocation).await,
+            Form::Batch(form) => self.accept_batch(&bearer, form, headers, body, invocation).await,
         }
     }
 
@@ -107,12 +106,12 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
     async fn accept(
         &self,
         bearer: &KeyRecord,
+        form: Single,
         headers: &HeaderMap,
         body: &[u8],
         invocation: &mut Invocation,
     ) -> Result<Answer, Problem> {
-        require_json(headers)?;
-        let event = NewEvent::parse(body)?;
+        let event = form.read(headers, body)?;
         let name = claim_name(&event, idempotency_key(headers)?);
         let claimed = self.claim(bearer, event, name, invocation.now).await?;
         let sent = self.send(std::slice::from_ref(&claimed.event), invocation).await; // a repeat too: its claim does
@@ -193,7 +192,7 @@ fn answer_to(claimed: &Claimable) -> Answer {
     let id = claimed.event.id;
     let accepted_at = id.accepted_at().to_string();
     if claimed.repeats == Repeats::Event {
-        let detail = "an event with this dedup_id was accepted before, under this id";
+        let detail = "an event of this name was accepted before, under this id";
         let body = json!({"id": id.to_string(), "status": "duplicate", "accepted_at": accepted_at,
             "detail": detail, "error": detail});
         return answer::json(StatusCode::CONFLICT, &body);

@@ -6,6 +6,8 @@ pub mod backpressure;
 
 mod batch;
 
+mod intake;
+
 mod invocation;
 
 pub mod handler;
