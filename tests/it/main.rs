@@ -13,6 +13,7 @@ mod backpressure;
 mod batches;
 mod blackouts;
 mod burst;
+mod cloud_events;
 mod contract;
 mod crashes;
 mod delivering;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::client::Tenant;
 
 /// The domain, as `shared/src/lib.rs` lists it.
-const DOMAIN: [&str; 16] = [
+const DOMAIN: [&str; 19] = [
     "timestamp",
     "tenant",
     "api_key",
@@ -14,6 +14,7 @@ const DOMAIN: [&str; 16] = [
     "json",
     "event",
     "claim",
+    "cloud_event",
     "keys",
     "endpoint",
     "address",
@@ -23,6 +24,8 @@ const DOMAIN: [&str; 16] = [
     "verdict",
     "inbox",
     "problem",
+    "backlog",
+    "metrics",
 ];
 
 /// What a pure file does not say.

@@ -75,6 +75,19 @@ fn ingest_accepts_a_valid_event() {
 }
 
 #[test]
+fn ingest_accepts_a_cloudevent() {
+    let tenant = Tenant::new();
+    let sample = with_key(include_str!("../../events/ingest-cloudevent.json"), &tenant);
+    let id = invoke_http("ingest", &environment("ingest", &[]), &sample).expect(202).id();
+    let shown = tenant.shown_as("pending", &id);
+    assert_eq!(
+        (&shown["type"], &shown["payload"]["subject"]),
+        (&json!("order.created"), &json!("orders/1001"))
+    );
+    assert_eq!(shown["payload"]["data"], json!({"order_id": 1001, "total": 49.90}));
+}
+
+#[test]
 fn ingest_refuses_a_malformed_event() {
     let tenant = Tenant::new();
     let sample = with_key(include_str!("../../events/ingest-malformed.json"), &tenant);

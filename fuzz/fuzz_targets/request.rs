@@ -1,0 +1,188 @@
+//! Any request at the front door: whatever the bytes say, the answer is one of the contract's, and what was accepted is
+//! exactly what was sent.
+//!
+//! The first byte chooses the path, the second the content type, the third further headers; then come the values of the
+//! headers up to the first line feed, and the rest is the body, so that the fuzzer works on the text of the JSON itself.
+
+#![no_main]
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use ingest::backpressure::Backpressure;
+use ingest::handler::Ingest;
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::runtime::{Builder, Runtime};
+use triggers::adapters::queues::read_event;
+use triggers::answer::Answer;
+use triggers::api_key::{ApiKey, KeyRecord, Pepper};
+use triggers::authentication::Authenticator;
+use triggers::event::Event;
+use triggers::limiter::Limiter;
+use triggers::tenant::Tier;
+use triggers::testing::builders::{START, key_of, tenant};
+use triggers::testing::claims::MemoryClaims;
+use triggers::testing::clock::FixedClock;
+use triggers::testing::control::MemoryControl;
+use triggers::testing::faults::Faults;
+use triggers::testing::limits::MemoryLimits;
+use triggers::testing::queues::MemoryQueue;
+
+const PATHS: [&str; 4] = ["/api/events", "/api/events/batch", "/api/events/", "/api/events/batch/"];
+
+const CONTENT_TYPES: [&str; 8] = [
+    "application/json",
+    "application/json; charset=utf-8",
+    "application/cloudevents+json",
+    "application/cloudevents-batch+json",
+    "text/plain",
+    "image/png",
+    "application/cloudevents+avro",
+    "",
+];
+
+/// What the contract allows at these paths.
+const STATUSES: [u16; 9] = [202, 207, 400, 401, 409, 413, 415, 422, 429];
+
+struct World {
+    key: ApiKey,
+    record: KeyRecord,
+    runtime: Runtime,
+}
+
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let (key, record) = key_of(&tenant(), Tier::Pro);
+    World { key, record, runtime: Builder::new_current_thread().build().expect("a runtime") }
+});
+
+fuzz_target!(|input: &[u8]| {
+    let Some((&[path, content_type, further], rest)) = input.split_first_chunk() else { return };
+    let path = PATHS[usize::from(path) % PATHS.len()];
+    let (values, body) = rest.split_at(rest.iter().position(|byte| *byte == b'\n').unwrap_or(0));
+    let headers = headers(content_type, further, values);
+    let queue = MemoryQueue::new(Faults::default(), FixedClock::at(START));
+    let ingest = front_door(&queue);
+    let post = || WORLD.runtime.block_on(ingest.handle(path, &headers, body, "fuzz"));
+
+    let first = post();
+    let sent = take(&queue);
+    check(&first, &sent);
+    if path.trim_end_matches('/') == PATHS[0]
+        && headers["content-type"].as_bytes().starts_with(b"application/json")
+    {
+        check_payload(&headers, body, &sent);
+    }
+    let second = post();
+    let again = take(&queue);
+    check(&second, &again);
+    if !headers.contains_key("idempotency-key") {
+        return;
+    }
+    let ids = |events: &[Event]| events.iter().map(|event| event.id).collect::<Vec<_>>();
+    assert_eq!(ids(&sent), ids(&again), "a repeat is the same event again");
+});
+
+/// An instance that knows nothing yet but the key.
+fn front_door(
+    queue: &MemoryQueue,
+) -> Ingest<MemoryControl, MemoryLimits, MemoryClaims, MemoryQueue, FixedClock> {
+    let pepper = || Pepper::new("pepper");
+    let (control, limits) = (MemoryControl::default(), MemoryLimits::default());
+    control.put_key(WORLD.key.hash(&pepper()), WORLD.record.clone());
+    Ingest {
+        authenticator: Authenticator::new(control, pepper()),
+        limiter: Limiter::new(limits.clone()),
+        claims: MemoryClaims::default(),
+        queue: queue.clone(),
+        backpressure: Backpressure::new(limits, Some(Duration::from_secs(600))),
+        clock: FixedClock::at(START),
+        log: Box::new(|line| assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}")),
+    }
+}
+
+fn headers(content_type: u8, further: u8, values: &[u8]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut values = values.split(|byte| *byte == 0x1f).map(|value| HeaderValue::from_bytes(value).ok());
+    let mut put = |name: &'static str, value: Option<HeaderValue>| {
+        if let Some(value) = value {
+            headers.append(HeaderName::from_static(name), value);
+        }
+    };
+    let bit = |place: u8| further >> place & 1 == 1;
+    let content_type = CONTENT_TYPES[usize::from(content_type) % CONTENT_TYPES.len()];
+    put("content-type", Some(HeaderValue::from_static(content_type)));
+    let key = HeaderValue::from_str(WORLD.key.expose()).ok();
+    put("x-api-key", if bit(7) && bit(6) { values.next().flatten() } else { key });
+    if bit(0) {
+        put("idempotency-key", values.next().flatten());
+    }
+    if bit(1) {
+        for name in ["ce-specversion", "ce-type"] {
+            put(name, Some(HeaderValue::from_static("1.0")));
+        }
+        for name in ["ce-id", "ce-source"] {
+            put(name, values.next().flatten());
+        }
+    }
+    if bit(2) {
+        for name in ["ce-time", "ce-subject", "ce-extension1"] {
+            put(name, values.next().flatten());
+        }
+    }
+    if bit(3) && bit(4) {
+        put("content-encoding", values.next().flatten());
+    }
+    if bit(5) && bit(4) {
+        put("ce-id", values.next().flatten());
+    }
+    headers
+}
+
+/// What the queue holds, taken out of it.
+fn take(queue: &MemoryQueue) -> Vec<Event> {
+    let bodies = queue.bodies();
+    let batch = queue.take();
+    queue.settle(&batch, &Default::default());
+    bodies.iter().map(|body| read_event(body).expect("our own form")).collect()
+}
+
+/// The answer is one of the contract's, and the queue holds exactly what it promises.
+fn check(answer: &Answer, sent: &[Event]) {
+    let status = answer.status().as_u16();
+    assert!(STATUSES.contains(&status), "{status} {}", answer.body());
+    let body: Value = serde_json::from_str(answer.body()).expect("JSON");
+    if let Some(results) = body["results"].as_array() {
+        let promised: Vec<&Value> = results.iter().filter(|result| !result["id"].is_null()).collect();
+        assert!(results.iter().enumerate().all(|(place, result)| result["index"] == place));
+        assert_eq!(status == 202, promised.len() == results.len() && body["duplicate"] == 0);
+        let ids: Vec<&str> = promised.iter().map(|result| result["id"].as_str().expect("a text")).collect();
+        assert_eq!(ids, sent.iter().map(|event| event.id.to_string()).collect::<Vec<_>>());
+    } else if status == 202 || status == 409 {
+        assert_eq!(sent.len(), 1, "{}", answer.body());
+        assert_eq!(body["id"], sent[0].id.to_string());
+    } else {
+        assert!(sent.is_empty(), "{}", answer.body());
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+        for member in ["type", "title", "status", "detail", "instance", "error"] {
+            assert!(!body[member].is_null(), "{member} {body}");
+        }
+    }
+    for event in sent {
+        assert!(serde_json::from_str::<&RawValue>(&event.payload).is_ok(), "{}", event.payload);
+    }
+}
+
+/// The payload is the text that another reader finds in the body.
+fn check_payload(headers: &HeaderMap, body: &[u8], sent: &[Event]) {
+    if headers.contains_key("ce-specversion") {
+        return;
+    }
+    for event in sent {
+        let members: std::collections::BTreeMap<String, &RawValue> =
+            serde_json::from_slice(body).expect("an object");
+        assert_eq!(members["payload"].get(), event.payload);
+    }
+}
