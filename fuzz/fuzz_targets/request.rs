@@ -144,8 +144,10 @@ fn headers(content_type: u8, further: u8, values: &[u8]) -> HeaderMap {
 /// What the queue holds, taken out of it.
 fn take(queue: &MemoryQueue) -> Vec<Event> {
     let bodies = queue.bodies();
-    let batch = queue.take();
-    queue.settle(&batch, &Default::default());
+    while !queue.bodies().is_empty() {
+        let batch = queue.take();
+        queue.settle(&batch, &Default::default());
+    }
     bodies.iter().map(|body| read_event(body).expect("our own form")).collect()
 }
 

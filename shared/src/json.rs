@@ -110,6 +110,9 @@ fn pointer(path: &[Step]) -> String {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

@@ -1,6 +1,9 @@
 //! API keys: made, listed, and limited to what they are for.
 
 use serde_json::{Value, json};
+use triggers::adapters::system_clock::SystemClock;
+use triggers::ports::Clock;
+use triggers::timestamp::Timestamp;
 
 use crate::support::client::{Reply, Tenant, call};
 
@@ -123,4 +126,47 @@ fn no_key_gives_more_than_it_has() {
     for wrong in [json!([]), json!(["events:read"])] {
         assert_eq!(scopes(wrong).problem(422, "invalid")["errors"][0]["pointer"], "/scopes");
     }
+}
+
+#[test]
+fn a_key_shows_when_it_was_used_and_one_that_never_was_shows_nothing() {
+    let tenant = Tenant::new();
+    let idle = tenant.further_key(&["inbox:read"]);
+    let began = SystemClock.now();
+    tenant.accepted("a");
+    let list = tenant.get("/api/keys").expect(200).json();
+    let used = |name: &str| {
+        let keys = list["keys"].as_array().unwrap();
+        keys.iter().find(|key| key["name"] == name).unwrap()["last_used_at"].clone()
+    };
+    let last_used = Timestamp::parse(used("default").as_str().unwrap()).unwrap();
+    assert!(last_used <= SystemClock.now() && began.since(last_used).as_secs() < 60, "{last_used}");
+    assert_eq!(used("further"), Value::Null);
+    idle.get("/api/inbox").expect(200);
+    let list = tenant.get("/api/keys").expect(200).json();
+    assert!(list["keys"].as_array().unwrap().iter().all(|key| key["last_used_at"].is_string()), "{list}");
+}
+
+#[test]
+fn a_limit_of_a_key_is_no_higher_than_that_of_the_key_that_makes_it_and_survives_rotation() {
+    let tenant = Tenant::of_tier("free");
+    let make = |key: &Tenant, limit: Value| {
+        let scopes = json!(["events:write", "keys:admin"]);
+        key.post(
+            "/api/keys",
+            json!({"name": "narrow", "scopes": scopes, "rate_limit_per_minute": limit}).to_string(),
+        )
+    };
+    for wrong in [json!(0), json!(101), json!(-1), json!("7")] {
+        make(&tenant, wrong).problem(422, "invalid");
+    }
+    let narrow = make(&tenant, json!(3)).expect(201).json();
+    assert_eq!(narrow["rate_limit_per_minute"], 3);
+    let narrow = tenant.with_key(narrow["api_key"].as_str().unwrap());
+    make(&narrow, json!(4)).problem(422, "invalid");
+    let inherited =
+        narrow.post("/api/keys", r#"{"name":"child","scopes":["events:write"]}"#).expect(201).json();
+    assert_eq!(inherited["rate_limit_per_minute"], 3);
+    let rotated = narrow.post("/api/keys/rotate", "").expect(200).json();
+    assert_eq!(rotated["rate_limit_per_minute"], 3);
 }

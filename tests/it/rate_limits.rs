@@ -59,3 +59,64 @@ fn one_tenants_spent_minute_is_nobody_elses() {
     assert_eq!(accepted(&replies[0]), 100);
     assert_eq!((replies[1].status, replies[2].status), (429, 202));
 }
+
+#[test]
+fn a_key_with_a_limit_of_its_own_is_refused_before_its_tenant() {
+    let replies = within_one_minute(|| {
+        let tenant = Tenant::of_tier("free");
+        let body =
+            json!({"name": "narrow", "scopes": ["events:write"], "rate_limit_per_minute": 2}).to_string();
+        let made = tenant.post("/api/keys", body).expect(201).json();
+        let narrow = tenant.with_key(made["api_key"].as_str().unwrap());
+        let mut replies: Vec<Reply> = (0..3).map(|_| narrow.post_event(GOOD)).collect();
+        replies.push(tenant.post_event(GOOD));
+        replies
+    });
+    let statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
+    assert_eq!(statuses, [202, 202, 429, 202]);
+    assert_eq!(replies[2].header("ratelimit-policy"), Some("\"key\";q=2;w=60"));
+    assert_eq!(replies[3].header("ratelimit-policy"), Some("\"events\";q=100;w=60"));
+}
+
+#[test]
+fn every_answer_to_a_good_key_tells_where_it_stands() {
+    let tenant = Tenant::of_tier("free");
+    let reader = tenant.further_key(&["inbox:read"]);
+    let events = [tenant.post_event(GOOD), tenant.post_event("{"), reader.post_event(GOOD)];
+    assert_eq!([202, 400, 403], [events[0].status, events[1].status, events[2].status]);
+    let requests = [tenant.get("/api/inbox"), tenant.acknowledge("evt_none"), tenant.get("/api/nothing")];
+    assert_eq!([200, 404, 404], [requests[0].status, requests[1].status, requests[2].status]);
+    for (replies, policy, limit) in
+        [(&events, "\"events\";q=100;w=60", "100"), (&requests, "\"requests\";q=600;w=60", "600")]
+    {
+        for reply in replies {
+            assert_eq!(reply.header("ratelimit-policy"), Some(policy), "{}", reply.text());
+            assert_eq!(reply.header("x-ratelimit-limit"), Some(limit));
+            for name in ["ratelimit", "x-ratelimit-remaining", "x-ratelimit-reset"] {
+                assert!(reply.header(name).is_some(), "{name}");
+            }
+        }
+    }
+    let stranger = tenant.with_key("trg_live_unknown");
+    for refused in [stranger.post_event(GOOD), stranger.get("/api/inbox")] {
+        assert_eq!((refused.status, refused.header("ratelimit")), (401, None));
+    }
+}
+
+/// Each of the two processes of api may keep some tokens of its last slice.
+#[test]
+fn requests_beyond_their_own_limit_are_refused_and_events_are_not() {
+    let replies = within_one_minute(|| {
+        let tenant = Tenant::of_tier("free");
+        let mut replies: Vec<Reply> = (0..620).map(|_| tenant.get("/api/inbox?limit=1")).collect();
+        replies.push(tenant.post_event(GOOD));
+        replies
+    });
+    let (event, requests) = replies.split_last().unwrap();
+    let answered = requests.iter().filter(|reply| reply.status == 200).count();
+    assert!((580..=600).contains(&answered), "{answered}");
+    let last = requests.last().unwrap();
+    last.problem(429, "rate-limited");
+    assert!(last.header("retry-after").is_some());
+    assert_eq!(event.status, 202);
+}
