@@ -3,16 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
 
 use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::client::{Reply, call};
 use super::stack::shared;
-use super::wire::{self, Request};
+use super::wire::{self, Request, Server};
 
 /// How a call goes wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,7 +41,7 @@ pub(crate) struct Rule {
 
 /// A running proxy. It ends with its test.
 pub(crate) struct Proxy {
-    port: u16,
+    server: Server,
     shared: Arc<Shared>,
 }
 
@@ -56,7 +55,6 @@ struct State {
     rules: Vec<Rule>,
     calls: Calls,
     repeats: usize,
-    ended: bool,
 }
 
 /// How often each operation was called.
@@ -87,20 +85,18 @@ impl Rule {
 impl Proxy {
     /// A proxy in front of the shared stack's emulator.
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
         let emulator = shared().summary().emulator.clone();
         let shared = Arc::new(Shared { emulator, state: Mutex::default() });
-        thread::spawn({
+        let server = Server::start({
             let shared = Arc::clone(&shared);
-            move || shared.accept(&listener)
+            move |stream| shared.serve(stream)
         });
-        Self { port, shared }
+        Self { server, shared }
     }
 
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.server.port)
     }
 
     /// Lets calls go wrong, until they did so as often as the rule says, or until [`Proxy::heal`].
@@ -124,26 +120,9 @@ impl Proxy {
     }
 }
 
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.shared.state().ended = true;
-        let _wakes_the_listener = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
-    }
-}
-
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder panics")
-    }
-
-    fn accept(self: &Arc<Self>, listener: &TcpListener) {
-        for stream in listener.incoming().map_while(Result::ok) {
-            if self.state().ended {
-                return;
-            }
-            let shared = Arc::clone(self);
-            thread::spawn(move || shared.serve(&stream));
-        }
     }
 
     fn serve(&self, stream: &TcpStream) -> io::Result<()> {

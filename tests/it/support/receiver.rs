@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::io::{self, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::eventually;
-use super::wire::{self, Request};
+use super::wire::{self, Request, Server};
 
 /// One answer of a script.
 #[derive(Clone)]
@@ -26,7 +25,7 @@ pub(crate) struct Received {
 
 /// A running receiver. It ends with the last of its connections.
 pub(crate) struct Receiver {
-    port: u16,
+    server: Server,
     shared: Arc<Shared>,
 }
 
@@ -39,7 +38,6 @@ struct State {
     script: VecDeque<Answer>,
     received: Vec<Received>,
     holds: bool,
-    ended: bool,
 }
 
 impl Answer {
@@ -62,16 +60,14 @@ impl Receiver {
 
     /// A receiver that answers one after the other of these, and the last one ever after.
     pub(crate) fn with_script(script: impl IntoIterator<Item = Answer>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
         let script = script.into_iter().collect();
-        let state = State { script, received: Vec::new(), holds: false, ended: false };
+        let state = State { script, received: Vec::new(), holds: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), released: Condvar::new() });
-        thread::spawn({
+        let server = Server::start({
             let shared = Arc::clone(&shared);
-            move || shared.accept(&listener)
+            move |stream| shared.serve(stream)
         });
-        Self { port, shared }
+        Self { server, shared }
     }
 
     /// Where it listens.
@@ -81,7 +77,7 @@ impl Receiver {
 
     /// Where it listens, on this path.
     pub(crate) fn url_of(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("http://127.0.0.1:{}{path}", self.server.port)
     }
 
     /// Lets every request wait for its answer until [`Receiver::release`].
@@ -111,8 +107,6 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.shared.state().ended = true;
-        let _wakes_the_listener = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
         self.release();
     }
 }
@@ -137,16 +131,6 @@ impl Received {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder panics")
-    }
-
-    fn accept(self: &Arc<Self>, listener: &TcpListener) {
-        for stream in listener.incoming().map_while(Result::ok) {
-            if self.state().ended {
-                return;
-            }
-            let shared = Arc::clone(self);
-            thread::spawn(move || shared.serve(&stream));
-        }
     }
 
     fn serve(&self, stream: &TcpStream) -> io::Result<()> {

@@ -1,6 +1,10 @@
 //! Just enough HTTP/1.1 to be a server in a test, with every byte as it came.
 
 use std::io::{self, BufRead, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 /// One request as it came.
 #[derive(Clone, Debug)]
@@ -32,6 +36,39 @@ impl Request {
     /// The value of a header; its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A server on a free port of this machine; it takes no more connections once its owner is gone.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    ended: Arc<AtomicBool>,
+}
+
+impl Server {
+    /// Serves each connection in a thread of its own.
+    pub(crate) fn start(serve: impl Fn(&TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        let (ended, serve) = (Arc::new(AtomicBool::new(false)), Arc::new(serve));
+        let has_ended = Arc::clone(&ended);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if has_ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                let serve = Arc::clone(&serve);
+                thread::spawn(move || serve(&stream));
+            }
+        });
+        Self { port, ended }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::SeqCst);
+        let _wakes_the_listener = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
     }
 }
 
