@@ -30,9 +30,14 @@ pub fn problem(problem: &Problem, request_id: &str) -> Answer {
     let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut answer = typed(status, "application/problem+json", problem.to_json(request_id).to_string());
     if let Some(seconds) = problem.retry_after {
-        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        retry_after(&mut answer, seconds);
     }
     answer
+}
+
+/// Says when another try is worth it.
+pub fn retry_after(answer: &mut Answer, seconds: u32) {
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
 }
 
 /// Adds a header whose value is our own text.

@@ -87,7 +87,11 @@ pub fn binary(headers: &HeaderMap, body: &[u8]) -> Result<NewEvent, InvalidEvent
     let data = data_member(attributes.get("datacontenttype").map(String::as_str), body)?;
     let payload = payload(&attributes, data);
     within_bounds(payload.len())?;
-    event(&attributes, payload, |name| InvalidEvent::header(&format!("ce-{name}"), "is required"))
+    let read = event(&attributes, payload, |name| InvalidEvent::header(&format!("ce-{name}"), "is required"));
+    read.map_err(|error| match error {
+        InvalidEvent::Type => InvalidEvent::header("ce-type", EventType::RULE),
+        other => other,
+    })
 }
 
 fn within_bounds(actual: usize) -> Result<(), InvalidEvent> {
@@ -282,6 +286,7 @@ mod tests {
             ("ce-id", "\"open"),
             ("ce-specversion", "0.3"),
             ("ce-source", "a%20b"),
+            ("ce-type", "a%20b"),
             ("ce-time", "now"),
             ("ce-my-ext", "x"),
             ("ce-data", "x"),

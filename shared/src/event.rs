@@ -78,6 +78,9 @@ impl fmt::Display for EventId {
 pub struct EventType(String);
 
 impl EventType {
+    /// What a type must be.
+    pub(crate) const RULE: &str = "must be 1 to 255 letters, digits and the characters . _ - : /";
+
     /// Accepts a type of the allowed characters and length.
     ///
     /// # Errors
@@ -145,7 +148,7 @@ pub enum InvalidEvent {
     #[error("the member \"{0}\" is required")]
     Missing(&'static str),
     /// The type breaks its rule.
-    #[error("\"type\" must be 1 to 255 letters, digits and the characters . _ - : /")]
+    #[error("\"type\" {}", EventType::RULE)]
     Type,
     /// The dedup id breaks its rule.
     #[error("\"dedup_id\" must be 1 to 255 printable ASCII characters")]

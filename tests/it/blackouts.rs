@@ -11,7 +11,7 @@ use crate::support::proxy::{Fault, Rule};
 use crate::support::{size, tables};
 
 /// What the template gives an invocation of ingest.
-const FUNCTION_TIMEOUT: Duration = Duration::from_secs(16);
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How a service is out, and for how many posts.
 #[derive(Clone, Copy)]

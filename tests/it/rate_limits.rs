@@ -42,6 +42,7 @@ fn the_items_of_a_batch_beyond_the_remaining_events_are_refused_one_by_one() {
     replies[0].json();
     let answer = replies[1].json();
     assert_eq!(replies[1].status, 207, "{answer}");
+    assert_eq!(replies[1].header("retry-after"), replies[1].header("x-ratelimit-reset"));
     assert_eq!((&answer["accepted"], &answer["rejected"]), (&json!(99), &json!(2)), "99 of 100 were left");
     let results = answer["results"].as_array().unwrap();
     assert!(results[..99].iter().all(|result| result["status"] == "accepted"), "in order");

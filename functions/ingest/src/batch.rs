@@ -21,7 +21,7 @@ use crate::invocation::Invocation;
 /// Claims under way at once: each has a connection of its own.
 const CONCURRENT_CLAIMS: usize = 32;
 
-/// When the last claim begins, counted from the request. It and the sending may take 3 s each, the function has 16 s,
+/// When the last claim begins, counted from the request. It and the sending may take 3 s each, the function has 20 s,
 /// and 500 claims of a table that hangs would take longer.
 const LAST_CLAIM_AFTER: Duration = Duration::from_secs(5);
 
@@ -97,12 +97,16 @@ fn answer_to(results: &[Result<Claimable, Problem>]) -> Answer {
     let count = |repeats| results.iter().flatten().filter(|item| item.repeats == repeats).count();
     let (replayed, duplicate) = (count(Repeats::Request), count(Repeats::Event));
     let accepted = count(Repeats::Nothing) + replayed;
-    let rejected = results.len() - accepted - duplicate;
+    let refused: Vec<&Problem> = results.iter().filter_map(|result| result.as_ref().err()).collect();
     let status = if accepted == results.len() { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
     let results: Vec<Value> = results.iter().enumerate().map(result_of).collect();
     let body =
-        json!({"accepted": accepted, "duplicate": duplicate, "rejected": rejected, "results": results});
+        json!({"accepted": accepted, "duplicate": duplicate, "rejected": refused.len(), "results": results});
     let mut answer = answer::json(status, &body);
+    let waits = refused.iter().filter_map(|problem| problem.retry_after);
+    if let Some(seconds) = waits.max() {
+        answer::retry_after(&mut answer, seconds);
+    }
     if replayed > 0 {
         mark_replayed(&mut answer);
     }
