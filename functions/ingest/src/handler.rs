@@ -114,8 +114,9 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
         let event = form.read(headers, body)?;
         let name = claim_name(&event, idempotency_key(headers)?);
         let claimed = self.claim(bearer, event, name, invocation.now).await?;
-        let sent = self.send(std::slice::from_ref(&claimed.event), invocation).await; // a repeat too: its claim does
-        sent.into_iter().next().unwrap_or_else(|| Err(unconfirmed()))?; // not prove that it was sent
+        // A repeat is sent again: its claim does not prove that it ever was.
+        let sent = self.send(std::slice::from_ref(&claimed.event), invocation).await;
+        sent.into_iter().next().unwrap_or_else(|| Err(unconfirmed()))?;
         invocation.accepted(&claimed);
         Ok(answer_to(&claimed))
     }
