@@ -6,6 +6,7 @@
 
 #![no_main]
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -70,10 +71,20 @@ fuzz_target!(|input: &[u8]| {
     let first = post();
     let sent = take(&queue);
     check(&first, &sent);
-    if path.trim_end_matches('/') == PATHS[0]
-        && headers["content-type"].as_bytes().starts_with(b"application/json")
-    {
-        check_payload(&headers, body, &sent);
+    let is_json = headers["content-type"].as_bytes().starts_with(b"application/json");
+    let is_batch = path.starts_with(PATHS[1]);
+    if is_json && (is_batch || !headers.contains_key("ce-specversion")) {
+        check_payloads(body, &first, &sent);
+    } else {
+        for event in &sent {
+            let members: BTreeMap<String, &RawValue> =
+                serde_json::from_str(&event.payload).expect("an object");
+            let text = |name| serde_json::from_str::<String>(members[name].get()).expect("a text");
+            assert_eq!(
+                (text("specversion"), text("type")),
+                ("1.0".to_owned(), event.event_type.as_str().to_owned())
+            );
+        }
     }
     let second = post();
     let again = take(&queue);
@@ -177,14 +188,27 @@ fn check(answer: &Answer, sent: &[Event]) {
     }
 }
 
-/// The payload is the text that another reader finds in the body.
-fn check_payload(headers: &HeaderMap, body: &[u8], sent: &[Event]) {
-    if headers.contains_key("ce-specversion") {
+/// Each payload is the text that another reader finds in the body: that of the one event, or those of the accepted items.
+fn check_payloads(body: &[u8], answer: &Answer, sent: &[Event]) {
+    if sent.is_empty() {
         return;
     }
-    for event in sent {
-        let members: std::collections::BTreeMap<String, &RawValue> =
-            serde_json::from_slice(body).expect("an object");
-        assert_eq!(members["payload"].get(), event.payload);
+    let members: BTreeMap<String, &RawValue> = serde_json::from_slice(body).expect("an object");
+    let answer: Value = serde_json::from_str(answer.body()).expect("JSON");
+    let Some(results) = answer["results"].as_array() else {
+        return check_payload(&members, &sent[0]);
+    };
+    let items: Vec<&RawValue> = serde_json::from_str(members["events"].get()).expect("an array");
+    assert_eq!((items.len(), members.len()), (results.len(), 1));
+    let accepted = items.iter().zip(results).filter(|(_, result)| !result["id"].is_null());
+    for ((item, _), event) in accepted.zip(sent) {
+        check_payload(&serde_json::from_str(item.get()).expect("an object"), event);
     }
+}
+
+fn check_payload(members: &BTreeMap<String, &RawValue>, event: &Event) {
+    assert!(members.keys().all(|name| ["type", "payload", "dedup_id"].contains(&name.as_str())));
+    assert_eq!(members["payload"].get(), event.payload);
+    let event_type: String = serde_json::from_str(members["type"].get()).expect("a text");
+    assert_eq!(event_type, event.event_type.as_str());
 }

@@ -17,10 +17,8 @@ use serde_json::{Value, json};
 
 use self::attribute::{judge, judge_name, of_header, of_member};
 use crate::claim::ClaimName;
-use crate::event::{
-    BODY_BOUNDS, EventType, InvalidEvent, MAX_BODY_BYTES, NewEvent, PAYLOAD_BOUNDS, of_shape,
-};
-use crate::json;
+use crate::event::{EventType, InvalidEvent, MAX_BODY_BYTES, NewEvent, PAYLOAD_BOUNDS, of_shape};
+use crate::json::{self, Bounds};
 
 /// The header that marks the binary form.
 pub const BINARY_MARK: &str = "ce-specversion";
@@ -42,7 +40,7 @@ const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
 /// The first rule that is broken.
 pub fn structured(body: &[u8]) -> Result<NewEvent, InvalidEvent> {
     within_bounds(body.len())?;
-    json::check(body, BODY_BOUNDS)?;
+    json::check(body, PAYLOAD_BOUNDS)?;
     let whole: &RawValue = of_shape(body)?;
     let members: BTreeMap<String, &RawValue> = of_shape(body)?;
     let mut attributes = BTreeMap::new();
@@ -80,11 +78,11 @@ pub fn binary(headers: &HeaderMap, body: &[u8]) -> Result<NewEvent, InvalidEvent
         }
     }
     if let Some(value) = headers.get(CONTENT_TYPE) {
-        let text = of_header(value.as_bytes()).filter(|text| judge("datacontenttype", text).is_ok());
-        let text = text.ok_or_else(|| InvalidEvent::header("content-type", "is not well encoded"))?;
-        attributes.insert("datacontenttype".to_owned(), text);
+        let text = value.to_str().ok().filter(|text| !text.is_empty());
+        let text = text.ok_or_else(|| InvalidEvent::header("content-type", "must be printable ASCII"))?;
+        attributes.insert("datacontenttype".to_owned(), text.to_owned());
     }
-    let data = data_member(attributes.get("datacontenttype").map(String::as_str), body)?;
+    let data = data_member(&attributes, body)?;
     let payload = payload(&attributes, data);
     within_bounds(payload.len())?;
     let read = event(&attributes, payload, |name| InvalidEvent::header(&format!("ce-{name}"), "is required"));
@@ -128,22 +126,40 @@ fn judge_data(members: &BTreeMap<String, &RawValue>) -> Result<(), InvalidEvent>
 }
 
 /// The member that holds the body: as JSON where it is JSON, as text where it is text, otherwise as base64.
-fn data_member(content_type: Option<&str>, body: &[u8]) -> Result<Option<String>, InvalidEvent> {
+fn data_member(attributes: &BTreeMap<String, String>, body: &[u8]) -> Result<Option<String>, InvalidEvent> {
     if body.is_empty() {
         return Ok(None);
     }
-    let essence =
-        content_type.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    if essence.as_deref().is_none_or(|essence| essence == "application/json" || essence.ends_with("+json")) {
-        json::check(body, PAYLOAD_BOUNDS)?;
+    let content_type = attributes.get("datacontenttype").map(|text| text.to_ascii_lowercase());
+    let (essence, parameters) = match content_type.as_deref() {
+        None => ("application/json", ""),
+        Some(text) => text.split_once(';').unwrap_or((text, "")),
+    };
+    let essence = essence.trim();
+    if essence.ends_with("/json") || essence.ends_with("+json") {
+        // Its event is one level and some values more, and keeps the bounds of a payload.
+        let around = Bounds { depth: 1, nodes: 1 + attributes.len() };
+        json::check(
+            body,
+            Bounds {
+                depth: PAYLOAD_BOUNDS.depth - around.depth,
+                nodes: PAYLOAD_BOUNDS.nodes.saturating_sub(around.nodes),
+            },
+        )?;
         let data: &RawValue = of_shape(body)?;
         return Ok(Some(format!("\"data\":{}", data.get())));
     }
-    let text = essence.is_some_and(|essence| essence.starts_with("text/")).then(|| std::str::from_utf8(body));
+    let text = std::str::from_utf8(body).ok().filter(|_| essence.starts_with("text/") && is_utf8(parameters));
     Ok(Some(match text {
-        Some(Ok(text)) => format!("\"data\":{}", json!(text)),
-        Some(Err(_)) | None => format!("\"data_base64\":\"{}\"", BASE64.encode(body)),
+        Some(text) => format!("\"data\":{}", json!(text)),
+        None => format!("\"data_base64\":\"{}\"", BASE64.encode(body)),
     }))
+}
+
+/// Whether a media type's parameters leave the text in UTF-8.
+fn is_utf8(parameters: &str) -> bool {
+    let charset = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("charset="));
+    charset.is_none_or(|charset| matches!(charset.trim_matches('"'), "utf-8" | "us-ascii"))
 }
 
 /// The event in the JSON format, its attributes in one order whatever that of the headers was.
@@ -194,12 +210,17 @@ mod tests {
     fn each_attribute_keeps_its_rule() {
         for (name, good, bad) in [
             ("specversion", &[r#""1.0""#][..], &[r#""1""#, r#""0.3""#, "1.0", "null"][..]),
-            ("id", &[r#""é ""#], &[r#""""#, "7", "null", r#""\u0007""#]),
+            ("id", &[r#""é ""#], &[r#""""#, "7", "null", r#""\u0007""#, r#""\ufdd0""#, r#""\uffff""#]),
             ("source", &[r#""urn:x:y""#, r#""a""#], &[r#""""#, r#""a b""#, "true"]),
             ("type", &[r#""a.b""#], &[r#""""#, r#""a b""#, "[]"]),
             (
                 "time",
-                &[r#""2018-04-05T17:31:00Z""#, r#""2018-04-05T17:31:00.5+02:00""#, "null"],
+                &[
+                    r#""2018-04-05T17:31:00Z""#,
+                    r#""2018-04-05T17:31:00.5+02:00""#,
+                    r#""1960-01-01T00:00:00Z""#,
+                    "null",
+                ],
                 &[r#""now""#, "5"],
             ),
             ("subject", &[r#""s s""#, "null"], &[r#""""#, "{}"]),
@@ -267,6 +288,12 @@ mod tests {
         );
         assert!(data("text/plain", b"a\n\"b\"").unwrap().ends_with(r#""data":"a\n\"b\""}"#));
         assert!(data("text/plain", b"\xff\x00\x01").unwrap().ends_with(r#""data_base64":"/wAB"}"#));
+        assert!(data("text/plain; charset=UTF-8", b"a").unwrap().ends_with(r#""data":"a"}"#));
+        assert!(
+            data("text/plain; charset=\"utf-16\"", b"h\0").unwrap().ends_with(r#""data_base64":"aAA="}"#)
+        );
+        assert!(data("text/json", b"{\"a\":1}").unwrap().ends_with(r#""data":{"a":1}}"#));
+        assert!(data("image/png;x=%41%", b"abc").unwrap().contains("image/png;x=%41%"));
         assert!(data("image/png", b"abc").unwrap().ends_with(r#""data_base64":"YWJj"}"#));
         assert_eq!(data("", b"").unwrap(), "");
         assert!(matches!(data("application/json", b"{"), Err(InvalidEvent::Json(_))));
@@ -275,6 +302,26 @@ mod tests {
             matches!(data("image/png", &large), Err(InvalidEvent::TooLarge { .. })),
             "a third more as base64"
         );
+    }
+
+    #[test]
+    fn a_binary_event_keeps_the_bounds_of_a_payload() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let many = |count: usize| format!("[{}1]", "1,".repeat(count - 2));
+        for (good, bad) in [(nested(31), nested(32)), (many(9_995), many(9_996))] {
+            let event = binary(&headers(&[]), good.as_bytes()).unwrap();
+            assert!(structured(event.payload.as_bytes()).is_ok());
+            assert!(matches!(binary(&headers(&[]), bad.as_bytes()), Err(InvalidEvent::Json(_))));
+        }
+    }
+
+    #[test]
+    fn an_error_repeats_little_of_what_was_sent() {
+        for name in ["\\\"".repeat(50_000), "a".repeat(100_000)] {
+            let body = GOOD.replace("\"id\"", &format!("\"{name}\":[],\"id\""));
+            let error = structured(body.as_bytes()).unwrap_err();
+            assert!(error.to_string().len() < 500 && error.pointer().unwrap().len() < 2000, "{error}");
+        }
     }
 
     #[test]

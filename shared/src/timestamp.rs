@@ -87,6 +87,12 @@ impl Timestamp {
         let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         u64::try_from(moment.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
     }
+
+    /// Whether this is a moment of any time, as RFC 3339 writes it.
+    #[must_use]
+    pub fn is_rfc3339(text: &str) -> bool {
+        OffsetDateTime::parse(text, &Rfc3339).is_ok()
+    }
 }
 
 impl fmt::Display for Timestamp {

@@ -143,3 +143,15 @@ fn a_batch_sent_again_under_its_idempotency_key_stores_nothing_twice() {
     tenant.all_shown_as("pending", &first);
     assert_eq!(tables::all_stored(&tenant, 1).len(), 2);
 }
+
+#[test]
+fn an_array_of_its_members_is_no_object() {
+    let tenant = Tenant::new();
+    tenant.post_event(r#"["a",1,"x"]"#).problem(422, "invalid");
+    tenant.post("/api/events/batch", r#"[[{"type":"a","payload":1}]]"#).problem(422, "invalid");
+    tenant.post("/api/events/batch", "[[").problem(400, "malformed");
+    let answer = tenant.post("/api/events/batch", r#"{"events":[["a",1,"x"]]}"#).expect(207).json();
+    assert_eq!(answer["results"][0]["error"]["status"], 422);
+    tenant.post("/api/keys", r#"["a",["inbox:read"]]"#).problem(422, "invalid");
+    assert!(tenant.inbox_ids("").is_empty());
+}

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::client::Tenant;
+use crate::support::client::{Reply, Tenant};
 
 /// The domain, as `shared/src/lib.rs` lists it.
 const DOMAIN: [&str; 19] = [
@@ -143,21 +143,52 @@ fn ci_runs_the_test_command_of_the_readme() {
     assert!(read(".ci/run").contains("cargo test\n"));
 }
 
-/// The curl of the README, its parts taken as curl takes them, gets the reply that stands below it.
+/// One curl of the README, its parts taken as a shell takes them.
+struct Curl {
+    path: String,
+    headers: Vec<String>,
+    body: String,
+}
+
+impl Curl {
+    fn read(command: &str) -> Self {
+        let quoted = |text: &str| {
+            let quote = text.chars().next().expect("a word");
+            text[1..].split_once(quote).expect("the other quote").0.to_owned()
+        };
+        let path = command.strip_prefix("\"$URL").and_then(|rest| rest.split_once('"')).expect("a URL").0;
+        let data = command.rsplit_once("--data ").expect("data").1.trim();
+        Self {
+            path: path.to_owned(),
+            headers: command.split("-H ").skip(1).map(quoted).collect(),
+            body: data.strip_prefix('@').map_or_else(|| quoted(data), read),
+        }
+    }
+
+    fn post(&self, tenant: &Tenant) -> Reply {
+        let headers = self.headers.iter().filter(|header| *header != "X-API-Key: $KEY");
+        let headers: Vec<_> = headers.map(|header| header.split_once(": ").expect("a header")).collect();
+        assert_eq!(headers.len() + 1, self.headers.len(), "the key is one of them");
+        tenant.call("POST", &self.path, &headers, self.body.clone())
+    }
+}
+
 #[test]
-fn the_request_of_the_readme_gets_the_reply_of_the_readme() {
+fn the_requests_of_the_readme_get_the_reply_of_the_readme() {
     let readme = read("README.md");
-    let command = readme.lines().find_map(|line| line.strip_prefix("curl -i \"$URL")).expect("the curl");
-    let (path, rest) = command.split_once('"').expect("a quoted URL");
-    assert!(rest.contains("-H \"X-API-Key: $KEY\" -H 'Content-Type: application/json'"), "{rest}");
-    let file = rest.rsplit_once("--data @").expect("a file").1;
-    let answer = Tenant::new().post(path, read(file));
+    let commands = readme.replace("\\\n", " ");
+    let curls: Vec<Curl> =
+        commands.lines().filter_map(|line| line.strip_prefix("curl -i ")).map(Curl::read).collect();
+    assert_eq!(curls.len(), 2);
     let expected =
         readme.lines().skip_while(|line| !line.starts_with("HTTP/1.1 ")).take(2).collect::<Vec<_>>();
-    assert_eq!(expected[0], format!("HTTP/1.1 {}", answer.status));
     let members = |text: &str| {
         let body: serde_json::Value = serde_json::from_str(text).expect("JSON");
         body.as_object().expect("an object").keys().cloned().collect::<Vec<_>>()
     };
-    assert_eq!(members(expected[1]), members(&answer.text()));
+    for curl in curls {
+        let answer = curl.post(&Tenant::new());
+        assert_eq!(expected[0], format!("HTTP/1.1 {}", answer.status), "{}", answer.text());
+        assert_eq!(members(expected[1]), members(&answer.text()));
+    }
 }

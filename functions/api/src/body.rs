@@ -3,7 +3,7 @@
 use axum::body::{self, Body, Bytes};
 use http::HeaderMap;
 use serde::de::DeserializeOwned;
-use triggers::event::{InvalidEvent, of_shape};
+use triggers::event::{InvalidEvent, object};
 use triggers::json::{self, Bounds};
 use triggers::problem::{Kind, Problem};
 use triggers::request::require_json;
@@ -41,7 +41,7 @@ pub(crate) async fn optional_json<T: DeserializeOwned + Default>(
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     json::check(bytes, BOUNDS).map_err(InvalidEvent::from)?;
-    Ok(of_shape(bytes)?)
+    Ok(object(bytes)?)
 }
 
 async fn bytes(body: Body) -> Result<Bytes, Problem> {

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use triggers::cloud_event;
-use triggers::event::{InvalidEvent, NewEvent};
+use triggers::event::{InvalidEvent, NewEvent, require_object};
 use triggers::json::{Rule, Violation};
 use triggers::problem::{Kind, Problem};
 use triggers::request::{media_type, require_plain, unsupported};
@@ -96,6 +96,9 @@ impl Batch {
             Self::CloudEvents => (serde_json::from_slice(body), ""),
         };
         let items: Vec<&RawValue> = items.map_err(|error| not_a_batch(body, &error))?;
+        if self == Self::Json {
+            require_object(body)?;
+        }
         if items.len() > MAX_BATCH_EVENTS {
             let detail = format!("the batch has {} events (maximum is {MAX_BATCH_EVENTS})", items.len());
             return Err(Problem::new(Kind::Invalid, detail).at(pointer));
@@ -127,7 +130,7 @@ fn not_a_batch(body: &[u8], error: &serde_json::Error) -> InvalidEvent {
     let rule = if error.to_string().starts_with("duplicate field") {
         Rule::RepeatedKey
     } else if error.is_data() {
-        return InvalidEvent::Shape(error.to_string());
+        return InvalidEvent::shape(error);
     } else {
         let lines = body.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
         Rule::Syntax(lines.map(<[u8]>::len).sum::<usize>() + error.column())

@@ -8,18 +8,24 @@ use crate::timestamp::Timestamp;
 
 /// The rule of the attribute of this name.
 pub(super) fn judge(name: &str, text: &str) -> Result<(), &'static str> {
-    if text.chars().any(char::is_control) {
-        return Err("must not have control characters");
+    if text.chars().any(is_no_character) {
+        return Err("must not have control characters, or such as Unicode leaves out");
     }
     match name {
         "specversion" if text != "1.0" => Err("must be 1.0"),
         "source" if text.chars().any(char::is_whitespace) => Err("must be a URI reference"),
-        "time" if Timestamp::parse(text).is_none() => Err("must be a moment, as RFC 3339"),
+        "time" if !Timestamp::is_rfc3339(text) => Err("must be a moment, as RFC 3339"),
         "id" | "source" | "type" | "subject" | "datacontenttype" | "dataschema" if text.is_empty() => {
             Err("must not be empty")
         }
         _ => Ok(()),
     }
+}
+
+/// What the type String of the specification leaves out.
+fn is_no_character(c: char) -> bool {
+    let code = u32::from(c);
+    c.is_control() || matches!(code, 0xfdd0..=0xfdef) || code & 0xfffe == 0xfffe
 }
 
 /// The rule of names.

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::{Bounds, Rule, check};
 use crate::claim::{ClaimName, DedupId};
+use crate::cloud_event::structured;
 use crate::event::{EventType, InvalidEvent, NewEvent};
 
 const BOUNDS: Bounds = Bounds { depth: 32, nodes: 10_000 };
@@ -80,6 +81,15 @@ proptest! {
         prop_assert_eq!(rule(payload.as_bytes()), None, "{}", payload);
         let body = format!("{{{before}\"payload\"{after}:{before}{payload}{after},\"type\":\"a\"}}");
         prop_assert_eq!(NewEvent::parse(body.as_bytes()).map(|event| event.payload), Ok(payload));
+    }
+
+    #[test]
+    fn a_cloudevent_comes_out_byte_for_byte(data in value(), before in space(), after in space()) {
+        let event = format!(
+            "{{{before}\"data\"{after}:{before}{data}{after},\"id\":\"7\",{after}\"type\":\"a\",\"source\":\"s\",\"specversion\":\"1.0\"}}"
+        );
+        let spaced = format!("{before}{event}{after}");
+        prop_assert_eq!(structured(spaced.as_bytes()).map(|event| event.payload), Ok(event));
     }
 
     #[test]
