@@ -1,14 +1,16 @@
 //! Who wants events: an endpoint, its URL and its signing secrets.
 
+mod url;
+
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rand::Rng;
-use thiserror::Error;
-use url::{Host, Url};
 
 use crate::tenant::TenantId;
+
+pub use url::{EndpointUrl, RefusedUrl, UrlPolicy};
 
 /// The identity of an endpoint: `ep_` and 32 hexadecimal digits.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -38,143 +40,6 @@ impl fmt::Display for EndpointId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Which URLs may be endpoints. Decided by the stack's parameter `LoopbackEndpoints`, never through the API.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum UrlPolicy {
-    /// Public `https` only.
-    Strict,
-    /// Also `http://127.0.0.1:PORT` and `http://localhost:PORT`, in these two spellings: for the local stack.
-    LoopbackAllowed,
-}
-
-/// Where an endpoint's requests go: a URL that passed every rule of [`UrlPolicy`].
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct EndpointUrl(Url);
-
-/// Why a URL cannot be an endpoint.
-#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-pub enum RefusedUrl {
-    /// No absolute URL.
-    #[error("it is not an absolute URL")]
-    Unreadable,
-    /// More than 2,048 characters.
-    #[error("it is longer than 2048 characters")]
-    TooLong,
-    /// Another scheme.
-    #[error("it must begin with https://")]
-    Scheme,
-    /// Credentials or a fragment.
-    #[error("it must not carry a user, a password or a fragment")]
-    Extras,
-    /// Another port.
-    #[error("its port must be 443 or 8443")]
-    Port,
-    /// An IP address, in whatever spelling.
-    #[error("its host must be a name, not an IP address")]
-    IpLiteral,
-    /// A name that is not public.
-    #[error("its host must be a public domain name")]
-    InternalName,
-}
-
-/// Suffixes that never lead to the public internet (RFC 6761, RFC 6762, RFC 8375, ICANN's `.internal`, and
-/// names that private networks commonly use).
-const INTERNAL_SUFFIXES: [&str; 14] = [
-    "localhost",
-    "local",
-    "internal",
-    "intranet",
-    "private",
-    "corp",
-    "home",
-    "lan",
-    "arpa",
-    "test",
-    "example",
-    "invalid",
-    "onion",
-    "alt",
-];
-
-impl EndpointUrl {
-    /// Checks a URL's form. Where its name leads is checked again at every connection ([`crate::address`]).
-    ///
-    /// # Errors
-    /// The first rule that is broken.
-    pub fn parse(text: &str, policy: UrlPolicy) -> Result<Self, RefusedUrl> {
-        if text.len() > 2048 {
-            return Err(RefusedUrl::TooLong);
-        }
-        let url = Url::parse(text).map_err(|_| RefusedUrl::Unreadable)?;
-        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-            return Err(RefusedUrl::Extras);
-        }
-        if policy == UrlPolicy::LoopbackAllowed && names_loopback(text, &url) {
-            return Ok(Self(url));
-        }
-        if url.scheme() != "https" {
-            return Err(RefusedUrl::Scheme);
-        }
-        let Some(Host::Domain(name)) = url.host() else {
-            return Err(RefusedUrl::IpLiteral);
-        };
-        if !matches!(url.port_or_known_default(), Some(443 | 8443)) {
-            return Err(RefusedUrl::Port);
-        }
-        let labels: Vec<&str> = name.trim_end_matches('.').split('.').collect();
-        if labels.len() < 2 || INTERNAL_SUFFIXES.contains(&labels[labels.len() - 1]) {
-            return Err(RefusedUrl::InternalName);
-        }
-        Ok(Self(url))
-    }
-
-    /// The URL as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-
-    /// Whether it passed by [`UrlPolicy::LoopbackAllowed`] only.
-    #[must_use]
-    pub fn is_loopback(&self) -> bool {
-        self.0.scheme() == "http"
-    }
-
-    /// The name or loopback address to connect to.
-    #[must_use]
-    pub fn host(&self) -> &str {
-        self.0.host_str().unwrap_or_default()
-    }
-
-    /// The port to connect to.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.0.port_or_known_default().unwrap_or(443)
-    }
-
-    /// The `Host` header: name, and the port where it is not the scheme's own.
-    #[must_use]
-    pub fn authority(&self) -> String {
-        match self.0.port() {
-            Some(port) => format!("{}:{port}", self.host()),
-            None => self.host().to_owned(),
-        }
-    }
-
-    /// Path and query, the target of the request.
-    #[must_use]
-    pub fn path_and_query(&self) -> &str {
-        &self.0[url::Position::BeforePath..url::Position::AfterQuery]
-    }
-}
-
-/// The two spellings are compared as text, since a parser folds `0x7f.1` and many others into 127.0.0.1.
-fn names_loopback(text: &str, url: &Url) -> bool {
-    ["http://127.0.0.1", "http://localhost"].iter().any(|start| {
-        text.strip_prefix(start).is_some_and(|rest| rest.starts_with(':')) && url.port().is_some()
-    })
 }
 
 /// A signing secret of Standard Webhooks 1.0: `whsec_` and base64 of 24 to 64 random bytes.
@@ -240,75 +105,6 @@ pub struct Endpoint {
 mod tests {
     use super::*;
     use crate::timestamp::Timestamp;
-
-    #[test]
-    fn public_https_urls_pass() {
-        for url in ["https://example.com", "https://a.example.com:8443/x?y=1", "https://xn--bcher-kva.de/"] {
-            assert!(EndpointUrl::parse(url, UrlPolicy::Strict).is_ok(), "{url}");
-        }
-    }
-
-    #[test]
-    fn each_rule_refuses_what_it_is_for() {
-        let check = |url: &str, refused| {
-            assert_eq!(EndpointUrl::parse(url, UrlPolicy::Strict), Err(refused), "{url}");
-        };
-        check("example.com/hook", RefusedUrl::Unreadable);
-        check(&format!("https://example.com/{}", "x".repeat(2048)), RefusedUrl::TooLong);
-        check("http://example.com", RefusedUrl::Scheme);
-        check("ftp://example.com", RefusedUrl::Scheme);
-        check("http://127.0.0.1:8000/", RefusedUrl::Scheme);
-        check("https://user@example.com", RefusedUrl::Extras);
-        check("https://:pw@example.com", RefusedUrl::Extras);
-        check("https://example.com/#part", RefusedUrl::Extras);
-        check("https://example.com:22/", RefusedUrl::Port);
-        for literal in ["127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "1"]
-        {
-            check(&format!("https://{literal}/"), RefusedUrl::IpLiteral);
-        }
-        for name in [
-            "localhost",
-            "printer",
-            "a.local",
-            "metadata.google.internal",
-            "x.localhost.",
-            "1.0.10.in-addr.arpa",
-        ] {
-            check(&format!("https://{name}/"), RefusedUrl::InternalName);
-        }
-    }
-
-    #[test]
-    fn the_local_stack_allows_two_spellings_of_loopback_and_no_other() {
-        for url in ["http://127.0.0.1:9000/hook", "http://localhost:9000/"] {
-            let parsed = EndpointUrl::parse(url, UrlPolicy::LoopbackAllowed).unwrap();
-            assert!(parsed.is_loopback());
-            assert_eq!(parsed.port(), 9000);
-        }
-        for url in [
-            "http://127.0.0.1/",
-            "http://127.1:9000/",
-            "http://0x7f.1:9000/",
-            "http://[::1]:9000/",
-            "http://127.0.0.1.evil.com:9000/",
-            "http://localhost.evil.com:9000/",
-            "http://127.0.0.1:9000@evil.com/",
-            "http://LOCALHOST:9000/",
-            "http://127.0.0.2:9000/",
-            "http://10.0.0.1:9000/",
-            "http://127.0.0.1:80/",
-        ] {
-            assert!(EndpointUrl::parse(url, UrlPolicy::LoopbackAllowed).is_err(), "{url}");
-        }
-    }
-
-    #[test]
-    fn the_request_target_and_host_keep_what_was_configured() {
-        let url = EndpointUrl::parse("https://example.com:8443/a/b?c=d%20e", UrlPolicy::Strict).unwrap();
-        assert_eq!((url.path_and_query(), url.authority()), ("/a/b?c=d%20e", "example.com:8443".to_owned()));
-        let url = EndpointUrl::parse("https://example.com", UrlPolicy::Strict).unwrap();
-        assert_eq!((url.path_and_query(), url.authority()), ("/", "example.com".to_owned()));
-    }
 
     #[test]
     fn secrets_have_the_specified_form() {

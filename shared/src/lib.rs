@@ -54,6 +54,8 @@ pub mod authentication;
 
 pub mod limiter;
 
+pub mod webhook;
+
 pub mod answer;
 
 pub mod request;

@@ -17,6 +17,8 @@ pub enum Answer {
         code: u16,
         /// Its `Retry-After`, already turned into a span.
         retry_after: Option<Duration>,
+        /// The beginning of its body, as text: what the endpoint's owner is shown.
+        excerpt: String,
     },
     /// There was no answer.
     None(Failure),
@@ -75,7 +77,7 @@ impl Verdict {
         let wish = match *answer {
             Answer::Status { code: 200..=299, .. } => return Self::Delivered,
             Answer::Status { code: 410, .. } => return Self::DisableEndpoint,
-            Answer::Status { code: 429 | 503, retry_after } => retry_after,
+            Answer::Status { code: 429 | 503, retry_after, .. } => retry_after,
             Answer::Status { .. } | Answer::None(_) => None,
         };
         next_attempt_at(n, now, wish, rng).map_or(Self::GiveUp, Self::RetryAt)
@@ -114,7 +116,8 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
     fn on(code: u16, wish: Option<u64>, n: u32) -> Verdict {
-        let answer = Answer::Status { code, retry_after: wish.map(Duration::from_secs) };
+        let retry_after = wish.map(Duration::from_secs);
+        let answer = Answer::Status { code, retry_after, excerpt: String::new() };
         Verdict::on(&answer, n, NOW, &mut rand::rng())
     }
 

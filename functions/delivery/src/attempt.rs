@@ -25,7 +25,7 @@ use triggers::timestamp::Timestamp;
 use triggers::verdict::{Answer, Failure, Verdict};
 
 use crate::handler::Delivery;
-use crate::webhook;
+use triggers::webhook;
 
 /// How often a raced update is decided again before the message goes back to its queue.
 const MOST_RACES: usize = 20;

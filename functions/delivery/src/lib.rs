@@ -5,5 +5,3 @@
 mod attempt;
 
 pub mod handler;
-
-mod webhook;

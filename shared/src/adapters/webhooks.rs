@@ -39,6 +39,9 @@ const BODY_PATIENCE: Duration = Duration::from_secs(2);
 /// The most that is read of an answer's head, and of its body.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
+/// What is kept of an answer's body.
+const EXCERPT_BYTES: usize = 1024;
+
 /// Sends webhooks.
 #[derive(Clone)]
 pub struct WebhookClient {
@@ -60,7 +63,7 @@ impl WebhookClient {
         Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
     }
 
-    async fn exchange(&self, request: &WebhookRequest, now: Timestamp) -> Result<(Answer, Rest), Failure> {
+    async fn exchange(&self, request: &WebhookRequest, now: Timestamp) -> Result<Begun, Failure> {
         let stream = connect(&resolve(&request.url).await?).await?;
         let _ = stream.set_nodelay(true); // only a matter of speed
         if request.url.is_loopback() {
@@ -74,13 +77,12 @@ impl WebhookClient {
 
 impl WebhookSender for WebhookClient {
     async fn post(&self, request: &WebhookRequest, now: Timestamp) -> Answer {
-        let (answer, rest) = match timeout(DEADLINE, self.exchange(request, now)).await {
-            Ok(Ok(answered)) => answered,
+        let begun = match timeout(DEADLINE, self.exchange(request, now)).await {
+            Ok(Ok(begun)) => begun,
             Ok(Err(failure)) => return Answer::None(failure),
             Err(_) => return Answer::None(Failure::Timeout),
         };
-        let _ = timeout(BODY_PATIENCE, rest.drain()).await; // what the body says, or whether it ends, changes nothing
-        answer
+        begun.end().await
     }
 }
 
@@ -107,7 +109,7 @@ async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
     Err(Failure::Connect)
 }
 
-async fn talk<S>(stream: S, request: &WebhookRequest, now: Timestamp) -> Result<(Answer, Rest), Failure>
+async fn talk<S>(stream: S, request: &WebhookRequest, now: Timestamp) -> Result<Begun, Failure>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -121,8 +123,7 @@ where
     let answer = sender.send_request(to_http(request)?).await.map_err(|_| Failure::Protocol)?;
     let wish = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
     let retry_after = wish.and_then(|value| retry_after(value, now));
-    let code = answer.status().as_u16();
-    Ok((Answer::Status { code, retry_after }, Rest { answer, _connection: connection_task }))
+    Ok(Begun { answer, retry_after, _connection: connection_task })
 }
 
 fn to_http(request: &WebhookRequest) -> Result<Request<Full<Bytes>>, Failure> {
@@ -136,22 +137,30 @@ fn to_http(request: &WebhookRequest) -> Result<Request<Full<Bytes>>, Failure> {
     http.body(Full::new(Bytes::from(request.body.clone()))).map_err(|_| Failure::Protocol)
 }
 
-/// What is left of an exchange once its answer has begun: a body that may or may not end.
-struct Rest {
+/// An exchange whose answer has begun: its body may or may not end.
+struct Begun {
     answer: Response<Incoming>,
+    retry_after: Option<Duration>,
     _connection: JoinSet<Result<(), hyper::Error>>,
 }
 
-impl Rest {
-    /// Reads the body so far as is polite: a receiver that is cut off while it writes may think that it failed.
-    async fn drain(self) {
-        let mut body = self.answer.into_body();
-        let mut bytes = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            bytes += frame.data_ref().map_or(0, Bytes::len);
-            if bytes > MAX_ANSWER_BYTES {
-                return;
+impl Begun {
+    /// Reads the body so far as is polite: a receiver that is cut off while it writes may think that it failed. What it
+    /// says is kept for the endpoint's owner and changes nothing, nor does whether it ends.
+    async fn end(self) -> Answer {
+        let (code, mut body, mut bytes) =
+            (self.answer.status().as_u16(), self.answer.into_body(), Vec::new());
+        let read = async {
+            while let Some(Ok(frame)) = body.frame().await {
+                bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| &data[..]));
+                if bytes.len() > MAX_ANSWER_BYTES {
+                    return;
+                }
             }
-        }
+        };
+        let _ = timeout(BODY_PATIENCE, read).await;
+        bytes.truncate(EXCERPT_BYTES);
+        let excerpt = String::from_utf8_lossy(&bytes).into_owned();
+        Answer::Status { code, retry_after: self.retry_after, excerpt }
     }
 }

@@ -26,7 +26,7 @@ struct State {
 impl ScriptedWebhooks {
     /// Answers the next request with this status.
     pub fn answer(&self, code: u16) {
-        self.state().answers.push_back(Answer::Status { code, retry_after: None });
+        self.state().answers.push_back(answer(code));
     }
 
     /// Does this while the next request is with its receiver.
@@ -54,6 +54,10 @@ impl WebhookSender for ScriptedWebhooks {
         }
         let mut state = self.state();
         state.received.push(request.clone());
-        state.answers.pop_front().unwrap_or(Answer::Status { code: 200, retry_after: None })
+        state.answers.pop_front().unwrap_or_else(|| answer(200))
     }
+}
+
+fn answer(code: u16) -> Answer {
+    Answer::Status { code, retry_after: None, excerpt: String::new() }
 }

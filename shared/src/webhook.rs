@@ -1,14 +1,15 @@
 //! The request that an endpoint gets: the inbox's own members as its body, signed for this attempt.
 
+use crate::endpoint::{EndpointUrl, Secret};
+use crate::inbox::Head;
+use crate::ports::WebhookRequest;
+use crate::signature::sign;
+use crate::timestamp::Timestamp;
 use serde_json::json;
-use triggers::endpoint::{EndpointUrl, Secret};
-use triggers::inbox::Head;
-use triggers::ports::WebhookRequest;
-use triggers::signature::sign;
-use triggers::timestamp::Timestamp;
 
 /// The signed request for an attempt at `now`. The payload stands in it byte for byte as it was accepted.
-pub(crate) fn request(
+#[must_use]
+pub fn request(
     url: EndpointUrl,
     secret: &Secret,
     head: &Head,
