@@ -8,15 +8,21 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::future::{join, join_all};
 
 use crate::backlog::Backlog;
-use crate::ports::{Counts, Events, Limits, QueueName, UnreadableMessage, Wait};
+use crate::metrics::Metrics;
+use crate::ports::{Counts, Events, Limits, QueueName, SourceQueue, UnreadableMessage, Wait};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
+
+/// A message that comes for this time is a suspect.
+const SUSPECT_FROM: u32 = 3;
 
 /// One message of a batch.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// The queue's own name for the message.
     pub message_id: String,
+    /// What deletes it, while it is ours.
+    pub receipt: String,
     /// What it says.
     pub body: String,
     /// How often it was taken from its queue, this time included.
@@ -36,6 +42,12 @@ impl Message {
         self.receive_count == 1 && !self.is_dead_letter
     }
 
+    /// Whether it may be the one that killed its process again and again.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        self.receive_count >= SUSPECT_FROM
+    }
+
     fn read(record: SqsMessage, dead_letters_arn: &str) -> Self {
         let attribute = |name| record.attributes.get(name);
         let receive_count = attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok());
@@ -47,6 +59,7 @@ impl Message {
             is_dead_letter: queue == dead_letters_arn,
             queue,
             message_id: record.message_id.unwrap_or_default(),
+            receipt: record.receipt_handle.unwrap_or_default(),
             body: record.body.unwrap_or_default(),
         }
     }
@@ -96,6 +109,46 @@ pub struct Ended<R> {
     pub is_first: bool,
 }
 
+impl<R> Ended<Result<R, String>> {
+    /// A message that must come again.
+    #[must_use]
+    pub fn failed(cause: &str) -> Self {
+        Self { result: Err(cause.to_owned()), is_first: true }
+    }
+}
+
+/// Handles suspects one by one, after all others are done and deleted: a message that kills its process takes nobody with
+/// it, not even into the next receipt. Without suspects, all are handled together and nothing is deleted here.
+pub async fn suspects_last<R>(
+    source: &impl SourceQueue,
+    messages: &[Message],
+    act: impl AsyncFn(&[&Message]) -> Vec<Ended<Result<R, String>>>,
+) -> Vec<Ended<Result<R, String>>> {
+    let (suspects, others): (Vec<usize>, Vec<usize>) =
+        (0..messages.len()).partition(|place| messages[*place].is_suspect());
+    let mut ended: BTreeMap<usize, Ended<Result<R, String>>> = BTreeMap::new();
+    let mut kept = Vec::new(); // receipts of what is done and not deleted yet
+    for group in [others].into_iter().chain(suspects.into_iter().map(|suspect| vec![suspect])) {
+        if !kept.is_empty() {
+            if let Err(error) = source.delete(&kept).await {
+                tracing::warn!(cause = %error, "what is done is not deleted before a suspect");
+            }
+            kept.clear();
+        }
+        if group.is_empty() {
+            continue;
+        }
+        let of_group: Vec<&Message> = group.iter().map(|place| &messages[*place]).collect();
+        for (place, result) in group.iter().zip(act(&of_group).await) {
+            if result.result.is_ok() {
+                kept.push(messages[*place].receipt.clone());
+            }
+            ended.insert(*place, result);
+        }
+    }
+    ended.into_values().collect()
+}
+
 /// What was done well in a batch, each once.
 pub fn firsts<R>(ended: &[Ended<Result<R, String>>]) -> impl Iterator<Item = &R> {
     ended.iter().filter(|ended| ended.is_first).filter_map(|ended| ended.result.as_ref().ok())
@@ -115,14 +168,13 @@ pub async fn once_each<K: Eq + Hash, R: Clone>(keys: &[K], act: impl AsyncFn(usi
     firsts.iter().enumerate().map(end).collect()
 }
 
-/// The answer that gives back exactly the failed messages, each logged with its cause, and the one line of the
-/// invocation.
+/// The answer that gives back exactly the failed messages, each logged with its cause, and their numbers for the line of
+/// the invocation.
 #[must_use]
 pub fn response<R>(
-    done: &str,
     messages: &[Message],
     ended: &[Ended<Result<R, String>>],
-    milliseconds: u64,
+    metrics: &mut Metrics,
 ) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
     for (message, ended) in messages.iter().zip(ended) {
@@ -136,8 +188,9 @@ pub fn response<R>(
             response.add_failure(&message.message_id);
         }
     }
-    let failed = response.batch_item_failures.len();
-    tracing::info!(messages = messages.len(), failed, milliseconds, "{done}");
+    for (name, number) in [("messages", messages.len()), ("returned", response.batch_item_failures.len())] {
+        metrics.count(name, u64::try_from(number).unwrap_or(u64::MAX));
+    }
     response
 }
 

@@ -82,6 +82,41 @@ pub struct DeliveryMessage {
     /// Whether the very put that sent this message created the head: then nobody can have changed it much,
     /// and an eventually consistent read will do.
     pub fresh: bool,
+    /// What it need not wait for any more.
+    pub pass: Pass,
+}
+
+/// What a message need not wait for any more.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Pass {
+    /// Nothing: it waits for the endpoint's breaker and for its turn.
+    #[default]
+    None,
+    /// Its turn has come.
+    Paced,
+    /// An open breaker: whether the endpoint is back shall be seen by it.
+    Probe,
+}
+
+impl Pass {
+    /// Every pass.
+    pub const ALL: [Self; 3] = [Self::None, Self::Paced, Self::Probe];
+
+    /// The pass' name in messages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Paced => "paced",
+            Self::Probe => "probe",
+        }
+    }
+
+    /// The pass of this name; `None` if there is none.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|pass| pass.as_str() == name)
+    }
 }
 
 impl DeliveryMessage {
@@ -95,13 +130,19 @@ impl DeliveryMessage {
         fresh: bool,
     ) -> Self {
         let (tenant, endpoint, generation) = (tenant.clone(), endpoint.clone(), delivery.generation.clone());
-        Self { tenant, event, endpoint, generation, n: 1, fresh }
+        Self { tenant, event, endpoint, generation, n: 1, fresh, pass: Pass::None }
     }
 
     /// The message for the attempt after this one.
     #[must_use]
     pub fn next(&self) -> Self {
-        Self { n: self.n + 1, fresh: false, ..self.clone() }
+        Self { n: self.n + 1, fresh: false, pass: Pass::None, ..self.clone() }
+    }
+
+    /// The same message, sent later.
+    #[must_use]
+    pub fn later(&self, pass: Pass) -> Self {
+        Self { fresh: false, pass, ..self.clone() }
     }
 }
 

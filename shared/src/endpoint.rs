@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rand::Rng;
 
+use crate::breaker::Health;
 use crate::tenant::TenantId;
 
 pub use url::{EndpointUrl, RefusedUrl, UrlPolicy};
@@ -80,11 +81,12 @@ impl fmt::Debug for Secret {
 }
 
 /// Whether an endpoint takes deliveries.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum EndpointState {
     /// It does.
+    #[default]
     Active,
-    /// It answered 410 Gone; its deliveries fail until it is configured again.
+    /// It answered 410 Gone, or nothing but failures for days: its deliveries fail until it is enabled again.
     Disabled,
 }
 
@@ -99,7 +101,16 @@ pub struct Endpoint {
     pub secret: Secret,
     /// Whether it takes deliveries.
     pub state: EndpointState,
+    /// Whether its owner paused it: deliveries are parked until it is resumed.
+    pub is_paused: bool,
+    /// The most requests per second.
+    pub rate_per_second: u32,
+    /// How it does.
+    pub health: Health,
 }
+
+/// Requests per second, unless the owner says otherwise.
+pub const DEFAULT_RATE_PER_SECOND: u32 = 30;
 
 #[cfg(test)]
 mod tests {

@@ -1,15 +1,19 @@
 //! Where tenants are separated: every partition and sort key of every table, built from a [`TenantId`].
 //!
 //! There is no other place that forms a key, and a `TenantId` comes from a credential alone; so no request
-//! can name another tenant's item. Three keys belong to no tenant: that of an API key's hash, which leads to its
-//! tenant, the counters, and messages that nobody can read.
+//! can name another tenant's item. What belongs to no tenant: an API key by its hash, which leads to its tenant, the
+//! counters, messages that nobody can read, and what the scheduler walks through (rows that name a tenant behind).
 
 use crate::api_key::{KeyHash, hex};
+use crate::attempt::Attempt;
 use crate::claim::ClaimName;
+use crate::delivery::DeliveryMessage;
 use crate::endpoint::EndpointId;
 use crate::event::EventId;
 use crate::rate_limit::{Meter, Metered};
+use crate::schedule::Due;
 use crate::tenant::TenantId;
+use crate::timestamp::Timestamp;
 
 /// The sort key of an item that is alone in its partition.
 pub const ONLY: &str = "-";
@@ -78,6 +82,12 @@ pub fn counters_shard(shard: u8) -> String {
     shard.to_string()
 }
 
+/// `Limits`: when the next request to an endpoint has its turn.
+#[must_use]
+pub fn pace(tenant: &TenantId, endpoint: &EndpointId) -> String {
+    format!("t#{tenant}#pace#{endpoint}")
+}
+
 /// `Claims`: a client's own name for an event or a request.
 #[must_use]
 pub fn claim(tenant: &TenantId, name: &ClaimName) -> String {
@@ -96,6 +106,19 @@ pub fn head(event: EventId) -> String {
     event.to_string()
 }
 
+/// `Events`, sort key: one attempt, under its event; unlike any other since it began at a moment of its own.
+#[must_use]
+pub fn attempt(Attempt { message, at, .. }: &Attempt) -> String {
+    let DeliveryMessage { event, endpoint, n, .. } = message;
+    format!("{event}#{endpoint}#{n:02}#{}", at.millis())
+}
+
+/// `Events`, index `attempts`: the attempts at one endpoint.
+#[must_use]
+pub fn attempts(tenant: &TenantId, endpoint: &EndpointId) -> String {
+    format!("t#{tenant}#attempts#{endpoint}")
+}
+
 /// `Events`: the item that a health check asks for; there is none.
 pub const PING: &str = "ping";
 
@@ -103,6 +126,49 @@ pub const PING: &str = "ping";
 #[must_use]
 pub fn payload(tenant: &TenantId, event: EventId) -> String {
     format!("t#{tenant}#payload#{event}")
+}
+
+/// `Schedule`: one of the partitions of messages that are due later.
+#[must_use]
+pub fn due(shard: u8) -> String {
+    format!("due#{shard}")
+}
+
+/// `Schedule`, sort key: one message that is due later; sorts by when.
+#[must_use]
+pub fn due_row(Due { message, at }: &Due) -> String {
+    let DeliveryMessage { tenant, endpoint, .. } = message;
+    format!("{}#{tenant}#{endpoint}#{}", due_until(*at), parked_row(message))
+}
+
+/// `Schedule`, sort key: after every message that is due before this moment.
+#[must_use]
+pub fn due_until(at: Timestamp) -> String {
+    format!("{:015}", at.millis())
+}
+
+/// `Schedule`: the parked deliveries of an endpoint.
+#[must_use]
+pub fn parked(tenant: &TenantId, endpoint: &EndpointId) -> String {
+    format!("t#{tenant}#parked#{endpoint}")
+}
+
+/// `Schedule`, sort key: one parked delivery; the oldest event sorts first.
+#[must_use]
+pub fn parked_row(message: &DeliveryMessage) -> String {
+    format!("{}#{}#{}", message.event, message.generation, message.n)
+}
+
+/// `Schedule`: one of the partitions of endpoints that have parked deliveries.
+#[must_use]
+pub fn parking(shard: u8) -> String {
+    format!("parking#{shard}")
+}
+
+/// `Schedule`, sort key: one endpoint that has parked deliveries.
+#[must_use]
+pub fn parking_row(tenant: &TenantId, endpoint: &EndpointId) -> String {
+    format!("t#{tenant}#{endpoint}")
 }
 
 /// `Events`: messages that nobody could read, by the queue they came from.
@@ -118,13 +184,13 @@ mod tests {
     use super::*;
     use crate::claim::DedupId;
     use crate::tenant::Tier;
-    use crate::timestamp::Timestamp;
 
     #[test]
     fn two_tenants_share_no_key() {
         let now = Timestamp::from_millis(1);
         let event = EventId::generate(now, Tier::Free, &mut rand::rng());
         let name = ClaimName::Dedup(DedupId::parse("same").unwrap());
+        let endpoint = EndpointId::from_trusted("ep_1");
         let keys = |id: &TenantId| {
             let minute = |metered| minute(&Meter { tenant: id.clone(), metered }, 7);
             [
@@ -136,11 +202,14 @@ mod tests {
                 shard(id, event.shard()),
                 payload(id, event),
                 backlog(id),
+                pace(id, &endpoint),
+                parked(id, &endpoint),
+                attempts(id, &endpoint),
             ]
         };
         let (a, b) = (TenantId::generate(now, &mut rand::rng()), TenantId::generate(now, &mut rand::rng()));
         let all: HashSet<String> = keys(&a).into_iter().chain(keys(&b)).collect();
-        assert_eq!(all.len(), 16);
+        assert_eq!(all.len(), 22);
         for key in keys(&a) {
             assert!(key.starts_with(&format!("t#{a}")), "{key}");
         }

@@ -32,7 +32,13 @@ pub mod endpoint;
 
 pub mod address;
 
+pub mod breaker;
+
+pub mod pace;
+
 pub mod delivery;
+
+pub mod schedule;
 
 pub mod signature;
 
@@ -40,7 +46,11 @@ pub mod retry_schedule;
 
 pub mod verdict;
 
+pub mod attempt;
+
 pub mod inbox;
+
+pub mod notice;
 
 pub mod problem;
 

@@ -43,6 +43,15 @@ impl Metrics {
         self.members.insert(name.to_owned(), milliseconds.into());
     }
 
+    /// Adds one of several times that something took.
+    pub fn milliseconds_of_each(&mut self, name: &str, milliseconds: u64) {
+        self.define(name, "Milliseconds");
+        let all = self.members.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(all) = all {
+            all.push(milliseconds.into());
+        }
+    }
+
     /// Says something that is no metric.
     pub fn property(&mut self, name: &str, value: impl Into<Value>) {
         self.members.insert(name.to_owned(), value.into());
@@ -78,12 +87,15 @@ mod tests {
         metrics.count("shed", 0);
         metrics.milliseconds("handler_ms", 7);
         metrics.property("status", 202);
+        metrics.milliseconds_of_each("first_attempt_ms", 1);
+        metrics.milliseconds_of_each("first_attempt_ms", 2);
         let line: Value = serde_json::from_str(&metrics.line(Timestamp::from_millis(5))).unwrap();
         assert_eq!(line["_aws"]["Timestamp"], 5);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(directive["Dimensions"], json!([["function"]]));
-        let defined =
-            json!([{"Name": "accepted", "Unit": "Count"}, {"Name": "handler_ms", "Unit": "Milliseconds"}]);
+        let defined = json!([{"Name": "accepted", "Unit": "Count"}, {"Name": "handler_ms", "Unit": "Milliseconds"},
+            {"Name": "first_attempt_ms", "Unit": "Milliseconds"}]);
+        assert_eq!(line["first_attempt_ms"], json!([1, 2]));
         assert_eq!(directive["Metrics"], defined);
         assert_eq!(
             (&line["accepted"], &line["handler_ms"], &line["status"]),

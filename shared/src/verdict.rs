@@ -41,6 +41,29 @@ pub enum Failure {
     Timeout,
 }
 
+impl Failure {
+    /// The failure's name in JSON, tables and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Protocol => "protocol",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+impl Answer {
+    /// Whether the receiver said when it wants to be asked again.
+    #[must_use]
+    pub const fn asks_for_a_pause(&self) -> bool {
+        matches!(self, Self::Status { code: 429 | 503, retry_after: Some(_), .. })
+    }
+}
+
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {

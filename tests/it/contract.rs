@@ -1,29 +1,36 @@
 //! What every table promises, held against the tables in memory and the real ones in the emulator alike, so that
 //! neither can drift from the other.
 
+use std::time::Duration;
+
 use triggers::adapters::aws;
 use triggers::adapters::claims::ClaimsTable;
 use triggers::adapters::control::{ControlTable, Written};
 use triggers::adapters::events::EventsTable;
 use triggers::adapters::limits::LimitsTable;
+use triggers::adapters::schedule::ScheduleTable;
 use triggers::api_key::Pepper;
 use triggers::backlog::Backlog;
+use triggers::breaker::Failed;
 use triggers::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
 use triggers::delivery::DeliveryMessage;
-use triggers::endpoint::{EndpointState, EndpointUrl, Secret, UrlPolicy};
+use triggers::endpoint::{Endpoint, EndpointState, EndpointUrl, Secret, UrlPolicy};
 use triggers::event::{Event, EventId, EventType};
 use triggers::inbox::{Head, Outcome, Status};
+use triggers::pace::Pace;
 use triggers::ports::{
-    Claims, Control, Counts, Events, Inserted, Limits, PortResult, QueueName, UnreadableMessage, Updated,
-    Wait,
+    Claims, Control, Counts, Events, Inserted, Limits, PortResult, QueueName, Schedule, UnreadableMessage,
+    Updated, Wait,
 };
 use triggers::rate_limit::{Leased, Meter, Metered};
+use triggers::schedule::{Due, Parked, shard_of_endpoint, shard_of_event};
 use triggers::tenant::{Tenant, TenantId, Tier};
 use triggers::testing::builders::{START, endpoint, event, key_of, tenant};
 use triggers::testing::claims::MemoryClaims;
 use triggers::testing::control::MemoryControl;
 use triggers::testing::events::MemoryEvents;
 use triggers::testing::limits::MemoryLimits;
+use triggers::testing::schedule::MemorySchedule;
 use triggers::timestamp::Timestamp;
 use triggers::verdict::Verdict;
 
@@ -115,6 +122,16 @@ async fn limits_keep_their_promises(limits: &impl Limits) -> PortResult<()> {
     }
     assert_eq!(limits.backlog(&ours.tenant).await?.plus(&Backlog::default()), Backlog::of([(20_000, 1)]));
     assert_eq!(limits.backlog(&other.tenant).await?, Backlog::default());
+    let (line, span) = (endpoint(1).id, Pace::per_second(10).span(50, START));
+    assert_eq!(limits.queue_up(&ours.tenant, &line, span).await?, span.earliest);
+    assert_eq!(limits.queue_up(&ours.tenant, &line, span).await?, span.earliest + span.length);
+    assert_eq!(limits.queue_up(&other.tenant, &line, span).await?, span.earliest);
+    let later = Pace::per_second(10).span(1, START.after(Duration::from_secs(60)));
+    assert_eq!(
+        limits.queue_up(&ours.tenant, &line, later).await?,
+        later.earliest,
+        "nobody stands there any more"
+    );
     limits.count(Counts::default(), None).await?;
     let wait = Wait { queue: QueueName::Events, waited_ms: 1000, at: START };
     limits.count(Counts::default(), Some(wait)).await?;
@@ -128,16 +145,86 @@ async fn endpoints_keep_their_promises(control: &impl Control, tenant: &TenantId
     assert_eq!(found.len(), 1);
     let seen = found[0].clone();
     assert_eq!(control.endpoint(tenant, &seen.id).await?, Some(seen.clone()));
-    let old = triggers::endpoint::Endpoint { url: "https://old.example.com/".to_owned(), ..seen.clone() };
-    control.disable(tenant, &old).await?;
-    assert_eq!(control.endpoint(tenant, &seen.id).await?, Some(seen.clone()), "its URL has changed since");
-    control.disable(tenant, &seen).await?;
-    let state = control.endpoint(tenant, &seen.id).await?.unwrap().state;
-    assert_eq!(state, EndpointState::Disabled);
+    let failed = |is_gone| {
+        let not_before = Some(START.after(Duration::from_hours(1)));
+        Failed { error: "503".to_owned(), not_before, is_probe: false, is_gone }
+    };
+    let change = seen.health.after_failure(&failed(false), START).unwrap();
+    let old = Endpoint { url: "https://old.example.com/".to_owned(), ..seen.clone() };
+    assert_eq!(
+        control.change_health(tenant, &old, &change).await?,
+        Updated::Raced,
+        "its URL has changed since"
+    );
+    let mut now = seen.clone();
+    for n in 0..6 {
+        let told = || now.health.notice.is_some().then(|| now.health.told());
+        let change = told().or_else(|| now.health.after_failure(&failed(n > 3), START)).unwrap();
+        assert_eq!(control.change_health(tenant, &now, &change).await?, Updated::Done);
+        assert_eq!(control.change_health(tenant, &now, &change).await?, Updated::Raced, "rev has moved on");
+        now = control.endpoint(tenant, &seen.id).await?.unwrap();
+        assert_eq!(now.health, change.health);
+        assert_eq!(now.state == EndpointState::Disabled, n > 3);
+    }
+    assert!(now.health.open.is_some());
     let stranger = triggers::testing::builders::tenant();
     assert_eq!(control.endpoint(&stranger, &seen.id).await?, None);
     assert_eq!(control.endpoints(&stranger).await?, []);
-    control.disable(&stranger, &seen).await
+    assert_eq!(control.change_health(&stranger, &seen, &change).await?, Updated::Raced);
+    assert_eq!(control.tier(&stranger).await?, None);
+    Ok(())
+}
+
+async fn schedules_keep_their_promises(schedule: &impl Schedule) -> PortResult<()> {
+    let (ours, stranger, place) = (tenant(), tenant(), endpoint(1).id);
+    let event = event(&ours, "a", "1", START);
+    let head = Head::born(&event, [place.clone()]);
+    let first = DeliveryMessage::first(&ours, event.id, &place, &head.deliveries[&place], false);
+    let (second, shard) = (first.next(), shard_of_event(event.id));
+    let due = |message: &DeliveryMessage, minutes| Due {
+        message: message.clone(),
+        at: START.after(Duration::from_mins(minutes)),
+    };
+    let rows = [due(&first, 1), due(&second, 2)];
+    for row in [&rows[1], &rows[0], &rows[0]] {
+        schedule.put_due(row, head.expires_at).await?;
+    }
+    let until = |minutes| START.after(Duration::from_mins(minutes));
+    let ours_due =
+        |found: Vec<Due>| found.into_iter().filter(|row| row.message.tenant == ours).collect::<Vec<_>>();
+    assert_eq!(ours_due(schedule.due(shard, until(1), 1000).await?), []);
+    assert_eq!(ours_due(schedule.due(shard, until(2), 1000).await?), rows[..1]);
+    assert_eq!(ours_due(schedule.due(shard, until(3), 1000).await?), rows);
+    schedule.delete_due(&rows[..1]).await?;
+    schedule.delete_due(&rows[..1]).await?;
+    assert_eq!(ours_due(schedule.due(shard, until(3), 1000).await?), rows[1..]);
+    schedule.delete_due(&rows).await?;
+
+    let parked =
+        |message: &DeliveryMessage, token: &str| Parked { message: message.clone(), token: token.to_owned() };
+    let row = async || {
+        let rows = schedule.endpoint_rows(shard_of_endpoint(&place)).await?;
+        PortResult::Ok(rows.into_iter().find(|row| row.tenant == ours))
+    };
+    assert_eq!(row().await?, None);
+    schedule.park(&parked(&first, "a"), head.expires_at).await?;
+    let seen = row().await?.expect("a parked delivery has its endpoint's row");
+    schedule.park(&parked(&second, "b"), head.expires_at).await?;
+    schedule.park(&parked(&first, "c"), head.expires_at).await?;
+    schedule.unpark(&parked(&first, "a")).await?;
+    let all = [parked(&first, "c"), parked(&second, "b")];
+    assert_eq!(schedule.parked(&ours, &place, None, 10).await?, all, "parked again, it stays");
+    assert_eq!(schedule.parked(&ours, &place, None, 1).await?, all[..1]);
+    assert_eq!(schedule.parked(&ours, &place, Some(&all[0]), 10).await?, all[1..]);
+    assert_eq!(schedule.parked(&stranger, &place, None, 10).await?, []);
+    schedule.unpark(&all[0]).await?;
+    schedule.unpark(&all[1]).await?;
+    assert_eq!(schedule.parked(&ours, &place, None, 10).await?, []);
+    schedule.retire(&seen).await?;
+    let now = row().await?.expect("something was parked since it was read");
+    schedule.retire(&now).await?;
+    assert_eq!(row().await?, None);
+    schedule.retire(&now).await
 }
 
 fn incompressible(bytes: usize) -> String {
@@ -150,6 +237,7 @@ async fn tables_in_memory_keep_their_promises() {
     claims_keep_their_promises(&MemoryClaims::default()).await.unwrap();
     events_keep_their_promises(&MemoryEvents::default()).await.unwrap();
     limits_keep_their_promises(&MemoryLimits::default()).await.unwrap();
+    schedules_keep_their_promises(&MemorySchedule::default()).await.unwrap();
     let (control, tenant) = (MemoryControl::default(), tenant());
     control.put_endpoint(&tenant, endpoint(1));
     endpoints_keep_their_promises(&control, &tenant).await.unwrap();
@@ -168,6 +256,11 @@ async fn real_events_keep_their_promises() {
 #[tokio::test]
 async fn real_limits_keep_their_promises() {
     limits_keep_their_promises(&LimitsTable::new(&clients().await, table("Limits"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn real_schedules_keep_their_promises() {
+    schedules_keep_their_promises(&ScheduleTable::new(&clients().await, table("Schedule"))).await.unwrap();
 }
 
 #[tokio::test]

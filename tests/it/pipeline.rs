@@ -1,5 +1,6 @@
-//! The three handlers, as deployed, over tables and queues in memory: time is moved by hand, and any call can fail.
+//! The four handlers behind the queues, as deployed, over tables and queues in memory: time is moved by hand, and any call can fail.
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,16 +10,19 @@ use delivery::handler::Delivery;
 use http::{HeaderMap, HeaderValue};
 use ingest::backpressure::Backpressure;
 use ingest::handler::Ingest;
+use scheduler::handler::Scheduler;
 use serde_json::Value;
 use triggers::answer::Answer;
 use triggers::api_key::{ApiKey, Pepper};
 use triggers::authentication::Authenticator;
+use triggers::breaker::Failed;
 use triggers::delivery::DeliveryMessage;
 use triggers::endpoint::{Endpoint, UrlPolicy};
 use triggers::event::EventId;
 use triggers::inbox::Head;
 use triggers::limiter::Limiter;
 use triggers::ports::Clock;
+use triggers::schedule::HORIZON;
 use triggers::tenant::{TenantId, Tier};
 use triggers::testing::builders::{START, endpoint, key_of, tenant};
 use triggers::testing::claims::MemoryClaims;
@@ -28,12 +32,23 @@ use triggers::testing::events::MemoryEvents;
 use triggers::testing::faults::Faults;
 use triggers::testing::limits::MemoryLimits;
 use triggers::testing::queues::{MemoryQueue, record};
+use triggers::testing::schedule::MemorySchedule;
 use triggers::testing::webhooks::ScriptedWebhooks;
+use triggers::timestamp::Timestamp;
 
 type MemoryIngest = Ingest<MemoryControl, MemoryLimits, MemoryClaims, MemoryQueue, FixedClock>;
-type MemoryConsumer = Consumer<MemoryControl, MemoryEvents, MemoryLimits, MemoryQueue, FixedClock>;
-type MemoryDelivery =
-    Delivery<MemoryControl, MemoryEvents, MemoryLimits, MemoryQueue, ScriptedWebhooks, FixedClock>;
+type MemoryConsumer =
+    Consumer<MemoryControl, MemoryEvents, MemoryLimits, MemoryQueue, MemoryQueue, FixedClock>;
+type MemoryDelivery = Delivery<
+    MemoryControl,
+    MemoryEvents,
+    MemoryLimits,
+    MemorySchedule,
+    MemoryQueue,
+    ScriptedWebhooks,
+    FixedClock,
+>;
+type MemoryScheduler = Scheduler<MemoryControl, MemorySchedule, MemoryQueue, FixedClock>;
 
 /// A whole system in memory, with one tenant.
 pub(crate) struct Pipeline {
@@ -42,6 +57,7 @@ pub(crate) struct Pipeline {
     pub(crate) control: MemoryControl,
     pub(crate) events: MemoryEvents,
     pub(crate) limits: MemoryLimits,
+    pub(crate) schedule: MemorySchedule,
     pub(crate) webhooks: ScriptedWebhooks,
     pub(crate) events_queue: MemoryQueue,
     pub(crate) deliveries: MemoryQueue,
@@ -52,6 +68,9 @@ pub(crate) struct Pipeline {
     ingest: MemoryIngest,
     consumer: MemoryConsumer,
     delivery: MemoryDelivery,
+    scheduler: MemoryScheduler,
+    /// The minute in which the scheduler came last.
+    visited: Cell<u64>,
 }
 
 impl Pipeline {
@@ -61,6 +80,7 @@ impl Pipeline {
         let control = MemoryControl::new(faults.clone());
         let events = MemoryEvents::new(faults.clone());
         let limits = MemoryLimits::new(faults.clone());
+        let schedule = MemorySchedule::new(faults.clone());
         let webhooks = ScriptedWebhooks::default();
         let events_queue = MemoryQueue::new(faults.clone(), clock.clone());
         let deliveries = MemoryQueue::new(faults.clone(), clock.clone());
@@ -86,19 +106,30 @@ impl Pipeline {
             control: control.clone(),
             events: events.clone(),
             limits: limits.clone(),
+            source: events_queue.clone(),
             deliveries: deliveries.clone(),
             clock: clock.clone(),
             dead_letters_arn: DEAD_LETTERS.to_owned(),
+            log: Box::new(|_| ()),
         };
         let delivery = Delivery {
             control: control.clone(),
             events: events.clone(),
             limits: limits.clone(),
+            schedule: schedule.clone(),
             deliveries: deliveries.clone(),
             webhooks: webhooks.clone(),
             clock: clock.clone(),
             url_policy: UrlPolicy::Strict,
             dead_letters_arn: DEAD_LETTERS.to_owned(),
+            log: Box::new(|_| ()),
+        };
+        let scheduler = Scheduler {
+            control: control.clone(),
+            schedule: schedule.clone(),
+            deliveries: deliveries.clone(),
+            clock: clock.clone(),
+            log: Box::new(|_| ()),
         };
         Self {
             faults,
@@ -106,6 +137,7 @@ impl Pipeline {
             control,
             events,
             limits,
+            schedule,
             webhooks,
             events_queue,
             deliveries,
@@ -115,6 +147,8 @@ impl Pipeline {
             ingest,
             consumer,
             delivery,
+            scheduler,
+            visited: Cell::new(START.minutes()),
         }
     }
 
@@ -149,7 +183,7 @@ impl Pipeline {
 
     /// Lets delivery handle a batch that is in no queue.
     pub(crate) async fn deliver_batch(&self, batch: SqsEvent) -> SqsBatchResponse {
-        self.delivery.handle(batch).await
+        self.delivery.handle(batch, self.in_a_minute()).await
     }
 
     /// Lets consumer handle a batch that is in no queue.
@@ -169,7 +203,7 @@ impl Pipeline {
     /// Lets delivery take what is due, once.
     pub(crate) async fn deliver(&self) -> SqsBatchResponse {
         let batch = self.deliveries.take();
-        let response = self.delivery.handle(batch.clone()).await;
+        let response = self.delivery.handle(batch.clone(), self.in_a_minute()).await;
         if !self.faults.is_dead() {
             self.deliveries.settle(&batch, &response);
         }
@@ -182,16 +216,49 @@ impl Pipeline {
         self.deliver().await;
     }
 
-    /// Moves time from message to message until both queues are empty.
+    /// Lets the scheduler come once.
+    pub(crate) async fn schedule(&self) {
+        self.scheduler.handle(self.in_a_minute()).await;
+    }
+
+    fn in_a_minute(&self) -> Timestamp {
+        self.clock.now().after(Duration::from_mins(1))
+    }
+
+    /// Moves time from message to message, with a visit of the scheduler in every minute that has something for it, until
+    /// nothing is left to be done.
     pub(crate) async fn run_until_quiet(&self) {
-        for _ in 0..1000 {
-            let next = [self.events_queue.next_visible(), self.deliveries.next_visible()];
-            let Some(next) = next.into_iter().flatten().min() else { return };
+        self.run_while(|_, _| true).await;
+    }
+
+    /// The same, up to a moment.
+    pub(crate) async fn run_until(&self, end: Timestamp) {
+        self.run_while(|_, next| next <= end).await;
+        self.clock.set(end);
+    }
+
+    /// The same, as long as the next step, at its moment, `goes_on`.
+    pub(crate) async fn run_while(&self, goes_on: impl Fn(&Self, Timestamp) -> bool) {
+        for _ in 0..MOST_STEPS {
+            let Some(next) = self.next_step().filter(|next| goes_on(self, *next)) else { return };
             self.clock.set(next.max(self.clock.now()));
+            if self.clock.now().minutes() > self.visited.get() {
+                self.visited.set(self.clock.now().minutes());
+                self.schedule().await;
+            }
             self.consume().await;
             self.deliver().await;
         }
-        panic!("the queues never became quiet");
+        panic!("it never became quiet");
+    }
+
+    /// When there is something to be done next; `None` when there is nothing left.
+    fn next_step(&self) -> Option<Timestamp> {
+        let messages = [self.events_queue.next_visible(), self.deliveries.next_visible()];
+        let visit = Timestamp::from_seconds((self.visited.get() + 1) * 60);
+        let parked = (!self.schedule.all_endpoint_rows().is_empty()).then_some(visit);
+        let due = self.schedule.next_due().map(|at| at.before(HORIZON).max(visit));
+        messages.into_iter().chain([parked, due]).flatten().min()
     }
 
     /// The one event that is stored.
@@ -215,6 +282,22 @@ impl Pipeline {
         (pipeline, id)
     }
 
+    /// A system with an endpoint whose breaker has just opened, and this many events whose first messages wait.
+    pub(crate) async fn parked(events: u8) -> Self {
+        let pipeline = Self::with_endpoints(1);
+        let failed = Failed { error: "500".to_owned(), not_before: None, is_probe: false, is_gone: false };
+        pipeline.control.change_endpoint(&pipeline.tenant, &endpoint(1).id, |endpoint| {
+            for _ in 0..5 {
+                endpoint.health = endpoint.health.after_failure(&failed, START).expect("a change").health;
+            }
+        });
+        for n in 0..events {
+            pipeline.post_event(&format!("order-{n}")).await;
+        }
+        pipeline.consume().await;
+        pipeline
+    }
+
     /// Forgets the messages that wait for delivery.
     pub(crate) fn drop_deliveries(&self) {
         let batch = self.deliveries.take();
@@ -236,5 +319,8 @@ pub(crate) fn id_of(answer: &Answer) -> EventId {
     let body: Value = serde_json::from_str(answer.body()).expect("JSON");
     EventId::parse(body["id"].as_str().expect("an id")).expect("a valid id")
 }
+
+/// More than any of these stories takes.
+const MOST_STEPS: usize = 200_000;
 
 const DEAD_LETTERS: &str = "arn:aws:sqs:us-east-1:000000000000:dead-letters";

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::client::{Reply, Tenant};
 
 /// The domain, as `shared/src/lib.rs` lists it.
-const DOMAIN: [&str; 19] = [
+const DOMAIN: [&str; 24] = [
     "timestamp",
     "tenant",
     "api_key",
@@ -18,11 +18,16 @@ const DOMAIN: [&str; 19] = [
     "keys",
     "endpoint",
     "address",
+    "breaker",
+    "pace",
     "delivery",
+    "schedule",
     "signature",
     "retry_schedule",
     "verdict",
+    "attempt",
     "inbox",
+    "notice",
     "problem",
     "backlog",
     "metrics",

@@ -1,9 +1,10 @@
 //! The ways to get the protocol wrong that an exhaustive search once found (docs/ARCHITECTURE.md, "Traces"), each as
-//! a story over the real handlers. Traces 7 and 8 are about parked deliveries, which do not exist yet.
+//! a story over the real handlers.
 
 use triggers::adapters::queues::delivery_body;
 use triggers::delivery::{DeliveryMessage, DeliveryState};
 use triggers::inbox::{Outcome, Status};
+use triggers::schedule::Parked;
 use triggers::verdict::Verdict;
 
 use crate::pipeline::Pipeline;
@@ -112,4 +113,60 @@ async fn trace_6_a_message_of_another_run_moves_nothing() {
     pipeline.deliver_again(&DeliveryMessage { generation: "job_1".to_owned(), ..message }).await;
     assert_eq!(pipeline.only_head(), before);
     assert!(pipeline.webhooks.received().is_empty());
+}
+
+#[tokio::test]
+async fn trace_7_a_delivery_that_is_parked_again_while_it_is_drained_stays_parked() {
+    let pipeline = Pipeline::parked(1).await;
+    pipeline.deliver().await;
+    let (tenant, id) = (pipeline.tenant.clone(), Pipeline::endpoint(1).id);
+    let before = pipeline.schedule.all_parked();
+    let again = Parked { token: "of another writing".to_owned(), ..before[0].clone() };
+    let schedule = pipeline.schedule.clone();
+    pipeline.control.change_endpoint(&tenant, &id, |endpoint| endpoint.health.open = None);
+    pipeline.schedule.after_next_look({
+        let again = again.clone();
+        move || schedule.overwrite_parked(again) // sent, met an open breaker, and parked under the same key
+    });
+    pipeline.schedule().await;
+    assert_eq!(pipeline.schedule.all_parked(), [again]);
+    pipeline.run_until_quiet().await;
+    assert_eq!(pipeline.only_head().status, Status::Delivered);
+}
+
+#[tokio::test]
+async fn trace_7_a_stale_copy_of_attempt_1_does_not_overwrite_the_parked_attempt_2() {
+    let (pipeline, _) = Pipeline::stored_event(1).await;
+    let first = only_message(&pipeline);
+    pipeline.webhooks.answer(500);
+    pipeline.deliver().await;
+    pipeline
+        .control
+        .change_endpoint(&pipeline.tenant, &Pipeline::endpoint(1).id, |endpoint| endpoint.is_paused = true);
+    pipeline.clock.advance(std::time::Duration::from_secs(10));
+    pipeline.deliver().await;
+    pipeline.deliver_again(&first).await;
+    let parked: Vec<u32> = pipeline.schedule.all_parked().iter().map(|parked| parked.message.n).collect();
+    assert!(parked.contains(&2), "{parked:?}");
+    pipeline
+        .control
+        .change_endpoint(&pipeline.tenant, &Pipeline::endpoint(1).id, |endpoint| endpoint.is_paused = false);
+    pipeline.run_until_quiet().await;
+    assert_eq!(pipeline.only_head().status, Status::Delivered);
+}
+
+#[tokio::test]
+async fn trace_8_what_is_parked_while_the_scheduler_finds_nothing_is_looked_at_again() {
+    let pipeline = Pipeline::parked(1).await;
+    pipeline.deliver().await;
+    let (tenant, id) = (pipeline.tenant.clone(), Pipeline::endpoint(1).id);
+    let late = pipeline.schedule.all_parked()[0].clone();
+    pipeline.schedule.remove_parked(&late);
+    pipeline.control.change_endpoint(&tenant, &id, |endpoint| endpoint.health.open = None);
+    let schedule = pipeline.schedule.clone();
+    pipeline.schedule.after_next_look(move || schedule.overwrite_parked(late)); // it read "open", and parks only now
+    pipeline.schedule().await;
+    assert_eq!(pipeline.schedule.all_endpoint_rows().len(), 1, "its version was raised since it was read");
+    pipeline.run_until_quiet().await;
+    assert_eq!(pipeline.only_head().status, Status::Delivered);
 }

@@ -2,7 +2,6 @@
 //! their own messages deleted.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use futures_util::future::join_all;
@@ -11,26 +10,33 @@ use triggers::backlog::Backlog;
 use triggers::batch::{self, Message};
 use triggers::endpoint::Endpoint;
 use triggers::event::Event;
-use triggers::ports::{Clock, Control, Counts, DeliveryQueue, Events, Limits, QueueName};
+use triggers::metrics::Metrics;
+use triggers::ports::{
+    Clock, Control, Counts, Delayed, DeliveryQueue, Events, Limits, QueueName, SourceQueue,
+};
 use triggers::tenant::TenantId;
 use triggers::timestamp::Timestamp;
 
 use crate::store::Stored;
 
 /// What consumer touches; its IAM policy says the same.
-pub struct Consumer<C, E, L, Q, T> {
+pub struct Consumer<C, E, L, S, Q, T> {
     /// Keys and endpoints.
     pub control: C,
     /// Heads and payloads.
     pub events: E,
     /// The counters behind `/metrics`.
     pub limits: L,
+    /// Where events come from.
+    pub source: S,
     /// Where delivery messages go.
     pub deliveries: Q,
     /// The time of day.
     pub clock: T,
     /// The queue whose messages failed too often: nothing of it is given up.
     pub dead_letters_arn: String,
+    /// Takes the line of each invocation.
+    pub log: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 /// A tenant's endpoints, or why they cannot be known now.
@@ -42,24 +48,38 @@ type Read = Result<Event, UnknownForm>;
 /// How a message ended.
 type Ended = batch::Ended<Result<Stored, String>>;
 
-impl<C: Control, E: Events, L: Limits, Q: DeliveryQueue, T: Clock> Consumer<C, E, L, Q, T> {
+impl<C: Control, E: Events, L: Limits, S: SourceQueue, Q: DeliveryQueue, T: Clock>
+    Consumer<C, E, L, S, Q, T>
+{
     /// Stores a batch of events and gives back the messages that must come again.
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
         let began = self.clock.now();
         let messages = batch::messages(event, &self.dead_letters_arn);
+        let stored = batch::suspects_last(&self.source, &messages, async |some| self.handle_some(some).await);
+        let stored = stored.await;
+        let mut metrics = Metrics::new("consumer", "stored");
+        self.count(&messages, &stored, began, &mut metrics).await;
+        let response = batch::response(&messages, &stored, &mut metrics);
+        metrics.milliseconds("handler_ms", self.clock.now().millis_since(began));
+        (self.log)(&metrics.line(self.clock.now()));
+        response
+    }
+
+    /// Stores some events at the same time.
+    async fn handle_some(&self, messages: &[&Message]) -> Vec<Ended> {
+        let now = self.clock.now();
         let read: Vec<_> = messages.iter().map(|message| read_event(&message.body)).collect();
         let endpoints = self.endpoints(read.iter().flatten()).await;
-        let keys: Vec<String> = messages.iter().zip(&read).map(key).collect();
+        let keys: Vec<String> =
+            messages.iter().zip(&read).map(|(message, read)| key(message, read)).collect();
         let stored = batch::once_each(&keys, async |place| match &read[place] {
             Ok(event) => self.store(event, &endpoints).await,
             Err(error) => {
-                let kept = batch::unreadable(&self.events, &messages[place], error.to_string(), began).await;
+                let kept = batch::unreadable(&self.events, messages[place], error.to_string(), now).await;
                 kept.map(|()| Stored::unreadable())
             }
         });
-        let stored = self.send(stored.await).await;
-        self.count(&messages, &read, &stored, began).await;
-        batch::response("stored", &messages, &stored, self.clock.now().millis_since(began))
+        self.send(stored.await).await
     }
 
     /// One consistent read per tenant: an endpoint created a second ago gets its first event.
@@ -84,9 +104,10 @@ impl<C: Control, E: Events, L: Limits, Q: DeliveryQueue, T: Clock> Consumer<C, E
 
     /// Sends the delivery messages of all stored events; where that fails, each event that wanted one comes again.
     async fn send(&self, mut stored: Vec<Ended>) -> Vec<Ended> {
-        let messages: Vec<_> =
-            batch::firsts(&stored).flat_map(|stored| stored.messages.iter().cloned()).collect();
-        if let Err(error) = self.deliveries.send(&messages, Duration::ZERO).await {
+        let messages: Vec<_> = batch::firsts(&stored)
+            .flat_map(|stored| stored.messages.iter().cloned().map(Delayed::not))
+            .collect();
+        if let Err(error) = self.deliveries.send(&messages).await {
             for ended in &mut stored {
                 if ended.result.as_ref().is_ok_and(|stored| !stored.messages.is_empty()) {
                     ended.result = Err(error.to_string());
@@ -96,7 +117,7 @@ impl<C: Control, E: Events, L: Limits, Q: DeliveryQueue, T: Clock> Consumer<C, E
         stored
     }
 
-    async fn count(&self, messages: &[Message], read: &[Read], stored: &[Ended], now: Timestamp) {
+    async fn count(&self, messages: &[Message], stored: &[Ended], now: Timestamp, metrics: &mut Metrics) {
         let first_receipts = messages.iter().filter(|message| message.is_first_receipt()).count();
         let new = batch::firsts(stored).filter(|stored| stored.is_new).count();
         let unreadable = batch::firsts(stored).filter(|stored| stored.is_unreadable).count();
@@ -107,20 +128,24 @@ impl<C: Control, E: Events, L: Limits, Q: DeliveryQueue, T: Clock> Consumer<C, E
             unreadable: count(unreadable),
             ..Counts::default()
         };
+        for (name, number) in [("stored", counts.stored), ("unreadable", counts.unreadable)] {
+            metrics.count(name, number);
+        }
         let wait = batch::longest_wait(QueueName::Events, messages.iter(), now);
-        let news = read
-            .iter()
-            .zip(stored)
-            .filter(|(_, ended)| ended.is_first && ended.result.as_ref().is_ok_and(|stored| stored.is_new));
-        let events = news.filter_map(|(read, _)| read.as_ref().ok());
-        let backlogs =
-            Backlog::by_tenant(events.map(|event| (event.tenant.clone(), Backlog::stored(event.id))));
+        if let Some(wait) = &wait {
+            metrics.milliseconds("queue_ms", wait.waited_ms);
+        }
+        let news = batch::firsts(stored).filter(|stored| stored.is_new);
+        let backlogs = Backlog::by_tenant(
+            news.filter_map(|stored| stored.event.as_ref())
+                .map(|(tenant, event)| (tenant.clone(), Backlog::stored(*event))),
+        );
         batch::count(&self.limits, counts, wait, backlogs).await;
     }
 }
 
 /// What two messages of the same event have in common.
-fn key((message, read): (&Message, &Read)) -> String {
+fn key(message: &Message, read: &Read) -> String {
     match read {
         Ok(event) => format!("{} {}", event.tenant, event.id),
         Err(_) => message.message_id.clone(),

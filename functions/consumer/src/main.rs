@@ -21,9 +21,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         control: ControlTable::new(&clients, required("CONTROL_TABLE")?),
         events: EventsTable::new(&clients, required("EVENTS_TABLE")?),
         limits: LimitsTable::new(&clients, required("LIMITS_TABLE")?),
+        source: Queue::new(&clients, required("EVENTS_QUEUE_URL")?),
         deliveries: Queue::new(&clients, required("DELIVERIES_QUEUE_URL")?),
         clock: SystemClock,
         dead_letters_arn: required("EVENTS_DLQ_ARN")?,
+        log: Box::new(telemetry::write_line),
     };
     let consumer = &consumer;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {

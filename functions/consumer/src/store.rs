@@ -12,15 +12,18 @@
 
 use triggers::delivery::DeliveryMessage;
 use triggers::endpoint::Endpoint;
-use triggers::event::Event;
+use triggers::event::{Event, EventId};
 use triggers::inbox::Head;
 use triggers::ports::{Events, Inserted, PortResult};
+use triggers::tenant::TenantId;
 
 /// What became of one message.
 #[derive(Clone)]
 pub(crate) struct Stored {
     /// Delivery messages that must be sent before the event's own message may be deleted.
     pub(crate) messages: Vec<DeliveryMessage>,
+    /// Whose event, and which; none for what was no event.
+    pub(crate) event: Option<(TenantId, EventId)>,
     /// Whether this put created the event.
     pub(crate) is_new: bool,
     /// Whether it was no event at all, and is kept for a human.
@@ -46,11 +49,12 @@ impl Stored {
             })
             .collect();
         tracing::debug!(step = "stored", event = %event.id, new = is_new, deliveries = messages.len());
-        Ok(Self { messages, is_new, is_unreadable: false })
+        let event = Some((event.tenant.clone(), event.id));
+        Ok(Self { messages, event, is_new, is_unreadable: false })
     }
 
     /// What a message that nobody can read leaves behind.
     pub(crate) fn unreadable() -> Self {
-        Self { messages: Vec::new(), is_new: false, is_unreadable: true }
+        Self { messages: Vec::new(), event: None, is_new: false, is_unreadable: true }
     }
 }

@@ -4,58 +4,65 @@
 //!   read head ── final, other run, further along ──────────────────────────> done
 //!       │ ── n attempts recorded: their recorder may have died ─> send n+1 ─> done
 //!       │ ── not due yet ────────────────────────────────> send n again ───> done
-//!       └── n-1 attempts recorded: POST ─> one update, condition rev = seen
-//!                                   written ─> send n+1 at its time ───────> done
-//!                                   raced ───> read again, decide again
+//!       └── n-1 attempts recorded
+//!             │ ── endpoint deleted or disabled ────────────> one update ──> done
+//!             │ ── breaker open, paused ──────────────────────> park n ────> done
+//!             │ ── rate used up ────────────────────────> send n again ────> done
+//!             └── POST ─> one update, condition rev = seen
+//!                            written ─> send n+1 at its time ──────────────> done
+//!                            raced ───> read again, decide again
 //! ```
 //!
-//! An error anywhere gives the message back to its queue. A crash after the POST and before the update makes
-//! the receiver see the same `webhook-id` twice; nothing makes an event see no one.
+//! A probe that fails is parked again: it spends no attempt. An error anywhere gives the message back to its queue. A crash
+//! after the POST and before the update makes the receiver see the same `webhook-id` twice; nothing makes an event see no
+//! one.
 
-use std::time::Duration;
-
-use triggers::delivery::{DeliveryMessage, Step};
-use triggers::endpoint::{Endpoint, EndpointState, EndpointUrl};
+use triggers::attempt::Attempt;
+use triggers::delivery::{DeliveryMessage, Pass, Step};
+use triggers::endpoint::{Endpoint, EndpointUrl};
 use triggers::inbox::{Head, Outcome};
 use triggers::ports::{
-    Clock, Control, Counts, DeliveryQueue, Events, Found, Limits, PortResult, Unavailable, Updated,
-    WebhookSender,
+    Clock, Control, Counts, Delayed, DeliveryQueue, Events, Found, Limits, PortResult, Schedule, SourceQueue,
+    Unavailable, Updated, WebhookSender,
 };
+use triggers::schedule::{Due, LONGEST_DELAY, Parked};
 use triggers::timestamp::Timestamp;
 use triggers::verdict::{Answer, Failure, Verdict};
-
-use crate::handler::Delivery;
 use triggers::webhook;
+
+use crate::gates::Entry;
+use crate::handler::Delivery;
+use crate::tally::Tally;
 
 /// How often a raced update is decided again before the message goes back to its queue.
 const MOST_RACES: usize = 20;
 
-impl<C, E, L, Q, W, T> Delivery<C, E, L, Q, W, T>
+impl<C, E, L, S, Q, W, T> Delivery<C, E, L, S, Q, W, T>
 where
     C: Control,
     E: Events,
     L: Limits,
-    Q: DeliveryQueue,
+    S: Schedule,
+    Q: DeliveryQueue + SourceQueue,
     W: WebhookSender,
     T: Clock,
 {
-    /// Does what a message says, as far as the head it finds still asks for it.
-    pub(crate) async fn deliver(&self, message: &DeliveryMessage, first_receipt: bool) -> PortResult<Counts> {
+    /// Does what a message says, as far as the head it finds still asks for it and the endpoint takes it.
+    pub(crate) async fn deliver(
+        &self,
+        message: &DeliveryMessage,
+        first_receipt: bool,
+        entry: Entry,
+    ) -> PortResult<Tally> {
         let found = self.read(message, first_receipt).await?;
         let Some(found) = found.filter(|found| !found.head.is_expired(self.clock.now())) else {
-            return Ok(Counts::default()); // nobody is owed anything any more
+            return Ok(Tally::default()); // nobody is owed anything any more
         };
         match self.step(&found.head, message) {
-            Step::Nothing => Ok(Counts::default()),
-            Step::Wait(at) => self.send_at(message, at).await,
-            Step::EnsureNext(at) => self.send_at(&message.next(), at).await,
-            Step::Attempt => {
-                let Some(payload) = self.events.payload(&message.tenant, &found).await? else {
-                    return Ok(Counts::default()); // it expired before its head did
-                };
-                let outcome = self.attempt(&found.head, &payload, message).await?;
-                self.record(found.head, message, &outcome).await
-            }
+            Step::Nothing => Ok(Tally::default()),
+            Step::Wait(at) => self.send_at(message.later(Pass::None), at, &found.head).await,
+            Step::EnsureNext(at) => self.send_at(message.next(), at, &found.head).await,
+            Step::Attempt => self.enter(found, message, entry).await,
         }
     }
 
@@ -76,23 +83,49 @@ where
     }
 
     /// Makes the attempt, unless the endpoint as it is now takes none.
-    async fn attempt(&self, head: &Head, payload: &str, message: &DeliveryMessage) -> PortResult<Outcome> {
-        let endpoint = match self.control.endpoint(&message.tenant, &message.endpoint).await? {
-            None => return Ok(Outcome::EndpointDeleted),
-            Some(endpoint) if endpoint.state == EndpointState::Disabled => {
-                return Ok(Outcome::EndpointDisabled);
+    async fn enter(&self, found: Found, message: &DeliveryMessage, entry: Entry) -> PortResult<Tally> {
+        match entry {
+            Entry::Unknown(error) => Err(Unavailable::new("reading an endpoint", error)),
+            Entry::Deleted => self.record(found.head, message, &Outcome::EndpointDeleted).await,
+            Entry::Disabled => self.record(found.head, message, &Outcome::EndpointDisabled).await,
+            Entry::Parked => self.park(&found.head, message).await,
+            Entry::Later(at) => {
+                let sent = self.send_at(message.later(Pass::Paced), at, &found.head).await?;
+                Ok(sent.plus(&Tally::once("paced")))
             }
-            Some(endpoint) => endpoint,
+            Entry::Open(endpoint) => self.attempt(found, message, &endpoint).await,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        found: Found,
+        message: &DeliveryMessage,
+        endpoint: &Endpoint,
+    ) -> PortResult<Tally> {
+        let Some(payload) = self.events.payload(&message.tenant, &found).await? else {
+            return Ok(Tally::default()); // it expired before its head did
         };
-        let began = self.clock.now();
-        let answer = self.post(&endpoint, head, payload, began).await;
+        let at = self.clock.now();
+        let answer = self.post(endpoint, &found.head, &payload, at).await;
         let ended = self.clock.now();
         let verdict = Verdict::on(&answer, message.n, ended, &mut rand::rng());
-        log_attempt(message, &answer, verdict, ended.millis_since(began));
-        if verdict == Verdict::DisableEndpoint {
-            self.control.disable(&message.tenant, &endpoint).await?;
+        let attempt =
+            Attempt { message: message.clone(), at, duration_ms: ended.millis_since(at), answer, verdict };
+        log(&attempt);
+        let mut tally = tally_of(&attempt, &found.head);
+        if attempt.is_logged() {
+            self.events.log_attempt(&attempt, found.head.expires_at).await?;
         }
-        Ok(Outcome::Attempted(verdict, answer.to_string()))
+        let outcome = Outcome::Attempted(verdict, attempt.answer.to_string());
+        let spends_none =
+            attempt.is_probe() && !matches!(verdict, Verdict::Delivered | Verdict::DisableEndpoint);
+        tally = tally.plus(&if spends_none {
+            self.park(&found.head, message).await?
+        } else {
+            self.record(found.head, message, &outcome).await?
+        });
+        Ok(tally.plus(&self.note_health(message, endpoint, &attempt.answer, verdict).await))
     }
 
     async fn post(&self, endpoint: &Endpoint, head: &Head, payload: &str, now: Timestamp) -> Answer {
@@ -102,25 +135,33 @@ where
         self.webhooks.post(&webhook::request(url, &endpoint.secret, head, payload, now), now).await
     }
 
+    /// Parks a delivery until its endpoint takes it again.
+    async fn park(&self, head: &Head, message: &DeliveryMessage) -> PortResult<Tally> {
+        let token = format!("{:032x}", rand::random::<u128>());
+        let parked = Parked { message: message.later(Pass::None), token };
+        self.schedule.park(&parked, head.expires_at).await?;
+        Ok(Tally::once("parked"))
+    }
+
     /// Records the outcome by one conditional update, and schedules what follows from it.
     async fn record(
         &self,
         mut head: Head,
         message: &DeliveryMessage,
         outcome: &Outcome,
-    ) -> PortResult<Counts> {
+    ) -> PortResult<Tally> {
         for _ in 0..MOST_RACES {
             let Some(next) = head.record(message, outcome) else {
                 return self.ensure_next(&head, message).await; // somebody recorded it, perhaps we ourselves
             };
             match self.events.update(&message.tenant, &next).await? {
                 Updated::Done => {
-                    self.ensure_next(&next, message).await?;
-                    return Ok(self.recorded(&head, &next, message, outcome));
+                    let sent = self.ensure_next(&next, message).await?;
+                    return Ok(sent.plus(&self.recorded(&head, &next, message, outcome)));
                 }
                 Updated::Raced => match self.events.head(&message.tenant, message.event, true).await? {
                     Some(found) => head = found.head,
-                    None => return Ok(Counts::default()),
+                    None => return Ok(Tally::default()),
                 },
             }
         }
@@ -128,20 +169,25 @@ where
     }
 
     /// Makes sure that the attempt after this message's is scheduled, where the head asks for it.
-    async fn ensure_next(&self, head: &Head, message: &DeliveryMessage) -> PortResult<Counts> {
+    async fn ensure_next(&self, head: &Head, message: &DeliveryMessage) -> PortResult<Tally> {
         match self.step(head, message) {
-            Step::EnsureNext(at) => self.send_at(&message.next(), at).await,
-            Step::Attempt | Step::Wait(_) | Step::Nothing => Ok(Counts::default()),
+            Step::EnsureNext(at) => self.send_at(message.next(), at, head).await,
+            Step::Attempt | Step::Wait(_) | Step::Nothing => Ok(Tally::default()),
         }
     }
 
-    async fn send_at(&self, message: &DeliveryMessage, at: Timestamp) -> PortResult<Counts> {
-        let delay: Duration = at.since(self.clock.now());
-        self.deliveries.send(std::slice::from_ref(message), delay).await?;
-        Ok(Counts::default())
+    /// Sends a message that arrives then: through the queue, or as a row where that is longer than the queue can delay.
+    async fn send_at(&self, message: DeliveryMessage, at: Timestamp, head: &Head) -> PortResult<Tally> {
+        let delay = at.since(self.clock.now());
+        if delay > LONGEST_DELAY {
+            self.schedule.put_due(&Due { message, at }, head.expires_at).await?;
+        } else {
+            self.deliveries.send(&[Delayed { message, delay }]).await?;
+        }
+        Ok(Tally::default())
     }
 
-    fn recorded(&self, before: &Head, after: &Head, message: &DeliveryMessage, outcome: &Outcome) -> Counts {
+    fn recorded(&self, before: &Head, after: &Head, message: &DeliveryMessage, outcome: &Outcome) -> Tally {
         let delivered = matches!(outcome, Outcome::Attempted(Verdict::Delivered, _));
         let retried = matches!(outcome, Outcome::Attempted(Verdict::RetryAt(_), _));
         if delivered {
@@ -149,16 +195,35 @@ where
             let (event, endpoint) = (&message.event, &message.endpoint);
             tracing::debug!(step = "delivered", %event, %endpoint, n = message.n, ms);
         }
-        Counts {
+        let counts = Counts {
             delivered: u64::from(delivered),
             failed: u64::from(!delivered && !retried),
-            settled: u64::from(before.status.is_in_inbox() && !after.status.is_in_inbox()),
             ..Counts::default()
-        }
+        };
+        let has_left = before.status.is_in_inbox() && !after.status.is_in_inbox();
+        let left = if has_left { Tally::settled(&message.tenant, message.event) } else { Tally::default() };
+        Tally::of(counts).plus(&left)
     }
 }
 
-fn log_attempt(message: &DeliveryMessage, answer: &Answer, verdict: Verdict, duration_ms: u64) {
+fn tally_of(attempt: &Attempt, head: &Head) -> Tally {
+    let mut tally = Tally::once(match attempt.verdict {
+        _ if attempt.is_probe() && attempt.verdict != Verdict::Delivered => "probes_failed",
+        Verdict::Delivered => "attempts_delivered",
+        Verdict::RetryAt(_) => "attempts_retry",
+        Verdict::GiveUp => "attempts_give_up",
+        Verdict::DisableEndpoint => "attempts_disable_endpoint",
+    });
+    if attempt.answer == Answer::None(Failure::Refused) {
+        tally = tally.plus(&Tally::once("ssrf_refused"));
+    }
+    if attempt.message.n == 1 {
+        tally = tally.plus(&Tally::first_attempt(attempt.at.millis_since(head.id.accepted_at())));
+    }
+    tally
+}
+
+fn log(Attempt { message, answer, verdict, duration_ms, .. }: &Attempt) {
     let next_at = match verdict {
         Verdict::RetryAt(at) => Some(at.to_string()),
         Verdict::Delivered | Verdict::GiveUp | Verdict::DisableEndpoint => None,

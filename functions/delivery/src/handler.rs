@@ -1,26 +1,33 @@
 //! A batch of delivery messages, all at once: each ends on its own, and only what failed comes back.
 
-use std::collections::BTreeMap;
-
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use triggers::adapters::queues::{UnknownForm, read_delivery};
-use triggers::backlog::Backlog;
-use triggers::batch::{self, Ended, Message};
+use triggers::batch::{self, Message};
 use triggers::delivery::DeliveryMessage;
 use triggers::endpoint::UrlPolicy;
-use triggers::ports::{Clock, Control, Counts, DeliveryQueue, Events, Limits, QueueName, WebhookSender};
-use triggers::tenant::TenantId;
+use triggers::metrics::Metrics;
+use triggers::ports::{
+    Clock, Control, Counts, DeliveryQueue, Events, Limits, QueueName, Schedule, SourceQueue, WebhookSender,
+};
 use triggers::timestamp::Timestamp;
 
+use crate::gates::{self, Entry};
+use crate::tally::Tally;
+
+/// What one message takes at most: the exchange with its receiver, and the calls to AWS around it.
+const LONGEST_DELIVERY: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// What delivery touches; its IAM policy says the same.
-pub struct Delivery<C, E, L, Q, W, T> {
-    /// Keys and endpoints.
+pub struct Delivery<C, E, L, S, Q, W, T> {
+    /// Endpoints and their health.
     pub control: C,
-    /// Heads and payloads.
+    /// Heads, payloads and attempts.
     pub events: E,
-    /// The counters behind `/metrics`.
+    /// The endpoints' rates, and the counters behind `/metrics`.
     pub limits: L,
-    /// Where delivery messages go.
+    /// What is due later, and what is parked.
+    pub schedule: S,
+    /// Where delivery messages come from and go.
     pub deliveries: Q,
     /// The outside world.
     pub webhooks: W,
@@ -30,86 +37,103 @@ pub struct Delivery<C, E, L, Q, W, T> {
     pub url_policy: UrlPolicy,
     /// The queue whose messages failed too often: nothing of it is given up.
     pub dead_letters_arn: String,
+    /// Takes the line of each invocation.
+    pub log: Box<dyn Fn(&str) + Send + Sync>,
 }
 
-impl<C, E, L, Q, W, T> Delivery<C, E, L, Q, W, T>
+/// How a message ended.
+type Ended = batch::Ended<Result<Tally, String>>;
+
+impl<C, E, L, S, Q, W, T> Delivery<C, E, L, S, Q, W, T>
 where
     C: Control,
     E: Events,
     L: Limits,
-    Q: DeliveryQueue,
+    S: Schedule,
+    Q: DeliveryQueue + SourceQueue,
     W: WebhookSender,
     T: Clock,
 {
-    /// Delivers a batch and gives back the messages that must come again.
-    pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
+    /// Delivers a batch and gives back the messages that must come again: those that failed, and those that would not
+    /// have ended before `until`.
+    pub async fn handle(&self, event: SqsEvent, until: Timestamp) -> SqsBatchResponse {
         let began = self.clock.now();
-        let read: Vec<Read> =
-            batch::messages(event, &self.dead_letters_arn).into_iter().map(Read::new).collect();
-        let keys: Vec<String> = read.iter().map(Read::key).collect();
-        let ended = batch::once_each(&keys, async |place| self.handle_message(&read[place]).await).await;
-        let counts = batch::firsts(&ended).fold(Counts::default(), |sum, counts| sum.plus(*counts));
-        self.count(counts, settled(&read, &ended), &read, began).await;
-        let messages: Vec<Message> = read.into_iter().map(|read| read.message).collect();
-        batch::response("delivered", &messages, &ended, self.clock.now().millis_since(began))
+        let messages = batch::messages(event, &self.dead_letters_arn);
+        let ended = batch::suspects_last(&self.deliveries, &messages, async |some| {
+            self.handle_some(some, until).await
+        });
+        let ended = ended.await;
+        let tally = batch::firsts(&ended).fold(Tally::default(), Tally::plus);
+        let undelayed = messages.iter().filter(|message| is_first_attempt(message));
+        let wait = batch::longest_wait(QueueName::Deliveries, undelayed, began);
+        batch::count(&self.limits, tally.counts, wait, tally.backlogs()).await;
+        let mut metrics = Metrics::new("delivery", "delivered");
+        tally.write(&mut metrics);
+        let response = batch::response(&messages, &ended, &mut metrics);
+        metrics.milliseconds("handler_ms", self.clock.now().millis_since(began));
+        (self.log)(&metrics.line(self.clock.now()));
+        response
     }
 
-    async fn handle_message(&self, Read { message, delivery }: &Read) -> Result<Counts, String> {
-        match delivery {
-            Ok(delivery) => {
-                self.deliver(delivery, message.is_first_receipt()).await.map_err(|error| error.to_string())
+    /// Delivers some messages at the same time.
+    async fn handle_some(&self, messages: &[&Message], until: Timestamp) -> Vec<Ended> {
+        let now = self.clock.now();
+        if now.after(LONGEST_DELIVERY) > until {
+            return messages.iter().map(|_| Ended::failed("there was no time left")).collect();
+        }
+        let read: Vec<Read<'_>> = messages.iter().map(|message| Read::new(message)).collect();
+        let deliveries: Vec<&DeliveryMessage> =
+            read.iter().filter_map(|read| read.delivery.as_ref().ok()).collect();
+        let mut entries = gates::entries(&self.control, &self.limits, &deliveries, now).await.into_iter();
+        let mut entry_of = |read: &Read<'_>| match read.delivery {
+            Ok(_) => entries.next(),
+            Err(_) => None,
+        };
+        let entries: Vec<Option<Entry>> = read.iter().map(&mut entry_of).collect();
+        let keys: Vec<String> = read.iter().map(Read::key).collect();
+        batch::once_each(&keys, async |place| self.handle_message(&read[place], entries[place].clone()).await)
+            .await
+    }
+
+    async fn handle_message(
+        &self,
+        Read { message, delivery }: &Read<'_>,
+        entry: Option<Entry>,
+    ) -> Result<Tally, String> {
+        match (delivery, entry) {
+            (Ok(delivery), Some(entry)) => {
+                let delivered = self.deliver(delivery, message.is_first_receipt(), entry).await;
+                delivered.map_err(|error| error.to_string())
             }
-            Err(error) => {
+            (Ok(_), None) => Err("its endpoint was not read".to_owned()),
+            (Err(error), _) => {
                 batch::unreadable(&self.events, message, error.to_string(), self.clock.now()).await?;
-                Ok(Counts { unreadable: 1, ..Counts::default() })
+                Ok(Tally::of(Counts { unreadable: 1, ..Counts::default() }))
             }
         }
     }
-
-    async fn count(
-        &self,
-        counts: Counts,
-        settled: BTreeMap<TenantId, Backlog>,
-        read: &[Read],
-        now: Timestamp,
-    ) {
-        let undelayed = read.iter().filter(|read| read.is_first_attempt()).map(|read| &read.message);
-        let wait = batch::longest_wait(QueueName::Deliveries, undelayed, now);
-        batch::count(&self.limits, counts, wait, settled).await;
-    }
 }
 
-/// What left the inbox of each tenant.
-fn settled(read: &[Read], ended: &[Ended<Result<Counts, String>>]) -> BTreeMap<TenantId, Backlog> {
-    let settled = |ended: &Ended<Result<Counts, String>>| {
-        let counts: Option<&Counts> = ended.result.as_ref().ok();
-        ended.is_first && counts.is_some_and(|counts| counts.settled > 0)
-    };
-    let settled = read.iter().zip(ended).filter(|(_, ended)| settled(ended));
-    let deliveries = settled.filter_map(|(read, _)| read.delivery.as_ref().ok());
-    Backlog::by_tenant(deliveries.map(|delivery| (delivery.tenant.clone(), Backlog::settled(delivery.event))))
+/// Whether the message came without a delay: how long a retry was in the queue says nothing about the queue.
+fn is_first_attempt(message: &Message) -> bool {
+    read_delivery(&message.body).is_ok_and(|delivery| delivery.fresh)
 }
 
 /// A message, and the delivery that it is about.
-struct Read {
-    message: Message,
+struct Read<'a> {
+    message: &'a Message,
     delivery: Result<DeliveryMessage, UnknownForm>,
 }
 
-impl Read {
-    fn new(message: Message) -> Self {
+impl<'a> Read<'a> {
+    fn new(message: &'a Message) -> Self {
         Self { delivery: read_delivery(&message.body), message }
-    }
-
-    /// Whether the message came without a delay: how long a retry was in the queue says nothing about the queue.
-    fn is_first_attempt(&self) -> bool {
-        self.delivery.as_ref().is_ok_and(|delivery| delivery.n == 1)
     }
 
     /// What two messages for the same attempt have in common.
     fn key(&self) -> String {
         match &self.delivery {
-            Ok(DeliveryMessage { tenant, event, endpoint, generation, n, fresh: _ }) => {
+            Ok(DeliveryMessage { tenant, event, endpoint, generation, n, fresh: _, pass: _ }) => {
                 format!("{tenant} {event} {endpoint} {generation} {n}")
             }
             Err(_) => self.message.message_id.clone(),

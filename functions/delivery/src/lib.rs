@@ -4,4 +4,10 @@
 
 mod attempt;
 
+mod gates;
+
 pub mod handler;
+
+mod health;
+
+mod tally;

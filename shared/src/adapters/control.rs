@@ -1,6 +1,7 @@
 //! The table `Control`: tenants, keys and endpoints.
 
 mod endpoints;
+mod health_item;
 mod keys_of_tenant;
 
 use aws_sdk_dynamodb::Client;
@@ -8,10 +9,11 @@ use aws_sdk_dynamodb::Client;
 use super::aws::Clients;
 use super::item::{Item, s};
 use crate::api_key::{KeyHash, KeyRecord};
+use crate::breaker::Change;
 use crate::endpoint::{Endpoint, EndpointId};
 use crate::keys;
-use crate::ports::{Control, PortResult, Unavailable};
-use crate::tenant::TenantId;
+use crate::ports::{Control, PortResult, Unavailable, Updated};
+use crate::tenant::{TenantId, Tier};
 use crate::timestamp::Timestamp;
 
 pub use keys_of_tenant::Written;
@@ -79,7 +81,16 @@ impl Control for ControlTable {
         self.read_endpoint(tenant, id).await
     }
 
-    async fn disable(&self, tenant: &TenantId, seen: &Endpoint) -> PortResult<()> {
-        self.disable_endpoint(tenant, seen).await
+    async fn change_health(
+        &self,
+        tenant: &TenantId,
+        seen: &Endpoint,
+        change: &Change,
+    ) -> PortResult<Updated> {
+        self.change_health_of_endpoint(tenant, seen, change).await
+    }
+
+    async fn tier(&self, tenant: &TenantId) -> PortResult<Option<Tier>> {
+        self.tier_of_tenant(tenant).await
     }
 }

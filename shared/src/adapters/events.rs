@@ -1,5 +1,6 @@
 //! The table `Events`: heads and payloads.
 
+mod attempt_item;
 mod head_item;
 mod inbox_page;
 
@@ -10,6 +11,7 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use super::aws::Clients;
 use super::compression::{compress, decompress};
 use super::item::{Unreadable, b, bytes, item, n, s};
+use crate::attempt::Attempt;
 use crate::event::{Event, EventId};
 use crate::inbox::Head;
 use crate::keys;
@@ -141,6 +143,12 @@ impl Events for EventsTable {
             Some(service) if service.is_conditional_check_failed_exception() => Ok(Updated::Raced),
             _ => Err(Unavailable::new("recording a delivery", error)),
         }
+    }
+
+    async fn log_attempt(&self, attempt: &Attempt, expires_at: Timestamp) -> PortResult<()> {
+        let item = attempt_item::write(attempt, expires_at);
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
+        put.map(drop).map_err(|error| Unavailable::new("logging an attempt", error))
     }
 
     async fn keep_unreadable(&self, message: &UnreadableMessage, now: Timestamp) -> PortResult<()> {

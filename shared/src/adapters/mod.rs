@@ -10,6 +10,8 @@ pub mod claims;
 
 pub mod events;
 
+pub mod schedule;
+
 pub mod queues;
 
 pub mod webhooks;

@@ -2,16 +2,14 @@
 
 mod envelope;
 
-use std::time::Duration;
-
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, QueueAttributeName, SendMessageBatchRequestEntry};
 use futures_util::future::join_all;
 
 use super::aws::Clients;
-use crate::delivery::DeliveryMessage;
 use crate::event::Event;
-use crate::ports::{DeliveryQueue, EventQueue, PortResult, Unavailable};
+use crate::ports::{Delayed, DeliveryQueue, EventQueue, PortResult, SourceQueue, Unavailable};
+use crate::schedule::LONGEST_DELAY;
 use crate::tenant::TenantId;
 
 pub use envelope::{UnknownForm, delivery_body, event_body, read_delivery, read_event};
@@ -21,9 +19,6 @@ const MAX_BATCH_MESSAGES: usize = 10;
 
 /// The most bytes that one call takes, with room for what surrounds the bodies.
 const MAX_BATCH_BYTES: usize = 1_000_000;
-
-/// The longest delay that the queue knows. The local emulator accepts more, AWS refuses it.
-const MAX_DELAY_SECONDS: u64 = 900;
 
 /// One queue.
 #[derive(Clone, Debug)]
@@ -156,14 +151,31 @@ impl EventQueue for Queue {
 }
 
 impl DeliveryQueue for Queue {
-    async fn send(&self, messages: &[DeliveryMessage], delay: Duration) -> PortResult<()> {
-        let seconds = delay.as_millis().div_ceil(1000).min(MAX_DELAY_SECONDS.into());
-        let delay_seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
-        let outgoing = messages.iter().map(|message| {
-            let body = delivery_body(message);
-            Outgoing { tenant: &message.tenant, body, delay_seconds }
+    async fn send(&self, messages: &[Delayed]) -> PortResult<()> {
+        let outgoing = messages.iter().map(|Delayed { message, delay }| {
+            let seconds = delay.min(&LONGEST_DELAY).as_millis().div_ceil(1000); // the emulator takes more, AWS refuses it
+            let delay_seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
+            Outgoing { tenant: &message.tenant, body: delivery_body(message), delay_seconds }
         });
         self.send_all(outgoing.collect()).await.into_iter().collect()
+    }
+}
+
+impl SourceQueue for Queue {
+    async fn delete(&self, receipts: &[String]) -> PortResult<()> {
+        for receipts in receipts.chunks(MAX_BATCH_MESSAGES) {
+            let mut call = self.client.delete_message_batch().queue_url(&self.url);
+            for (index, receipt) in receipts.iter().enumerate() {
+                let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string());
+                let entry = entry.receipt_handle(receipt).build();
+                call = call.entries(entry.map_err(|error| Unavailable::new("deleting messages", error))?);
+            }
+            let answer = call.send().await.map_err(|error| Unavailable::new("deleting messages", error))?;
+            if let Some(failed) = answer.failed().first() {
+                return Err(Unavailable::new("deleting a message", failed.code()));
+            }
+        }
+        Ok(())
     }
 }
 

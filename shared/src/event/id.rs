@@ -3,6 +3,7 @@
 use std::fmt;
 
 use rand::Rng;
+use ring::digest::{SHA256, digest};
 use uuid::Uuid;
 
 use crate::tenant::Tier;
@@ -28,6 +29,15 @@ impl EventId {
         Self(uuid::Builder::from_unix_timestamp_millis(now.millis(), &random).into_uuid())
     }
 
+    /// The identity of an event of our own making: the same moment and the same words give the same identity.
+    #[must_use]
+    pub fn derived(at: Timestamp, words: &str) -> Self {
+        let mut random: [u8; 10] = [0; 10];
+        random.copy_from_slice(&digest(&SHA256, words.as_bytes()).as_ref()[..10]);
+        random[9] = 0; // a shard that every tier has
+        Self(uuid::Builder::from_unix_timestamp_millis(at.millis(), &random).into_uuid())
+    }
+
     /// Accepts exactly the form that [`EventId`] is shown in.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -43,6 +53,12 @@ impl EventId {
         let mut millis = [0; 8];
         millis[2..].copy_from_slice(&self.0.as_bytes()[..6]);
         Timestamp::from_millis(u64::from_be_bytes(millis))
+    }
+
+    /// A number by which other things of the event are spread: every value is as likely.
+    #[must_use]
+    pub fn spread(&self) -> u8 {
+        self.0.as_bytes()[14]
     }
 
     /// The partition of the tenant's events that this one lies on.

@@ -1,7 +1,8 @@
 //! Things to test with; each builder asks only for what matters.
 
 use crate::api_key::{ApiKey, KeyRecord, Scope};
-use crate::endpoint::{Endpoint, EndpointId, EndpointState, Secret};
+use crate::breaker::Health;
+use crate::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint, EndpointId, EndpointState, Secret};
 use crate::event::{Event, EventId, EventType, NewEvent};
 use crate::tenant::{TenantId, Tier};
 use crate::timestamp::Timestamp;
@@ -42,6 +43,9 @@ pub fn endpoint(number: u8) -> Endpoint {
         url: format!("https://receiver-{number}.example.com/hook"),
         secret: Secret::generate(&mut rand::rng()),
         state: EndpointState::Active,
+        is_paused: false,
+        rate_per_second: DEFAULT_RATE_PER_SECOND,
+        health: Health::default(),
     }
 }
 

@@ -7,9 +7,10 @@ use tokio::task::yield_now;
 
 use super::faults::Faults;
 use crate::api_key::{KeyHash, KeyRecord, NOTE_USE_EVERY};
+use crate::breaker::Change;
 use crate::endpoint::{Endpoint, EndpointId, EndpointState};
-use crate::ports::{Control, PortResult};
-use crate::tenant::TenantId;
+use crate::ports::{Control, PortResult, Updated};
+use crate::tenant::{TenantId, Tier};
 use crate::timestamp::Timestamp;
 
 /// The table `Control` in memory.
@@ -59,6 +60,13 @@ impl MemoryControl {
     /// Puts an endpoint.
     pub fn put_endpoint(&self, tenant: &TenantId, endpoint: Endpoint) {
         self.state().endpoints.insert((tenant.clone(), endpoint.id.clone()), endpoint);
+    }
+
+    /// Changes an endpoint as its owner would.
+    pub fn change_endpoint(&self, tenant: &TenantId, id: &EndpointId, change: impl FnOnce(&mut Endpoint)) {
+        if let Some(endpoint) = self.state().endpoints.get_mut(&(tenant.clone(), id.clone())) {
+            change(endpoint);
+        }
     }
 
     /// Deletes an endpoint.
@@ -111,14 +119,31 @@ impl Control for MemoryControl {
         })
     }
 
-    async fn disable(&self, tenant: &TenantId, seen: &Endpoint) -> PortResult<()> {
+    async fn change_health(
+        &self,
+        tenant: &TenantId,
+        seen: &Endpoint,
+        change: &Change,
+    ) -> PortResult<Updated> {
         yield_now().await;
-        self.faults.call("disabling an endpoint", || {
+        self.faults.call("noting an endpoint's health", || {
             let mut state = self.state();
-            let found = state.endpoints.get_mut(&(tenant.clone(), seen.id.clone()));
-            if let Some(endpoint) = found.filter(|endpoint| endpoint.url == seen.url) {
+            let as_seen =
+                |found: &&mut Endpoint| found.url == seen.url && found.health.rev == seen.health.rev;
+            let found = state.endpoints.get_mut(&(tenant.clone(), seen.id.clone())).filter(as_seen);
+            let Some(endpoint) = found else { return Updated::Raced };
+            endpoint.health = change.health.clone();
+            if change.disables {
                 endpoint.state = EndpointState::Disabled;
             }
+            Updated::Done
+        })
+    }
+
+    async fn tier(&self, tenant: &TenantId) -> PortResult<Option<Tier>> {
+        yield_now().await;
+        self.faults.call("reading a tenant", || {
+            self.state().keys.values().find(|key| key.tenant == *tenant).map(|key| key.tier)
         })
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::yield_now;
 
 use super::faults::Faults;
+use crate::attempt::Attempt;
 use crate::event::{Event, EventId};
 use crate::inbox::Head;
 use crate::ports::{Events, Found, Inserted, PortResult, UnreadableMessage, Updated};
@@ -23,6 +24,7 @@ pub struct MemoryEvents {
 struct State {
     rows: HashMap<(TenantId, EventId), Row>,
     unreadable: Vec<UnreadableMessage>,
+    attempts: Vec<Attempt>,
     lose_next_update: bool,
 }
 
@@ -49,6 +51,12 @@ impl MemoryEvents {
     #[must_use]
     pub fn all(&self) -> Vec<(TenantId, Head)> {
         self.state().rows.iter().map(|((tenant, _), row)| (tenant.clone(), row.head.clone())).collect()
+    }
+
+    /// The attempts that were kept.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.state().attempts.clone()
     }
 
     /// The messages that were kept because nobody could read them.
@@ -117,6 +125,16 @@ impl Events for MemoryEvents {
                     if lost { Updated::Raced } else { Updated::Done }
                 }
                 _ => Updated::Raced,
+            }
+        })
+    }
+
+    async fn log_attempt(&self, attempt: &Attempt, _: Timestamp) -> PortResult<()> {
+        yield_now().await;
+        self.faults.call("logging an attempt", || {
+            let mut state = self.state();
+            if !state.attempts.contains(attempt) {
+                state.attempts.push(attempt.clone());
             }
         })
     }

@@ -7,6 +7,8 @@ use tokio::task::yield_now;
 
 use super::faults::Faults;
 use crate::backlog::Backlog;
+use crate::endpoint::EndpointId;
+use crate::pace::Span;
 use crate::ports::{Counts, Limits, PortResult, QueueName, Wait};
 use crate::rate_limit::{Leased, Meter};
 use crate::tenant::TenantId;
@@ -19,6 +21,7 @@ pub struct MemoryLimits {
     counts: Arc<Mutex<Counts>>,
     waits: Arc<Mutex<Vec<Wait>>>,
     backlogs: Arc<Mutex<HashMap<TenantId, Backlog>>>,
+    lines: Arc<Mutex<HashMap<(TenantId, EndpointId), u64>>>,
 }
 
 impl MemoryLimits {
@@ -46,6 +49,17 @@ impl Limits for MemoryLimits {
             }
             *taken += slice;
             Leased::Granted { taken: *taken }
+        })
+    }
+
+    async fn queue_up(&self, tenant: &TenantId, endpoint: &EndpointId, span: Span) -> PortResult<u64> {
+        yield_now().await;
+        self.faults.call("queueing up", || {
+            let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+            let busy_until = lines.entry((tenant.clone(), endpoint.clone())).or_default();
+            let begin = (*busy_until).max(span.earliest);
+            *busy_until = begin + span.length;
+            begin
         })
     }
 

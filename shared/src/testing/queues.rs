@@ -10,9 +10,9 @@ use tokio::task::yield_now;
 use super::clock::FixedClock;
 use super::faults::Faults;
 use crate::adapters::queues::{delivery_body, event_body};
-use crate::delivery::DeliveryMessage;
 use crate::event::Event;
-use crate::ports::{Clock, DeliveryQueue, EventQueue, PortResult, Unavailable};
+use crate::ports::{Clock, Delayed, DeliveryQueue, EventQueue, PortResult, SourceQueue, Unavailable};
+use crate::schedule::LONGEST_DELAY;
 use crate::timestamp::Timestamp;
 
 /// A queue in memory.
@@ -28,6 +28,7 @@ struct Waiting {
     id: String,
     body: String,
     receive_count: u32,
+    sent_at: Timestamp,
     visible_at: Timestamp,
 }
 
@@ -47,7 +48,9 @@ impl MemoryQueue {
         event.records = visible
             .map(|message| {
                 message.receive_count += 1;
-                record(&message.id, &message.body, message.receive_count)
+                let mut record = record(&message.id, &message.body, message.receive_count);
+                record.attributes.insert("SentTimestamp".to_owned(), message.sent_at.millis().to_string());
+                record
             })
             .collect();
         event
@@ -78,7 +81,8 @@ impl MemoryQueue {
     pub fn push(&self, body: String, delay: Duration) {
         let mut waiting = self.waiting();
         let id = format!("message-{}", rand::random::<u64>());
-        waiting.push(Waiting { id, body, receive_count: 0, visible_at: self.clock.now().after(delay) });
+        let now = self.clock.now();
+        waiting.push(Waiting { id, body, receive_count: 0, sent_at: now, visible_at: now.after(delay) });
     }
 
     fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
@@ -91,6 +95,7 @@ impl MemoryQueue {
 pub fn record(message_id: &str, body: &str, receive_count: u32) -> SqsMessage {
     let mut record = SqsMessage::default();
     record.message_id = Some(message_id.to_owned());
+    record.receipt_handle = Some(message_id.to_owned());
     record.body = Some(body.to_owned());
     record.event_source_arn = Some("arn:aws:sqs:us-east-1:000000000000:queue".to_owned());
     record.attributes.insert("ApproximateReceiveCount".to_owned(), receive_count.to_string());
@@ -109,11 +114,20 @@ impl EventQueue for MemoryQueue {
 }
 
 impl DeliveryQueue for MemoryQueue {
-    async fn send(&self, messages: &[DeliveryMessage], delay: Duration) -> PortResult<()> {
+    async fn send(&self, messages: &[Delayed]) -> PortResult<()> {
         yield_now().await;
-        let delay = delay.min(Duration::from_mins(15)); // as the real queue shortens it
-        messages.iter().try_for_each(|message| {
+        messages.iter().try_for_each(|Delayed { message, delay }| {
+            let delay = (*delay).min(LONGEST_DELAY); // as the real queue shortens it
             self.faults.call("sending a delivery", || self.push(delivery_body(message), delay))
+        })
+    }
+}
+
+impl SourceQueue for MemoryQueue {
+    async fn delete(&self, receipts: &[String]) -> PortResult<()> {
+        yield_now().await;
+        self.faults.call("deleting messages", || {
+            self.waiting().retain(|message| !receipts.contains(&message.id));
         })
     }
 }

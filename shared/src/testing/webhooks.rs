@@ -12,6 +12,9 @@ use crate::verdict::Answer;
 /// What happens while the request is with the receiver.
 type During = Box<dyn FnOnce() + Send>;
 
+/// What a receiver answers to a request at a moment; `None` leaves it to the script.
+type Rule = Box<dyn Fn(&WebhookRequest, Timestamp) -> Option<u16> + Send>;
+
 /// Receivers that answer 200 unless the script says otherwise.
 #[derive(Clone, Default)]
 pub struct ScriptedWebhooks(Arc<Mutex<State>>);
@@ -20,13 +23,19 @@ pub struct ScriptedWebhooks(Arc<Mutex<State>>);
 struct State {
     answers: VecDeque<Answer>,
     during: Option<During>,
-    received: Vec<WebhookRequest>,
+    rule: Option<Rule>,
+    received: Vec<(Timestamp, WebhookRequest)>,
 }
 
 impl ScriptedWebhooks {
     /// Answers the next request with this status.
     pub fn answer(&self, code: u16) {
         self.state().answers.push_back(answer(code));
+    }
+
+    /// Answers every request by this rule.
+    pub fn answer_by(&self, rule: impl Fn(&WebhookRequest, Timestamp) -> Option<u16> + Send + 'static) {
+        self.state().rule = Some(Box::new(rule));
     }
 
     /// Does this while the next request is with its receiver.
@@ -37,7 +46,13 @@ impl ScriptedWebhooks {
     /// Every request so far.
     #[must_use]
     pub fn received(&self) -> Vec<WebhookRequest> {
-        self.state().received.clone()
+        self.state().received.iter().map(|(_, request)| request.clone()).collect()
+    }
+
+    /// When each request came.
+    #[must_use]
+    pub fn received_at(&self) -> Vec<Timestamp> {
+        self.state().received.iter().map(|(at, _)| *at).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -46,14 +61,17 @@ impl ScriptedWebhooks {
 }
 
 impl WebhookSender for ScriptedWebhooks {
-    async fn post(&self, request: &WebhookRequest, _: Timestamp) -> Answer {
+    async fn post(&self, request: &WebhookRequest, now: Timestamp) -> Answer {
         yield_now().await;
         let during = self.state().during.take();
         if let Some(act) = during {
             act();
         }
         let mut state = self.state();
-        state.received.push(request.clone());
+        state.received.push((now, request.clone()));
+        if let Some(code) = state.rule.as_ref().and_then(|rule| rule(request, now)) {
+            return answer(code);
+        }
         state.answers.pop_front().unwrap_or_else(|| answer(200))
     }
 }

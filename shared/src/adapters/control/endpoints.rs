@@ -2,11 +2,12 @@
 
 use aws_sdk_dynamodb::types::ReturnValue;
 
-use super::super::item::{Item, Unreadable, s, text};
-use super::ControlTable;
-use crate::endpoint::{Endpoint, EndpointId, EndpointState, EndpointUrl, Secret};
+use super::super::item::{Item, Unreadable, item, n, number, s, text};
+use super::{ControlTable, health_item};
+use crate::breaker::Change;
+use crate::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint, EndpointId, EndpointState, EndpointUrl, Secret};
 use crate::keys;
-use crate::ports::{PortResult, Unavailable};
+use crate::ports::{PortResult, Unavailable, Updated};
 use crate::tenant::TenantId;
 
 impl ControlTable {
@@ -24,25 +25,38 @@ impl ControlTable {
         item.as_ref().map(read).transpose().map_err(unreadable)
     }
 
-    pub(super) async fn disable_endpoint(&self, tenant: &TenantId, seen: &Endpoint) -> PortResult<()> {
+    /// The health and, where it disables, the state: only where both URL and health are as they were read.
+    pub(super) async fn change_health_of_endpoint(
+        &self,
+        tenant: &TenantId,
+        seen: &Endpoint,
+        change: &Change,
+    ) -> PortResult<Updated> {
+        let disable = if change.disables { ", #state = :disabled" } else { "" };
+        let disabled = change.disables.then(|| (":disabled".to_owned(), s(DISABLED)));
+        let values = item([
+            (":health", health_item::write(&change.health)),
+            (":rev", n(change.health.rev)),
+            (":seen", n(seen.health.rev)),
+            (":url", s(&seen.url)),
+        ]);
+        let unseen = if seen.health.rev == 0 { "attribute_not_exists(health_rev) OR " } else { "" };
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .key("pk", s(keys::tenant(tenant)))
             .key("sk", s(keys::endpoint(&seen.id)))
-            .update_expression("SET #state = :disabled")
-            .condition_expression("#url = :seen")
-            .expression_attribute_names("#state", "state")
+            .update_expression(format!("SET health = :health, health_rev = :rev{disable}"))
+            .condition_expression(format!("#url = :url AND ({unseen}health_rev = :seen)"))
             .expression_attribute_names("#url", "url")
-            .expression_attribute_values(":disabled", s(DISABLED))
-            .expression_attribute_values(":seen", s(&seen.url))
-            .send()
-            .await;
-        match update {
-            Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(is_condition) => Ok(()),
-            Err(error) => Err(Unavailable::new("disabling an endpoint", error)),
+            .set_expression_attribute_values(Some(values.into_iter().chain(disabled).collect()));
+        let update =
+            if change.disables { update.expression_attribute_names("#state", "state") } else { update };
+        match update.send().await {
+            Ok(_) => Ok(Updated::Done),
+            Err(error) if error.as_service_error().is_some_and(is_condition) => Ok(Updated::Raced),
+            Err(error) => Err(Unavailable::new("noting an endpoint's health", error)),
         }
     }
 
@@ -63,7 +77,10 @@ impl ControlTable {
             .table_name(&self.table)
             .key("pk", s(keys::tenant(tenant)))
             .key("sk", s(keys::endpoint(&EndpointId::default_of(tenant))))
-            .update_expression("SET #url = :url, #state = :active, secret = if_not_exists(secret, :secret)")
+            .update_expression(
+                "SET #url = :url, #state = :active, secret = if_not_exists(secret, :secret) REMOVE health ADD health_rev :one",
+            )
+            .expression_attribute_values(":one", n(1)) // whoever read the health of another URL must not write it
             .expression_attribute_names("#state", "state")
             .expression_attribute_names("#url", "url")
             .expression_attribute_values(":url", s(url.as_str()))
@@ -101,5 +118,11 @@ fn read(item: &Item) -> Result<Endpoint, Unreadable> {
             DISABLED => EndpointState::Disabled,
             _ => return Err(Unreadable("state")),
         },
+        is_paused: item.get("paused").and_then(|value| value.as_bool().ok()).copied().unwrap_or_default(),
+        rate_per_second: number(item, "rate")
+            .ok()
+            .and_then(|rate| rate.try_into().ok())
+            .unwrap_or(DEFAULT_RATE_PER_SECOND),
+        health: health_item::read(item)?,
     })
 }

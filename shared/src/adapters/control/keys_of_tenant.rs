@@ -106,6 +106,11 @@ impl ControlTable {
         Ok(Some((tenant, records)))
     }
 
+    pub(super) async fn tier_of_tenant(&self, tenant: &TenantId) -> PortResult<Option<Tier>> {
+        let item = self.get(keys::tenant(tenant), keys::TENANT.to_owned()).await?;
+        item.as_ref().map(read_tier).transpose().map_err(unreadable)
+    }
+
     pub(super) async fn read_key(&self, hash: &KeyHash) -> PortResult<Option<KeyRecord>> {
         let item = self.get(keys::api_key(hash), keys::ONLY.to_owned()).await?;
         item.as_ref().map(read).transpose().map_err(unreadable)

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::super::compression::{compress, decompress};
 use crate::claim::DedupId;
-use crate::delivery::DeliveryMessage;
+use crate::delivery::{DeliveryMessage, Pass};
 use crate::endpoint::EndpointId;
 use crate::event::{Event, EventId, EventType};
 use crate::tenant::{TenantId, Tier};
@@ -54,6 +54,8 @@ struct DeliveryV1 {
     n: u32,
     #[serde(default)]
     fresh: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pass: Option<String>,
 }
 
 /// The message that carries an accepted event.
@@ -98,6 +100,7 @@ pub fn delivery_body(message: &DeliveryMessage) -> String {
         generation: message.generation.clone(),
         n: message.n,
         fresh: message.fresh,
+        pass: (message.pass != Pass::None).then(|| message.pass.as_str().to_owned()),
     }))
 }
 
@@ -114,6 +117,7 @@ pub fn read_delivery(body: &str) -> Result<DeliveryMessage, UnknownForm> {
         generation: v1.generation,
         n: v1.n,
         fresh: v1.fresh,
+        pass: v1.pass.map_or(Some(Pass::None), |name| Pass::parse(&name)).ok_or_else(|| unknown("pass"))?,
     })
 }
 
@@ -149,15 +153,18 @@ mod tests {
 
     #[test]
     fn a_delivery_comes_out_as_it_went_in() {
-        let message = DeliveryMessage {
-            tenant: TenantId::from_trusted("org_1"),
-            event: event().id,
-            endpoint: EndpointId::from_trusted("ep_1"),
-            generation: "0".to_owned(),
-            n: 3,
-            fresh: true,
-        };
-        assert_eq!(read_delivery(&delivery_body(&message)).unwrap(), message);
+        for pass in Pass::ALL {
+            let message = DeliveryMessage {
+                tenant: TenantId::from_trusted("org_1"),
+                event: event().id,
+                endpoint: EndpointId::from_trusted("ep_1"),
+                generation: "0".to_owned(),
+                n: 3,
+                fresh: true,
+                pass,
+            };
+            assert_eq!(read_delivery(&delivery_body(&message)).unwrap(), message);
+        }
     }
 
     #[test]

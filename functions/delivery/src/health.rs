@@ -1,0 +1,136 @@
+//! What an attempt says about its endpoint: noted where it changes something, and told to the endpoint's owner.
+
+use triggers::breaker::{Change, Failed, Health};
+use triggers::delivery::{DeliveryMessage, Pass};
+use triggers::endpoint::Endpoint;
+use triggers::notice::Notice;
+use triggers::ports::{
+    Clock, Control, DeliveryQueue, Events, Inserted, Limits, PortResult, Schedule, SourceQueue, Updated,
+    WebhookSender,
+};
+use triggers::verdict::{Answer, Verdict};
+
+use crate::handler::Delivery;
+use crate::tally::Tally;
+
+/// How often a raced change is decided again. Whoever lost so often was beaten by others who noted the same.
+const MOST_RACES: usize = 5;
+
+impl<C, E, L, S, Q, W, T> Delivery<C, E, L, S, Q, W, T>
+where
+    C: Control,
+    E: Events,
+    L: Limits,
+    S: Schedule,
+    Q: DeliveryQueue + SourceQueue,
+    W: WebhookSender,
+    T: Clock,
+{
+    /// Notes what the attempt says about its endpoint. Where that fails, nothing is lost but the note.
+    pub(crate) async fn note_health(
+        &self,
+        message: &DeliveryMessage,
+        endpoint: &Endpoint,
+        answer: &Answer,
+        verdict: Verdict,
+    ) -> Tally {
+        let noted = self.try_note_health(message, endpoint, answer, verdict).await;
+        noted.unwrap_or_else(|error| {
+            tracing::warn!(cause = %error, "an endpoint's health is not noted");
+            Tally::default()
+        })
+    }
+
+    async fn try_note_health(
+        &self,
+        message: &DeliveryMessage,
+        endpoint: &Endpoint,
+        answer: &Answer,
+        verdict: Verdict,
+    ) -> PortResult<Tally> {
+        let (mut seen, mut tally) = (endpoint.clone(), Tally::default());
+        for _ in 0..MOST_RACES {
+            if let Some(notice) = seen.health.notice.clone() {
+                tally = tally.plus(&self.tell(message, &seen, &notice).await?); // whoever wrote it may have died before telling
+            }
+            let Some(change) = self.change(&seen.health, message, answer, verdict) else { return Ok(tally) };
+            if self.control.change_health(&message.tenant, &seen, &change).await? == Updated::Done {
+                let told = self.tell_change(message, &seen, &change).await?;
+                return Ok(tally.plus(&transition(&seen.health, &change)).plus(&told));
+            }
+            match self.control.endpoint(&message.tenant, &message.endpoint).await? {
+                Some(now) if now.url == seen.url => seen = now,
+                _ => return Ok(tally), // deleted, or given another URL: about that one nothing is known
+            }
+        }
+        Ok(tally)
+    }
+
+    fn change(
+        &self,
+        health: &Health,
+        message: &DeliveryMessage,
+        answer: &Answer,
+        verdict: Verdict,
+    ) -> Option<Change> {
+        let now = self.clock.now();
+        if verdict == Verdict::Delivered {
+            return health.after_success(now);
+        }
+        let not_before = match verdict {
+            Verdict::RetryAt(at) if answer.asks_for_a_pause() => Some(at),
+            _ => None,
+        };
+        let failed = Failed {
+            error: answer.to_string(),
+            not_before,
+            is_probe: message.pass == Pass::Probe,
+            is_gone: verdict == Verdict::DisableEndpoint,
+        };
+        health.after_failure(&failed, now)
+    }
+
+    async fn tell_change(
+        &self,
+        message: &DeliveryMessage,
+        seen: &Endpoint,
+        change: &Change,
+    ) -> PortResult<Tally> {
+        let Some(notice) = &change.health.notice else { return Ok(Tally::default()) };
+        let written = Endpoint { health: change.health.clone(), ..seen.clone() };
+        let told = self.tell(message, &written, notice).await?;
+        // Should this fail or lose a race, the notice is told once more: the same event, which is stored once.
+        self.control.change_health(&message.tenant, &written, &written.health.told()).await?;
+        Ok(told)
+    }
+
+    async fn tell(
+        &self,
+        message: &DeliveryMessage,
+        endpoint: &Endpoint,
+        notice: &Notice,
+    ) -> PortResult<Tally> {
+        let tier = self.control.tier(&message.tenant).await?.unwrap_or_default();
+        let (event, head) = notice.event(&message.tenant, tier, endpoint);
+        let inserted = self.events.insert(&event, &head).await?;
+        Ok(if inserted == Inserted::New {
+            Tally::stored(&message.tenant, event.id)
+        } else {
+            Tally::default()
+        })
+    }
+}
+
+/// What happened to the endpoint, for the metrics.
+fn transition(before: &Health, change: &Change) -> Tally {
+    let after = &change.health;
+    if change.disables {
+        Tally::once("endpoints_disabled")
+    } else if before.open.is_none() && after.open.is_some() {
+        Tally::once("breakers_opened")
+    } else if before.open.is_some() && after.open.is_none() {
+        Tally::once("breakers_closed")
+    } else {
+        Tally::default()
+    }
+}

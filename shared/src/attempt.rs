@@ -1,0 +1,34 @@
+//! One POST as its endpoint's owner is shown it: when, how long, what was answered, and what follows.
+
+use crate::delivery::{DeliveryMessage, Pass};
+use crate::timestamp::Timestamp;
+use crate::verdict::{Answer, Verdict};
+
+/// A POST that was made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Attempt {
+    /// Which event, to which endpoint, in which run, as the how-manieth attempt.
+    pub message: DeliveryMessage,
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// What was answered.
+    pub answer: Answer,
+    /// What it means.
+    pub verdict: Verdict,
+}
+
+impl Attempt {
+    /// Whether it is worth an item of its own: a success at the first attempt stands in the event's head alone.
+    #[must_use]
+    pub fn is_logged(&self) -> bool {
+        self.message.n > 1 || self.verdict != Verdict::Delivered || self.is_probe()
+    }
+
+    /// Whether it was made to see if the endpoint is back.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.message.pass == Pass::Probe
+    }
+}

@@ -1,0 +1,47 @@
+//! The table `Control`.
+
+use std::future::Future;
+
+use super::{PortResult, Updated};
+use crate::api_key::{KeyHash, KeyRecord};
+use crate::breaker::Change;
+use crate::endpoint::{Endpoint, EndpointId};
+use crate::tenant::{TenantId, Tier};
+use crate::timestamp::Timestamp;
+
+/// The table `Control`: keys and endpoints.
+pub trait Control {
+    /// The record of a key, read consistently: a fresh key works at once.
+    fn key(&self, hash: &KeyHash) -> impl Future<Output = PortResult<Option<KeyRecord>>> + Send;
+
+    /// Notes that a key was used, unless that was noted less than [`crate::api_key::NOTE_USE_EVERY`] before `now`, or the key
+    /// is gone.
+    fn note_use(
+        &self,
+        tenant: &TenantId,
+        key_id: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// All endpoints of a tenant, read consistently: an endpoint created a second ago gets its first event.
+    fn endpoints(&self, tenant: &TenantId) -> impl Future<Output = PortResult<Vec<Endpoint>>> + Send;
+
+    /// One endpoint, read consistently: what was changed counts for the next attempt.
+    fn endpoint(
+        &self,
+        tenant: &TenantId,
+        id: &EndpointId,
+    ) -> impl Future<Output = PortResult<Option<Endpoint>>> + Send;
+
+    /// Writes an endpoint's health, only where it is still as it was read and its URL is too: what one URL answered says
+    /// nothing about another.
+    fn change_health(
+        &self,
+        tenant: &TenantId,
+        seen: &Endpoint,
+        change: &Change,
+    ) -> impl Future<Output = PortResult<Updated>> + Send;
+
+    /// How long a tenant's events are kept; `None` for no tenant of ours.
+    fn tier(&self, tenant: &TenantId) -> impl Future<Output = PortResult<Option<Tier>>> + Send;
+}

@@ -1,0 +1,112 @@
+//! The table `Limits`.
+
+use std::future::Future;
+
+use super::PortResult;
+use crate::backlog::Backlog;
+use crate::endpoint::EndpointId;
+use crate::pace::Span;
+use crate::rate_limit::{Leased, Meter};
+use crate::tenant::TenantId;
+use crate::timestamp::Timestamp;
+
+/// The table `Limits`: token leases and counters.
+pub trait Limits {
+    /// Takes `slice` of the minute's `limit` tokens, all or none. MUST never let the minute's count pass the limit.
+    fn lease(
+        &self,
+        meter: &Meter,
+        minute: u64,
+        slice: u32,
+        limit: u32,
+    ) -> impl Future<Output = PortResult<Leased>> + Send;
+
+    /// Adds to the counters behind `/metrics`, and notes how long a queue's messages wait. Not idempotent: a lost answer
+    /// may count twice.
+    fn count(&self, counts: Counts, wait: Option<Wait>) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// The latest word on how long a queue's messages wait.
+    fn wait(&self, queue: QueueName) -> impl Future<Output = PortResult<Option<Wait>>> + Send;
+
+    /// Adds to a tenant's backlog. Not idempotent, as [`Limits::count`].
+    fn change_backlog(
+        &self,
+        tenant: &TenantId,
+        change: &Backlog,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Takes the next part of an endpoint's line, in one step; where it begins, in microseconds since the epoch. MUST give
+    /// no moment to two callers, and none before `span.earliest`.
+    fn queue_up(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        span: Span,
+    ) -> impl Future<Output = PortResult<u64>> + Send;
+
+    /// A tenant's backlog, about.
+    fn backlog(&self, tenant: &TenantId) -> impl Future<Output = PortResult<Backlog>> + Send;
+}
+
+/// What happened in one invocation, for `/metrics`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Accepted events, counted as they leave the queue for the first time.
+    pub accepted: u64,
+    /// Events stored: each once.
+    pub stored: u64,
+    /// Deliveries that an endpoint took.
+    pub delivered: u64,
+    /// Deliveries that failed for good.
+    pub failed: u64,
+    /// Events that left the inbox.
+    pub settled: u64,
+    /// Messages that nobody could read, kept for a human.
+    pub unreadable: u64,
+}
+
+/// How long the oldest new message of a batch had waited.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Wait {
+    /// In which queue.
+    pub queue: QueueName,
+    /// How long, in milliseconds.
+    pub waited_ms: u64,
+    /// When it was taken.
+    pub at: Timestamp,
+}
+
+/// One of our queues.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum QueueName {
+    /// Accepted events.
+    Events,
+    /// Attempts to make.
+    Deliveries,
+}
+
+impl QueueName {
+    /// The queue's name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Deliveries => "deliveries",
+        }
+    }
+}
+
+impl Counts {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            accepted: self.accepted + other.accepted,
+            stored: self.stored + other.stored,
+            delivered: self.delivered + other.delivered,
+            failed: self.failed + other.failed,
+            settled: self.settled + other.settled,
+            unreadable: self.unreadable + other.unreadable,
+        }
+    }
+}

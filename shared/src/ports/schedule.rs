@@ -1,0 +1,49 @@
+//! The table `Schedule`.
+
+use std::future::Future;
+
+use super::PortResult;
+use crate::endpoint::EndpointId;
+use crate::schedule::{Due, EndpointRow, Parked};
+use crate::tenant::TenantId;
+use crate::timestamp::Timestamp;
+
+/// The table `Schedule`: what is due later, and what is parked ([`crate::schedule`]).
+pub trait Schedule {
+    /// Puts the row of a message that is due later, until its event expires. Putting it again changes nothing.
+    fn put_due(&self, due: &Due, expires_at: Timestamp) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// At most `most` rows of a shard that are due before `until`, the earliest first.
+    fn due(
+        &self,
+        shard: u8,
+        until: Timestamp,
+        most: usize,
+    ) -> impl Future<Output = PortResult<Vec<Due>>> + Send;
+
+    /// Deletes the rows of messages that were sent.
+    fn delete_due(&self, rows: &[Due]) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Puts the row of a parked delivery, until its event expires, in place of an older one of the same attempt; and then
+    /// puts its endpoint's row, or raises its version. MUST do so in this order.
+    fn park(&self, parked: &Parked, expires_at: Timestamp) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// The rows of a shard's endpoints.
+    fn endpoint_rows(&self, shard: u8) -> impl Future<Output = PortResult<Vec<EndpointRow>>> + Send;
+
+    /// At most `most` parked deliveries of an endpoint, those of the oldest events first, read consistently: from the
+    /// first, or from the one after `after`.
+    fn parked(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        after: Option<&Parked>,
+        most: usize,
+    ) -> impl Future<Output = PortResult<Vec<Parked>>> + Send;
+
+    /// Deletes the row of a parked delivery, unless it was parked again since it was read.
+    fn unpark(&self, parked: &Parked) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Deletes an endpoint's row, unless its version was raised since it was read.
+    fn retire(&self, row: &EndpointRow) -> impl Future<Output = PortResult<()>> + Send;
+}
