@@ -169,6 +169,11 @@ impl Peppers {
         self.0.iter().map(|pepper| key.hash(pepper)).collect()
     }
 
+    /// The version of each, and its [`Pepper::tag`].
+    pub fn tags(&self, purpose: &str, message: &[u8]) -> impl Iterator<Item = (u32, Vec<u8>)> {
+        self.0.iter().map(move |pepper| (pepper.version, pepper.tag(purpose, message)))
+    }
+
     /// Whether `tag` is [`Pepper::tag`] of the same purpose and message, by any of them.
     #[must_use]
     pub fn verify(&self, purpose: &str, message: &[u8], tag: &[u8]) -> bool {

@@ -1,16 +1,25 @@
-//! Who wants events: an endpoint, its URL and its signing secrets.
+//! Who wants events: an endpoint, which events it wants, and where they go.
 
+mod headers;
+mod pattern;
+mod private;
+mod secret;
 mod url;
 
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use rand::Rng;
+use rand::{Rng, RngExt};
 
 use crate::breaker::Health;
+use crate::event::EventType;
+use crate::sealed::Sealed;
 use crate::tenant::TenantId;
+use crate::timestamp::Timestamp;
 
+pub use headers::{Headers, InvalidHeader};
+pub use pattern::{InvalidPattern, Pattern};
+pub use private::Private;
+pub use secret::{Secret, Secrets};
 pub use url::{EndpointUrl, RefusedUrl, UrlPolicy};
 
 /// The identity of an endpoint: `ep_` and 32 hexadecimal digits.
@@ -23,6 +32,19 @@ impl EndpointId {
     #[must_use]
     pub fn default_of(tenant: &TenantId) -> Self {
         Self(tenant.as_str().replacen("org_", "ep_", 1))
+    }
+
+    /// A new identity.
+    pub fn generate(rng: &mut impl Rng) -> Self {
+        Self(format!("ep_{:032x}", rng.random::<u128>()))
+    }
+
+    /// Accepts exactly the form that an identity is shown in.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("ep_")?;
+        let canonical = digits.len() == 32 && digits.bytes().all(|d| matches!(d, b'0'..=b'9' | b'a'..=b'f'));
+        canonical.then(|| Self(text.to_owned()))
     }
 
     /// The identity that our own code wrote into a table or a queue.
@@ -43,43 +65,6 @@ impl fmt::Display for EndpointId {
     }
 }
 
-/// A signing secret of Standard Webhooks 1.0: `whsec_` and base64 of 24 to 64 random bytes.
-#[derive(Clone, Eq, PartialEq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// A new secret of 32 bytes.
-    pub fn generate(rng: &mut impl Rng) -> Self {
-        let mut bytes = [0; 32];
-        rng.fill_bytes(&mut bytes);
-        Self(format!("whsec_{}", BASE64.encode(bytes)))
-    }
-
-    /// Accepts a secret of the specified form.
-    #[must_use]
-    pub fn parse(text: impl Into<String>) -> Option<Self> {
-        let secret = Self(text.into());
-        (24..=64).contains(&secret.bytes()?.len()).then_some(secret)
-    }
-
-    /// The secret itself: for its owner, once, and for signing.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// The key bytes; `None` only for text that [`Secret::parse`] would refuse.
-    pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
-        BASE64.decode(self.0.strip_prefix("whsec_")?).ok()
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(...)")
-    }
-}
-
 /// Whether an endpoint takes deliveries.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum EndpointState {
@@ -90,6 +75,36 @@ pub enum EndpointState {
     Disabled,
 }
 
+/// How an endpoint's requests are signed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Signing {
+    /// By its secret: `v1`, HMAC-SHA-256.
+    #[default]
+    Hmac,
+    /// By our own key for this endpoint too: `v1a`, Ed25519, for receivers that want to keep no secret.
+    Ed25519,
+}
+
+impl Signing {
+    /// Every way.
+    pub const ALL: [Self; 2] = [Self::Hmac, Self::Ed25519];
+
+    /// The way's name in JSON and in tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hmac => "hmac",
+            Self::Ed25519 => "ed25519",
+        }
+    }
+
+    /// The way of this name; `None` if there is none.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|signing| signing.as_str() == name)
+    }
+}
+
 /// A receiver of a tenant's events.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Endpoint {
@@ -97,8 +112,18 @@ pub struct Endpoint {
     pub id: EndpointId,
     /// Where its requests go, as configured; checked against the policy again at send time.
     pub url: String,
-    /// What its requests are signed with.
-    pub secret: Secret,
+    /// The owner's own words about it.
+    pub description: String,
+    /// Which events it wants: those that match any of these.
+    pub event_types: Vec<Pattern>,
+    /// How its requests are signed.
+    pub signing: Signing,
+    /// What nobody but its requests may show, encrypted: its [`Private`] part.
+    pub sealed: Sealed,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// How often its owner changed it. Every change is conditional on the value it read.
+    pub rev: u64,
     /// Whether it takes deliveries.
     pub state: EndpointState,
     /// Whether its owner paused it: deliveries are parked until it is resumed.
@@ -109,6 +134,20 @@ pub struct Endpoint {
     pub health: Health,
 }
 
+impl Endpoint {
+    /// Whether it wants events of this type.
+    #[must_use]
+    pub fn wants(&self, event_type: &EventType) -> bool {
+        self.event_types.iter().any(|pattern| pattern.matches(event_type))
+    }
+}
+
+/// A tenant's endpoints; more could not stand in the head of one event.
+pub const MAX_ENDPOINTS: usize = 50;
+
+/// The highest rate that an endpoint may have, in requests per second.
+pub const MAX_RATE_PER_SECOND: u32 = 1000;
+
 /// Requests per second, unless the owner says otherwise.
 pub const DEFAULT_RATE_PER_SECOND: u32 = 30;
 
@@ -116,15 +155,6 @@ pub const DEFAULT_RATE_PER_SECOND: u32 = 30;
 mod tests {
     use super::*;
     use crate::timestamp::Timestamp;
-
-    #[test]
-    fn secrets_have_the_specified_form() {
-        let secret = Secret::generate(&mut rand::rng());
-        assert_eq!(Secret::parse(secret.expose()), Some(secret));
-        for bad in ["", "whsec_", "whsec_!!", "whsec_c2hvcnQ=", &BASE64.encode([7; 32])] {
-            assert_eq!(Secret::parse(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn the_default_endpoint_follows_from_its_tenant() {

@@ -33,6 +33,12 @@ pub fn tenant(tenant: &TenantId) -> String {
 /// `Control`, sort key: the tenant itself.
 pub const TENANT: &str = "tenant";
 
+/// `Control`, sort key: the tenant's data key, encrypted.
+pub const DATA_KEY: &str = "data_key";
+
+/// `Control`, sort key: how many endpoints the tenant has.
+pub const ENDPOINT_COUNT: &str = "endpoints";
+
 /// `Control`, sort key: what is shown of a key.
 #[must_use]
 pub fn key_listing(key_id: &str) -> String {

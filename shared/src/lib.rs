@@ -28,6 +28,8 @@ pub mod cloud_event;
 
 pub mod keys;
 
+pub mod sealed;
+
 pub mod endpoint;
 
 pub mod address;

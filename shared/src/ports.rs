@@ -16,6 +16,7 @@ use crate::delivery::DeliveryMessage;
 use crate::endpoint::EndpointUrl;
 use crate::event::Event;
 use crate::problem::{Kind, Problem};
+use crate::sealed::DataKey;
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 use crate::verdict::Answer;
@@ -92,6 +93,15 @@ pub trait EventQueue {
     fn send(&self, events: &[Event]) -> impl Future<Output = Vec<PortResult<()>>> + Send;
 }
 
+/// The data keys under which tenants' private data is encrypted.
+pub trait Vault {
+    /// A tenant's data key; `None` where none was made, or it was dropped.
+    fn key(&self, tenant: &TenantId) -> impl Future<Output = PortResult<Option<DataKey>>> + Send;
+
+    /// A tenant's data key, made now where there is none. MUST give every caller the same key.
+    fn key_or_new(&self, tenant: &TenantId) -> impl Future<Output = PortResult<DataKey>> + Send;
+}
+
 /// A message, and how long after its sending it arrives.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Delayed {
@@ -128,7 +138,7 @@ pub struct WebhookRequest {
     /// Where to.
     pub url: EndpointUrl,
     /// Name and value of each header of our own.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(String, String)>,
     /// The exact bytes that were signed.
     pub body: Vec<u8>,
 }

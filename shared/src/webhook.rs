@@ -1,32 +1,45 @@
 //! The request that an endpoint gets: the inbox's own members as its body, signed for this attempt.
 
-use crate::endpoint::{EndpointUrl, Secret};
-use crate::inbox::Head;
-use crate::ports::WebhookRequest;
-use crate::signature::sign;
-use crate::timestamp::Timestamp;
 use serde_json::json;
 
-/// The signed request for an attempt at `now`. The payload stands in it byte for byte as it was accepted.
+use crate::endpoint::{Endpoint, EndpointUrl, Private, Signing};
+use crate::inbox::Head;
+use crate::ports::WebhookRequest;
+use crate::signature::{SigningSecrets, content, sign};
+use crate::timestamp::Timestamp;
+
+/// The body for an event. The payload stands in it byte for byte as it was accepted.
+#[must_use]
+pub fn body(head: &Head, payload: &str) -> String {
+    let (event_type, created_at) =
+        (json!(head.event_type.as_str()), json!(head.id.accepted_at().to_string()));
+    format!(r#"{{"id":"{}","type":{event_type},"created_at":{created_at},"payload":{payload}}}"#, head.id)
+}
+
+/// The signed request for an attempt at `now`.
 #[must_use]
 pub fn request(
     url: EndpointUrl,
-    secret: &Secret,
-    head: &Head,
-    payload: &str,
+    endpoint: &Endpoint,
+    private: &Private,
+    signing: &SigningSecrets,
+    (head, payload): (&Head, &str),
     now: Timestamp,
 ) -> WebhookRequest {
-    let id = head.id.to_string();
-    let (event_type, created_at) =
-        (json!(head.event_type.as_str()), json!(head.id.accepted_at().to_string()));
-    let body =
-        format!(r#"{{"id":"{id}","type":{event_type},"created_at":{created_at},"payload":{payload}}}"#);
-    let headers = vec![
+    let (id, body) = (head.id.to_string(), body(head, payload));
+    let content = content(&id, now, body.as_bytes());
+    let mut signatures: Vec<String> = private.secrets.at(now).map(|secret| sign(secret, &content)).collect();
+    if endpoint.signing == Signing::Ed25519 {
+        signatures.extend(signing.keys_of(&endpoint.id).sign(&content));
+    }
+    let ours = [
         ("webhook-id", id.clone()),
         ("webhook-timestamp", now.seconds().to_string()),
-        ("webhook-signature", sign(secret, &id, now, body.as_bytes())),
+        ("webhook-signature", signatures.join(" ")),
         ("x-event-id", id),
         ("x-event-type", head.event_type.as_str().to_owned()),
     ];
-    WebhookRequest { url, headers, body: body.into_bytes() }
+    let ours = ours.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let owners = private.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    WebhookRequest { url, headers: ours.chain(owners).collect(), body: body.into_bytes() }
 }

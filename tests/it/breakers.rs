@@ -21,7 +21,7 @@ fn hours(hours: u64) -> Timestamp {
 
 /// The header that names the event.
 fn event_of(request: &triggers::ports::WebhookRequest) -> &str {
-    &request.headers.iter().find(|(name, _)| *name == "webhook-id").expect("it is signed").1
+    &request.headers.iter().find(|(name, _)| name == "webhook-id").expect("it is signed").1
 }
 
 #[tokio::test]

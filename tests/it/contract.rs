@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use triggers::adapters::aws;
 use triggers::adapters::claims::ClaimsTable;
-use triggers::adapters::control::{ControlTable, Written};
+use triggers::adapters::control::{Added, ControlTable, Written};
 use triggers::adapters::events::EventsTable;
 use triggers::adapters::limits::LimitsTable;
 use triggers::adapters::schedule::ScheduleTable;
@@ -14,7 +14,7 @@ use triggers::backlog::Backlog;
 use triggers::breaker::Failed;
 use triggers::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
 use triggers::delivery::DeliveryMessage;
-use triggers::endpoint::{Endpoint, EndpointState, EndpointUrl, Secret, UrlPolicy};
+use triggers::endpoint::{Endpoint, EndpointState, MAX_ENDPOINTS};
 use triggers::event::{Event, EventId, EventType};
 use triggers::inbox::{Head, Outcome, Status};
 use triggers::pace::Pace;
@@ -25,7 +25,7 @@ use triggers::ports::{
 use triggers::rate_limit::{Leased, Meter, Metered};
 use triggers::schedule::{Due, Parked, shard_of_endpoint, shard_of_event};
 use triggers::tenant::{Tenant, TenantId, Tier};
-use triggers::testing::builders::{START, endpoint, event, key_of, tenant};
+use triggers::testing::builders::{START, endpoint, endpoint_of, event, key_of, tenant};
 use triggers::testing::claims::MemoryClaims;
 use triggers::testing::control::MemoryControl;
 use triggers::testing::events::MemoryEvents;
@@ -259,6 +259,24 @@ async fn real_limits_keep_their_promises() {
 }
 
 #[tokio::test]
+async fn no_tenant_gets_more_endpoints_than_it_may_have() {
+    let (control, tenant) = (ControlTable::new(&clients().await, table("Control")), tenant());
+    let numbers: Vec<u8> = (0..=u8::try_from(MAX_ENDPOINTS).unwrap()).collect();
+    let mut added = Vec::new();
+    for number in &numbers {
+        added.push(control.add_endpoint(&tenant, &endpoint_of(&tenant, *number)).await.unwrap());
+    }
+    assert_eq!(added.iter().filter(|added| **added == Added::Done).count(), MAX_ENDPOINTS);
+    assert_eq!(added.last(), Some(&Added::TooMany));
+    for _ in 0..2 {
+        control.delete_endpoint(&tenant, &endpoint(0).id).await.unwrap(); // twice is once
+    }
+    let last = endpoint_of(&tenant, numbers[MAX_ENDPOINTS]);
+    assert_eq!(control.add_endpoint(&tenant, &last).await.unwrap(), Added::Done);
+    assert_eq!(control.endpoints(&tenant).await.unwrap().len(), MAX_ENDPOINTS);
+}
+
+#[tokio::test]
 async fn real_schedules_keep_their_promises() {
     schedules_keep_their_promises(&ScheduleTable::new(&clients().await, table("Schedule"))).await.unwrap();
 }
@@ -267,13 +285,15 @@ async fn real_schedules_keep_their_promises() {
 async fn real_endpoints_and_keys_keep_their_promises() {
     let control = ControlTable::new(&clients().await, table("Control"));
     let (tenant, pepper) = (tenant(), Pepper::new("pepper"));
-    let url = EndpointUrl::parse("https://example.com/hook", UrlPolicy::Strict).unwrap();
-    let secret = Secret::generate(&mut rand::rng());
-    let created = control.set_default_endpoint(&tenant, &url, secret.clone()).await.unwrap();
-    assert_eq!(created, Some(secret));
-    let again =
-        control.set_default_endpoint(&tenant, &url, Secret::generate(&mut rand::rng())).await.unwrap();
-    assert_eq!(again, None, "the secret is shown once");
+    let first = endpoint_of(&tenant, 1);
+    assert_eq!(control.add_endpoint(&tenant, &first).await.unwrap(), Added::Done);
+    assert_eq!(control.add_endpoint(&tenant, &first).await.unwrap(), Added::Exists);
+    let other = Endpoint { url: "https://other.example.com/".to_owned(), is_paused: true, ..first.clone() };
+    assert_eq!(control.change_endpoint(&tenant, &first, &other).await.unwrap(), Updated::Done);
+    assert_eq!(control.change_endpoint(&tenant, &first, &other).await.unwrap(), Updated::Raced);
+    let changed = control.endpoint(&tenant, &first.id).await.unwrap().unwrap();
+    assert_eq!((changed.rev, changed.health.rev), (2, 1), "another URL has a health of its own");
+    assert_eq!(changed, Endpoint { rev: 2, health: changed.health.clone(), ..other });
     endpoints_keep_their_promises(&control, &tenant).await.unwrap();
 
     let (key, record) = key_of(&tenant, Tier::Pro);

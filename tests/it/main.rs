@@ -20,6 +20,7 @@ mod crashes;
 mod delivering;
 mod duplicates;
 mod emulator;
+mod endpoints;
 mod health;
 mod identity;
 mod inbox;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use consumer::handler::Consumer;
-use delivery::handler::Delivery;
+use delivery::handler::{Delivery, Ports};
 use http::{HeaderMap, HeaderValue};
 use ingest::backpressure::Backpressure;
 use ingest::handler::Ingest;
@@ -23,8 +23,9 @@ use triggers::inbox::Head;
 use triggers::limiter::Limiter;
 use triggers::ports::Clock;
 use triggers::schedule::HORIZON;
+use triggers::signature::SigningSecrets;
 use triggers::tenant::{TenantId, Tier};
-use triggers::testing::builders::{START, endpoint, key_of, tenant};
+use triggers::testing::builders::{START, endpoint, endpoint_of, key_of, tenant};
 use triggers::testing::claims::MemoryClaims;
 use triggers::testing::clock::FixedClock;
 use triggers::testing::control::MemoryControl;
@@ -33,22 +34,29 @@ use triggers::testing::faults::Faults;
 use triggers::testing::limits::MemoryLimits;
 use triggers::testing::queues::{MemoryQueue, record};
 use triggers::testing::schedule::MemorySchedule;
+use triggers::testing::vault::MemoryVault;
 use triggers::testing::webhooks::ScriptedWebhooks;
 use triggers::timestamp::Timestamp;
 
 type MemoryIngest = Ingest<MemoryControl, MemoryLimits, MemoryClaims, MemoryQueue, FixedClock>;
 type MemoryConsumer =
     Consumer<MemoryControl, MemoryEvents, MemoryLimits, MemoryQueue, MemoryQueue, FixedClock>;
-type MemoryDelivery = Delivery<
-    MemoryControl,
-    MemoryEvents,
-    MemoryLimits,
-    MemorySchedule,
-    MemoryQueue,
-    ScriptedWebhooks,
-    FixedClock,
->;
+type MemoryDelivery = Delivery<Memory>;
 type MemoryScheduler = Scheduler<MemoryControl, MemorySchedule, MemoryQueue, FixedClock>;
+
+/// The ports of delivery in memory.
+struct Memory;
+
+impl Ports for Memory {
+    type Control = MemoryControl;
+    type Events = MemoryEvents;
+    type Limits = MemoryLimits;
+    type Schedule = MemorySchedule;
+    type Queue = MemoryQueue;
+    type Vault = MemoryVault;
+    type Webhooks = ScriptedWebhooks;
+    type Clock = FixedClock;
+}
 
 /// A whole system in memory, with one tenant.
 pub(crate) struct Pipeline {
@@ -88,7 +96,7 @@ impl Pipeline {
         let tenant = tenant();
         let (key, record) = key_of(&tenant, Tier::Pro);
         control.put_key(key.hash(&Pepper::new("pepper")), record);
-        (1..=count).for_each(|number| control.put_endpoint(&tenant, endpoint(number)));
+        (1..=count).for_each(|number| control.put_endpoint(&tenant, endpoint_of(&tenant, number)));
         let ingest = Ingest {
             authenticator: Authenticator::new(control.clone(), Pepper::new("pepper")),
             limiter: Limiter::new(limits.clone()),
@@ -112,14 +120,16 @@ impl Pipeline {
             dead_letters_arn: DEAD_LETTERS.to_owned(),
             log: Box::new(|_| ()),
         };
-        let delivery = Delivery {
+        let delivery = Delivery::<Memory> {
             control: control.clone(),
             events: events.clone(),
             limits: limits.clone(),
             schedule: schedule.clone(),
             deliveries: deliveries.clone(),
+            vault: MemoryVault::new(faults.clone()),
             webhooks: webhooks.clone(),
             clock: clock.clone(),
+            signing: SigningSecrets::new(Pepper::new("signing").into()),
             url_policy: UrlPolicy::Strict,
             dead_letters_arn: DEAD_LETTERS.to_owned(),
             log: Box::new(|_| ()),

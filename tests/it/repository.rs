@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::client::{Reply, Tenant};
 
 /// The domain, as `shared/src/lib.rs` lists it.
-const DOMAIN: [&str; 24] = [
+const DOMAIN: [&str; 25] = [
     "timestamp",
     "tenant",
     "api_key",
@@ -16,6 +16,7 @@ const DOMAIN: [&str; 24] = [
     "claim",
     "cloud_event",
     "keys",
+    "sealed",
     "endpoint",
     "address",
     "breaker",

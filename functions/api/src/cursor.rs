@@ -3,20 +3,21 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use triggers::api_key::{Pepper, Peppers};
-use triggers::event::EventId;
 use triggers::problem::{Kind, Problem};
 use triggers::tenant::TenantId;
 
 const PURPOSE: &str = "cursor";
 
-/// The cursor after `event`, in the list of `tenant` that `filter` describes.
-pub(crate) fn write(pepper: &Pepper, tenant: &TenantId, filter: &str, event: EventId) -> String {
-    let event = event.to_string();
-    let tag = pepper.tag(PURPOSE, message(tenant, filter, &event).as_bytes());
-    BASE64.encode([event.as_bytes(), &tag].concat())
+/// HMAC-SHA-256.
+const TAG_BYTES: usize = 32;
+
+/// The cursor after `place`, in the list of `tenant` that `filter` describes.
+pub(crate) fn write(pepper: &Pepper, tenant: &TenantId, filter: &str, place: &str) -> String {
+    let tag = pepper.tag(PURPOSE, message(tenant, filter, place).as_bytes());
+    BASE64.encode([&tag, place.as_bytes()].concat())
 }
 
-/// The event after which the list goes on.
+/// The place after which the list goes on.
 ///
 /// # Errors
 /// 400 for a cursor that was not given out for this tenant and this filter.
@@ -25,26 +26,30 @@ pub(crate) fn read(
     tenant: &TenantId,
     filter: &str,
     cursor: &str,
-) -> Result<EventId, Problem> {
+) -> Result<String, Problem> {
+    try_read(peppers, tenant, filter, cursor).ok_or_else(invalid)
+}
+
+/// The answer to a cursor that was not given out for the query at hand.
+pub(crate) fn invalid() -> Problem {
     let detail = "the cursor is damaged, or was given out for another query; begin again without one";
-    try_read(peppers, tenant, filter, cursor).ok_or_else(|| Problem::new(Kind::CursorInvalid, detail))
+    Problem::new(Kind::CursorInvalid, detail)
 }
 
-fn try_read(peppers: &Peppers, tenant: &TenantId, filter: &str, cursor: &str) -> Option<EventId> {
+fn try_read(peppers: &Peppers, tenant: &TenantId, filter: &str, cursor: &str) -> Option<String> {
     let bytes = BASE64.decode(cursor).ok()?;
-    let (event, tag) = bytes.split_at_checked("evt_".len() + 32)?;
-    let event = std::str::from_utf8(event).ok()?;
-    let genuine = peppers.verify(PURPOSE, message(tenant, filter, event).as_bytes(), tag);
-    EventId::parse(event).filter(|_| genuine)
+    let (tag, place) = bytes.split_at_checked(TAG_BYTES)?;
+    let place = std::str::from_utf8(place).ok()?;
+    let genuine = peppers.verify(PURPOSE, message(tenant, filter, place).as_bytes(), tag);
+    genuine.then(|| place.to_owned())
 }
 
-fn message(tenant: &TenantId, filter: &str, event: &str) -> String {
-    format!("{tenant}\0{event}\0{filter}")
+fn message(tenant: &TenantId, filter: &str, place: &str) -> String {
+    format!("{tenant}\0{place}\0{filter}")
 }
 
 #[cfg(test)]
 mod tests {
-    use triggers::tenant::Tier;
     use triggers::timestamp::Timestamp;
 
     use super::*;
@@ -54,9 +59,9 @@ mod tests {
         let (peppers, now, mut rng) =
             (Peppers::from(Pepper::new("p")), Timestamp::from_millis(1), rand::rng());
         let (ours, other) = (TenantId::generate(now, &mut rng), TenantId::generate(now, &mut rng));
-        let event = EventId::generate(now, Tier::Free, &mut rng);
+        let event = "evt_1";
         let cursor = write(peppers.current(), &ours, "asc", event);
-        assert_eq!(read(&peppers, &ours, "asc", &cursor), Ok(event));
+        assert_eq!(read(&peppers, &ours, "asc", &cursor), Ok(event.to_owned()));
         for (tenant, filter) in [(&other, "asc"), (&ours, "desc")] {
             assert!(read(&peppers, tenant, filter, &cursor).is_err());
         }

@@ -9,45 +9,14 @@ use http::StatusCode;
 use http::header::{ALLOW, CONTENT_TYPE};
 use lambda_http::{Request, RequestExt};
 use tower::ServiceExt;
-use triggers::adapters::control::ControlTable;
-use triggers::adapters::events::EventsTable;
-use triggers::adapters::limits::LimitsTable;
-use triggers::adapters::queues::Queue;
-use triggers::adapters::system_clock::SystemClock;
 use triggers::answer;
-use triggers::authentication::Authenticator;
-use triggers::endpoint::UrlPolicy;
-use triggers::limiter::Limiter;
 use triggers::ports::Clock;
 use triggers::problem::{Kind, Problem};
 use triggers::rate_limit::Standing;
 
-use crate::access::{Admin, Environment, Signup};
+use crate::deps::Api;
 use crate::failure::Failure;
-use crate::routes::{health, inbox, keys, metrics, webhook};
-
-/// What api touches; its IAM policy says the same.
-pub(crate) struct Api {
-    pub(crate) authenticator: Authenticator<ControlTable>,
-    pub(crate) limiter: Limiter<LimitsTable>,
-    pub(crate) control: ControlTable,
-    pub(crate) events: EventsTable,
-    pub(crate) limits: LimitsTable,
-    pub(crate) queues: Queues,
-    pub(crate) clock: SystemClock,
-    pub(crate) admin: Admin,
-    pub(crate) signup: Signup,
-    pub(crate) environment: Environment,
-    pub(crate) url_policy: UrlPolicy,
-}
-
-/// The queues whose depths are shown.
-pub(crate) struct Queues {
-    pub(crate) events: Queue,
-    pub(crate) events_dead_letters: Queue,
-    pub(crate) deliveries: Queue,
-    pub(crate) deliveries_dead_letters: Queue,
-}
+use crate::routes::{attempts, endpoints, health, inbox, keys, metrics, webhook};
 
 /// All routes. Posting events is another function's: here those paths know no method at all.
 pub(crate) fn router(api: Arc<Api>) -> Router {
@@ -57,6 +26,14 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/api/keys/rotate", post(keys::rotate))
         .route("/api/keys/{id}", delete(keys::delete))
         .route("/api/webhook/config", post(webhook::configure))
+        .route("/api/endpoints", get(endpoints::list).post(endpoints::create))
+        .route("/api/endpoints/{id}", get(endpoints::read).patch(endpoints::change).delete(endpoints::delete))
+        .route("/api/endpoints/{id}/enable", post(endpoints::enable))
+        .route("/api/endpoints/{id}/rotate-secret", post(endpoints::rotate))
+        .route("/api/endpoints/{id}/test", post(attempts::test))
+        .route("/api/endpoints/{id}/attempts", get(attempts::list))
+        .route("/api/endpoints/{id}/sample", get(attempts::sample))
+        .route("/.well-known/webhook-keys", get(attempts::public_keys))
         .route("/api/events", any(posting_only))
         .route("/api/events/batch", any(posting_only))
         .route("/api/inbox", get(inbox::list))

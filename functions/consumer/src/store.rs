@@ -37,7 +37,8 @@ impl Stored {
         event: &Event,
         endpoints: &[Endpoint],
     ) -> PortResult<Self> {
-        let born = Head::born(event, endpoints.iter().map(|endpoint| endpoint.id.clone()));
+        let matches = endpoints.iter().filter(|endpoint| endpoint.wants(&event.event_type));
+        let born = Head::born(event, matches.map(|endpoint| endpoint.id.clone()));
         let (head, is_new) = match events.insert(event, &born).await? {
             Inserted::New => (born, true),
             Inserted::Existing(head) => (*head, false),

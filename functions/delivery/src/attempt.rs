@@ -19,11 +19,11 @@
 
 use triggers::attempt::Attempt;
 use triggers::delivery::{DeliveryMessage, Pass, Step};
-use triggers::endpoint::{Endpoint, EndpointUrl};
+use triggers::endpoint::{Endpoint, EndpointUrl, Private};
 use triggers::inbox::{Head, Outcome};
 use triggers::ports::{
-    Clock, Control, Counts, Delayed, DeliveryQueue, Events, Found, Limits, PortResult, Schedule, SourceQueue,
-    Unavailable, Updated, WebhookSender,
+    Clock, Counts, Delayed, DeliveryQueue, Events, Found, PortResult, Schedule, Unavailable, Updated, Vault,
+    WebhookSender,
 };
 use triggers::schedule::{Due, LONGEST_DELAY, Parked};
 use triggers::timestamp::Timestamp;
@@ -31,22 +31,13 @@ use triggers::verdict::{Answer, Failure, Verdict};
 use triggers::webhook;
 
 use crate::gates::Entry;
-use crate::handler::Delivery;
+use crate::handler::{Delivery, Ports};
 use crate::tally::Tally;
 
 /// How often a raced update is decided again before the message goes back to its queue.
 const MOST_RACES: usize = 20;
 
-impl<C, E, L, S, Q, W, T> Delivery<C, E, L, S, Q, W, T>
-where
-    C: Control,
-    E: Events,
-    L: Limits,
-    S: Schedule,
-    Q: DeliveryQueue + SourceQueue,
-    W: WebhookSender,
-    T: Clock,
-{
+impl<P: Ports> Delivery<P> {
     /// Does what a message says, as far as the head it finds still asks for it and the endpoint takes it.
     pub(crate) async fn deliver(
         &self,
@@ -106,8 +97,9 @@ where
         let Some(payload) = self.events.payload(&message.tenant, &found).await? else {
             return Ok(Tally::default()); // it expired before its head did
         };
+        let private = self.private(message, endpoint).await?;
         let at = self.clock.now();
-        let answer = self.post(endpoint, &found.head, &payload, at).await;
+        let answer = self.post(endpoint, &private, (&found.head, &payload), at).await;
         let ended = self.clock.now();
         let verdict = Verdict::on(&answer, message.n, ended, &mut rand::rng());
         let attempt =
@@ -128,11 +120,25 @@ where
         Ok(tally.plus(&self.note_health(message, endpoint, &attempt.answer, verdict).await))
     }
 
-    async fn post(&self, endpoint: &Endpoint, head: &Head, payload: &str, now: Timestamp) -> Answer {
+    async fn private(&self, message: &DeliveryMessage, endpoint: &Endpoint) -> PortResult<Private> {
+        let key = self.vault.key(&message.tenant).await?;
+        let key = key.ok_or_else(|| Unavailable::new("opening an endpoint", "its tenant has no data key"))?;
+        Private::open(&key, &message.tenant, &endpoint.id, &endpoint.sealed)
+            .map_err(|error| Unavailable::new("opening an endpoint", error))
+    }
+
+    async fn post(
+        &self,
+        endpoint: &Endpoint,
+        private: &Private,
+        event: (&Head, &str),
+        now: Timestamp,
+    ) -> Answer {
         let Ok(url) = EndpointUrl::parse(&endpoint.url, self.url_policy) else {
             return Answer::None(Failure::Refused);
         };
-        self.webhooks.post(&webhook::request(url, &endpoint.secret, head, payload, now), now).await
+        let request = webhook::request(url, endpoint, private, &self.signing, event, now);
+        self.webhooks.post(&request, now).await
     }
 
     /// Parks a delivery until its endpoint takes it again.

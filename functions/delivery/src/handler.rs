@@ -1,5 +1,7 @@
 //! A batch of delivery messages, all at once: each ends on its own, and only what failed comes back.
 
+use std::time::Duration;
+
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use triggers::adapters::queues::{UnknownForm, read_delivery};
 use triggers::batch::{self, Message};
@@ -7,32 +9,58 @@ use triggers::delivery::DeliveryMessage;
 use triggers::endpoint::UrlPolicy;
 use triggers::metrics::Metrics;
 use triggers::ports::{
-    Clock, Control, Counts, DeliveryQueue, Events, Limits, QueueName, Schedule, SourceQueue, WebhookSender,
+    Clock, Control, Counts, DeliveryQueue, Events, Limits, QueueName, Schedule, SourceQueue, Vault,
+    WebhookSender,
 };
+use triggers::signature::SigningSecrets;
 use triggers::timestamp::Timestamp;
 
 use crate::gates::{self, Entry};
 use crate::tally::Tally;
 
 /// What one message takes at most: the exchange with its receiver, and the calls to AWS around it.
-const LONGEST_DELIVERY: std::time::Duration = std::time::Duration::from_secs(20);
+const LONGEST_DELIVERY: Duration = Duration::from_secs(20);
+
+/// The tables, queues and services of a deployment.
+pub trait Ports {
+    /// Endpoints and their health.
+    type Control: Control;
+    /// Heads, payloads and attempts.
+    type Events: Events;
+    /// The endpoints' rates, and the counters behind `/metrics`.
+    type Limits: Limits;
+    /// What is due later, and what is parked.
+    type Schedule: Schedule;
+    /// Where delivery messages come from and go.
+    type Queue: DeliveryQueue + SourceQueue;
+    /// The tenants' data keys.
+    type Vault: Vault;
+    /// The outside world.
+    type Webhooks: WebhookSender;
+    /// The time of day.
+    type Clock: Clock;
+}
 
 /// What delivery touches; its IAM policy says the same.
-pub struct Delivery<C, E, L, S, Q, W, T> {
+pub struct Delivery<P: Ports> {
     /// Endpoints and their health.
-    pub control: C,
+    pub control: P::Control,
     /// Heads, payloads and attempts.
-    pub events: E,
+    pub events: P::Events,
     /// The endpoints' rates, and the counters behind `/metrics`.
-    pub limits: L,
+    pub limits: P::Limits,
     /// What is due later, and what is parked.
-    pub schedule: S,
+    pub schedule: P::Schedule,
     /// Where delivery messages come from and go.
-    pub deliveries: Q,
+    pub deliveries: P::Queue,
+    /// The tenants' data keys.
+    pub vault: P::Vault,
     /// The outside world.
-    pub webhooks: W,
+    pub webhooks: P::Webhooks,
     /// The time of day.
-    pub clock: T,
+    pub clock: P::Clock,
+    /// What our own signatures follow from.
+    pub signing: SigningSecrets,
     /// Which URLs may be endpoints.
     pub url_policy: UrlPolicy,
     /// The queue whose messages failed too often: nothing of it is given up.
@@ -44,16 +72,7 @@ pub struct Delivery<C, E, L, S, Q, W, T> {
 /// How a message ended.
 type Ended = batch::Ended<Result<Tally, String>>;
 
-impl<C, E, L, S, Q, W, T> Delivery<C, E, L, S, Q, W, T>
-where
-    C: Control,
-    E: Events,
-    L: Limits,
-    S: Schedule,
-    Q: DeliveryQueue + SourceQueue,
-    W: WebhookSender,
-    T: Clock,
-{
+impl<P: Ports> Delivery<P> {
     /// Delivers a batch and gives back the messages that must come again: those that failed, and those that would not
     /// have ended before `until`.
     pub async fn handle(&self, event: SqsEvent, until: Timestamp) -> SqsBatchResponse {

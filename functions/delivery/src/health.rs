@@ -4,28 +4,16 @@ use triggers::breaker::{Change, Failed, Health};
 use triggers::delivery::{DeliveryMessage, Pass};
 use triggers::endpoint::Endpoint;
 use triggers::notice::Notice;
-use triggers::ports::{
-    Clock, Control, DeliveryQueue, Events, Inserted, Limits, PortResult, Schedule, SourceQueue, Updated,
-    WebhookSender,
-};
+use triggers::ports::{Clock, Control, Events, Inserted, PortResult, Updated};
 use triggers::verdict::{Answer, Verdict};
 
-use crate::handler::Delivery;
+use crate::handler::{Delivery, Ports};
 use crate::tally::Tally;
 
 /// How often a raced change is decided again. Whoever lost so often was beaten by others who noted the same.
 const MOST_RACES: usize = 5;
 
-impl<C, E, L, S, Q, W, T> Delivery<C, E, L, S, Q, W, T>
-where
-    C: Control,
-    E: Events,
-    L: Limits,
-    S: Schedule,
-    Q: DeliveryQueue + SourceQueue,
-    W: WebhookSender,
-    T: Clock,
-{
+impl<P: Ports> Delivery<P> {
     /// Notes what the attempt says about its endpoint. Where that fails, nothing is lost but the note.
     pub(crate) async fn note_health(
         &self,

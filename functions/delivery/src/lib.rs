@@ -4,6 +4,8 @@
 
 mod attempt;
 
+pub mod aws;
+
 mod gates;
 
 pub mod handler;

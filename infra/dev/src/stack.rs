@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::aws::{Aws, REGION};
 use crate::deploy::{self, Deployed, STACK_NAME};
 use crate::emulator::Emulator;
@@ -173,6 +175,15 @@ impl Stack {
     /// once. Returns how many were killed.
     pub fn kill_function(&self, function: &str) -> usize {
         self.functions.processes(function).iter().map(ProcessId::kill).count()
+    }
+
+    /// Invokes a function with an event, as its schedule would, and waits until it has ended.
+    ///
+    /// # Errors
+    /// When there is no such function, or it failed.
+    pub fn call_function(&self, function: &str, event: &Value) -> Result<(), Error> {
+        let path = format!("functions/{STACK_NAME}-{function}/invocations");
+        Aws::at(&self.emulator.endpoint).lambda("POST", &path, event).map(drop)
     }
 
     /// Where the lines of a function's processes are kept.

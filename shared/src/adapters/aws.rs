@@ -32,6 +32,17 @@ pub enum Patience {
 pub struct Clients {
     pub(super) dynamodb: aws_sdk_dynamodb::Client,
     pub(super) sqs: aws_sdk_sqs::Client,
+    pub(super) kms: aws_sdk_kms::Client,
+}
+
+impl Clients {
+    fn of(config: &aws_config::SdkConfig) -> Self {
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            sqs: aws_sdk_sqs::Client::new(config),
+            kms: aws_sdk_kms::Client::new(config),
+        }
+    }
 }
 
 /// The clients, from the environment that Lambda gives.
@@ -59,7 +70,7 @@ pub async fn clients(patience: Patience) -> Result<Clients, Box<dyn std::error::
         RetryConfig::standard().with_max_attempts(attempts).with_initial_backoff(Duration::from_millis(50));
     let loader = aws_config::from_env().http_client(http).timeout_config(timeouts).retry_config(retries);
     let config = loader.load().await;
-    Ok(Clients { dynamodb: aws_sdk_dynamodb::Client::new(&config), sqs: aws_sdk_sqs::Client::new(&config) })
+    Ok(Clients::of(&config))
 }
 
 /// The clients of an emulator: plain HTTP, any credentials.
@@ -73,5 +84,5 @@ pub async fn emulator_clients(endpoint: &str) -> Clients {
         .endpoint_url(endpoint)
         .load()
         .await;
-    Clients { dynamodb: aws_sdk_dynamodb::Client::new(&config), sqs: aws_sdk_sqs::Client::new(&config) }
+    Clients::of(&config)
 }

@@ -16,6 +16,7 @@ use crate::ports::{Control, PortResult, Unavailable, Updated};
 use crate::tenant::{TenantId, Tier};
 use crate::timestamp::Timestamp;
 
+pub use endpoints::Added;
 pub use keys_of_tenant::Written;
 
 /// The table `Control`.

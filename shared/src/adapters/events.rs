@@ -1,6 +1,7 @@
 //! The table `Events`: heads and payloads.
 
 mod attempt_item;
+mod attempt_log;
 mod head_item;
 mod inbox_page;
 
@@ -19,6 +20,7 @@ use crate::ports::{Events, Found, Inserted, PortResult, Unavailable, UnreadableM
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
+pub use attempt_log::{AttemptPage, LoggedAttempt};
 pub use inbox_page::{InboxPage, InboxQuery, Order};
 
 /// A compressed payload up to this many bytes lies in the head, which thereby stays under 1 KB: one write unit.

@@ -12,6 +12,8 @@ pub mod events;
 
 pub mod schedule;
 
+pub mod vault;
+
 pub mod queues;
 
 pub mod webhooks;

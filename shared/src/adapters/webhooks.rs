@@ -132,7 +132,7 @@ fn to_http(request: &WebhookRequest) -> Result<Request<Full<Bytes>>, Failure> {
         .header("content-type", "application/json")
         .header("user-agent", concat!("Triggers/", env!("CARGO_PKG_VERSION")));
     for (name, value) in &request.headers {
-        http = http.header(*name, value);
+        http = http.header(name, value);
     }
     http.body(Full::new(Bytes::from(request.body.clone()))).map_err(|_| Failure::Protocol)
 }

@@ -2,8 +2,12 @@
 
 use crate::api_key::{ApiKey, KeyRecord, Scope};
 use crate::breaker::Health;
-use crate::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint, EndpointId, EndpointState, Secret};
+use crate::endpoint::{
+    DEFAULT_RATE_PER_SECOND, Endpoint, EndpointId, EndpointState, Headers, Pattern, Private, Secret, Secrets,
+    Signing,
+};
 use crate::event::{Event, EventId, EventType, NewEvent};
+use crate::sealed::{DataKey, Sealed};
 use crate::tenant::{TenantId, Tier};
 use crate::timestamp::Timestamp;
 
@@ -35,13 +39,48 @@ pub fn key_of(tenant: &TenantId, tier: Tier) -> (ApiKey, KeyRecord) {
     (key, record)
 }
 
-/// An active endpoint; endpoints of different numbers differ.
+/// The data key of every tenant.
+///
+/// # Panics
+/// Never: it has the right length.
+#[must_use]
+pub fn data_key() -> DataKey {
+    DataKey::new(&[7; 32]).expect("32 bytes")
+}
+
+/// The private part that every endpoint has: this secret, and no headers.
+///
+/// # Panics
+/// Never: the secret is of the specified form.
+#[must_use]
+pub fn private() -> Private {
+    let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a secret");
+    Private { secrets: Secrets::new(secret), headers: Headers::default() }
+}
+
+/// An active endpoint of this tenant that wants every event; endpoints of different numbers differ.
+///
+/// # Panics
+/// Never: its private part can be encrypted.
+#[must_use]
+pub fn endpoint_of(tenant: &TenantId, number: u8) -> Endpoint {
+    let endpoint = endpoint(number);
+    let sealed = private().seal(&data_key(), tenant, &endpoint.id, rand::random()).expect("it can be sealed");
+    Endpoint { sealed, ..endpoint }
+}
+
+/// An active endpoint whose private part nobody can read; endpoints of different numbers differ.
 #[must_use]
 pub fn endpoint(number: u8) -> Endpoint {
     Endpoint {
         id: EndpointId::from_trusted(format!("ep_{number:032x}")),
         url: format!("https://receiver-{number}.example.com/hook"),
-        secret: Secret::generate(&mut rand::rng()),
+        description: String::new(),
+        event_types: vec![Pattern::any()],
+        signing: Signing::Hmac,
+        sealed: Sealed::from_bytes(Vec::new()),
+        created_at: START,
+        rev: 1,
         state: EndpointState::Active,
         is_paused: false,
         rate_per_second: DEFAULT_RATE_PER_SECOND,

@@ -17,6 +17,8 @@ pub mod events;
 
 pub mod schedule;
 
+pub mod vault;
+
 pub mod queues;
 
 pub mod webhooks;

@@ -11,12 +11,14 @@ use serde_json::{Value, json};
 use super::receiver::Received;
 use super::stack::shared;
 
-/// Checks a webhook by the package `standardwebhooks` from `PyPI`.
+/// Checks a webhook by the packages `standardwebhooks` and `svix` from `PyPI`, which must agree.
 const VERIFY: &str = "
 import base64, json, sys
-from standardwebhooks import Webhook
+import standardwebhooks, svix.webhooks
 call = json.load(sys.stdin)
-Webhook(call['secret']).verify(base64.b64decode(call['body']), call['headers'])
+body = base64.b64decode(call['body'])
+standardwebhooks.Webhook(call['secret']).verify(body, call['headers'])
+svix.webhooks.Webhook(call['secret']).verify(body, call['headers'])
 print('genuine')
 ";
 

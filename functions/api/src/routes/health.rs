@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use triggers::answer::{self, Answer};
 use triggers::ports::PortResult;
 
-use crate::router::Api;
+use crate::deps::Api;
 
 /// A dependency that takes longer is not ready.
 const PATIENCE: Duration = Duration::from_millis(900);

@@ -19,8 +19,8 @@ use triggers::timestamp::Timestamp;
 
 use crate::body::{invalid, query_value};
 use crate::cursor;
+use crate::deps::Api;
 use crate::failure::Outcome;
-use crate::router::Api;
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
@@ -40,10 +40,13 @@ pub(crate) async fn list(
     let filter = filter_of(&wanted);
     let peppers = api.authenticator.peppers();
     if let Some(text) = query_value(query.as_deref(), "cursor") {
-        wanted.after = Some(cursor::read(peppers, &bearer.tenant, &filter, &text)?);
+        let place = cursor::read(peppers, &bearer.tenant, &filter, &text)?;
+        wanted.after = Some(EventId::parse(&place).ok_or_else(cursor::invalid)?);
     }
     let page = api.events.inbox(&bearer.tenant, &wanted).await?;
-    let next = page.next.map(|event| json!(cursor::write(peppers.current(), &bearer.tenant, &filter, event)));
+    let next = page
+        .next
+        .map(|event| json!(cursor::write(peppers.current(), &bearer.tenant, &filter, &event.to_string())));
     let events: Vec<String> = page.events.iter().map(|(head, payload)| shown(head, payload)).collect();
     let body = format!(r#"{{"events":[{}],"next_cursor":{}}}"#, events.join(","), json!(next));
     Ok(answer::typed(StatusCode::OK, "application/json", body))

@@ -19,8 +19,8 @@ use triggers::timestamp::Timestamp;
 
 use crate::access::signup_tier;
 use crate::body::{self, invalid};
+use crate::deps::Api;
 use crate::failure::Outcome;
-use crate::router::Api;
 
 const MAX_NAME_CHARS: usize = 255;
 

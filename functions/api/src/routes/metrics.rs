@@ -11,8 +11,8 @@ use triggers::answer;
 use triggers::ports::{Counts, QueueName, Wait};
 
 use crate::access::{Environment, admin_only};
+use crate::deps::Api;
 use crate::failure::Outcome;
-use crate::router::Api;
 
 /// `GET /metrics`: for the bearer of the admin token, or for anybody on the local stack.
 pub(crate) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Outcome {

@@ -2,6 +2,10 @@
 
 pub(crate) mod keys;
 
+pub(crate) mod endpoints;
+
+pub(crate) mod attempts;
+
 pub(crate) mod webhook;
 
 pub(crate) mod inbox;

@@ -9,12 +9,13 @@ use serde::Deserialize;
 use serde_json::json;
 use triggers::answer;
 use triggers::api_key::Scope;
-use triggers::endpoint::{EndpointUrl, Secret};
+use triggers::endpoint::EndpointUrl;
 use triggers::ports::Clock;
 
+use super::endpoints::set_default;
 use crate::body::{self, invalid};
+use crate::deps::Api;
 use crate::failure::Outcome;
-use crate::router::Api;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,8 +31,7 @@ pub(crate) async fn configure(State(api): State<Arc<Api>>, headers: HeaderMap, b
     let wanted: Configure = body::json(&headers, body).await?;
     let url = EndpointUrl::parse(&wanted.webhook_url, api.url_policy)
         .map_err(|refused| invalid(format!("the URL is refused: {refused}"), "/webhook_url"))?;
-    let secret = Secret::generate(&mut rand::rng());
-    let created = api.control.set_default_endpoint(&bearer.tenant, &url, secret).await?;
+    let created = set_default(&api, &bearer.tenant, &url).await?;
     let mut answer = json!({"success": true, "webhook_url": url.as_str()});
     if let Some(secret) = created {
         answer["secret"] = secret.expose().into();

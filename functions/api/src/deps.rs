@@ -1,0 +1,80 @@
+//! What the handlers share, made once per process.
+
+use triggers::adapters::aws::Clients;
+use triggers::adapters::control::ControlTable;
+use triggers::adapters::events::EventsTable;
+use triggers::adapters::limits::LimitsTable;
+use triggers::adapters::queues::Queue;
+use triggers::adapters::schedule::ScheduleTable;
+use triggers::adapters::system_clock::SystemClock;
+use triggers::adapters::vault::KmsVault;
+use triggers::adapters::webhooks::WebhookClient;
+use triggers::api_key::Peppers;
+use triggers::authentication::Authenticator;
+use triggers::config::{self, MissingVariable, required};
+use triggers::endpoint::UrlPolicy;
+use triggers::limiter::Limiter;
+use triggers::signature::SigningSecrets;
+
+use crate::access::{Admin, Environment, Signup};
+
+/// What api touches; its IAM policy says the same.
+pub(crate) struct Api {
+    pub(crate) authenticator: Authenticator<ControlTable>,
+    pub(crate) limiter: Limiter<LimitsTable>,
+    pub(crate) control: ControlTable,
+    pub(crate) events: EventsTable,
+    pub(crate) limits: LimitsTable,
+    pub(crate) schedule: ScheduleTable,
+    pub(crate) queues: Queues,
+    pub(crate) vault: KmsVault,
+    pub(crate) webhooks: WebhookClient,
+    pub(crate) signing: SigningSecrets,
+    pub(crate) clock: SystemClock,
+    pub(crate) admin: Admin,
+    pub(crate) signup: Signup,
+    pub(crate) environment: Environment,
+    pub(crate) url_policy: UrlPolicy,
+}
+
+/// The queues whose depths are shown.
+pub(crate) struct Queues {
+    pub(crate) events: Queue,
+    pub(crate) events_dead_letters: Queue,
+    pub(crate) deliveries: Queue,
+    pub(crate) deliveries_dead_letters: Queue,
+}
+
+impl Api {
+    /// Everything, by the environment.
+    pub(crate) fn from_env(clients: &Clients) -> Result<Self, lambda_http::Error> {
+        let control = ControlTable::new(clients, required("CONTROL_TABLE")?);
+        let queue = |name| Ok::<_, MissingVariable>(Queue::new(clients, required(name)?));
+        Ok(Api {
+            authenticator: Authenticator::new(control.clone(), Peppers::parse(&required("KEY_PEPPER")?)?),
+            limiter: Limiter::new(LimitsTable::new(clients, required("LIMITS_TABLE")?)),
+            control,
+            events: EventsTable::new(clients, required("EVENTS_TABLE")?),
+            limits: LimitsTable::new(clients, required("LIMITS_TABLE")?),
+            schedule: ScheduleTable::new(clients, required("SCHEDULE_TABLE")?),
+            vault: KmsVault::new(clients, required("CONTROL_TABLE")?, required("DATA_KMS_KEY")?),
+            webhooks: WebhookClient::new()?,
+            signing: SigningSecrets::new(Peppers::parse(&required("SIGNING_SECRET")?)?),
+            queues: Queues {
+                events: queue("EVENTS_QUEUE_URL")?,
+                events_dead_letters: queue("EVENTS_DLQ_URL")?,
+                deliveries: queue("DELIVERIES_QUEUE_URL")?,
+                deliveries_dead_letters: queue("DELIVERIES_DLQ_URL")?,
+            },
+            clock: SystemClock,
+            admin: Admin::new(&required("ADMIN_TOKEN")?),
+            signup: if config::is("SIGNUP", "open") { Signup::Open } else { Signup::Admin },
+            environment: if config::is("ENVIRONMENT", "local") {
+                Environment::Local
+            } else {
+                Environment::Aws
+            },
+            url_policy: config::url_policy(),
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! What is tried at an endpoint: a test by its owner's hand, the log of attempts, and samples of what it gets.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use triggers::adapters::events::LoggedAttempt;
+use triggers::answer;
+use triggers::api_key::Scope;
+use triggers::endpoint::EndpointUrl;
+use triggers::event::{Event, EventId, EventType};
+use triggers::inbox::Head;
+use triggers::ports::{Clock, WebhookSender};
+use triggers::problem::{Kind, Problem};
+use triggers::verdict::{Answer, Failure, Verdict};
+use triggers::webhook;
+
+use super::endpoints::{found, open};
+use crate::body::{invalid, query_value};
+use crate::cursor;
+use crate::deps::Api;
+use crate::failure::Outcome;
+
+const DEFAULT_LIMIT: usize = 50;
+const MAX_LIMIT: usize = 100;
+
+/// So many events are a sample.
+const SAMPLES: usize = 3;
+
+/// The type of the event that a test sends.
+const TEST_TYPE: &str = "endpoint.test";
+
+/// `POST /api/endpoints/{id}/test`: sends one signed event that is stored nowhere, now, and tells what came of it.
+pub(crate) async fn test(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    _: Body,
+) -> Outcome {
+    let now = api.clock.now();
+    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::EndpointsAdmin, now).await?;
+    let endpoint = found(&api, &bearer.tenant, &id).await?;
+    let private = open(&api, &bearer.tenant, &endpoint).await?;
+    let event = Event {
+        id: EventId::generate(now, bearer.tier, &mut rand::rng()),
+        tenant: bearer.tenant.clone(),
+        tier: bearer.tier,
+        event_type: EventType::parse(TEST_TYPE)?,
+        payload: json!({"test": true, "endpoint_id": endpoint.id.as_str()}).to_string(),
+        dedup_id: None,
+    };
+    let head = Head::born(&event, []);
+    let answer = match EndpointUrl::parse(&endpoint.url, api.url_policy) {
+        Err(_) => Answer::None(Failure::Refused),
+        Ok(url) => {
+            let about = (&head, event.payload.as_str());
+            let request = webhook::request(url, &endpoint, &private, &api.signing, about, now);
+            api.webhooks.post(&request, now).await
+        }
+    };
+    let ended = api.clock.now();
+    let verdict = Verdict::on(&answer, 1, ended, &mut rand::rng());
+    let (status, error, excerpt) = match &answer {
+        Answer::Status { code, excerpt, .. } => (Some(code), None, Some(excerpt)),
+        Answer::None(failure) => (None, Some(failure.as_str()), None),
+    };
+    let attempt = json!({
+        "event_id": event.id.to_string(),
+        "at": now.to_string(),
+        "duration_ms": ended.millis_since(now),
+        "status": status,
+        "verdict": verdict.as_str(),
+        "error": error,
+        "answer": excerpt,
+    });
+    Ok(answer::json(StatusCode::OK, &attempt))
+}
+
+/// `GET /api/endpoints/{id}/attempts`: the newest first. A success at the first attempt stands in its event alone.
+pub(crate) async fn list(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Outcome {
+    let (_, bearer) =
+        api.authenticator.authenticate(&headers, Scope::EndpointsAdmin, api.clock.now()).await?;
+    let endpoint = found(&api, &bearer.tenant, &id).await?;
+    let limit = query_value(query.as_deref(), "limit").map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
+    let limit = limit
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+        .ok_or_else(|| invalid(format!("\"limit\" must be 1 to {MAX_LIMIT}"), "/limit"))?;
+    let (peppers, filter) = (api.authenticator.peppers(), format!("attempts {}", endpoint.id));
+    let after = query_value(query.as_deref(), "cursor")
+        .map(|text| cursor::read(peppers, &bearer.tenant, &filter, &text))
+        .transpose()?;
+    let page = api.events.attempts(&bearer.tenant, &endpoint.id, after.as_deref(), limit).await?;
+    let next = page.next.map(|place| cursor::write(peppers.current(), &bearer.tenant, &filter, &place));
+    let attempts: Vec<Value> = page.attempts.iter().map(shown).collect();
+    Ok(answer::json(StatusCode::OK, &json!({"attempts": attempts, "next_cursor": next})))
+}
+
+/// `GET /api/endpoints/{id}/sample`: recent events that it wants, as the bodies of its requests, the newest first.
+pub(crate) async fn sample(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Outcome {
+    let now = api.clock.now();
+    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::EndpointsAdmin, now).await?;
+    let endpoint = found(&api, &bearer.tenant, &id).await?;
+    let shards = bearer.tier.limits().shards;
+    let wanted = |head: &Head| endpoint.wants(&head.event_type) && !head.is_expired(now);
+    let recent = api.events.recent(&bearer.tenant, shards, wanted, SAMPLES).await?;
+    let bodies: Vec<String> = recent.iter().map(|(head, payload)| webhook::body(head, payload)).collect();
+    Ok(answer::typed(StatusCode::OK, "application/json", format!("[{}]", bodies.join(","))))
+}
+
+/// `GET /.well-known/webhook-keys?endpoint_id=`: with which public keys an endpoint's `v1a` signatures are checked.
+pub(crate) async fn public_keys(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Outcome {
+    let id = query_value(query.as_deref(), "endpoint_id");
+    let id = id.and_then(|text| triggers::endpoint::EndpointId::parse(&text));
+    let detail = "name the endpoint: each has keys of its own, at ?endpoint_id=ep_...";
+    let id = id.ok_or_else(|| Problem::new(Kind::Invalid, detail).at("/endpoint_id"))?;
+    Ok(answer::json(StatusCode::OK, &api.signing.keys_of(&id).key_set()))
+}
+
+fn shown(attempt: &LoggedAttempt) -> Value {
+    json!({
+        "event_id": attempt.event.to_string(),
+        "n": attempt.n,
+        "probe": attempt.is_probe,
+        "at": attempt.at.to_string(),
+        "duration_ms": attempt.duration_ms,
+        "status": attempt.code,
+        "verdict": attempt.verdict,
+        "error": attempt.error,
+        "answer": attempt.answer,
+    })
+}

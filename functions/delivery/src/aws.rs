@@ -1,0 +1,55 @@
+//! The ports for real, by the environment.
+
+use triggers::adapters::aws::{self, Patience};
+use triggers::adapters::control::ControlTable;
+use triggers::adapters::events::EventsTable;
+use triggers::adapters::limits::LimitsTable;
+use triggers::adapters::queues::Queue;
+use triggers::adapters::schedule::ScheduleTable;
+use triggers::adapters::system_clock::SystemClock;
+use triggers::adapters::vault::KmsVault;
+use triggers::adapters::webhooks::WebhookClient;
+use triggers::api_key::Peppers;
+use triggers::config::{required, url_policy};
+use triggers::signature::SigningSecrets;
+use triggers::telemetry;
+
+use crate::handler::{Delivery, Ports};
+
+/// The ports for real.
+pub struct Aws;
+
+impl Ports for Aws {
+    type Control = ControlTable;
+    type Events = EventsTable;
+    type Limits = LimitsTable;
+    type Schedule = ScheduleTable;
+    type Queue = Queue;
+    type Vault = KmsVault;
+    type Webhooks = WebhookClient;
+    type Clock = SystemClock;
+}
+
+impl Delivery<Aws> {
+    /// Everything, by the environment.
+    ///
+    /// # Errors
+    /// Where a variable is absent, or the build is wrong.
+    pub async fn from_env() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let clients = aws::clients(Patience::Background).await?;
+        Ok(Self {
+            control: ControlTable::new(&clients, required("CONTROL_TABLE")?),
+            events: EventsTable::new(&clients, required("EVENTS_TABLE")?),
+            limits: LimitsTable::new(&clients, required("LIMITS_TABLE")?),
+            schedule: ScheduleTable::new(&clients, required("SCHEDULE_TABLE")?),
+            deliveries: Queue::new(&clients, required("DELIVERIES_QUEUE_URL")?),
+            vault: KmsVault::new(&clients, required("CONTROL_TABLE")?, required("DATA_KMS_KEY")?),
+            webhooks: WebhookClient::new()?,
+            clock: SystemClock,
+            signing: SigningSecrets::new(Peppers::parse(&required("SIGNING_SECRET")?)?),
+            url_policy: url_policy(),
+            dead_letters_arn: required("DELIVERIES_DLQ_ARN")?,
+            log: Box::new(telemetry::write_line),
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! The attempts at one endpoint, by time, and a tenant's most recent events.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::future::try_join_all;
+
+use super::super::item::{Item, Unreadable, item, n, number, s, text};
+use super::{EventsTable, head_item};
+use crate::endpoint::EndpointId;
+use crate::event::EventId;
+use crate::inbox::Head;
+use crate::keys;
+use crate::ports::{Events, Found, PortResult, Unavailable};
+use crate::tenant::TenantId;
+use crate::timestamp::Timestamp;
+
+/// Items of one shard that are looked at for recent events, attempts among them.
+const LOOKED_AT: i32 = 200;
+
+/// An attempt as it was logged.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoggedAttempt {
+    /// Which event.
+    pub event: EventId,
+    /// Which attempt, counted from 1.
+    pub n: u64,
+    /// Whether it was made to see if the endpoint is back.
+    pub is_probe: bool,
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// The HTTP status, if there was an answer.
+    pub code: Option<u64>,
+    /// What it means.
+    pub verdict: String,
+    /// Why there was no answer.
+    pub error: Option<String>,
+    /// The beginning of the answer's body.
+    pub answer: Option<String>,
+}
+
+/// A page of attempts, and where the next one goes on.
+#[derive(Debug)]
+pub struct AttemptPage {
+    /// The newest first.
+    pub attempts: Vec<LoggedAttempt>,
+    /// The place after the last; `None` where there is nothing more.
+    pub next: Option<String>,
+}
+
+impl EventsTable {
+    /// A page of the attempts at an endpoint, the newest first, after the place that the page before told.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn attempts(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> PortResult<AttemptPage> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("attempts")
+            .key_condition_expression("attempts_pk = :pk")
+            .expression_attribute_values(":pk", s(keys::attempts(tenant, endpoint)))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(after.and_then(|place| start(tenant, endpoint, place)));
+        let answer = query.send().await.map_err(|error| Unavailable::new("reading attempts", error))?;
+        let attempts: Result<Vec<_>, Unreadable> = answer.items().iter().map(read).collect();
+        let attempts = attempts.map_err(|error| Unavailable::new("reading attempts", error))?;
+        let next = answer
+            .last_evaluated_key()
+            .and_then(|key| Some(format!("{} {}", number(key, "attempted_at").ok()?, text(key, "sk").ok()?)));
+        Ok(AttemptPage { attempts, next })
+    }
+
+    /// A tenant's most recent events that are wanted, the newest first, with their payloads. Only so many are looked at.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn recent(
+        &self,
+        tenant: &TenantId,
+        shards: u8,
+        wanted: impl Fn(&Head) -> bool,
+        most: usize,
+    ) -> PortResult<Vec<(Head, String)>> {
+        let shards = try_join_all((0..shards).map(|shard| self.recent_heads(tenant, shard))).await?;
+        let mut found: Vec<Found> =
+            shards.into_iter().flatten().filter(|found| wanted(&found.head)).collect();
+        found.sort_by_key(|found| std::cmp::Reverse(found.head.id));
+        found.truncate(most);
+        let payloads = try_join_all(found.iter().map(|found| self.payload(tenant, found))).await?;
+        let with = |(found, payload): (Found, Option<String>)| Some((found.head, payload?));
+        Ok(found.into_iter().zip(payloads).filter_map(with).collect())
+    }
+
+    async fn recent_heads(&self, tenant: &TenantId, shard: u8) -> PortResult<Vec<Found>> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .filter_expression("attribute_exists(deliveries)")
+            .expression_attribute_values(":pk", s(keys::shard(tenant, shard)))
+            .scan_index_forward(false)
+            .limit(LOOKED_AT);
+        let failed =
+            |error: Box<dyn std::error::Error + Send + Sync>| Unavailable::new("reading events", error);
+        let answer = query.send().await.map_err(|error| failed(error.into()))?;
+        answer
+            .items()
+            .iter()
+            .map(|item| head_item::found(item).map_err(|error| failed(error.into())))
+            .collect()
+    }
+}
+
+/// The key after which the index goes on.
+fn start(tenant: &TenantId, endpoint: &EndpointId, place: &str) -> Option<HashMap<String, AttributeValue>> {
+    let (at, sk) = place.split_once(' ')?;
+    let event = EventId::parse(sk.split('#').next()?)?;
+    Some(item([
+        ("pk", s(keys::shard(tenant, event.shard()))),
+        ("sk", s(sk)),
+        ("attempts_pk", s(keys::attempts(tenant, endpoint))),
+        ("attempted_at", n(at.parse().ok()?)),
+    ]))
+}
+
+fn read(item: &Item) -> Result<LoggedAttempt, Unreadable> {
+    let event = text(item, "sk")?.split('#').next().and_then(EventId::parse);
+    let optional = |name| text(item, name).ok().map(str::to_owned);
+    Ok(LoggedAttempt {
+        event: event.ok_or(Unreadable("sk"))?,
+        n: number(item, "n")?,
+        is_probe: item.contains_key("probe"),
+        at: Timestamp::from_millis(number(item, "attempted_at")?),
+        duration_ms: number(item, "duration_ms")?,
+        code: number(item, "code").ok(),
+        verdict: text(item, "verdict")?.to_owned(),
+        error: optional("error"),
+        answer: optional("answer"),
+    })
+}

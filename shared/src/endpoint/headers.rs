@@ -1,0 +1,151 @@
+//! The owner's own headers on an endpoint's requests: checked once, when they are configured.
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// The most headers of one endpoint.
+const MAX_HEADERS: usize = 20;
+
+/// The most bytes of all names and values together.
+const MAX_BYTES: usize = 4096;
+
+/// Names that mean something to the connection, to HTTP itself or to our own signature.
+const RESERVED: [&str; 18] = [
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
+];
+
+/// Beginnings of names that are ours.
+const RESERVED_PREFIXES: [&str; 2] = ["webhook-", "x-event-"];
+
+/// Headers by lower-case name, in the owner's order.
+#[derive(Clone, Default, Eq, PartialEq)]
+pub struct Headers(Vec<(String, String)>);
+
+/// Why a header is refused.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum InvalidHeader {
+    /// No token of RFC 9110 section 5.6.2.
+    #[error(
+        "a header's name must be 1 to 64 letters, digits and the characters ! # $ % & ' * + - . ^ _ ` | ~"
+    )]
+    Name,
+    /// A name that is not the owner's to set.
+    #[error("this header cannot be set")]
+    Reserved,
+    /// A value that could end its line, or that other servers read differently.
+    #[error("a header's value must be visible ASCII characters, with spaces only between them")]
+    Value,
+    /// The same name twice.
+    #[error("this header is set twice")]
+    Twice,
+    /// Too many, or too long together.
+    #[error("there may be {MAX_HEADERS} headers of {MAX_BYTES} bytes in all")]
+    TooMany,
+}
+
+impl Headers {
+    /// Checks headers; an error names the header that breaks a rule.
+    ///
+    /// # Errors
+    /// The first broken rule, and the name it is about.
+    pub fn parse(
+        headers: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, (String, InvalidHeader)> {
+        let (mut kept, mut bytes): (Vec<(String, String)>, _) = (Vec::new(), 0);
+        for (name, value) in headers {
+            bytes += name.len() + value.len();
+            check(&kept, &name, &value, bytes).map_err(|invalid| (name.clone(), invalid))?;
+            kept.push((name.to_ascii_lowercase(), value));
+        }
+        Ok(Self(kept))
+    }
+
+    /// Name and value of each.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+fn check(kept: &[(String, String)], name: &str, value: &str, bytes: usize) -> Result<(), InvalidHeader> {
+    let lower = name.to_ascii_lowercase();
+    let is_token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
+    if !(1..=64).contains(&name.len()) || !name.bytes().all(is_token) {
+        return Err(InvalidHeader::Name);
+    }
+    if RESERVED.contains(&lower.as_str()) || RESERVED_PREFIXES.iter().any(|start| lower.starts_with(start)) {
+        return Err(InvalidHeader::Reserved);
+    }
+    if !value.bytes().all(|c| matches!(c, b' '..=b'~')) || value.trim() != value {
+        return Err(InvalidHeader::Value);
+    }
+    if kept.iter().any(|(other, _)| *other == lower) {
+        return Err(InvalidHeader::Twice);
+    }
+    if kept.len() >= MAX_HEADERS || bytes > MAX_BYTES {
+        return Err(InvalidHeader::TooMany);
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Headers {
+    /// Values are credentials more often than not.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(headers: &[(&str, &str)]) -> Result<Headers, InvalidHeader> {
+        let owned = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Headers::parse(owned).map_err(|(_, invalid)| invalid)
+    }
+
+    #[test]
+    fn ordinary_headers_pass_and_keep_their_order() {
+        let headers = parse(&[("X-Token", "a b"), ("Authorization", "Bearer x"), ("cookie", "")]).unwrap();
+        let all: Vec<_> = headers.iter().collect();
+        assert_eq!(all, [("x-token", "a b"), ("authorization", "Bearer x"), ("cookie", "")]);
+        assert!(!format!("{headers:?}").contains("Bearer"));
+    }
+
+    #[test]
+    fn each_rule_refuses_what_it_is_for() {
+        for name in ["", "a b", "a:", "a\r\nb", "é", &"a".repeat(65)] {
+            assert_eq!(parse(&[(name, "x")]), Err(InvalidHeader::Name), "{name}");
+        }
+        for name in ["Host", "content-length", "Transfer-Encoding", "webhook-signature", "X-Event-Type"] {
+            assert_eq!(parse(&[(name, "x")]), Err(InvalidHeader::Reserved), "{name}");
+        }
+        for value in ["a\r\nb: c", "a\0", "\t", " a", "a ", "é"] {
+            assert_eq!(parse(&[("a", value)]), Err(InvalidHeader::Value), "{value:?}");
+        }
+        assert_eq!(parse(&[("a", "1"), ("A", "2")]), Err(InvalidHeader::Twice));
+        let many: Vec<String> = (0..21).map(|n| format!("h{n}")).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "x")).collect();
+        assert_eq!(parse(&many), Err(InvalidHeader::TooMany));
+        assert!(parse(&many[..20]).is_ok());
+        assert_eq!(parse(&[("a", &"x".repeat(4096))]), Err(InvalidHeader::TooMany));
+        assert!(parse(&[("a", &"x".repeat(4095))]).is_ok());
+    }
+}
