@@ -26,6 +26,9 @@ pub enum RefusedUrl {
     /// More than 2,048 characters.
     #[error("it is longer than 2048 characters")]
     TooLong,
+    /// Characters that parsers drop or replace, each in its own way.
+    #[error("it must not contain white space, control characters or backslashes")]
+    Characters,
     /// Another scheme.
     #[error("it must begin with https://")]
     Scheme,
@@ -38,29 +41,43 @@ pub enum RefusedUrl {
     /// An IP address, in whatever spelling.
     #[error("its host must be a name, not an IP address")]
     IpLiteral,
+    /// No name of DNS.
+    #[error("its host must be a domain name of at least two labels")]
+    Name,
     /// A name that is not public.
     #[error("its host must be a public domain name")]
     InternalName,
 }
 
-/// Suffixes that never lead to the public internet (RFC 6761, RFC 6762, RFC 8375, ICANN's `.internal`, and
-/// names that private networks commonly use).
-const INTERNAL_SUFFIXES: [&str; 14] = [
-    "localhost",
-    "local",
-    "internal",
-    "intranet",
-    "private",
-    "corp",
-    "home",
-    "lan",
-    "arpa",
-    "test",
-    "example",
-    "invalid",
-    "onion",
+/// The last labels of names that never lead to the public internet: RFC 6761, RFC 6762, RFC 8375 (`arpa`), RFC 7686, RFC 9476,
+/// ICANN's `internal` and the names it withholds since private networks use them, and others that these commonly use.
+const INTERNAL_SUFFIXES: [&str; 21] = [
     "alt",
+    "arpa",
+    "consul",
+    "corp",
+    "domain",
+    "example",
+    "home",
+    "internal",
+    "intra",
+    "intranet",
+    "invalid",
+    "lan",
+    "local",
+    "localdomain",
+    "localhost",
+    "mail",
+    "onion",
+    "private",
+    "router",
+    "test",
+    "workgroup",
 ];
+
+/// The longest label and the longest name of DNS (RFC 1035 section 2.3.4).
+const MAX_LABEL: usize = 63;
+const MAX_NAME: usize = 253;
 
 impl EndpointUrl {
     /// Checks a URL's form. Where its name leads is checked again at every connection ([`crate::address`]).
@@ -70,6 +87,9 @@ impl EndpointUrl {
     pub fn parse(text: &str, policy: UrlPolicy) -> Result<Self, RefusedUrl> {
         if text.len() > 2048 {
             return Err(RefusedUrl::TooLong);
+        }
+        if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
+            return Err(RefusedUrl::Characters);
         }
         let url = Url::parse(text).map_err(|_| RefusedUrl::Unreadable)?;
         if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
@@ -87,10 +107,7 @@ impl EndpointUrl {
         if !matches!(url.port_or_known_default(), Some(443 | 8443)) {
             return Err(RefusedUrl::Port);
         }
-        let labels: Vec<&str> = name.trim_end_matches('.').split('.').collect();
-        if labels.len() < 2 || INTERNAL_SUFFIXES.contains(&labels[labels.len() - 1]) {
-            return Err(RefusedUrl::InternalName);
-        }
+        check_name(name)?;
         Ok(Self(url))
     }
 
@@ -134,6 +151,25 @@ impl EndpointUrl {
     }
 }
 
+/// Checks the name of a host, which may end in the dot of the root.
+fn check_name(name: &str) -> Result<(), RefusedUrl> {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let labels: Vec<&str> = name.split('.').collect();
+    let last = labels.last().copied().unwrap_or_default();
+    let is_label = |label: &&str| {
+        (1..=MAX_LABEL).contains(&label.len())
+            && label.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))
+    };
+    let ends_like_an_address = last.bytes().all(|c| c.is_ascii_digit()) || last.starts_with("0x");
+    if labels.len() < 2 || name.len() > MAX_NAME || !labels.iter().all(is_label) || ends_like_an_address {
+        return Err(RefusedUrl::Name);
+    }
+    if INTERNAL_SUFFIXES.contains(&last) {
+        return Err(RefusedUrl::InternalName);
+    }
+    Ok(())
+}
+
 /// The two spellings are compared as text, since a parser folds `0x7f.1` and many others into 127.0.0.1.
 fn names_loopback(text: &str, url: &Url) -> bool {
     ["http://127.0.0.1", "http://localhost"].iter().any(|start| {
@@ -170,15 +206,21 @@ mod tests {
         {
             check(&format!("https://{literal}/"), RefusedUrl::IpLiteral);
         }
-        for name in [
-            "localhost",
-            "printer",
-            "a.local",
-            "metadata.google.internal",
-            "x.localhost.",
-            "1.0.10.in-addr.arpa",
-        ] {
+        for name in ["a.local", "metadata.google.internal", "x.localhost.", "1.0.10.in-addr.arpa"] {
             check(&format!("https://{name}/"), RefusedUrl::InternalName);
+        }
+        let long = format!("{}.com", "a".repeat(64));
+        for name in ["localhost", "printer", "a..com", ".com", "a.com..", "com.", &long] {
+            check(&format!("https://{name}/"), RefusedUrl::Name);
+        }
+        for text in [
+            "https://a.com /",
+            "https://a.com/\\n",
+            "https://a.com\\@b.com/",
+            " https://a.com",
+            "ht\\ttps://a.com",
+        ] {
+            check(&text.replace("\\n", "\n").replace("\\t", "\t"), RefusedUrl::Characters);
         }
     }
 

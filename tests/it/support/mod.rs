@@ -29,6 +29,10 @@ pub(crate) mod front_door;
 
 pub(crate) mod instances;
 
+pub(crate) mod dns;
+
+pub(crate) mod outside;
+
 mod wire;
 
 /// How long anything may take. Far longer than it does: a test machine may be busy.

@@ -152,6 +152,11 @@ impl Shared {
 
 /// An address of this machine where nobody listens.
 pub(crate) fn closed_address() -> String {
+    format!("http://127.0.0.1:{}", closed_port())
+}
+
+/// A port of this machine on which nobody listens.
+pub(crate) fn closed_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    format!("http://{}", listener.local_addr().expect("its address"))
+    listener.local_addr().expect("its address").port()
 }

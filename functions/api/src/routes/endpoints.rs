@@ -1,6 +1,5 @@
 //! Endpoints: what their owner configures.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use triggers::api_key::{KeyRecord, Scope};
 use triggers::breaker::Health;
 use triggers::endpoint::{
     DEFAULT_RATE_PER_SECOND, Endpoint, EndpointId, EndpointState, EndpointUrl, Headers, MAX_ENDPOINTS,
-    MAX_RATE_PER_SECOND, Pattern, Private, Secret, Secrets, Signing,
+    Pattern, Private, Secret, Secrets, Signing,
 };
 use triggers::ports::{Clock, Control, PortResult, Unavailable, Updated, Vault};
 use triggers::problem::{Kind, Problem};
@@ -24,14 +23,10 @@ use triggers::sealed::Sealed;
 use triggers::tenant::TenantId;
 use triggers::timestamp::Timestamp;
 
+use super::settings::{Settings, configure, read_headers, read_secret, read_url};
 use crate::body::{self, invalid};
 use crate::deps::Api;
 use crate::failure::Outcome;
-
-/// The most patterns of one endpoint.
-const MAX_PATTERNS: usize = 50;
-
-const MAX_DESCRIPTION_CHARS: usize = 255;
 
 /// An old secret may sign for at most a week more.
 const MAX_OVERLAP_SECONDS: u64 = 7 * 24 * 3600;
@@ -45,25 +40,14 @@ const MOST_RACES: usize = 10;
 /// Parked deliveries are counted up to here.
 const MOST_COUNTED: i32 = 10_000;
 
-/// What an owner says about an endpoint; absent members stay as they are, or get their defaults.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Settings {
-    #[serde(alias = "target_url")]
-    url: Option<String>,
-    description: Option<String>,
-    event_types: Option<Vec<String>>,
-    headers: Option<BTreeMap<String, String>>,
-    rate_per_second: Option<u32>,
-    signing: Option<String>,
-    paused: Option<bool>,
-    secret: Option<String>,
-}
-
 /// `POST /api/endpoints`: a further endpoint. Its secret is shown here, and never again.
 pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
     let bearer = bearer(&api, &headers).await?;
     let wanted: Settings = body::json(&headers, body).await?;
+    let url = read_url(&api, wanted.url.as_deref(), "/url").await?;
+    if url.is_none() {
+        return Err(invalid("\"url\" is needed", "/url").into());
+    }
     let now = api.clock.now();
     let id = EndpointId::generate(&mut rand::rng());
     let secret = match &wanted.secret {
@@ -75,10 +59,7 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body
         headers: read_headers(&wanted)?.unwrap_or_default(),
     };
     let mut endpoint = new(&api, &bearer.tenant, id, &private, now).await?;
-    configure(&api, &mut endpoint, &wanted)?;
-    if endpoint.url.is_empty() {
-        return Err(invalid("\"url\" is needed", "/url").into());
-    }
+    configure(&mut endpoint, &wanted, url.as_ref())?;
     match api.control.add_endpoint(&bearer.tenant, &endpoint).await? {
         Added::Done => {}
         Added::Exists => return Err(Unavailable::new("adding an endpoint", "its id is taken").into()),
@@ -121,12 +102,13 @@ pub(crate) async fn change(
     if wanted.secret.is_some() {
         return Err(invalid("a secret is changed by its rotation", "/secret").into());
     }
+    let url = read_url(&api, wanted.url.as_deref(), "/url").await?;
     let owners = read_headers(&wanted)?;
     let endpoint = update(&api, &bearer.tenant, &id, |endpoint, private| {
         if let Some(owners) = &owners {
             private.headers = owners.clone();
         }
-        configure(&api, endpoint, &wanted)
+        configure(endpoint, &wanted, url.as_ref())
     });
     Ok(answer::json(StatusCode::OK, &shown(&api, &bearer.tenant, &endpoint.await?).await?))
 }
@@ -289,59 +271,6 @@ async fn new(
         rate_per_second: DEFAULT_RATE_PER_SECOND,
         health: Health::default(),
     })
-}
-
-/// Sets what its owner named.
-fn configure(api: &Api, endpoint: &mut Endpoint, wanted: &Settings) -> Result<(), Problem> {
-    if let Some(url) = &wanted.url {
-        let url = EndpointUrl::parse(url, api.url_policy)
-            .map_err(|refused| invalid(format!("the URL is refused: {refused}"), "/url"))?;
-        url.as_str().clone_into(&mut endpoint.url);
-    }
-    if let Some(description) = &wanted.description {
-        if description.chars().count() > MAX_DESCRIPTION_CHARS {
-            let detail = format!("\"description\" may have {MAX_DESCRIPTION_CHARS} characters");
-            return Err(invalid(detail, "/description"));
-        }
-        endpoint.description.clone_from(description);
-    }
-    if let Some(patterns) = &wanted.event_types {
-        if !(1..=MAX_PATTERNS).contains(&patterns.len()) {
-            return Err(invalid(format!("there must be 1 to {MAX_PATTERNS} patterns"), "/event_types"));
-        }
-        let pattern = |(place, text): (usize, &String)| {
-            Pattern::parse(text).map_err(|error| invalid(error.to_string(), &format!("/event_types/{place}")))
-        };
-        endpoint.event_types = patterns.iter().enumerate().map(pattern).collect::<Result<_, _>>()?;
-    }
-    if let Some(rate) = wanted.rate_per_second {
-        if !(1..=MAX_RATE_PER_SECOND).contains(&rate) {
-            let detail = format!("\"rate_per_second\" must be 1 to {MAX_RATE_PER_SECOND}");
-            return Err(invalid(detail, "/rate_per_second"));
-        }
-        endpoint.rate_per_second = rate;
-    }
-    if let Some(name) = &wanted.signing {
-        let names = Signing::ALL.map(Signing::as_str).join(", ");
-        endpoint.signing = Signing::parse(name)
-            .ok_or_else(|| invalid(format!("\"signing\" must be one of {names}"), "/signing"))?;
-    }
-    endpoint.is_paused = wanted.paused.unwrap_or(endpoint.is_paused);
-    Ok(())
-}
-
-fn read_headers(wanted: &Settings) -> Result<Option<Headers>, Problem> {
-    let parse = |headers: &BTreeMap<String, String>| Headers::parse(headers.clone());
-    let parsed = wanted.headers.as_ref().map(parse).transpose();
-    parsed.map_err(|(name, error)| {
-        let pointer = format!("/headers/{}", name.replace('~', "~0").replace('/', "~1"));
-        invalid(error.to_string(), &pointer)
-    })
-}
-
-fn read_secret(text: &str) -> Result<Secret, Problem> {
-    let detail = "a secret must be whsec_ and the base64 of 24 to 64 bytes";
-    Secret::parse(text).ok_or_else(|| invalid(detail, "/secret"))
 }
 
 /// The private part of an endpoint.

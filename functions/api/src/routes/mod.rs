@@ -4,6 +4,8 @@ pub(crate) mod keys;
 
 pub(crate) mod endpoints;
 
+mod settings;
+
 pub(crate) mod attempts;
 
 pub(crate) mod webhook;

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde_json::json;
 use triggers::answer;
 use triggers::api_key::Scope;
-use triggers::endpoint::EndpointUrl;
 use triggers::ports::Clock;
 
 use super::endpoints::set_default;
+use super::settings::read_url;
 use crate::body::{self, invalid};
 use crate::deps::Api;
 use crate::failure::Outcome;
@@ -29,8 +29,8 @@ pub(crate) async fn configure(State(api): State<Arc<Api>>, headers: HeaderMap, b
     let now = api.clock.now();
     let (_, bearer) = api.authenticator.authenticate(&headers, Scope::EndpointsAdmin, now).await?;
     let wanted: Configure = body::json(&headers, body).await?;
-    let url = EndpointUrl::parse(&wanted.webhook_url, api.url_policy)
-        .map_err(|refused| invalid(format!("the URL is refused: {refused}"), "/webhook_url"))?;
+    let url = read_url(&api, Some(&wanted.webhook_url), "/webhook_url").await?;
+    let url = url.ok_or_else(|| invalid("\"webhook_url\" is needed", "/webhook_url"))?;
     let created = set_default(&api, &bearer.tenant, &url).await?;
     let mut answer = json!({"success": true, "webhook_url": url.as_str()});
     if let Some(secret) = created {
