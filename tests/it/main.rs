@@ -22,6 +22,7 @@ mod duplicates;
 mod emulator;
 mod endpoints;
 mod health;
+mod hostile_receivers;
 mod hostile_urls;
 mod identity;
 mod inbox;

@@ -33,6 +33,12 @@ pub(crate) mod dns;
 
 pub(crate) mod outside;
 
+pub(crate) mod hostile;
+
+pub(crate) mod tls;
+
+pub(crate) mod memory;
+
 mod wire;
 
 /// How long anything may take. Far longer than it does: a test machine may be busy.

@@ -11,6 +11,9 @@ use triggers::verdict::Answer;
 
 use super::dns::NameServer;
 
+/// About as large as a webhook can be.
+const LARGE: usize = 256 * 1024;
+
 /// A world in which every connection goes to one port of this machine.
 pub(crate) struct Outside {
     pub(crate) client: WebhookClient,
@@ -28,8 +31,11 @@ impl Outside {
         let name_server = NameServer::start(rule);
         let dialled = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&dialled);
-        let dial = Arc::new(move |address| {
+        let dial = Arc::new(move |address: SocketAddr| {
             noted.lock().expect("no holder panics").push(address);
+            if address.ip().is_loopback() {
+                return address; // a receiver of the test
+            }
             SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
         });
         let world = World { name_server: name_server.address, authorities, dial };
@@ -40,6 +46,12 @@ impl Outside {
     /// What a small post to this URL is answered.
     pub(crate) async fn post(&self, url: EndpointUrl) -> Answer {
         self.client.post(&WebhookRequest { url, headers: Vec::new(), body: b"{}".to_vec() }, START).await
+    }
+
+    /// What a large post to this URL is answered.
+    pub(crate) async fn post_large(&self, url: EndpointUrl) -> Answer {
+        let body = vec![b'x'; LARGE];
+        self.client.post(&WebhookRequest { url, headers: Vec::new(), body }, START).await
     }
 
     /// The addresses to which connections were made, as the client meant them.

@@ -21,8 +21,8 @@ use crate::verdict::{Answer, Failure, retry_after};
 /// How long the body of an answer may take.
 const BODY_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The most headers of an answer.
-const MAX_HEADERS: usize = 256;
+/// As many headers as the bytes that are read can hold: an answer ends by its bytes, and by nothing else.
+const MAX_HEADERS: usize = MAX_ANSWER_BYTES / 4;
 
 /// What is kept of an answer's body.
 const EXCERPT_BYTES: usize = 1024;
