@@ -1,6 +1,8 @@
 //! The first three promises against a process that dies between any two of its steps: at every call to every table and
 //! queue, before its effect and after it.
 
+use std::sync::{Arc, Mutex};
+
 use http::StatusCode;
 use triggers::inbox::Status;
 use triggers::testing::faults::Fault;
@@ -139,4 +141,42 @@ async fn a_message_nobody_can_read_goes_back_and_is_kept_once_it_is_a_dead_lette
     assert_eq!(pipeline.consume_batch(dead.clone()).await.batch_item_failures.len(), 0);
     assert_eq!(pipeline.consume_batch(dead).await.batch_item_failures.len(), 0);
     assert_eq!(pipeline.events.unreadable().len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_that_kills_its_process_takes_nobody_with_it() {
+    let pipeline = Pipeline::with_endpoints(1);
+    for n in 0..3 {
+        pipeline.post_event(&format!("order-{n}")).await;
+    }
+    pipeline.consume().await;
+    let mut batch = pipeline.deliveries.take();
+    let suspect = batch.records[0].message_id.clone().unwrap();
+    batch.records[0].attributes.insert("ApproximateReceiveCount".to_owned(), "3".to_owned());
+    let waiting = pipeline.deliveries.clone();
+    let left = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&left);
+    pipeline.webhooks.answer_by({
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        move |_, _| {
+            if count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 2 {
+                seen.lock().unwrap().extend(waiting.ids()); // here the process would die
+            }
+            Some(200)
+        }
+    });
+    pipeline.deliver_batch(batch).await;
+    assert_eq!(*left.lock().unwrap(), [suspect], "the others are done and deleted before it begins");
+    pipeline.run_until_quiet().await;
+    assert!(pipeline.events.all().iter().all(|(_, head)| head.status == Status::Delivered));
+}
+
+#[tokio::test]
+async fn what_would_not_end_in_time_is_not_begun_and_goes_back() {
+    let (pipeline, _) = Pipeline::stored_event(1).await;
+    let response = pipeline.deliver_within(std::time::Duration::from_secs(19)).await;
+    assert_eq!(response.batch_item_failures.len(), 1);
+    assert!(pipeline.webhooks.received().is_empty());
+    pipeline.run_until_quiet().await;
+    assert_eq!(pipeline.only_head().status, Status::Delivered);
 }

@@ -220,6 +220,14 @@ impl Pipeline {
         response
     }
 
+    /// Lets delivery take what is due, once, with no more time than this.
+    pub(crate) async fn deliver_within(&self, time: Duration) -> SqsBatchResponse {
+        let batch = self.deliveries.take();
+        let response = self.delivery.handle(batch.clone(), self.clock.now().after(time)).await;
+        self.deliveries.settle(&batch, &response);
+        response
+    }
+
     /// Lets delivery handle one message that is no longer in the queue.
     pub(crate) async fn deliver_again(&self, message: &DeliveryMessage) {
         self.deliveries.push(triggers::adapters::queues::delivery_body(message), std::time::Duration::ZERO);

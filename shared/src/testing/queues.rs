@@ -71,6 +71,12 @@ impl MemoryQueue {
         self.waiting().iter().map(|message| message.body.clone()).collect()
     }
 
+    /// The names of the messages that are in the queue.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.waiting().iter().map(|message| message.id.clone()).collect()
+    }
+
     /// How long until the next message is visible; `None` when the queue is empty.
     #[must_use]
     pub fn next_visible(&self) -> Option<Timestamp> {
