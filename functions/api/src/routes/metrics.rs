@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use futures_util::future::try_join_all;
 use http::{HeaderMap, StatusCode};
 use triggers::adapters::queues::Depth;
 use triggers::answer;
-use triggers::ports::{Counts, QueueName, Wait};
+use triggers::ports::{Counts, QueueName, Schedule, Wait};
+use triggers::schedule::SHARDS;
 
 use crate::access::{Environment, admin_only};
 use crate::deps::Api;
@@ -20,8 +22,10 @@ pub(crate) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> 
         return Err(admin_only().into());
     }
     let queues = &api.queues;
-    let ((counts, waits), events, deliveries, lost_events, lost_deliveries) = tokio::try_join!(
+    let held = async { try_join_all((0..SHARDS).map(|shard| api.schedule.endpoint_rows(shard))).await };
+    let ((counts, waits), held, events, deliveries, lost_events, lost_deliveries) = tokio::try_join!(
         api.limits.counts(),
+        held,
         queues.events.depth(),
         queues.deliveries.depth(),
         queues.events_dead_letters.depth(),
@@ -29,10 +33,11 @@ pub(crate) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> 
     )?;
     let depths =
         [(QueueName::Events, events, lost_events), (QueueName::Deliveries, deliveries, lost_deliveries)];
-    Ok(answer::typed(StatusCode::OK, "text/plain; version=0.0.4", text(&counts, &depths, &waits)))
+    let held = held.iter().map(Vec::len).sum();
+    Ok(answer::typed(StatusCode::OK, "text/plain; version=0.0.4", text(&counts, held, &depths, &waits)))
 }
 
-fn text(counts: &Counts, queues: &[(QueueName, Depth, Depth)], waits: &[Wait]) -> String {
+fn text(counts: &Counts, held: usize, queues: &[(QueueName, Depth, Depth)], waits: &[Wait]) -> String {
     let mut text = String::new();
     let totals = [
         (
@@ -49,6 +54,8 @@ fn text(counts: &Counts, queues: &[(QueueName, Depth, Depth)], waits: &[Wait]) -
         let _ = writeln!(text, "# HELP triggers_{name}_total {help}.\n# TYPE triggers_{name}_total counter");
         let _ = writeln!(text, "triggers_{name}_total {value}");
     }
+    text += "# HELP triggers_open_breakers Endpoints with parked deliveries: their breaker is open, they are paused, or they drain.\n";
+    let _ = writeln!(text, "# TYPE triggers_open_breakers gauge\ntriggers_open_breakers {held}");
     let pending = counts.stored.saturating_sub(counts.settled);
     text += "# HELP triggers_pending Stored events that nobody took or acknowledged yet, expired ones included.\n";
     let _ = writeln!(text, "# TYPE triggers_pending gauge\ntriggers_pending {pending}");
@@ -95,7 +102,8 @@ mod tests {
             (QueueName::Events, busy, Depth::default()),
             (QueueName::Deliveries, Depth::default(), Depth::default()),
         ];
-        let text = text(&Counts::default(), &queues, &waits);
+        let text = text(&Counts::default(), 3, &queues, &waits);
+        assert!(text.contains("triggers_open_breakers 3\n"), "{text}");
         assert!(text.contains("triggers_queue_oldest_age_seconds{queue=\"events\"} 1.5\n"), "{text}");
         assert!(text.contains("triggers_queue_oldest_age_seconds{queue=\"deliveries\"} 0\n"), "{text}");
     }
