@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use triggers::delivery::DeliveryState;
+use triggers::delivery::{DeliveryState, Pass};
 use triggers::endpoint::EndpointState;
 use triggers::inbox::Status;
+use triggers::notice::{Notice, NoticeKind};
 use triggers::ports::{Clock, Control};
 use triggers::testing::builders::START;
 use triggers::testing::faults::Fault;
@@ -194,4 +195,43 @@ async fn an_event_reaches_its_endpoint_wherever_scheduler_or_delivery_dies_while
     }
     println!("{spoiled} deaths while deliveries were parked, probed and drained");
     assert!(spoiled > 2 * 80, "{spoiled}");
+}
+
+#[tokio::test]
+async fn a_probe_is_made_with_a_delivery_that_somebody_still_waits_for() {
+    let pipeline = Pipeline::parked(3).await;
+    pipeline.deliver().await;
+    let parked = pipeline.schedule.all_parked();
+    for gone in &parked[..2] {
+        let head = pipeline.events.current(&pipeline.tenant, gone.message.event).unwrap();
+        pipeline.events.overwrite(&pipeline.tenant, head.acknowledge().unwrap());
+    }
+    pipeline.clock.advance(Duration::from_mins(1));
+    pipeline.schedule().await;
+    let probes = pipeline.delivery_messages();
+    assert_eq!(probes.len(), 1);
+    assert_eq!((probes[0].event, probes[0].pass), (parked[2].message.event, Pass::Probe));
+    pipeline.run_until_quiet().await;
+    assert_eq!(pipeline.webhooks.received().len(), 1, "what was acknowledged is not sent");
+}
+
+#[tokio::test]
+async fn what_nobody_told_the_owner_is_told_by_the_next_who_comes_by() {
+    for state in [EndpointState::Active, EndpointState::Disabled] {
+        let (pipeline, _) = Pipeline::stored_event(1).await;
+        let id = Pipeline::endpoint(1).id;
+        let notice = Notice { kind: NoticeKind::Recovered, at: START };
+        pipeline.control.change_endpoint(&pipeline.tenant, &id, |endpoint| {
+            endpoint.health.notice = Some(notice);
+            endpoint.state = state;
+        });
+        pipeline.run_until_quiet().await;
+        let heads = pipeline.events.all();
+        assert_eq!(
+            heads.iter().filter(|(_, head)| head.event_type.as_str() == "endpoint.recovered").count(),
+            1
+        );
+        let endpoint = pipeline.control.endpoint(&pipeline.tenant, &id).await.unwrap().unwrap();
+        assert_eq!(endpoint.health.notice, None);
+    }
 }

@@ -234,6 +234,7 @@ async fn minute(noisy_events: usize) -> (Vec<Duration>, usize) {
         .collect();
     let scheduler = Scheduler {
         control: control.clone(),
+        events: events.clone(),
         schedule,
         deliveries: queue.clone(),
         clock,

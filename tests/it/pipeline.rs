@@ -42,7 +42,7 @@ type MemoryIngest = Ingest<MemoryControl, MemoryLimits, MemoryClaims, MemoryQueu
 type MemoryConsumer =
     Consumer<MemoryControl, MemoryEvents, MemoryLimits, MemoryQueue, MemoryQueue, FixedClock>;
 type MemoryDelivery = Delivery<Memory>;
-type MemoryScheduler = Scheduler<MemoryControl, MemorySchedule, MemoryQueue, FixedClock>;
+type MemoryScheduler = Scheduler<MemoryControl, MemoryEvents, MemorySchedule, MemoryQueue, FixedClock>;
 
 /// The ports of delivery in memory.
 struct Memory;
@@ -136,6 +136,7 @@ impl Pipeline {
         };
         let scheduler = Scheduler {
             control: control.clone(),
+            events: events.clone(),
             schedule: schedule.clone(),
             deliveries: deliveries.clone(),
             clock: clock.clone(),

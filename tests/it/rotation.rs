@@ -30,7 +30,7 @@ fn a_hundred_thousand_deliveries_across_a_rotation_are_genuine_for_holders_of_ei
     let [rotated_at, overlap_ends] = [120, 360].map(|seconds| start.after(Duration::from_secs(seconds)));
     let [old, new] = [0, 1].map(|_| Secret::generate(&mut rand::rng()));
     let before = Secrets::new(old.clone());
-    let after = before.rotate(new.clone(), overlap_ends);
+    let after = before.rotate(new.clone(), rotated_at, overlap_ends);
     let holders = [old, new].map(|secret| Webhook::new(secret.expose()).unwrap());
     let (tenant, signing) = (tenant(), SigningSecrets::new(Pepper::new("signing").into()));
     let (endpoint, payload) = (endpoint_of(&tenant, 1), r#"{"n": 1.50}"#);

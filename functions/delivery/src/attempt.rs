@@ -78,7 +78,10 @@ impl<P: Ports> Delivery<P> {
         match entry {
             Entry::Unknown(error) => Err(Unavailable::new("reading an endpoint", error)),
             Entry::Deleted => self.record(found.head, message, &Outcome::EndpointDeleted).await,
-            Entry::Disabled => self.record(found.head, message, &Outcome::EndpointDisabled).await,
+            Entry::Disabled(endpoint) => {
+                let recorded = self.record(found.head, message, &Outcome::EndpointDisabled).await?;
+                Ok(recorded.plus(&self.tell_what_is_left(message, &endpoint).await))
+            }
             Entry::Parked => self.park(&found.head, message).await,
             Entry::Later(at) => {
                 let sent = self.send_at(message.later(Pass::Paced), at, &found.head).await?;
@@ -106,9 +109,7 @@ impl<P: Ports> Delivery<P> {
             Attempt { message: message.clone(), at, duration_ms: ended.millis_since(at), answer, verdict };
         log(&attempt);
         let mut tally = tally_of(&attempt, &found.head);
-        if attempt.is_logged() {
-            self.events.log_attempt(&attempt, found.head.expires_at).await?;
-        }
+        self.log_attempt(&attempt, found.head.expires_at).await;
         let outcome = Outcome::Attempted(verdict, attempt.answer.to_string());
         let spends_none =
             attempt.is_probe() && !matches!(verdict, Verdict::Delivered | Verdict::DisableEndpoint);
@@ -139,6 +140,15 @@ impl<P: Ports> Delivery<P> {
         };
         let request = webhook::request(url, endpoint, private, &self.signing, event, now);
         self.webhooks.post(&request, now).await
+    }
+
+    /// Keeps an attempt for the endpoint's owner. Where that fails, the attempt counts all the same.
+    async fn log_attempt(&self, attempt: &Attempt, expires_at: Timestamp) {
+        if attempt.is_logged()
+            && let Err(error) = self.events.log_attempt(attempt, expires_at).await
+        {
+            tracing::warn!(cause = %error, "an attempt is not in the log");
+        }
     }
 
     /// Parks a delivery until its endpoint takes it again.

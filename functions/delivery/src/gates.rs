@@ -20,7 +20,7 @@ pub(crate) enum Entry {
     /// It was deleted.
     Deleted,
     /// It is disabled.
-    Disabled,
+    Disabled(Box<Endpoint>),
     /// Its breaker is open, or it is paused.
     Parked,
     /// Its rate allows the request then, and not before.
@@ -95,7 +95,7 @@ impl Line {
             Ok(Some(endpoint)) => endpoint,
         };
         match breaker::gate(endpoint, message.pass) {
-            Gate::Disabled => Entry::Disabled,
+            Gate::Disabled => Entry::Disabled(Box::new(endpoint.clone())),
             Gate::Parked => Entry::Parked,
             Gate::Open => {
                 let pace = Pace::per_second(endpoint.rate_per_second);

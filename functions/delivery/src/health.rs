@@ -3,7 +3,6 @@
 use triggers::breaker::{Change, Failed, Health};
 use triggers::delivery::{DeliveryMessage, Pass};
 use triggers::endpoint::Endpoint;
-use triggers::notice::Notice;
 use triggers::ports::{Clock, Control, Events, Inserted, PortResult, Updated};
 use triggers::verdict::{Answer, Verdict};
 
@@ -38,13 +37,12 @@ impl<P: Ports> Delivery<P> {
     ) -> PortResult<Tally> {
         let (mut seen, mut tally) = (endpoint.clone(), Tally::default());
         for _ in 0..MOST_RACES {
-            if let Some(notice) = seen.health.notice.clone() {
-                tally = tally.plus(&self.tell(message, &seen, &notice).await?); // whoever wrote it may have died before telling
-            }
+            tally = tally.plus(&self.tell(message, &mut seen).await?); // whoever noted it may have died before telling
             let Some(change) = self.change(&seen.health, message, answer, verdict) else { return Ok(tally) };
             if self.control.change_health(&message.tenant, &seen, &change).await? == Updated::Done {
-                let told = self.tell_change(message, &seen, &change).await?;
-                return Ok(tally.plus(&transition(&seen.health, &change)).plus(&told));
+                tally = tally.plus(&transition(&seen.health, &change));
+                seen.health = change.health;
+                return Ok(tally.plus(&self.tell(message, &mut seen).await?));
             }
             match self.control.endpoint(&message.tenant, &message.endpoint).await? {
                 Some(now) if now.url == seen.url => seen = now,
@@ -52,6 +50,15 @@ impl<P: Ports> Delivery<P> {
             }
         }
         Ok(tally)
+    }
+
+    /// Tells what the owner of an endpoint should have been told already.
+    pub(crate) async fn tell_what_is_left(&self, message: &DeliveryMessage, endpoint: &Endpoint) -> Tally {
+        let told = self.tell(message, &mut endpoint.clone()).await;
+        told.unwrap_or_else(|error| {
+            tracing::warn!(cause = %error, "an endpoint's owner is not told");
+            Tally::default()
+        })
     }
 
     fn change(
@@ -78,34 +85,19 @@ impl<P: Ports> Delivery<P> {
         health.after_failure(&failed, now)
     }
 
-    async fn tell_change(
-        &self,
-        message: &DeliveryMessage,
-        seen: &Endpoint,
-        change: &Change,
-    ) -> PortResult<Tally> {
-        let Some(notice) = &change.health.notice else { return Ok(Tally::default()) };
-        let written = Endpoint { health: change.health.clone(), ..seen.clone() };
-        let told = self.tell(message, &written, notice).await?;
-        // Should this fail or lose a race, the notice is told once more: the same event, which is stored once.
-        self.control.change_health(&message.tenant, &written, &written.health.told()).await?;
-        Ok(told)
-    }
-
-    async fn tell(
-        &self,
-        message: &DeliveryMessage,
-        endpoint: &Endpoint,
-        notice: &Notice,
-    ) -> PortResult<Tally> {
+    /// Puts what the owner is still to be told into the inbox, and strikes it out. Should that fail or lose a race, it is
+    /// told once more: the same event, which is stored once.
+    async fn tell(&self, message: &DeliveryMessage, endpoint: &mut Endpoint) -> PortResult<Tally> {
+        let Some(notice) = endpoint.health.notice.clone() else { return Ok(Tally::default()) };
         let tier = self.control.tier(&message.tenant).await?.unwrap_or_default();
         let (event, head) = notice.event(&message.tenant, tier, endpoint);
         let inserted = self.events.insert(&event, &head).await?;
-        Ok(if inserted == Inserted::New {
-            Tally::stored(&message.tenant, event.id)
-        } else {
-            Tally::default()
-        })
+        let told = endpoint.health.told();
+        if self.control.change_health(&message.tenant, endpoint, &told).await? == Updated::Done {
+            endpoint.health = told.health;
+        }
+        let is_new = inserted == Inserted::New;
+        Ok(if is_new { Tally::stored(&message.tenant, event.id) } else { Tally::default() })
     }
 }
 

@@ -12,9 +12,9 @@
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use triggers::breaker::{self, Gate};
-use triggers::delivery::Pass;
+use triggers::delivery::{Pass, Step};
 use triggers::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint};
-use triggers::ports::{Clock, Control, Delayed, DeliveryQueue, PortResult, Schedule, Updated};
+use triggers::ports::{Clock, Control, Delayed, DeliveryQueue, Events, PortResult, Schedule, Updated};
 use triggers::schedule::{EndpointRow, Parked, SHARDS, drain_delay, drained_per_minute};
 use triggers::timestamp::Timestamp;
 
@@ -29,7 +29,7 @@ const CONCURRENT_ROWS: usize = 16;
 /// So many deliveries of one endpoint are read and sent in one step.
 const STEP: usize = 200;
 
-impl<C: Control, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, S, Q, T> {
+impl<C: Control, E: Events, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, S, Q, T> {
     /// Looks at every endpoint that has parked deliveries.
     pub(crate) async fn look_at_endpoints(&self, until: Timestamp) -> Moved {
         let shards = join_all((0..SHARDS).map(|shard| self.schedule.endpoint_rows(shard))).await;
@@ -65,20 +65,35 @@ impl<C: Control, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, S, Q, T> 
         Ok(Moved::default())
     }
 
-    /// Sends the oldest parked delivery to see whether the endpoint is back, where a probe is due.
+    /// Sends the oldest delivery that is still open to see whether the endpoint is back, where a probe is due.
     async fn probe(&self, row: &EndpointRow, endpoint: &Endpoint) -> PortResult<Moved> {
         let Some(change) = endpoint.health.claim_probe(self.clock.now()) else { return Ok(Moved::default()) };
-        let parked = self.schedule.parked(&row.tenant, &row.endpoint, None, 1).await?;
-        let Some(oldest) = parked.first() else {
+        let parked = self.schedule.parked(&row.tenant, &row.endpoint, None, STEP).await?;
+        if parked.is_empty() {
             self.schedule.retire(row).await?;
-            return Ok(Moved::default());
-        };
-        if self.control.change_health(&row.tenant, endpoint, &change).await? == Updated::Raced {
-            return Ok(Moved::default()); // the endpoint has changed: the next visit sees how
         }
-        self.deliveries.send(&[Delayed::not(oldest.message.later(Pass::Probe))]).await?;
-        self.schedule.unpark(oldest).await?;
-        Ok(Moved { probes: 1, ..Moved::default() })
+        for parked in &parked {
+            if !self.is_open(parked).await? {
+                self.schedule.unpark(parked).await?; // acknowledged or expired meanwhile: it would prove nothing
+                continue;
+            }
+            if self.control.change_health(&row.tenant, endpoint, &change).await? == Updated::Raced {
+                break; // the endpoint has changed: the next visit sees how
+            }
+            self.deliveries.send(&[Delayed::not(parked.message.later(Pass::Probe))]).await?;
+            self.schedule.unpark(parked).await?;
+            return Ok(Moved { probes: 1, ..Moved::default() });
+        }
+        Ok(Moved::default())
+    }
+
+    /// Whether anybody still waits for this delivery.
+    async fn is_open(&self, Parked { message, .. }: &Parked) -> PortResult<bool> {
+        let found = self.events.head(&message.tenant, message.event, true).await?;
+        let entry = found.and_then(|found| found.head.deliveries.get(&message.endpoint).cloned());
+        let step =
+            entry.map(|entry| entry.step(&message.generation, message.n, Timestamp::from_millis(u64::MAX)));
+        Ok(step == Some(Step::Attempt))
     }
 
     /// Sends a minute's worth of parked deliveries, the oldest events first.

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use triggers::metrics::Metrics;
-use triggers::ports::{Clock, Control, DeliveryQueue, PortResult, Schedule};
+use triggers::ports::{Clock, Control, DeliveryQueue, Events, PortResult, Schedule};
 use triggers::timestamp::Timestamp;
 
 /// No step begins when less time than this is left.
 const LONGEST_STEP: Duration = Duration::from_secs(10);
 
 /// What the scheduler touches; its IAM policy says the same.
-pub struct Scheduler<C, S, Q, T> {
+pub struct Scheduler<C, E, S, Q, T> {
     /// Endpoints and their health.
     pub control: C,
+    /// Heads: whether a delivery is still open.
+    pub events: E,
     /// What is due later, and what is parked.
     pub schedule: S,
     /// Where delivery messages go.
@@ -39,7 +41,7 @@ pub(crate) struct Moved {
     pub(crate) failures: u64,
 }
 
-impl<C: Control, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, S, Q, T> {
+impl<C: Control, E: Events, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, S, Q, T> {
     /// Moves along what is due, and begins nothing that would not have ended before `until`.
     pub async fn handle(&self, until: Timestamp) {
         let began = self.clock.now();

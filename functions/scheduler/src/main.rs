@@ -6,6 +6,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use triggers::adapters::aws::{self, Patience};
 use triggers::adapters::control::ControlTable;
+use triggers::adapters::events::EventsTable;
 use triggers::adapters::queues::Queue;
 use triggers::adapters::schedule::ScheduleTable;
 use triggers::adapters::system_clock::SystemClock;
@@ -23,6 +24,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let clients = aws::clients(Patience::Background).await?;
     let scheduler = Scheduler {
         control: ControlTable::new(&clients, required("CONTROL_TABLE")?),
+        events: EventsTable::new(&clients, required("EVENTS_TABLE")?),
         schedule: ScheduleTable::new(&clients, required("SCHEDULE_TABLE")?),
         deliveries: Queue::new(&clients, required("DELIVERIES_QUEUE_URL")?),
         clock: SystemClock,

@@ -19,8 +19,8 @@ pub struct Private {
 #[derive(Deserialize, Serialize)]
 struct Stored {
     secret: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    previous: Option<(String, u64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    previous: Vec<(String, u64)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     headers: Vec<(String, String)>,
 }
@@ -37,10 +37,10 @@ impl Private {
         endpoint: &EndpointId,
         nonce: [u8; 12],
     ) -> Result<Sealed, Damaged> {
-        let previous = self.secrets.previous.as_ref();
+        let previous = self.secrets.previous.iter();
         let stored = Stored {
             secret: self.secrets.current.expose().to_owned(),
-            previous: previous.map(|(secret, until)| (secret.expose().to_owned(), until.millis())),
+            previous: previous.map(|(secret, until)| (secret.expose().to_owned(), until.millis())).collect(),
             headers: self.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         };
         let text = serde_json::to_vec(&stored).map_err(|_| Damaged)?;
@@ -60,10 +60,9 @@ impl Private {
         let text = key.open(tenant, endpoint.as_str(), sealed)?;
         let stored: Stored = serde_json::from_slice(&text).map_err(|_| Damaged)?;
         let secret = |text: String| Secret::parse(text).ok_or(Damaged);
-        let previous = match stored.previous {
-            Some((text, until)) => Some((secret(text)?, Timestamp::from_millis(until))),
-            None => None,
-        };
+        let previous = stored.previous.into_iter();
+        let previous = previous.map(|(text, until)| Ok((secret(text)?, Timestamp::from_millis(until))));
+        let previous = previous.collect::<Result<_, Damaged>>()?;
         Ok(Self {
             secrets: Secrets { current: secret(stored.secret)?, previous },
             headers: Headers::parse(stored.headers).map_err(|_| Damaged)?,
@@ -82,7 +81,7 @@ mod tests {
         let [first, second] = [0, 1].map(|_| Secret::generate(&mut rand::rng()));
         let plain = Private { secrets: Secrets::new(first), headers: Headers::default() };
         let headers = Headers::parse([("authorization".to_owned(), "Bearer x".to_owned())]).unwrap();
-        let rotated = Private { secrets: plain.secrets.rotate(second, START), headers };
+        let rotated = Private { secrets: plain.secrets.rotate(second, START, START), headers };
         for private in [plain, rotated] {
             let sealed = private.seal(&key, &tenant, &id, rand::random()).unwrap();
             assert_eq!(Private::open(&key, &tenant, &id, &sealed), Ok(private));

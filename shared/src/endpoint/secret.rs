@@ -1,4 +1,4 @@
-//! What requests are signed with: the present secret, and after a rotation the one before it for a while.
+//! What requests are signed with: the present secret, and after each rotation the one before it for a while.
 
 use std::fmt;
 
@@ -45,26 +45,32 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// So many secrets sign beside the present one; a further rotation ends the oldest.
+const MOST_PREVIOUS: usize = 4;
+
 /// An endpoint's secrets.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Secrets {
     /// The present one.
     pub current: Secret,
-    /// The one before it, and until when it is used too.
-    pub previous: Option<(Secret, Timestamp)>,
+    /// Those before it, the latest first, and until when each is used too.
+    pub previous: Vec<(Secret, Timestamp)>,
 }
 
 impl Secrets {
     /// A first secret.
     #[must_use]
     pub fn new(current: Secret) -> Self {
-        Self { current, previous: None }
+        Self { current, previous: Vec::new() }
     }
 
-    /// The secrets after a rotation: until `overlap_ends` requests carry the signatures of both.
+    /// The secrets after a rotation at `now`: until `overlap_ends` requests carry the signatures of both.
     #[must_use]
-    pub fn rotate(&self, next: Secret, overlap_ends: Timestamp) -> Self {
-        Self { current: next, previous: Some((self.current.clone(), overlap_ends)) }
+    pub fn rotate(&self, next: Secret, now: Timestamp, overlap_ends: Timestamp) -> Self {
+        let replaced = (self.current.clone(), overlap_ends);
+        let still_used = self.previous.iter().filter(|(_, until)| now < *until).cloned();
+        let previous = std::iter::once(replaced).chain(still_used).take(MOST_PREVIOUS).collect();
+        Self { current: next, previous }
     }
 
     /// What a request at `now` is signed with, the present secret first.
@@ -89,11 +95,17 @@ mod tests {
     }
 
     #[test]
-    fn both_secrets_sign_until_the_overlap_ends() {
-        let [old, new] = [0, 1].map(|_| Secret::generate(&mut rand::rng()));
-        let end = Timestamp::from_seconds(START.seconds() + 60);
-        let secrets = Secrets::new(old.clone()).rotate(new.clone(), end);
-        assert_eq!(secrets.at(START).collect::<Vec<_>>(), [&new, &old]);
-        assert_eq!(secrets.at(end).collect::<Vec<_>>(), [&new]);
+    fn every_replaced_secret_signs_until_its_overlap_ends() {
+        let all: Vec<Secret> = (0..7).map(|_| Secret::generate(&mut rand::rng())).collect();
+        let second = |seconds: u64| Timestamp::from_seconds(START.seconds() + seconds);
+        let once = Secrets::new(all[0].clone()).rotate(all[1].clone(), START, second(60));
+        let twice = once.rotate(all[2].clone(), second(10), second(70));
+        assert_eq!(twice.at(second(59)).collect::<Vec<_>>(), [&all[2], &all[1], &all[0]]);
+        assert_eq!(twice.at(second(60)).collect::<Vec<_>>(), [&all[2], &all[1]]);
+        assert_eq!(twice.at(second(70)).collect::<Vec<_>>(), [&all[2]]);
+        let later = twice.rotate(all[3].clone(), second(65), second(200));
+        assert_eq!(later.previous.len(), 2, "what has ended is forgotten");
+        let often = (0..7).fold(once, |secrets, n| secrets.rotate(all[n].clone(), START, second(60)));
+        assert_eq!(often.at(START).count(), 1 + MOST_PREVIOUS);
     }
 }

@@ -167,9 +167,10 @@ pub(crate) async fn rotate(
         None => Secret::generate(&mut rand::rng()),
         Some(text) => read_secret(text)?,
     };
-    let overlap_ends = api.clock.now().after(Duration::from_secs(overlap));
+    let now = api.clock.now();
+    let overlap_ends = now.after(Duration::from_secs(overlap));
     let endpoint = update(&api, &bearer.tenant, &id, |_, private| {
-        private.secrets = private.secrets.rotate(secret.clone(), overlap_ends);
+        private.secrets = private.secrets.rotate(secret.clone(), now, overlap_ends);
         Ok(())
     });
     let mut answer = shown(&api, &bearer.tenant, &endpoint.await?).await?;
@@ -291,8 +292,8 @@ async fn shown(api: &Api, tenant: &TenantId, endpoint: &Endpoint) -> PortResult<
     let private = open(api, tenant, endpoint).await?;
     let parked = api.schedule.count_parked(tenant, &endpoint.id, MOST_COUNTED).await?;
     let now = api.clock.now();
-    let overlap =
-        private.secrets.previous.filter(|(_, until)| now < *until).map(|(_, until)| until.to_string());
+    let overlaps = private.secrets.previous.iter().map(|(_, until)| *until);
+    let overlap = overlaps.filter(|until| now < *until).max().map(|until| until.to_string());
     let patterns: Vec<&str> = endpoint.event_types.iter().map(Pattern::as_str).collect();
     let headers: Vec<&str> = private.headers.iter().map(|(name, _)| name).collect();
     let public_key =
