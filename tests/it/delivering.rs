@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use serde_json::json;
+use triggers::adapters::system_clock::SystemClock;
+use triggers::ports::Clock;
+use triggers::timestamp::Timestamp;
 
 use crate::support::client::Tenant;
 use crate::support::python::verify;
 use crate::support::receiver::{Answer, Received, Receiver, closed_address};
+use crate::support::{eventually, tables};
 
 /// The time from the first webhook to the second.
 fn pause(webhooks: &[Received]) -> Duration {
@@ -45,6 +49,29 @@ fn an_endpoint_that_asks_for_a_pause_gets_it_in_full() {
     assert!(pause(&webhooks) >= Duration::from_secs(8), "{:?}", pause(&webhooks));
     println!("503 with Retry-After 8, then the next attempt {:?} later", pause(&webhooks));
     tenant.stored_as("delivered", &id);
+}
+
+#[test]
+fn a_pause_longer_than_the_queue_can_delay_waits_in_the_schedule() {
+    let busy = Answer::status(503).header("retry-after", "1200");
+    let (tenant, receiver) = (Tenant::new(), Receiver::with_script([busy]));
+    tenant.set_webhook(&receiver.url());
+    let id = tenant.accepted("a");
+    receiver.wait_for(1);
+    let row = eventually("there is a row", || tables::due_rows(&tenant, &id).pop());
+    let due_at: u64 = row["due_at"]["N"].as_str().unwrap().parse().unwrap();
+    let wait = Timestamp::from_millis(due_at).since(SystemClock.now());
+    assert!((1100..=1200).contains(&wait.as_secs()), "{wait:?}");
+
+    let mut early = row.clone(); // what a row whose time has come looks like
+    early["due_at"]["N"] = "1".into();
+    early["sk"]["S"] = format!("{:015}{}", 1, &row["sk"]["S"].as_str().unwrap()[15..]).into();
+    tables::put_row(&tenant, &early);
+    tenant.stack.call_function("scheduler", &json!({})).unwrap();
+    eventually("its message came, found that it is early, and waits again", || {
+        (tables::due_rows(&tenant, &id) == [row.clone()]).then_some(())
+    });
+    assert_eq!(receiver.received().len(), 1);
 }
 
 #[test]

@@ -28,12 +28,30 @@ pub(crate) fn all_stored(tenant: &Tenant, shards: u8) -> Vec<Stored> {
     let of_shard = |shard| {
         let values = json!({":pk": {"S": format!("t#{}#{shard}", tenant.id)}});
         let input = json!({"TableName": events(tenant), "ConsistentRead": true,
-            "KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": values});
+            "KeyConditionExpression": "pk = :pk", "FilterExpression": "attribute_exists(deliveries)",
+            "ExpressionAttributeValues": values});
         let answer = dynamodb(&tenant.stack.summary().emulator, "Query", &input).expect(200).json();
         assert!(answer.get("LastEvaluatedKey").is_none(), "more than one page");
         answer["Items"].as_array().expect("items").iter().map(head).collect::<Vec<_>>()
     };
     (0..shards).flat_map(of_shard).collect()
+}
+
+/// The rows of messages of an event that are due later.
+pub(crate) fn due_rows(tenant: &Tenant, event: &str) -> Vec<Value> {
+    let summary = tenant.stack.summary();
+    let input = json!({"TableName": summary.tables["Schedule"], "ConsistentRead": true,
+        "FilterExpression": "attribute_exists(due_at) AND contains(message, :event)",
+        "ExpressionAttributeValues": {":event": {"S": event}}});
+    let mut answer = dynamodb(&summary.emulator, "Scan", &input).expect(200).json();
+    answer["Items"].as_array_mut().map(std::mem::take).expect("items")
+}
+
+/// Puts a row into the schedule, as it is.
+pub(crate) fn put_row(tenant: &Tenant, row: &Value) {
+    let summary = tenant.stack.summary();
+    let input = json!({"TableName": summary.tables["Schedule"], "Item": row});
+    dynamodb(&summary.emulator, "PutItem", &input).expect(200);
 }
 
 fn events(tenant: &Tenant) -> &str {
