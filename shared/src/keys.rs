@@ -94,6 +94,12 @@ pub fn pace(tenant: &TenantId, endpoint: &EndpointId) -> String {
     format!("t#{tenant}#pace#{endpoint}")
 }
 
+/// `Limits`: the requests under way to an endpoint that began in one minute.
+#[must_use]
+pub fn under_way(tenant: &TenantId, endpoint: &EndpointId, minute: u64) -> String {
+    format!("t#{tenant}#under_way#{endpoint}#{minute}")
+}
+
 /// `Claims`: a client's own name for an event or a request.
 #[must_use]
 pub fn claim(tenant: &TenantId, name: &ClaimName) -> String {
@@ -209,13 +215,14 @@ mod tests {
                 payload(id, event),
                 backlog(id),
                 pace(id, &endpoint),
+                under_way(id, &endpoint, 7),
                 parked(id, &endpoint),
                 attempts(id, &endpoint),
             ]
         };
         let (a, b) = (TenantId::generate(now, &mut rand::rng()), TenantId::generate(now, &mut rand::rng()));
         let all: HashSet<String> = keys(&a).into_iter().chain(keys(&b)).collect();
-        assert_eq!(all.len(), 22);
+        assert_eq!(all.len(), 24);
         for key in keys(&a) {
             assert!(key.starts_with(&format!("t#{a}")), "{key}");
         }

@@ -14,6 +14,10 @@ const BURST: Duration = Duration::from_secs(1);
 /// A request whose span begins sooner than this is made now.
 const TOLERANCE: Duration = Duration::from_millis(250);
 
+/// Requests that may be under way to one endpoint at the same time, where its line is busy: a third of the instances that
+/// deliver, however few messages each of them took.
+pub const MOST_AT_ONCE: u32 = 30;
+
 /// Requests per second, at least one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Pace(u32);

@@ -132,6 +132,16 @@ async fn limits_keep_their_promises(limits: &impl Limits) -> PortResult<()> {
         later.earliest,
         "nobody stands there any more"
     );
+    let tenant = &ours.tenant;
+    for (minute, wanted, given) in [(7, 20, 20), (7, 20, 10), (7, 1, 0), (8, 50, 30)] {
+        assert_eq!(
+            limits.enter(tenant, &line, minute, wanted, 30).await?,
+            given,
+            "{wanted} in minute {minute}"
+        );
+    }
+    limits.leave(tenant, &line, 7, 20).await?;
+    assert_eq!(limits.enter(tenant, &line, 7, 30, 30).await?, 20);
     limits.count(Counts::default(), None).await?;
     let wait = Wait { queue: QueueName::Events, waited_ms: 1000, at: START };
     limits.count(Counts::default(), Some(wait)).await?;

@@ -15,7 +15,7 @@ use triggers::ports::{
 use triggers::signature::SigningSecrets;
 use triggers::timestamp::Timestamp;
 
-use crate::gates::{self, Entry};
+use crate::gates::{Entry, Gates};
 use crate::tally::Tally;
 
 /// What one message takes at most: the exchange with its receiver, and the calls to AWS around it.
@@ -103,15 +103,20 @@ impl<P: Ports> Delivery<P> {
         let read: Vec<Read<'_>> = messages.iter().map(|message| Read::new(message)).collect();
         let deliveries: Vec<&DeliveryMessage> =
             read.iter().filter_map(|read| read.delivery.as_ref().ok()).collect();
-        let mut entries = gates::entries(&self.control, &self.limits, &deliveries, now).await.into_iter();
+        let mut gates = Gates::enter(&self.control, &self.limits, &deliveries, now).await;
+        let mut entries = std::mem::take(&mut gates.entries).into_iter();
         let mut entry_of = |read: &Read<'_>| match read.delivery {
             Ok(_) => entries.next(),
             Err(_) => None,
         };
         let entries: Vec<Option<Entry>> = read.iter().map(&mut entry_of).collect();
         let keys: Vec<String> = read.iter().map(Read::key).collect();
-        batch::once_each(&keys, async |place| self.handle_message(&read[place], entries[place].clone()).await)
-            .await
+        let ended = batch::once_each(&keys, async |place| {
+            self.handle_message(&read[place], entries[place].clone()).await
+        });
+        let ended = ended.await;
+        gates.leave(&self.limits).await;
+        ended
     }
 
     async fn handle_message(

@@ -1,5 +1,7 @@
 //! The table `Limits`: a tenant's tokens of each minute, its backlog of each day, and the counters behind `/metrics`.
 
+mod line;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
@@ -7,7 +9,7 @@ use futures_util::future::try_join_all;
 use rand::RngExt;
 
 use super::aws::Clients;
-use super::item::{Item, Unreadable, item, n, number, s, text};
+use super::item::{Item, n, number, s, text};
 use crate::backlog::Backlog;
 use crate::endpoint::EndpointId;
 use crate::keys;
@@ -84,54 +86,6 @@ impl LimitsTable {
     }
 }
 
-impl LimitsTable {
-    /// The end of an endpoint's line after this update; `None` where the condition is not met.
-    async fn lengthen(
-        &self,
-        tenant: &TenantId,
-        endpoint: &EndpointId,
-        update: &str,
-        condition: Option<&str>,
-        span: Span,
-    ) -> PortResult<Option<u64>> {
-        let mut values = item([(":ttl", n((span.earliest + span.length) / 1_000_000 + KEEP_SECONDS))]);
-        let used = if condition.is_some() {
-            item([(":end", n(span.earliest + span.length)), (":earliest", n(span.earliest))])
-        } else {
-            item([(":length", n(span.length))])
-        };
-        values.extend(used);
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", s(keys::pace(tenant, endpoint)))
-            .key("sk", s(keys::ONLY))
-            .update_expression(update)
-            .set_condition_expression(condition.map(str::to_owned))
-            .expression_attribute_names("#ttl", "ttl")
-            .set_expression_attribute_values(Some(values))
-            .return_values(ReturnValue::UpdatedNew)
-            .send()
-            .await;
-        match update {
-            Ok(answer) => {
-                let end =
-                    answer.attributes().ok_or(Unreadable("item")).and_then(|item| number(item, "busy_until"));
-                end.map(Some).map_err(|error| Unavailable::new("queueing up", error))
-            }
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(Unavailable::new("queueing up", error)),
-        }
-    }
-}
-
 impl Limits for LimitsTable {
     async fn lease(&self, meter: &Meter, minute: u64, slice: u32, limit: u32) -> PortResult<Leased> {
         let update = self
@@ -167,15 +121,28 @@ impl Limits for LimitsTable {
     }
 
     async fn queue_up(&self, tenant: &TenantId, endpoint: &EndpointId, span: Span) -> PortResult<u64> {
-        let idle = "attribute_not_exists(busy_until) OR busy_until < :earliest";
-        if let Some(end) =
-            self.lengthen(tenant, endpoint, "SET busy_until = :end, #ttl = :ttl", Some(idle), span).await?
-        {
-            return Ok(end - span.length);
-        }
-        let end =
-            self.lengthen(tenant, endpoint, "ADD busy_until :length SET #ttl = :ttl", None, span).await?;
-        Ok(end.unwrap_or_default().saturating_sub(span.length).max(span.earliest))
+        self.take_turns(tenant, endpoint, span).await
+    }
+
+    async fn enter(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        minute: u64,
+        wanted: u32,
+        most: u32,
+    ) -> PortResult<u32> {
+        self.take_places(keys::under_way(tenant, endpoint, minute), minute, wanted, most).await
+    }
+
+    async fn leave(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        minute: u64,
+        count: u32,
+    ) -> PortResult<()> {
+        self.give_places_back(keys::under_way(tenant, endpoint, minute), count).await
     }
 
     async fn wait(&self, queue: QueueName) -> PortResult<Option<Wait>> {

@@ -44,6 +44,26 @@ pub trait Limits {
         span: Span,
     ) -> impl Future<Output = PortResult<u64>> + Send;
 
+    /// Takes up to `wanted` places before an endpoint, of which there are `most` in this minute; how many are ours. MUST never
+    /// give more than there are.
+    fn enter(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        minute: u64,
+        wanted: u32,
+        most: u32,
+    ) -> impl Future<Output = PortResult<u32>> + Send;
+
+    /// Gives places back. Not idempotent, as [`Limits::count`].
+    fn leave(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        minute: u64,
+        count: u32,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
     /// A tenant's backlog, about.
     fn backlog(&self, tenant: &TenantId) -> impl Future<Output = PortResult<Backlog>> + Send;
 }

@@ -8,6 +8,7 @@ use tokio::task::yield_now;
 use super::faults::Faults;
 use crate::backlog::Backlog;
 use crate::endpoint::EndpointId;
+use crate::keys;
 use crate::pace::Span;
 use crate::ports::{Counts, Limits, PortResult, QueueName, Wait};
 use crate::rate_limit::{Leased, Meter};
@@ -22,6 +23,7 @@ pub struct MemoryLimits {
     waits: Arc<Mutex<Vec<Wait>>>,
     backlogs: Arc<Mutex<HashMap<TenantId, Backlog>>>,
     lines: Arc<Mutex<HashMap<(TenantId, EndpointId), u64>>>,
+    places: Arc<Mutex<HashMap<String, u32>>>,
 }
 
 impl MemoryLimits {
@@ -60,6 +62,39 @@ impl Limits for MemoryLimits {
             let begin = (*busy_until).max(span.earliest);
             *busy_until = begin + span.length;
             begin
+        })
+    }
+
+    async fn enter(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        minute: u64,
+        wanted: u32,
+        most: u32,
+    ) -> PortResult<u32> {
+        yield_now().await;
+        self.faults.call("taking places", || {
+            let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+            let held = places.entry(keys::under_way(tenant, endpoint, minute)).or_default();
+            let ours = wanted.min(most.saturating_sub(*held));
+            *held += ours;
+            ours
+        })
+    }
+
+    async fn leave(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        minute: u64,
+        count: u32,
+    ) -> PortResult<()> {
+        yield_now().await;
+        self.faults.call("giving places back", || {
+            let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+            let held = places.entry(keys::under_way(tenant, endpoint, minute)).or_default();
+            *held = held.saturating_sub(count);
         })
     }
 
