@@ -1,5 +1,7 @@
 //! What an answer means: each attempt ends in exactly one verdict.
 
+mod failure;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -7,6 +9,8 @@ use rand::Rng;
 
 use crate::retry_schedule::next_attempt_at;
 use crate::timestamp::Timestamp;
+
+pub use failure::Failure;
 
 /// What came of one POST.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,35 +28,12 @@ pub enum Answer {
     None(Failure),
 }
 
-/// Why there was no answer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Failure {
-    /// The URL or an address behind its name is not allowed.
-    Refused,
-    /// The name did not resolve.
-    Dns,
-    /// No connection.
-    Connect,
-    /// No trusted TLS session.
-    Tls,
-    /// The connection broke, or what came was not HTTP.
-    Protocol,
-    /// The deadline over the whole exchange passed.
-    Timeout,
-}
-
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self {
-            Self::Status { code, .. } => return write!(f, "{code}"),
-            Self::None(Failure::Refused) => "address not allowed",
-            Self::None(Failure::Dns) => "name not found",
-            Self::None(Failure::Connect) => "connection failed",
-            Self::None(Failure::Tls) => "TLS failed",
-            Self::None(Failure::Protocol) => "broken answer",
-            Self::None(Failure::Timeout) => "timed out",
-        };
-        f.write_str(text)
+        match self {
+            Self::Status { code, .. } => write!(f, "{code}"),
+            Self::None(failure) => failure.fmt(f),
+        }
     }
 }
 
@@ -135,7 +116,7 @@ mod tests {
             assert!(matches!(on(code, None, 1), Verdict::RetryAt(_)), "{code}");
             assert_eq!(on(code, None, ATTEMPTS), Verdict::GiveUp, "{code}");
         }
-        let none = Answer::None(Failure::Timeout);
+        let none = Answer::None(Failure::TimedOut);
         assert!(matches!(Verdict::on(&none, 13, NOW, &mut rand::rng()), Verdict::RetryAt(_)));
     }
 

@@ -20,6 +20,7 @@ mod delivering;
 mod duplicates;
 mod emulator;
 mod health;
+mod hostile_receivers;
 mod identity;
 mod inbox;
 mod key_ends;

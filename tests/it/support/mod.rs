@@ -29,6 +29,16 @@ pub(crate) mod front_door;
 
 pub(crate) mod instances;
 
+pub(crate) mod alone;
+
+pub(crate) mod name_server;
+
+pub(crate) mod detour;
+
+pub(crate) mod authority;
+
+pub(crate) mod hostile;
+
 mod wire;
 
 /// How long anything may take. Far longer than it does: a test machine may be busy.

@@ -1,0 +1,110 @@
+//! A name server on this machine that says whatever a test wants. It knows one question per packet, and no caching:
+//! every answer lives for 0 s.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+const TYPE_A: u16 = 1;
+const TYPE_AAAA: u16 = 28;
+
+/// What is said about a name.
+pub(crate) enum Said {
+    /// These addresses; each question gets those of its own family.
+    Addresses(Vec<IpAddr>),
+    /// There is no such name.
+    NoSuchName,
+    /// The server cannot tell.
+    Failure,
+    /// Nothing at all.
+    Nothing,
+}
+
+/// A running name server; it ends with its owner.
+pub(crate) struct NameServer {
+    pub(crate) address: SocketAddr,
+    questions: Arc<AtomicU64>,
+}
+
+impl NameServer {
+    /// Says this about each name, which comes in lower case and without the last dot.
+    pub(crate) fn start(mut say: impl FnMut(&str) -> Said + Send + 'static) -> Self {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = socket.local_addr().expect("its address");
+        let questions = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&questions);
+        thread::spawn(move || -> io::Result<()> {
+            let mut packet = [0; 1024];
+            loop {
+                let (length, from) = socket.recv_from(&mut packet)?;
+                let Some(question) = Question::read(&packet[..length]) else { return Ok(()) };
+                counter.fetch_add(1, Ordering::Relaxed);
+                if let Some(reply) = question.reply(&say(&question.name)) {
+                    socket.send_to(&reply, from)?;
+                }
+            }
+        });
+        Self { address, questions }
+    }
+
+    /// How many questions came.
+    pub(crate) fn questions(&self) -> u64 {
+        self.questions.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for NameServer {
+    fn drop(&mut self) {
+        if let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)) {
+            let _an_empty_packet_ends_it = socket.send_to(&[], self.address);
+        }
+    }
+}
+
+/// One question as it came (RFC 1035 section 4.1).
+struct Question {
+    id: [u8; 2],
+    name: String,
+    kind: u16,
+    bytes: Vec<u8>,
+}
+
+impl Question {
+    fn read(packet: &[u8]) -> Option<Self> {
+        let (header, rest) = packet.split_at_checked(12)?;
+        let (mut labels, mut at) = (Vec::new(), 0);
+        while let Some(length @ 1..) = rest.get(at).map(|length| usize::from(*length)) {
+            labels.push(String::from_utf8_lossy(rest.get(at + 1..=at + length)?).to_ascii_lowercase());
+            at += 1 + length;
+        }
+        let bytes = rest.get(..at + 5)?.to_vec();
+        let kind = u16::from_be_bytes([bytes[at + 1], bytes[at + 2]]);
+        Some(Self { id: [header[0], header[1]], name: labels.join("."), kind, bytes })
+    }
+
+    fn reply(&self, said: &Said) -> Option<Vec<u8>> {
+        let (code, addresses) = match said {
+            Said::Addresses(addresses) => (0, addresses.as_slice()),
+            Said::Failure => (2, &[][..]),
+            Said::NoSuchName => (3, &[][..]),
+            Said::Nothing => return None,
+        };
+        let records: Vec<Vec<u8>> = addresses.iter().filter_map(|address| self.record(*address)).collect();
+        let count = u16::try_from(records.len()).expect("few addresses").to_be_bytes();
+        let head = [self.id[0], self.id[1], 0x81, 0x80 | code, 0, 1, count[0], count[1], 0, 0, 0, 0];
+        Some([&head[..], &self.bytes, &records.concat()].concat())
+    }
+
+    /// The record of this address, where the question is for its family: the name again, type, class, 0 s, address.
+    fn record(&self, address: IpAddr) -> Option<Vec<u8>> {
+        let (kind, octets) = match address {
+            IpAddr::V4(v4) => (TYPE_A, v4.octets().to_vec()),
+            IpAddr::V6(v6) => (TYPE_AAAA, v6.octets().to_vec()),
+        };
+        let length = u8::try_from(octets.len()).expect("4 or 16");
+        let head = [0xc0, 12, 0, u8::try_from(kind).expect("1 or 28"), 0, 1, 0, 0, 0, 0, 0, length];
+        (kind == self.kind).then(|| [&head[..], &octets].concat())
+    }
+}
