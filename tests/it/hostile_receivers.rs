@@ -172,7 +172,7 @@ async fn meet_them_all() {
     cases.push(Case { name: "never accepts", expects: "timed_out", url, dials });
     cases.extend(before_an_answer());
 
-    let names = NameServer::start(say);
+    let names = NameServer::start(|question| say(&question.name));
     let detour = Detour::new(move |address| ways.get(&address).copied());
     let client = WebhookClient::for_testing(authority.roots(), names.address, detour.clone()).unwrap();
     let (outcomes, meanwhile, kib) = post_to_all(&client, cases).await;

@@ -16,9 +16,9 @@ pub(crate) fn alone(test: &str) -> bool {
     let myself = env::current_exe().expect("a program");
     let output = Command::new(myself).args(["--exact", test, "--nocapture"]).env(ALONE, "1").output();
     let output = output.expect("a process");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    print!("{}", text(&output.stdout));
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    print!("{}", said(&output.stdout));
+    assert!(output.status.success(), "{}", said(&output.stderr));
     false
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Detour {
 }
 
 impl Detour {
-    /// Leads each address as `way` says; without a word of it the connection is refused. Loopback leads to itself.
+    /// Leads each address as `way` says; without a word of it, loopback leads to itself and all else is refused.
     pub(crate) fn new(way: impl Fn(SocketAddr) -> Option<SocketAddr> + Send + Sync + 'static) -> Self {
         Self { way: Arc::new(way), dialled: Arc::default() }
     }
@@ -51,11 +51,10 @@ impl Dialer for Detour {
     async fn dial(&self, checked: Checked) -> io::Result<Metered> {
         let address = checked.socket_address();
         let read = self.meter(address);
-        let stream = if address.ip().is_loopback() {
-            Internet.dial(checked).await?
-        } else {
-            let to = (self.way)(address).ok_or(io::ErrorKind::ConnectionRefused)?;
-            TcpStream::connect(to).await?
+        let stream = match (self.way)(address) {
+            Some(to) => TcpStream::connect(to).await?,
+            None if address.ip().is_loopback() => Internet.dial(checked).await?,
+            None => return Err(io::ErrorKind::ConnectionRefused.into()),
         };
         Ok(Metered { stream, read })
     }

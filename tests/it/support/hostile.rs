@@ -40,18 +40,24 @@ impl Behaviour {
 
 /// The receivers that speak plain HTTP, or what they take for it. Redirects lead to `elsewhere`.
 pub(crate) fn plain(elsewhere: SocketAddr) -> Vec<Behaviour> {
-    let of = |name, expects, serve| Behaviour { name, expects, is_tls: false, serve };
-    let redirect = move |code| {
+    let redirects = ["301", "302", "307", "308"].map(|code| {
         let head = format!("HTTP/1.1 {code} .\r\nlocation: http://{elsewhere}/\r\ncontent-length: 0\r\n\r\n");
-        after_request(move |stream| (&*stream).write_all(head.as_bytes()))
-    };
-    let gzip = [&b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n"[..], &GZIP_BEGINNING].concat();
+        of("a redirect", code, after_request(move |stream| (&*stream).write_all(head.as_bytes())))
+    });
+    with_bad_heads().into_iter().chain(with_bad_bodies()).chain(redirects).collect()
+}
+
+fn of(name: &'static str, expects: &'static str, serve: Serve) -> Behaviour {
+    Behaviour { name, expects, is_tls: false, serve }
+}
+
+fn with_bad_heads() -> Vec<Behaviour> {
     vec![
         of("accepts and closes", "connection_closed", Box::new(|_| Ok(()))),
         of("accepts and stalls", "timed_out", Box::new(until_closed)),
         of("never reads the request", "timed_out", Box::new(|_| never())),
         of(
-            "is slow to accept",
+            "takes a second to begin",
             "200",
             Box::new(|stream| {
                 thread::sleep(Duration::from_secs(1));
@@ -101,6 +107,12 @@ pub(crate) fn plain(elsewhere: SocketAddr) -> Vec<Behaviour> {
         of("head: reset before it", "connection_closed", resets_after(b"")),
         of("head: reset within it", "connection_closed", resets_after(b"HTTP/1.1 200 OK\r\nx-a: b")),
         of("head: reset after it", "200", resets_after(OK)),
+    ]
+}
+
+fn with_bad_bodies() -> Vec<Behaviour> {
+    let gzip = [&b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n"[..], &GZIP_BEGINNING].concat();
+    vec![
         of("body: reset within it", "200", resets_after(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")),
         of("body: one byte per second", "200", drips(OK, b"x")),
         of("body: stalls", "200", then_stalls(OK)),
@@ -136,10 +148,6 @@ pub(crate) fn plain(elsewhere: SocketAddr) -> Vec<Behaviour> {
             "503 after 18446744073709551615 s",
             says(b"HTTP/1.1 503 .\r\nretry-after: 99999999999999999999999\r\ncontent-length: 0\r\n\r\n"),
         ),
-        of("redirect: 301", "301", redirect(301)),
-        of("redirect: 302", "302", redirect(302)),
-        of("redirect: 307", "307", redirect(307)),
-        of("redirect: 308", "308", redirect(308)),
     ]
 }
 

@@ -39,7 +39,9 @@ pub(crate) mod authority;
 
 pub(crate) mod hostile;
 
-mod wire;
+pub(crate) mod spellings;
+
+pub(crate) mod wire;
 
 /// How long anything may take. Far longer than it does: a test machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -1,5 +1,4 @@
-//! A name server on this machine that says whatever a test wants. It knows one question per packet, and no caching:
-//! every answer lives for 0 s.
+//! A name server on this machine that says whatever a test wants. It knows one question per packet.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -12,8 +11,10 @@ const TYPE_AAAA: u16 = 28;
 
 /// What is said about a name.
 pub(crate) enum Said {
-    /// These addresses; each question gets those of its own family.
+    /// These addresses, for 0 s; each question gets those of its own family.
     Addresses(Vec<IpAddr>),
+    /// The same for an hour.
+    LastingAddresses(Vec<IpAddr>),
     /// There is no such name.
     NoSuchName,
     /// The server cannot tell.
@@ -29,8 +30,8 @@ pub(crate) struct NameServer {
 }
 
 impl NameServer {
-    /// Says this about each name, which comes in lower case and without the last dot.
-    pub(crate) fn start(mut say: impl FnMut(&str) -> Said + Send + 'static) -> Self {
+    /// Answers each question so.
+    pub(crate) fn start(mut say: impl FnMut(&Question) -> Said + Send + 'static) -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = socket.local_addr().expect("its address");
         let questions = Arc::new(AtomicU64::new(0));
@@ -41,7 +42,7 @@ impl NameServer {
                 let (length, from) = socket.recv_from(&mut packet)?;
                 let Some(question) = Question::read(&packet[..length]) else { return Ok(()) };
                 counter.fetch_add(1, Ordering::Relaxed);
-                if let Some(reply) = question.reply(&say(&question.name)) {
+                if let Some(reply) = question.reply(&say(&question)) {
                     socket.send_to(&reply, from)?;
                 }
             }
@@ -64,14 +65,20 @@ impl Drop for NameServer {
 }
 
 /// One question as it came (RFC 1035 section 4.1).
-struct Question {
+pub(crate) struct Question {
     id: [u8; 2],
-    name: String,
+    /// In lower case, and without the last dot.
+    pub(crate) name: String,
     kind: u16,
     bytes: Vec<u8>,
 }
 
 impl Question {
+    /// Whether it is for IPv6 addresses.
+    pub(crate) fn is_for_v6(&self) -> bool {
+        self.kind == TYPE_AAAA
+    }
+
     fn read(packet: &[u8]) -> Option<Self> {
         let (header, rest) = packet.split_at_checked(12)?;
         let (mut labels, mut at) = (Vec::new(), 0);
@@ -85,26 +92,28 @@ impl Question {
     }
 
     fn reply(&self, said: &Said) -> Option<Vec<u8>> {
-        let (code, addresses) = match said {
-            Said::Addresses(addresses) => (0, addresses.as_slice()),
-            Said::Failure => (2, &[][..]),
-            Said::NoSuchName => (3, &[][..]),
+        let (code, seconds, addresses) = match said {
+            Said::Addresses(addresses) => (0, 0_u32, addresses.as_slice()),
+            Said::LastingAddresses(addresses) => (0, 3600, addresses.as_slice()),
+            Said::Failure => (2, 0, &[][..]),
+            Said::NoSuchName => (3, 0, &[][..]),
             Said::Nothing => return None,
         };
-        let records: Vec<Vec<u8>> = addresses.iter().filter_map(|address| self.record(*address)).collect();
+        let own = addresses.iter().filter(|address| address.is_ipv6() == self.is_for_v6());
+        let records: Vec<Vec<u8>> = own.map(|address| record(*address, seconds)).collect();
         let count = u16::try_from(records.len()).expect("few addresses").to_be_bytes();
         let head = [self.id[0], self.id[1], 0x81, 0x80 | code, 0, 1, count[0], count[1], 0, 0, 0, 0];
         Some([&head[..], &self.bytes, &records.concat()].concat())
     }
+}
 
-    /// The record of this address, where the question is for its family: the name again, type, class, 0 s, address.
-    fn record(&self, address: IpAddr) -> Option<Vec<u8>> {
-        let (kind, octets) = match address {
-            IpAddr::V4(v4) => (TYPE_A, v4.octets().to_vec()),
-            IpAddr::V6(v6) => (TYPE_AAAA, v6.octets().to_vec()),
-        };
-        let length = u8::try_from(octets.len()).expect("4 or 16");
-        let head = [0xc0, 12, 0, u8::try_from(kind).expect("1 or 28"), 0, 1, 0, 0, 0, 0, 0, length];
-        (kind == self.kind).then(|| [&head[..], &octets].concat())
-    }
+/// The record of this address: the question's name again, type, class, time to live, address.
+fn record(address: IpAddr, seconds: u32) -> Vec<u8> {
+    let (kind, octets) = match address {
+        IpAddr::V4(v4) => (TYPE_A, v4.octets().to_vec()),
+        IpAddr::V6(v6) => (TYPE_AAAA, v6.octets().to_vec()),
+    };
+    let length = u16::try_from(octets.len()).expect("4 or 16");
+    let name_and_type = [&[0xc0, 12][..], &kind.to_be_bytes(), &[0, 1]].concat();
+    [&name_and_type[..], &seconds.to_be_bytes(), &length.to_be_bytes(), &octets].concat()
 }

@@ -104,3 +104,29 @@ fn more_telling(before: Failure, error: &io::Error) -> Failure {
         _ => Failure::Unreachable,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_public_address_is_ever_a_checked_one() {
+        let checked = |text: &str| Checked::public(text.parse().unwrap(), 443);
+        assert!(checked("93.184.216.34").is_some());
+        for refused in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:93.184.216.34"] {
+            assert_eq!(checked(refused), None, "{refused}");
+        }
+    }
+
+    #[test]
+    fn of_several_failures_the_one_that_says_most_is_told() {
+        use io::ErrorKind::{ConnectionRefused, NetworkUnreachable, TimedOut};
+        let told = |kinds: &[io::ErrorKind]| {
+            let errors = kinds.iter().map(|kind| io::Error::from(*kind));
+            errors.fold(Failure::Unreachable, |failure, error| more_telling(failure, &error))
+        };
+        assert_eq!(told(&[NetworkUnreachable]), Failure::Unreachable);
+        assert_eq!(told(&[TimedOut, NetworkUnreachable]), Failure::ConnectionTimedOut);
+        assert_eq!(told(&[NetworkUnreachable, ConnectionRefused, TimedOut]), Failure::ConnectionRefused);
+    }
+}

@@ -96,3 +96,20 @@ impl Begun {
         Answer::Status { code, retry_after: self.retry_after, excerpt }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::{EndpointUrl, UrlPolicy};
+
+    #[test]
+    fn every_character_that_a_url_may_carry_can_be_sent() {
+        for c in ('!'..='~').filter(|c| !matches!(c, '#' | '\\')) {
+            let text = format!("https://example.com/{c}a{c}?{c}b{c}");
+            let url = EndpointUrl::parse(&text, UrlPolicy::Strict).unwrap();
+            let request =
+                WebhookRequest { url, headers: vec![("webhook-id", "evt_1".into())], body: Vec::new() };
+            assert!(to_http(&request).is_ok(), "{text}");
+        }
+    }
+}

@@ -114,3 +114,24 @@ fn in_turn(v4: Vec<IpAddr>, v6: Vec<IpAddr>) -> Vec<IpAddr> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn addresses_of_both_families_take_turns() {
+        let all = in_turn(addresses(&["1.1.1.1", "1.1.1.2", "1.1.1.3"]), addresses(&["2606::1"]));
+        assert_eq!(all, addresses(&["1.1.1.1", "2606::1", "1.1.1.2", "1.1.1.3"]));
+        assert_eq!(in_turn(Vec::new(), addresses(&["2606::1"])), addresses(&["2606::1"]));
+    }
+
+    #[tokio::test]
+    async fn without_a_name_server_every_lookup_fails_and_nothing_else() {
+        assert_eq!(Resolver(None).addresses("example.com").await, Err(Failure::NameServerFailed));
+    }
+}
