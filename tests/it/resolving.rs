@@ -97,6 +97,35 @@ async fn an_address_that_is_not_public_refuses_its_name_in_whichever_family_it_c
 }
 
 #[tokio::test]
+async fn an_alias_is_judged_by_the_address_that_it_ends_at() {
+    let private = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    let stage = Stage::new(move |question| match question.name.as_str() {
+        "inside.example.com" => Said::Alias("db.corp"),
+        "db.corp" => Said::Addresses(vec![private]),
+        "outside.example.com" => Said::Alias("receiver.example.net"),
+        _ => Said::Addresses(vec![V4]),
+    });
+    let inside = stage.post("https://inside.example.com/").await;
+    assert_eq!((inside, stage.dialled()), (Answer::None(Failure::RefusedAddress), Vec::new()));
+    let outside = stage.post("https://outside.example.com/").await;
+    assert_eq!(outside, Answer::None(Failure::ConnectionRefused));
+    assert_eq!(stage.dialled(), [SocketAddr::new(V4, 443)]);
+}
+
+#[tokio::test]
+async fn a_name_server_that_talks_nonsense_leads_nowhere() {
+    let stage = Stage::new(|question| match question.name.as_str() {
+        "circle.example.com" => Said::Alias("elcric.example.com"),
+        "elcric.example.com" => Said::Alias("circle.example.com"),
+        _ => Said::Garbage,
+    });
+    for (name, failure) in [("circle", Failure::NameNotFound), ("garbage", Failure::NameServerFailed)] {
+        let answer = stage.post(&format!("https://{name}.example.com/")).await;
+        assert_eq!((answer, stage.dialled()), (Answer::None(failure), Vec::new()), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_name_of_many_addresses_costs_six_connections_at_most() {
     let many = (1..=40).map(|last| IpAddr::V4(Ipv4Addr::new(93, 184, 216, last))).collect::<Vec<_>>();
     let stage = Stage::new(move |_| Said::Addresses(many.clone()));

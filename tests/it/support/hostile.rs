@@ -115,6 +115,15 @@ fn with_bad_bodies() -> Vec<Behaviour> {
     vec![
         of("body: reset within it", "200", resets_after(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")),
         of("body: one byte per second", "200", drips(OK, b"x")),
+        of(
+            "body: begins after 12 s, one byte per second",
+            "200",
+            after_request(|mut stream| {
+                thread::sleep(Duration::from_secs(12));
+                stream.write_all(OK)?;
+                drip(stream, b"x")
+            }),
+        ),
         of("body: stalls", "200", then_stalls(OK)),
         of("body: HTTP/1.0, never ends", "200", then_stalls(b"HTTP/1.0 200 OK\r\n\r\n")),
         of("body: a gigabyte", "200", endless(OK, &[b'x'; 1000])),

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 const TYPE_A: u16 = 1;
+const TYPE_CNAME: u16 = 5;
 const TYPE_AAAA: u16 = 28;
 
 /// What is said about a name.
@@ -15,6 +16,10 @@ pub(crate) enum Said {
     Addresses(Vec<IpAddr>),
     /// The same for an hour.
     LastingAddresses(Vec<IpAddr>),
+    /// It is another name for this one.
+    Alias(&'static str),
+    /// Bytes after the header that mean nothing.
+    Garbage,
     /// There is no such name.
     NoSuchName,
     /// The server cannot tell.
@@ -95,25 +100,41 @@ impl Question {
         let (code, seconds, addresses) = match said {
             Said::Addresses(addresses) => (0, 0_u32, addresses.as_slice()),
             Said::LastingAddresses(addresses) => (0, 3600, addresses.as_slice()),
+            Said::Alias(name) => return Some(self.message(0, &[alias(name)])),
+            Said::Garbage => return Some(self.message(0, &[vec![0xff; 40]])),
             Said::Failure => (2, 0, &[][..]),
             Said::NoSuchName => (3, 0, &[][..]),
             Said::Nothing => return None,
         };
         let own = addresses.iter().filter(|address| address.is_ipv6() == self.is_for_v6());
-        let records: Vec<Vec<u8>> = own.map(|address| record(*address, seconds)).collect();
-        let count = u16::try_from(records.len()).expect("few addresses").to_be_bytes();
+        let records: Vec<Vec<u8>> = own.map(|address| address_record(*address, seconds)).collect();
+        Some(self.message(code, &records))
+    }
+
+    /// Header, the question again, and these records.
+    fn message(&self, code: u8, records: &[Vec<u8>]) -> Vec<u8> {
+        let count = u16::try_from(records.len()).expect("few records").to_be_bytes();
         let head = [self.id[0], self.id[1], 0x81, 0x80 | code, 0, 1, count[0], count[1], 0, 0, 0, 0];
-        Some([&head[..], &self.bytes, &records.concat()].concat())
+        [&head[..], &self.bytes, &records.concat()].concat()
     }
 }
 
-/// The record of this address: the question's name again, type, class, time to live, address.
-fn record(address: IpAddr, seconds: u32) -> Vec<u8> {
-    let (kind, octets) = match address {
-        IpAddr::V4(v4) => (TYPE_A, v4.octets().to_vec()),
-        IpAddr::V6(v6) => (TYPE_AAAA, v6.octets().to_vec()),
-    };
-    let length = u16::try_from(octets.len()).expect("4 or 16");
+fn address_record(address: IpAddr, seconds: u32) -> Vec<u8> {
+    match address {
+        IpAddr::V4(v4) => record(TYPE_A, seconds, &v4.octets()),
+        IpAddr::V6(v6) => record(TYPE_AAAA, seconds, &v6.octets()),
+    }
+}
+
+fn alias(name: &str) -> Vec<u8> {
+    let label = |label: &str| [&[u8::try_from(label.len()).expect("short")], label.as_bytes()].concat();
+    let labels: Vec<Vec<u8>> = name.split('.').chain([""]).map(label).collect();
+    record(TYPE_CNAME, 0, &labels.concat())
+}
+
+/// A record of the question's name: that name again, type, class, time to live, what it says.
+fn record(kind: u16, seconds: u32, data: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(data.len()).expect("few bytes");
     let name_and_type = [&[0xc0, 12][..], &kind.to_be_bytes(), &[0, 1]].concat();
-    [&name_and_type[..], &seconds.to_be_bytes(), &length.to_be_bytes(), &octets].concat()
+    [&name_and_type[..], &seconds.to_be_bytes(), &length.to_be_bytes(), data].concat()
 }
