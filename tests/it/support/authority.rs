@@ -7,7 +7,10 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{
+    ConfigBuilder, RootCertStore, ServerConfig, ServerConnection, StreamOwned, WantsVerifier,
+};
 
 use super::wire::Request;
 
@@ -37,6 +40,17 @@ impl Authority {
         roots
     }
 
+    /// A server of this name that wants its clients to have certificates of this authority.
+    pub(crate) fn wary_identity(&self, name: &str) -> Identity {
+        let (params, key) = named(name);
+        let certificate = params.signed_by(&key, &self.0).expect("a certificate").der().clone();
+        let provider = Arc::new(ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()), provider);
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let config = builder().with_client_cert_verifier(verifier.build().expect("a verifier"));
+        Identity(Arc::new(config.with_single_cert(vec![certificate], key).expect("an identity")))
+    }
+
     /// A server of this name, its certificate valid from one year's beginning until another's.
     pub(crate) fn identity(&self, name: &str, (from, until): (i32, i32)) -> Identity {
         let (mut params, key) = named(name);
@@ -56,11 +70,7 @@ impl Identity {
 
     fn new(certificate: CertificateDer<'static>, key: &KeyPair) -> Self {
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("protocol versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key);
+        let config = builder().with_no_client_auth().with_single_cert(vec![certificate], key);
         Self(Arc::new(config.expect("an identity")))
     }
 
@@ -79,6 +89,12 @@ impl Identity {
         secured.conn.send_close_notify();
         secured.flush()
     }
+}
+
+fn builder() -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("protocol versions")
 }
 
 fn named(name: &str) -> (CertificateParams, KeyPair) {

@@ -163,6 +163,7 @@ fn with_bad_bodies() -> Vec<Behaviour> {
 /// The receivers behind TLS, or in its place.
 pub(crate) fn behind_tls(authority: &Authority) -> Vec<Behaviour> {
     let of = |name, expects, serve| Behaviour { name, expects, is_tls: true, serve };
+    let wary = authority.wary_identity(TLS_NAMES);
     let good = authority.identity(TLS_NAMES, YEARS);
     let answering = |identity: Identity| -> Serve {
         Box::new(move |stream| identity.answer(stream, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"))
@@ -212,6 +213,14 @@ pub(crate) fn behind_tls(authority: &Authority) -> Vec<Behaviour> {
             answering(Authority::new("nobody knows").identity(TLS_NAMES, YEARS)),
         ),
         of("TLS: self-signed", "certificate_unknown_issuer", answering(Identity::self_signed(TLS_NAMES))),
+        of(
+            "TLS: wants a certificate of ours",
+            "tls_handshake",
+            Box::new(move |stream| {
+                let _after_its_alert = wary.serve(stream).err();
+                until_closed(stream)
+            }),
+        ),
         of("TLS: cut within the head", "connection_closed", after_handshake(b"HTTP/1.1 200 OK\r\n", None)),
         of("TLS: endless headers", "head_too_large", after_handshake(STATUS_LINE, Some(&[b'x'; 500]))),
         of("TLS: endless body", "200", after_handshake(OK, Some(&[b'x'; 500]))),
