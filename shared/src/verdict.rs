@@ -124,7 +124,7 @@ mod tests {
             assert!(matches!(on(code, None, 1), Verdict::RetryAt(_)), "{code}");
             assert_eq!(on(code, None, ATTEMPTS), Verdict::GiveUp, "{code}");
         }
-        let none = Answer::None(Failure::Timeout);
+        let none = Answer::None(Failure::TimedOut);
         assert!(matches!(Verdict::on(&none, 13, NOW, &mut rand::rng()), Verdict::RetryAt(_)));
     }
 

@@ -170,7 +170,7 @@ impl WebhookSender for Receivers {
         if request.url.host() == "receiver-0.example.com" {
             *self.hung.lock().unwrap() += 1;
             sleep(HANGS).await;
-            return Answer::None(Failure::Timeout);
+            return Answer::None(Failure::TimedOut);
         }
         let (_, id) = request.headers.iter().find(|(name, _)| name == "webhook-id").unwrap();
         let accepted_at = triggers::event::EventId::parse(id).unwrap().accepted_at();

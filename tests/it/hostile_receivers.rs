@@ -1,254 +1,243 @@
-//! Receivers that do what no receiver should, over real sockets, before the real client: whatever they do, the worker is free in
-//! time, has read no more than the beginning, and the next delivery waits for none of them.
+//! A receiver may do anything: none holds a worker longer than the deadline, makes it read or keep more than its bounds,
+//! or delays anybody else's delivery. The real client, real sockets, real TLS.
 
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
+use tokio::net::TcpSocket;
+use tokio::task::JoinSet;
+use triggers::adapters::webhooks::WebhookClient;
 use triggers::endpoint::{EndpointUrl, UrlPolicy};
-use triggers::verdict::{Answer, Failure};
+use triggers::ports::{WebhookRequest, WebhookSender};
+use triggers::timestamp::Timestamp;
+use triggers::verdict::Answer;
 
-use crate::support::hostile::{Behaviour, HostileReceiver};
-use crate::support::memory::{growth_of, run_alone};
-use crate::support::outside::Outside;
-use crate::support::tls::{self, Certificate};
+use crate::support::alone::{alone, resident_kib};
+use crate::support::authority::Authority;
+use crate::support::detour::Detour;
+use crate::support::hostile::{behind_tls, plain};
+use crate::support::name_server::{NameServer, Said};
+use crate::support::receiver::Receiver;
 
-/// The worker is free after so long, whatever happens.
-const FREE_AFTER: Duration = Duration::from_millis(15_500);
+/// What no exchange may pass: deadline and politeness, and half a second for a busy machine.
+const MOST_TIME: Duration = Duration::from_millis(15_500);
 
-/// What an attempt may cost in memory.
-const MOST_BYTES: u64 = 1024 * 1024;
+/// What may be read from the socket after a handshake, and during it.
+const MOST_OF_ANSWER: u64 = 16 * 1024;
+const MOST_OF_HANDSHAKE: u64 = 64 * 1024;
 
-/// What a behaviour must be judged as.
-#[derive(Clone, Copy, Debug)]
-enum Expected {
-    Status(u16),
-    Failure(Failure),
+/// How long a good receiver's delivery may take while all others hang.
+const MOST_DELAY: Duration = Duration::from_secs(1);
+
+/// The resident memory that one exchange may cost, this test's own side of it included.
+const MOST_KIB_EACH: u64 = 256;
+
+/// What is sent: an event as they usually are, and the largest there is.
+const USUAL_BYTES: usize = 1024;
+const MOST_BYTES: usize = 256 * 1024;
+
+const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
+
+/// One exchange with a receiver that behaves badly.
+struct Case {
+    name: &'static str,
+    expects: &'static str,
+    url: String,
+    /// Where the client connects to, as it sees it.
+    dials: SocketAddr,
 }
 
-fn is_expected(answer: &Answer, expected: Expected) -> bool {
-    match (answer, expected) {
-        (Answer::Status { code, .. }, Expected::Status(wanted)) => *code == wanted,
-        (Answer::None(failure), Expected::Failure(wanted)) => *failure == wanted,
-        _ => false,
+/// How it went.
+struct Outcome {
+    case: Case,
+    class: String,
+    excerpt: usize,
+    took: Duration,
+}
+
+/// What a good receiver saw of it all, posted to again and again.
+#[derive(Default)]
+struct Meanwhile {
+    posts: usize,
+    slowest: Duration,
+    most_kib: u64,
+}
+
+fn request(url: &str, bytes: usize) -> WebhookRequest {
+    let url = EndpointUrl::parse(url, UrlPolicy::LoopbackAllowed).expect(url);
+    WebhookRequest { url, headers: Vec::new(), body: vec![b'x'; bytes] }
+}
+
+/// The answer's class, its `Retry-After` if it counts, and how much was kept of its body.
+fn class(answer: &Answer) -> (String, usize) {
+    match answer {
+        Answer::Status { code, retry_after: Some(wish), excerpt } => {
+            (format!("{code} after {} s", wish.as_secs()), excerpt.chars().count())
+        }
+        Answer::Status { code, excerpt, .. } => (code.to_string(), excerpt.chars().count()),
+        Answer::None(failure) => (failure.as_str().to_owned(), 0),
     }
 }
 
-/// Every behaviour without TLS, and what it must be judged as.
-fn behaviours() -> Vec<(&'static str, Behaviour, Expected)> {
-    use Behaviour::{Endless, NeverAccepts, NeverReads, Resets, Says, Slowly, Stalls};
-    use Expected::{Failure as Fails, Status};
-    let head = |rest: &str| format!("HTTP/1.1 200 OK\r\n{rest}\r\n").into_bytes();
-    let many = |count: usize| (0..count).map(|n| format!("h{n}: x\r\n")).collect::<Vec<_>>().concat();
-    let long_line = || [b"HTTP/1.1 200 OK\r\nlong: ".to_vec(), vec![b'a'; 64 * 1024]].concat();
-    let redirect = |code: u16, to: &str| {
-        Says(format!("HTTP/1.1 {code} .\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n").into())
-    };
-    let bomb =
-        || [head("content-encoding: gzip\r\ncontent-length: 1048576\r\n"), vec![0x1f; 1024 * 1024]].concat();
-    vec![
-        ("never accepts", NeverAccepts, Fails(Failure::ConnectTimeout)),
-        ("accepts and closes", Says(vec![]), Fails(Failure::Closed)),
-        ("accepts and stalls", Stalls(vec![]), Fails(Failure::Timeout)),
-        ("never reads the request", NeverReads, Fails(Failure::Timeout)),
-        ("resets before the head", Resets(vec![]), Fails(Failure::Closed)),
-        ("resets within the head", Resets(b"HTTP/1.1 200 OK\r\ncont".to_vec()), Fails(Failure::Closed)),
-        ("resets after the head", Resets(head("content-length: 5\r\n")), Status(200)),
-        (
-            "resets within the body",
-            Resets([head("content-length: 5\r\n"), b"ab".to_vec()].concat()),
-            Status(200),
-        ),
-        ("closes within the head", Says(b"HTTP/1.1 200 OK\r\ncont".to_vec()), Fails(Failure::Closed)),
-        ("stalls within the head", Stalls(b"HTTP/1.1 200 OK\r\ncont".to_vec()), Fails(Failure::Timeout)),
-        ("stalls within the body", Stalls(head("content-length: 5\r\n")), Status(200)),
-        ("a byte of the head per second", Slowly(vec![], b"HTTP/1.1 200 OK\r\n"), Fails(Failure::Timeout)),
-        ("a byte of the body per second", Slowly(head(""), b"x"), Status(200)),
-        ("endless headers", Endless(b"HTTP/1.1 200 OK\r\n".to_vec(), b"a: b\r\n"), Fails(Failure::TooLarge)),
-        ("ten thousand headers", Says(head(&many(10_000))), Fails(Failure::TooLarge)),
-        ("one endless header", Says(long_line()), Fails(Failure::TooLarge)),
-        ("endless chunks", Endless(head("transfer-encoding: chunked\r\n"), b"5\r\nhello\r\n"), Status(200)),
-        ("endless body without a length", Endless(head(""), b"hello"), Status(200)),
-        (
-            "a chunk size that overflows",
-            Says([head("transfer-encoding: chunked\r\n"), b"ffffffffffffffffff\r\nx".to_vec()].concat()),
-            Status(200),
-        ),
-        (
-            "a length too short",
-            Says([head("content-length: 2\r\n"), b"hello".to_vec()].concat()),
-            Status(200),
-        ),
-        (
-            "a length too long",
-            Says([head("content-length: 500\r\n"), b"hello".to_vec()].concat()),
-            Status(200),
-        ),
-        ("a length that is none", Says(head("content-length: -1\r\n")), Fails(Failure::Protocol)),
-        ("two lengths", Says(head("content-length: 1\r\ncontent-length: 2\r\n")), Fails(Failure::Protocol)),
-        (
-            "a flood of 100 Continue",
-            Endless(vec![], b"HTTP/1.1 100 Continue\r\n\r\n"),
-            Fails(Failure::TooLarge),
-        ),
-        (
-            "103 and then a stall",
-            Stalls(b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec()),
-            Fails(Failure::Timeout),
-        ),
-        (
-            "a switch of protocols",
-            Says(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n".to_vec()),
-            Status(101),
-        ),
-        ("a gzip bomb", Says(bomb()), Status(200)),
-        ("a redirect to itself", redirect(301, "/"), Status(301)),
-        ("a redirect to the metadata", redirect(302, "http://169.254.169.254/"), Status(302)),
-        ("a redirect that keeps the method", redirect(307, "http://127.0.0.1:1/"), Status(307)),
-        ("HTTP/0.9", Says(b"<html>ok</html>".to_vec()), Fails(Failure::Protocol)),
-        ("another protocol", Says(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), Fails(Failure::Protocol)),
-        (
-            "HTTP/2 at once",
-            Says(b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64\0\x04\0\x10\0\0\0\x06\0\0\x40\0".to_vec()),
-            Fails(Failure::Protocol),
-        ),
-        ("null bytes", Says(b"HTTP/1.1 200 OK\r\na: \0\r\n\r\n".to_vec()), Fails(Failure::Protocol)),
-        ("a status that is none", Says(b"HTTP/1.1 2000 OK\r\n\r\n".to_vec()), Fails(Failure::Protocol)),
-        (
-            "a body that is no text",
-            Says([head("content-length: 4\r\n"), vec![0xff, 0xfe, 0, 0x80]].concat()),
-            Status(200),
-        ),
-        (
-            "a Retry-After of another world",
-            Says(
-                b"HTTP/1.1 503 .\r\nretry-after: -99999999999999999999\r\ncontent-length: 0\r\n\r\n".to_vec(),
-            ),
-            Status(503),
-        ),
-        (
-            "two answers at once",
-            Says([head("content-length: 0\r\n"), b"HTTP/1.1 500 .\r\n\r\n".to_vec()].concat()),
-            Status(200),
-        ),
-    ]
+/// A public address for each number: where the receivers behind names seem to be.
+fn public(number: usize) -> SocketAddr {
+    let number = u8::try_from(number).expect("few receivers");
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(93, 184, 216, number)), 443)
 }
 
-fn nobody() -> Outside {
-    Outside::new(|_| Vec::new(), Vec::new(), 0)
-}
+/// The numbers of two receivers that no other has: one refuses connections, one does not answer.
+const DEAD: usize = 200;
+const DEAF: usize = 201;
 
-fn url(receiver: &HostileReceiver) -> EndpointUrl {
-    let url = format!("http://127.0.0.1:{}/hook", receiver.port);
-    EndpointUrl::parse(&url, UrlPolicy::LoopbackAllowed).unwrap()
-}
+/// The number of the receiver behind TLS that does nothing wrong.
+const GOOD: usize = 0;
 
-#[tokio::test]
-async fn whatever_a_receiver_does_the_worker_is_free_in_time_and_the_next_delivery_is_not_delayed() {
-    let outside = nobody();
-    let begun = Instant::now();
-    let mut receivers = Vec::new();
-    for (name, behaviour, expected) in behaviours() {
-        receivers.push((name, HostileReceiver::start(behaviour).await, expected));
+/// What the name server says: a name's first label is the number of its address, or says what is wrong with it.
+fn say(name: &str) -> Said {
+    let private = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    match name.split('.').next().unwrap_or_default() {
+        "unknown" => Said::NoSuchName,
+        "failing" => Said::Failure,
+        "silent" => Said::Nothing,
+        "private" => Said::Addresses(vec![private]),
+        "mixed" => Said::Addresses(vec![public(GOOD).ip(), private]),
+        "half-dead" => Said::Addresses(vec![public(DEAD).ip(), public(GOOD).ip()]),
+        "half-deaf" => Said::Addresses(vec![public(DEAF).ip(), public(GOOD).ip()]),
+        number => Said::Addresses(vec![public(number.parse().expect("a number")).ip()]),
     }
-    let posts = join_all(receivers.iter().map(|(name, receiver, expected)| {
-        let outside = &outside;
-        async move { (*name, *expected, outside.post_large(url(receiver)).await, begun.elapsed()) }
-    }));
-    let next = async {
-        tokio::time::sleep(Duration::from_secs(1)).await; // by then all that hang do
-        let good = HostileReceiver::start(Behaviour::Says(b"HTTP/1.1 204 .\r\n\r\n".to_vec())).await;
-        let begun = Instant::now();
-        assert!(is_expected(&outside.post_large(url(&good)).await, Expected::Status(204)));
-        begun.elapsed()
-    };
-    let (ended, next) = futures_util::future::join(posts, next).await;
-    let longest = ended.iter().map(|(.., elapsed)| *elapsed).max().unwrap();
-    for (name, expected, answer, elapsed) in &ended {
-        assert!(is_expected(answer, *expected), "{name}: {answer:?} instead of {expected:?}");
-        assert!(*elapsed < FREE_AFTER, "{name}: {elapsed:?}");
-    }
-    println!(
-        "{} hostile receivers at once: free after {longest:?} at most; the next delivery took {next:?}",
-        ended.len()
-    );
-    assert!(next < Duration::from_secs(1), "{next:?}");
 }
 
-#[tokio::test]
-async fn of_an_answer_no_more_than_its_beginning_is_read() {
-    let outside = nobody();
-    for (bytes, expected) in
-        [(16 * 1024, Expected::Status(200)), (16 * 1024 + 1, Expected::Failure(Failure::TooLarge))]
-    {
-        let (start, end) = ("HTTP/1.1 200 OK\r\na: ", "\r\n\r\n");
-        let head = format!("{start}{}{end}", "x".repeat(bytes - start.len() - end.len()));
-        assert_eq!(head.len(), bytes);
-        let receiver = HostileReceiver::start(Behaviour::Says(head.into())).await;
-        let answer = outside.post_large(url(&receiver)).await;
-        assert!(is_expected(&answer, expected), "{bytes} bytes: {answer:?}");
-    }
-    let body = [b"HTTP/1.1 500 .\r\n\r\n".to_vec(), vec![b'y'; 1024 * 1024]].concat();
-    let receiver = HostileReceiver::start(Behaviour::Says(body)).await;
-    let Answer::Status { excerpt, .. } = outside.post_large(url(&receiver)).await else {
-        panic!("no answer")
-    };
-    assert_eq!(excerpt, "y".repeat(1024));
+/// What can go wrong before anybody answers.
+fn before_an_answer() -> impl Iterator<Item = Case> {
+    let cases = [
+        ("name: unknown", "unknown", "name_not_found", DEAD),
+        ("name: its server fails", "failing", "name_server_failed", DEAD),
+        ("name: its server is silent", "silent", "name_timed_out", DEAD),
+        ("name: a private address", "private", "address_refused", DEAD),
+        ("name: a private address beside a good one", "mixed", "address_refused", DEAD),
+        ("address: refuses", "200", "connection_refused", DEAD),
+        ("address: does not answer", "201", "connection_timed_out", DEAF),
+        ("address: the first refuses", "half-dead", "200", GOOD),
+        ("address: the first does not answer", "half-deaf", "200", GOOD),
+    ];
+    cases.into_iter().map(|(name, label, expects, number)| {
+        let url = format!("https://{label}.receivers.net/");
+        Case { name, expects, url, dials: public(number) }
+    })
+}
+
+/// A listener whose queue is full: whoever knocks gets no word.
+fn deaf() -> (tokio::net::TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+    let listener = socket.listen(1).expect("a listener");
+    let address = listener.local_addr().expect("its address");
+    let knock = || TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
+    (listener, std::iter::from_fn(knock).collect())
 }
 
 #[test]
-fn no_receiver_makes_the_worker_grow() {
-    run_alone("hostile_receivers::no_receiver_makes_the_worker_grow", || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let outside = nobody();
-            let warm = HostileReceiver::start(Behaviour::Says(b"HTTP/1.1 204 .\r\n\r\n".to_vec())).await;
-            outside.post_large(url(&warm)).await;
-            for (name, behaviour, _) in
-                behaviours().into_iter().filter(|(_, behaviour, _)| behaviour.is_quick())
-            {
-                let receiver = HostileReceiver::start(behaviour).await;
-                let growth = growth_of(outside.post_large(url(&receiver))).await;
-                println!("{growth:>8} bytes: {name}");
-                assert!(growth <= MOST_BYTES, "{name}: {growth} bytes");
-            }
+fn no_receiver_holds_a_worker_or_delays_another_delivery() {
+    if alone("hostile_receivers::no_receiver_holds_a_worker_or_delays_another_delivery") {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(meet_them_all());
+    }
+}
+
+async fn meet_them_all() {
+    let canary = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let unanswered = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let (deaf, _its_queue) = deaf();
+    let authority = Authority::new("the tests");
+    let behaviours = plain(canary.local_addr().unwrap()).into_iter().chain(behind_tls(&authority));
+    let (mut servers, mut cases, mut ways) = (Vec::new(), Vec::new(), HashMap::new());
+    ways.insert(public(DEAF), deaf.local_addr().unwrap());
+    for behaviour in behaviours {
+        let (name, expects, is_tls) = (behaviour.name, behaviour.expects, behaviour.is_tls);
+        let server = behaviour.start();
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port));
+        let (url, dials) = if is_tls {
+            let number = ways.len() - 1;
+            ways.insert(public(number), local);
+            (format!("https://{number}.receivers.net/"), public(number))
+        } else {
+            (format!("http://{local}/"), local)
+        };
+        cases.push(Case { name, expects, url, dials });
+        servers.push(server);
+    }
+    let dials = unanswered.local_addr().unwrap();
+    let url = format!("http://{dials}/");
+    cases.push(Case { name: "never accepts", expects: "timed_out", url, dials });
+    cases.extend(before_an_answer());
+
+    let names = NameServer::start(|question| say(&question.name));
+    let detour = Detour::new(move |address| ways.get(&address).copied());
+    let client = WebhookClient::for_testing(authority.roots(), names.address, detour.clone()).unwrap();
+    let (outcomes, meanwhile, kib) = post_to_all(&client, cases).await;
+    report(&outcomes, &detour);
+
+    let count = u64::try_from(outcomes.len()).unwrap();
+    println!(
+        "{} posts to a good receiver meanwhile, the slowest in {:?}",
+        meanwhile.posts, meanwhile.slowest
+    );
+    println!("resident memory: at most {kib} KiB more for {count} exchanges at once, both sides of each");
+    assert!(count >= 60, "{count}");
+    assert!(meanwhile.posts >= 50 && meanwhile.slowest < MOST_DELAY);
+    assert!(kib <= count * MOST_KIB_EACH);
+    canary.set_nonblocking(true).unwrap();
+    assert!(canary.accept().is_err(), "a redirect was followed");
+}
+
+/// Posts to all of them at once, and to a good receiver all the time; the memory is what came to be used beyond the beginning.
+async fn post_to_all(client: &WebhookClient<Detour>, cases: Vec<Case>) -> (Vec<Outcome>, Meanwhile, u64) {
+    let good = Receiver::answering(200);
+    let good = request(&good.url(), USUAL_BYTES);
+    let at_first = resident_kib().unwrap_or_default();
+    let mut exchanges = JoinSet::new();
+    for case in cases {
+        let client = client.clone();
+        exchanges.spawn(async move {
+            let began = Instant::now();
+            let bytes = if case.name.contains("never reads") { MOST_BYTES } else { USUAL_BYTES };
+            let (class, excerpt) = class(&client.post(&request(&case.url, bytes), NOW).await);
+            Outcome { case, class, excerpt, took: began.elapsed() }
         });
-    });
+    }
+    let (mut outcomes, mut meanwhile) = (Vec::new(), Meanwhile::default());
+    let mut pace = tokio::time::interval(Duration::from_millis(100));
+    while !exchanges.is_empty() {
+        tokio::select! {
+            Some(outcome) = exchanges.join_next() => outcomes.push(outcome.expect("no panic")),
+            _ = pace.tick() => {
+                let began = Instant::now();
+                assert_eq!(class(&client.post(&good, NOW).await).0, "200");
+                meanwhile.slowest = meanwhile.slowest.max(began.elapsed());
+                meanwhile.posts += 1;
+                meanwhile.most_kib = meanwhile.most_kib.max(resident_kib().unwrap_or_default());
+            }
+        }
+    }
+    let kib = meanwhile.most_kib.saturating_sub(at_first);
+    (outcomes, meanwhile, kib)
 }
 
-#[tokio::test]
-async fn a_certificate_must_be_trusted_of_this_time_and_for_the_name() {
-    let authority = tls::Authority::new();
-    let cases = [
-        ("good", Certificate::Good, Expected::Status(204)),
-        ("expired", Certificate::Expired, Expected::Failure(Failure::CertificateExpired)),
-        ("not valid yet", Certificate::NotYetValid, Expected::Failure(Failure::CertificateNotYetValid)),
-        ("for another name", Certificate::WrongName, Expected::Failure(Failure::CertificateWrongName)),
-        ("by an unknown authority", Certificate::Untrusted, Expected::Failure(Failure::CertificateUntrusted)),
-    ];
-    for (name, certificate, expected) in cases {
-        let port = tls::serve(&authority, certificate, b"HTTP/1.1 204 .\r\n\r\n".to_vec()).await;
-        let answer = post_tls(&authority, port).await;
-        assert!(is_expected(&answer, expected), "{name}: {answer:?}");
+/// Prints one line for each, and holds each to its class and to the bounds.
+fn report(outcomes: &[Outcome], detour: &Detour) {
+    let mut wrong = Vec::new();
+    for Outcome { case, class, excerpt, took } in outcomes {
+        let read = detour.read_from(case.dials);
+        println!("{:42} {class:28} {:5.2} s {read:6} bytes read", case.name, took.as_secs_f64());
+        let behind_tls = case.url.starts_with("https");
+        let most_read = MOST_OF_ANSWER + if behind_tls { MOST_OF_HANDSHAKE } else { 0 };
+        let is_right = case.expects.split('|').any(|right| right == class);
+        if !is_right || *took > MOST_TIME || *excerpt > 1024 || read > most_read {
+            wrong.push(case.name);
+        }
     }
-    let endless = [b"HTTP/1.1 200 OK\r\n".to_vec(), b"a: b\r\n".repeat(100_000)].concat();
-    let port = tls::serve(&authority, Certificate::Good, endless).await;
-    let answer = post_tls(&authority, port).await;
-    assert!(is_expected(&answer, Expected::Failure(Failure::TooLarge)), "endless headers: {answer:?}");
-    for (name, behaviour, expected) in [
-        ("stalls", Behaviour::Stalls(vec![]), Failure::Timeout),
-        ("garbage", Behaviour::Says(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), Failure::Tls),
-        ("closes", Behaviour::Says(vec![]), Failure::Closed),
-        ("floods", Behaviour::Endless(vec![], b"\x16\x03\x03\x40\x00"), Failure::Tls),
-    ] {
-        let receiver = HostileReceiver::start(behaviour).await;
-        let begun = Instant::now();
-        let answer = post_tls(&authority, receiver.port).await;
-        assert!(is_expected(&answer, Expected::Failure(expected)), "TLS {name}: {answer:?}");
-        assert!(begun.elapsed() < FREE_AFTER, "TLS {name}: {:?}", begun.elapsed());
-    }
-}
-
-async fn post_tls(authority: &tls::Authority, port: u16) -> Answer {
-    let outside = Outside::new(|_| vec!["93.184.216.34".parse().unwrap()], vec![authority.der()], port);
-    outside.post(EndpointUrl::parse(&format!("https://{}/", tls::NAME), UrlPolicy::Strict).unwrap()).await
+    let slowest = outcomes.iter().map(|outcome| outcome.took).max().unwrap_or_default();
+    println!("{} receivers, the slowest exchange took {slowest:?}", outcomes.len());
+    assert_eq!(wrong, Vec::<&str>::new());
 }

@@ -230,7 +230,7 @@ fn tally_of(attempt: &Attempt, head: &Head) -> Tally {
         Verdict::GiveUp => "attempts_give_up",
         Verdict::DisableEndpoint => "attempts_disable_endpoint",
     });
-    if attempt.answer == Answer::None(Failure::Refused) {
+    if matches!(attempt.answer, Answer::None(failure) if failure.is_ours()) {
         tally = tally.plus(&Tally::once("ssrf_refused"));
     }
     if attempt.message.n == 1 {

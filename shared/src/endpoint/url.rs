@@ -1,8 +1,13 @@
-//! Which URLs may be endpoints: the form of a URL, checked when it is configured and again at send time. Where its name
-//! leads is checked at every connection ([`crate::address`]).
+//! Which URLs may be endpoints: the form of a URL, checked when it is configured and again at send time. What its name
+//! may be says [`crate::address::name`]; where the name leads is checked at every connection ([`crate::address`]).
+//!
+//! A URL is judged as it is written, before and after parsing: parsers drop tabs, decode hosts and fold full-width digits,
+//! so a URL passes only if its host stands in it as it will be looked up.
 
 use thiserror::Error;
 use url::{Host, Url};
+
+use crate::address::name::{self, RefusedName};
 
 /// Which URLs may be endpoints. Decided by the stack's parameter `LoopbackEndpoints`, never through the API.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,130 +20,178 @@ pub enum UrlPolicy {
 
 /// Where an endpoint's requests go: a URL that passed every rule of [`UrlPolicy`].
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct EndpointUrl(Url);
+pub struct EndpointUrl {
+    url: Url,
+    is_loopback: bool,
+}
 
 /// Why a URL cannot be an endpoint.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum RefusedUrl {
-    /// No absolute URL.
-    #[error("it is not an absolute URL")]
-    Unreadable,
     /// More than 2,048 characters.
     #[error("it is longer than 2048 characters")]
     TooLong,
-    /// Characters that parsers drop or replace, each in its own way.
-    #[error("it must not contain white space, control characters or backslashes")]
+    /// Characters that some parsers drop and others do not.
+    #[error("it must not contain spaces, control characters or backslashes")]
     Characters,
-    /// Another scheme.
-    #[error("it must begin with https://")]
-    Scheme,
+    /// No absolute URL.
+    #[error("it is not an absolute URL")]
+    Unreadable,
     /// Credentials or a fragment.
     #[error("it must not carry a user, a password or a fragment")]
     Extras,
-    /// Another port.
-    #[error("its port must be 443 or 8443")]
-    Port,
+    /// Another scheme.
+    #[error("it must begin with https://")]
+    Scheme,
     /// An IP address, in whatever spelling.
     #[error("its host must be a name, not an IP address")]
     IpLiteral,
-    /// No name of DNS.
-    #[error("its host must be a domain name of at least two labels")]
-    Name,
+    /// A name in disguise, or none at all.
+    #[error("its host must be a domain name in plain spelling, without a dot at its end")]
+    Host,
     /// A name that is not public.
     #[error("its host must be a public domain name")]
     InternalName,
+    /// Another port.
+    #[error("its port must be 443 or 8443")]
+    Port,
 }
 
-/// The last labels of names that never lead to the public internet: RFC 6761, RFC 6762, RFC 8375 (`arpa`), RFC 7686, RFC 9476,
-/// ICANN's `internal` and the names it withholds since private networks use them, and others that these commonly use.
-const INTERNAL_SUFFIXES: [&str; 21] = [
-    "alt",
-    "arpa",
-    "consul",
-    "corp",
-    "domain",
-    "example",
-    "home",
-    "internal",
-    "intra",
-    "intranet",
-    "invalid",
-    "lan",
-    "local",
-    "localdomain",
-    "localhost",
-    "mail",
-    "onion",
-    "private",
-    "router",
-    "test",
-    "workgroup",
+/// The most characters of a URL.
+const MAX_CHARACTERS: usize = 2048;
+
+/// A URL as it was written and as it was read.
+struct Candidate<'a> {
+    text: &'a str,
+    url: Option<&'a Url>,
+}
+
+/// One rule: what is said when it is broken, and whether this URL breaks it.
+type Rule = (RefusedUrl, fn(&Candidate) -> bool);
+
+/// The rules that every URL keeps.
+const OF_ALL: [Rule; 5] = [
+    (RefusedUrl::TooLong, |it| it.text.len() > MAX_CHARACTERS),
+    (RefusedUrl::Characters, |it| it.text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\')),
+    (RefusedUrl::Unreadable, |it| it.url.is_none()),
+    (RefusedUrl::Extras, |it| it.authority().contains('@')),
+    (RefusedUrl::Extras, |it| it.text.contains('#')),
 ];
 
-/// The longest label and the longest name of DNS (RFC 1035 section 2.3.4).
-const MAX_LABEL: usize = 63;
-const MAX_NAME: usize = 253;
+/// The rules of public URLs, which come after those.
+const OF_PUBLIC: [Rule; 8] = [
+    (RefusedUrl::Scheme, |it| it.url.is_none_or(|url| url.scheme() != "https")),
+    (RefusedUrl::Unreadable, |it| it.authority().is_empty()), // `https:/host` and `https:///host`
+    (RefusedUrl::IpLiteral, |it| it.name().is_none()),
+    (RefusedUrl::IpLiteral, |it| it.refused_name() == Some(RefusedName::Number)),
+    (RefusedUrl::Host, |it| it.refused_name() == Some(RefusedName::Form)),
+    (RefusedUrl::Host, |it| !it.is_plainly_spelt()),
+    (RefusedUrl::InternalName, |it| it.refused_name() == Some(RefusedName::Internal)),
+    (RefusedUrl::Port, |it| !matches!(it.written_port(), None | Some("443" | "8443"))),
+];
+
+impl Candidate<'_> {
+    /// What stands between the scheme and the path: host and port, as written.
+    fn authority(&self) -> &str {
+        let rest = self.text.split_once("://").map_or("", |(_, rest)| rest);
+        rest.split(['/', '?', '#']).next().unwrap_or_default()
+    }
+
+    fn written_host(&self) -> &str {
+        self.authority().split(':').next().unwrap_or_default()
+    }
+
+    fn written_port(&self) -> Option<&str> {
+        self.authority().split_once(':').map(|(_, port)| port)
+    }
+
+    /// The name as it was read; `None` for an address.
+    fn name(&self) -> Option<&str> {
+        match self.url?.host()? {
+            Host::Domain(name) => Some(name),
+            Host::Ipv4(_) | Host::Ipv6(_) => None,
+        }
+    }
+
+    fn refused_name(&self) -> Option<RefusedName> {
+        name::check(self.name()?).err()
+    }
+
+    /// Whether each label stands there as it is looked up, or in a script that has no ASCII form but `xn--`: what looks like
+    /// other characters than it becomes (full-width digits, circled letters, `%61`) is a disguise.
+    fn is_plainly_spelt(&self) -> bool {
+        let (written, read) = (self.written_host(), self.name().unwrap_or_default());
+        let same = |(written, read): (&str, &str)| {
+            written.eq_ignore_ascii_case(read) || (!written.is_ascii() && read.starts_with("xn--"))
+        };
+        written.split('.').count() == read.split('.').count()
+            && written.split('.').zip(read.split('.')).all(same)
+    }
+
+    /// Compared as text, since a parser folds `0x7f.1` and many others into 127.0.0.1.
+    fn names_loopback(&self) -> bool {
+        let has_port = self.url.is_some_and(|url| url.port().is_some());
+        let authority = self.text.strip_prefix("http://").map_or("", |_| self.authority());
+        has_port && ["127.0.0.1:", "localhost:"].iter().any(|start| authority.starts_with(start))
+    }
+}
 
 impl EndpointUrl {
-    /// Checks a URL's form. Where its name leads is checked again at every connection ([`crate::address`]).
+    /// Checks a URL's form. Where its name leads is checked at every connection ([`crate::address`]).
     ///
     /// # Errors
     /// The first rule that is broken.
     pub fn parse(text: &str, policy: UrlPolicy) -> Result<Self, RefusedUrl> {
-        if text.len() > 2048 {
-            return Err(RefusedUrl::TooLong);
-        }
-        if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
-            return Err(RefusedUrl::Characters);
-        }
-        let url = Url::parse(text).map_err(|_| RefusedUrl::Unreadable)?;
-        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-            return Err(RefusedUrl::Extras);
-        }
-        if policy == UrlPolicy::LoopbackAllowed && names_loopback(text, &url) {
-            return Ok(Self(url));
-        }
-        if url.scheme() != "https" {
-            return Err(RefusedUrl::Scheme);
-        }
-        let Some(Host::Domain(name)) = url.host() else {
-            return Err(RefusedUrl::IpLiteral);
+        let url = Url::parse(text);
+        let candidate = Candidate { text, url: url.as_ref().ok() };
+        let first_broken = |rules: &[Rule]| {
+            let broken = rules.iter().find(|(_, breaks)| breaks(&candidate));
+            broken.map_or(Ok(()), |(refused, _)| Err(*refused))
         };
-        if !matches!(url.port_or_known_default(), Some(443 | 8443)) {
-            return Err(RefusedUrl::Port);
+        first_broken(&OF_ALL)?;
+        let is_loopback = policy == UrlPolicy::LoopbackAllowed && candidate.names_loopback();
+        if !is_loopback {
+            first_broken(&OF_PUBLIC)?;
         }
-        check_name(name)?;
-        Ok(Self(url))
+        let url = url.map_err(|_| RefusedUrl::Unreadable)?;
+        Ok(Self { url, is_loopback })
+    }
+
+    /// A URL that passed no rule, for tests of what stands behind them; `None` for what cannot be read at all.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn unchecked(text: &str) -> Option<Self> {
+        Some(Self { url: Url::parse(text).ok()?, is_loopback: false })
     }
 
     /// The URL as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        self.url.as_str()
     }
 
     /// Whether it passed by [`UrlPolicy::LoopbackAllowed`] only.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        self.0.scheme() == "http"
+        self.is_loopback
     }
 
     /// The name or loopback address to connect to.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.0.host_str().unwrap_or_default()
+        self.url.host_str().unwrap_or_default()
     }
 
     /// The port to connect to.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.0.port_or_known_default().unwrap_or(443)
+        self.url.port_or_known_default().unwrap_or(443)
     }
 
     /// The `Host` header: name, and the port where it is not the scheme's own.
     #[must_use]
     pub fn authority(&self) -> String {
-        match self.0.port() {
+        match self.url.port() {
             Some(port) => format!("{}:{port}", self.host()),
             None => self.host().to_owned(),
         }
@@ -147,34 +200,8 @@ impl EndpointUrl {
     /// Path and query, the target of the request.
     #[must_use]
     pub fn path_and_query(&self) -> &str {
-        &self.0[url::Position::BeforePath..url::Position::AfterQuery]
+        &self.url[url::Position::BeforePath..url::Position::AfterQuery]
     }
-}
-
-/// Checks the name of a host, which may end in the dot of the root.
-fn check_name(name: &str) -> Result<(), RefusedUrl> {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let labels: Vec<&str> = name.split('.').collect();
-    let last = labels.last().copied().unwrap_or_default();
-    let is_label = |label: &&str| {
-        (1..=MAX_LABEL).contains(&label.len())
-            && label.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))
-    };
-    let ends_like_an_address = last.bytes().all(|c| c.is_ascii_digit()) || last.starts_with("0x");
-    if labels.len() < 2 || name.len() > MAX_NAME || !labels.iter().all(is_label) || ends_like_an_address {
-        return Err(RefusedUrl::Name);
-    }
-    if INTERNAL_SUFFIXES.contains(&last) {
-        return Err(RefusedUrl::InternalName);
-    }
-    Ok(())
-}
-
-/// The two spellings are compared as text, since a parser folds `0x7f.1` and many others into 127.0.0.1.
-fn names_loopback(text: &str, url: &Url) -> bool {
-    ["http://127.0.0.1", "http://localhost"].iter().any(|start| {
-        text.strip_prefix(start).is_some_and(|rest| rest.starts_with(':')) && url.port().is_some()
-    })
 }
 
 #[cfg(test)]
@@ -183,7 +210,12 @@ mod tests {
 
     #[test]
     fn public_https_urls_pass() {
-        for url in ["https://example.com", "https://a.example.com:8443/x?y=1", "https://xn--bcher-kva.de/"] {
+        for url in [
+            "https://example.com",
+            "https://a.example.com:8443/x?y=1",
+            "https://bücher.de/",
+            "HTTPS://Example.COM:443",
+        ] {
             assert!(EndpointUrl::parse(url, UrlPolicy::Strict).is_ok(), "{url}");
         }
     }
@@ -195,32 +227,45 @@ mod tests {
         };
         check("example.com/hook", RefusedUrl::Unreadable);
         check(&format!("https://example.com/{}", "x".repeat(2048)), RefusedUrl::TooLong);
+        for text in [
+            "https://exa\tmple.com",
+            " https://example.com",
+            "https://example.com\\@a",
+            "https://a.com/\u{a0}",
+        ] {
+            check(text, RefusedUrl::Characters);
+        }
+        for text in ["https:/example.com", "https:example.com", "https:///example.com", "https://"] {
+            check(text, RefusedUrl::Unreadable);
+        }
         check("http://example.com", RefusedUrl::Scheme);
         check("ftp://example.com", RefusedUrl::Scheme);
         check("http://127.0.0.1:8000/", RefusedUrl::Scheme);
         check("https://user@example.com", RefusedUrl::Extras);
         check("https://:pw@example.com", RefusedUrl::Extras);
         check("https://example.com/#part", RefusedUrl::Extras);
-        check("https://example.com:22/", RefusedUrl::Port);
+        check("https://@example.com", RefusedUrl::Extras);
+        for port in ["", "0", "22", "80", "0443", "65535"] {
+            check(&format!("https://example.com:{port}/"), RefusedUrl::Port);
+        }
+        for host in
+            ["ex%61mple.com", "ｅxample.com", "example。com", "exam\u{ad}ple.com", "example.com.", "a..com"]
+        {
+            check(&format!("https://{host}/"), RefusedUrl::Host);
+        }
         for literal in ["127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "1"]
         {
             check(&format!("https://{literal}/"), RefusedUrl::IpLiteral);
         }
-        for name in ["a.local", "metadata.google.internal", "x.localhost.", "1.0.10.in-addr.arpa"] {
-            check(&format!("https://{name}/"), RefusedUrl::InternalName);
-        }
-        let long = format!("{}.com", "a".repeat(64));
-        for name in ["localhost", "printer", "a..com", ".com", "a.com..", "com.", &long] {
-            check(&format!("https://{name}/"), RefusedUrl::Name);
-        }
-        for text in [
-            "https://a.com /",
-            "https://a.com/\\n",
-            "https://a.com\\@b.com/",
-            " https://a.com",
-            "ht\\ttps://a.com",
+        for name in [
+            "localhost",
+            "printer",
+            "a.local",
+            "metadata.google.internal",
+            "x.localhost",
+            "1.0.10.in-addr.arpa",
         ] {
-            check(&text.replace("\\n", "\n").replace("\\t", "\t"), RefusedUrl::Characters);
+            check(&format!("https://{name}/"), RefusedUrl::InternalName);
         }
     }
 

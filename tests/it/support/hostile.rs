@@ -1,133 +1,305 @@
-//! A receiver that misbehaves in one way.
+//! Receivers that behave badly, each in one way of its own, and what a client is to make of it.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{self, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::task::JoinHandle;
+use super::authority::{Authority, Identity};
+use super::wire::{Request, Server};
 
-/// What it does.
-#[derive(Clone)]
-pub(crate) enum Behaviour {
-    /// Takes no connection.
-    NeverAccepts,
-    /// Takes a connection and reads nothing of it.
-    NeverReads,
-    /// Reads the request, says this, and closes.
-    Says(Vec<u8>),
-    /// Says this, and nothing more.
-    Stalls(Vec<u8>),
-    /// Says this, and breaks the connection.
-    Resets(Vec<u8>),
-    /// Says the first, and then the second a byte per second, again and again.
-    Slowly(Vec<u8>, &'static [u8]),
-    /// Says the first, and then the second again and again.
-    Endless(Vec<u8>, &'static [u8]),
+/// What a receiver does with a connection.
+type Serve = Box<dyn Fn(&TcpStream) -> io::Result<()> + Send + Sync>;
+
+/// One way to behave badly.
+pub(crate) struct Behaviour {
+    pub(crate) name: &'static str,
+    /// The classes that are right, separated by `|`: a status, or a failure's name.
+    pub(crate) expects: &'static str,
+    /// Whether the receiver is behind TLS, with a name.
+    pub(crate) is_tls: bool,
+    serve: Serve,
 }
+
+/// The names in the certificates of the receivers behind TLS.
+pub(crate) const TLS_NAMES: &str = "*.receivers.net";
+
+const YEARS: (i32, i32) = (2020, 4000);
+
+/// The beginning of a good answer whose body is still to come.
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n";
+const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+const STATUS_LINE: &[u8] = b"HTTP/1.1 200 OK\r\n";
 
 impl Behaviour {
-    /// Whether its attempt ends by itself.
-    pub(crate) fn is_quick(&self) -> bool {
-        matches!(self, Self::Says(_) | Self::Resets(_) | Self::Endless(..))
+    /// Where it behaves so from now on.
+    pub(crate) fn start(self) -> Server {
+        Server::start(self.serve)
     }
 }
 
-/// A receiver on a free port of this machine, until it is dropped.
-pub(crate) struct HostileReceiver {
-    pub(crate) port: u16,
-    serving: JoinHandle<()>,
-    _queue: Vec<TcpStream>,
+/// The receivers that speak plain HTTP, or what they take for it. Redirects lead to `elsewhere`.
+pub(crate) fn plain(elsewhere: SocketAddr) -> Vec<Behaviour> {
+    let redirects = ["301", "302", "307", "308"].map(|code| {
+        let head = format!("HTTP/1.1 {code} .\r\nlocation: http://{elsewhere}/\r\ncontent-length: 0\r\n\r\n");
+        of("a redirect", code, after_request(move |stream| (&*stream).write_all(head.as_bytes())))
+    });
+    with_bad_heads().into_iter().chain(with_bad_bodies()).chain(redirects).collect()
 }
 
-impl HostileReceiver {
-    /// Starts a receiver.
-    pub(crate) async fn start(behaviour: Behaviour) -> Self {
-        let backlog = if matches!(behaviour, Behaviour::NeverAccepts) { 1 } else { 16 };
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
-        let listener = socket.listen(backlog).expect("it listens");
-        let address = listener.local_addr().expect("its address");
-        let queue = if backlog == 1 { fill(address).await } else { Vec::new() };
-        let serving = tokio::spawn(serve(listener, behaviour));
-        Self { port: address.port(), serving, _queue: queue }
-    }
+fn of(name: &'static str, expects: &'static str, serve: Serve) -> Behaviour {
+    Behaviour { name, expects, is_tls: false, serve }
 }
 
-impl Drop for HostileReceiver {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
+fn with_bad_heads() -> Vec<Behaviour> {
+    vec![
+        of("accepts and closes", "connection_closed", Box::new(|_| Ok(()))),
+        of("accepts and stalls", "timed_out", Box::new(until_closed)),
+        of("never reads the request", "timed_out", Box::new(|_| never())),
+        of(
+            "takes a second to begin",
+            "200",
+            Box::new(|stream| {
+                thread::sleep(Duration::from_secs(1));
+                says(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")(stream)
+            }),
+        ),
+        of("head: one byte per second", "timed_out", drips(b"", b"HTTP/1.1 200 OK\r\n")),
+        of("head: endless headers", "head_too_large", endless(STATUS_LINE, b"x-more: and more\r\n")),
+        of(
+            "head: 10,000 headers",
+            "head_too_large",
+            after_request(|mut stream| {
+                stream.write_all(&[STATUS_LINE, &b"a: b\r\n".repeat(10_000), b"\r\n"].concat())
+            }),
+        ),
+        of("head: one endless line", "head_too_large", endless(b"HTTP/1.1 200 OK\r\nx: ", &[b'x'; 1000])),
+        of("head: an endless reason", "head_too_large", endless(b"HTTP/1.1 200 ", &[b'x'; 1000])),
+        of("head: 1xx flood", "head_too_large", endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n")),
+        of("head: one 103 a second", "timed_out", drips_pieces(b"HTTP/1.1 103 Early Hints\r\n\r\n")),
+        of(
+            "head: 101 upgrade",
+            "101",
+            then_stalls(b"HTTP/1.1 101 Switching\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n"),
+        ),
+        of("head: two status lines", "broken_answer", says(b"HTTP/1.1 200 OK\r\nHTTP/1.1 500 No\r\n\r\n")),
+        of("head: null bytes", "broken_answer", says(b"HTTP/1.1 200 OK\r\nx-a\0b: \0\r\n\r\n")),
+        of("head: HTTP/0.9", "broken_answer", says(b"<html>thank you</html>\r\n")),
+        of(
+            "head: HTTP/2 preface",
+            "broken_answer",
+            says(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
+        ),
+        of("head: garbage", "broken_answer", endless(b"", &[0xde, 0xad, 0xbe, 0xef, 0, 10])),
+        of("head: status 99", "broken_answer", says(b"HTTP/1.1 99 Low\r\n\r\n")),
+        of("head: status 999", "999", says(b"HTTP/1.1 999 High\r\ncontent-length: 0\r\n\r\n")),
+        of("head: negative length", "broken_answer", says(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n")),
+        of(
+            "head: two lengths",
+            "broken_answer",
+            says(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx"),
+        ),
+        of(
+            "head: answers before it reads the request",
+            "413|connection_closed",
+            resets_after(b"HTTP/1.1 413 .\r\ncontent-length: 0\r\n\r\n"),
+        ),
+        of("head: reset before it", "connection_closed", resets_after(b"")),
+        of("head: reset within it", "connection_closed", resets_after(b"HTTP/1.1 200 OK\r\nx-a: b")),
+        of("head: reset after it", "200", resets_after(OK)),
+    ]
 }
 
-/// Connections that fill the queue of a listener that takes none.
-async fn fill(address: SocketAddr) -> Vec<TcpStream> {
-    let mut queue = Vec::new();
-    while let Ok(Ok(stream)) =
-        tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await
-    {
-        queue.push(stream);
-    }
-    queue
+fn with_bad_bodies() -> Vec<Behaviour> {
+    let gzip = [&b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n"[..], &GZIP_BEGINNING].concat();
+    vec![
+        of("body: reset within it", "200", resets_after(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")),
+        of("body: one byte per second", "200", drips(OK, b"x")),
+        of(
+            "body: begins after 12 s, one byte per second",
+            "200",
+            after_request(|mut stream| {
+                thread::sleep(Duration::from_secs(12));
+                stream.write_all(OK)?;
+                drip(stream, b"x")
+            }),
+        ),
+        of("body: stalls", "200", then_stalls(OK)),
+        of("body: HTTP/1.0, never ends", "200", then_stalls(b"HTTP/1.0 200 OK\r\n\r\n")),
+        of("body: a gigabyte", "200", endless(OK, &[b'x'; 1000])),
+        of("body: shorter than said", "200", says(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")),
+        of("body: longer than said", "200", says(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nmuch more")),
+        of("body: endless chunks", "200", endless(CHUNKED, b"1\r\nx\r\n")),
+        of(
+            "body: chunk size overflows",
+            "200",
+            says(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\nx\r\n0\r\n\r\n"),
+        ),
+        of(
+            "body: endless trailers",
+            "200",
+            endless(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n"),
+        ),
+        of("body: gzip bomb", "200", endless(gzip.leak(), &[0; 1000])),
+        of("body: not UTF-8", "200", says(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n\xff\xfe\0")),
+        of(
+            "Retry-After: negative",
+            "503",
+            says(b"HTTP/1.1 503 .\r\nretry-after: -1\r\ncontent-length: 0\r\n\r\n"),
+        ),
+        of(
+            "Retry-After: NaN",
+            "503",
+            says(b"HTTP/1.1 503 .\r\nretry-after: NaN\r\ncontent-length: 0\r\n\r\n"),
+        ),
+        of(
+            "Retry-After: huge",
+            "503 after 18446744073709551615 s",
+            says(b"HTTP/1.1 503 .\r\nretry-after: 99999999999999999999999\r\ncontent-length: 0\r\n\r\n"),
+        ),
+    ]
 }
 
-async fn serve(listener: TcpListener, behaviour: Behaviour) {
-    if matches!(behaviour, Behaviour::NeverAccepts) {
-        return std::future::pending().await;
-    }
-    while let Ok((stream, _)) = listener.accept().await {
-        let _the_client_has_gone = misbehave(stream, &behaviour).await;
-    }
-}
-
-async fn misbehave(mut stream: TcpStream, behaviour: &Behaviour) -> std::io::Result<()> {
-    match behaviour {
-        Behaviour::NeverAccepts | Behaviour::NeverReads => std::future::pending().await,
-        Behaviour::Says(text) => {
-            read_request(&mut stream).await?;
-            stream.write_all(text).await?;
-            stream.shutdown().await?;
-            let _ = stream.read_to_end(&mut Vec::new()).await; // closed by the client first, so that nothing is reset
-            Ok(())
-        }
-        Behaviour::Stalls(text) => {
-            read_request(&mut stream).await?;
-            stream.write_all(text).await?;
-            std::future::pending().await
-        }
-        Behaviour::Resets(text) => {
-            read_request(&mut stream).await?;
-            stream.write_all(text).await?;
-            tokio::task::yield_now().await;
-            stream.set_zero_linger()
-        }
-        Behaviour::Slowly(text, rest) => {
-            read_request(&mut stream).await?;
-            stream.write_all(text).await?;
-            for byte in rest.iter().cycle() {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                stream.write_all(&[*byte]).await?;
+/// The receivers behind TLS, or in its place.
+pub(crate) fn behind_tls(authority: &Authority) -> Vec<Behaviour> {
+    let of = |name, expects, serve| Behaviour { name, expects, is_tls: true, serve };
+    let wary = authority.wary_identity(TLS_NAMES);
+    let good = authority.identity(TLS_NAMES, YEARS);
+    let answering = |identity: Identity| -> Serve {
+        Box::new(move |stream| identity.answer(stream, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"))
+    };
+    let after_handshake = |begin: &'static [u8], piece: Option<&'static [u8]>| -> Serve {
+        let identity = good.clone();
+        Box::new(move |stream| {
+            let mut secured = identity.serve(stream)?;
+            secured.write_all(begin)?;
+            while let Some(piece) = piece {
+                secured.write_all(piece)?;
             }
             Ok(())
+        })
+    };
+    let certificate = |name, years| answering(authority.identity(name, years));
+    vec![
+        of("TLS: good", "200", answering(good.clone())),
+        of("TLS: accepts and closes", "tls_handshake", Box::new(|_| Ok(()))),
+        of("TLS: stalls", "timed_out", Box::new(until_closed)),
+        of(
+            "TLS: one byte per second",
+            "timed_out",
+            Box::new(|stream| drip(stream, b"\x16\x03\x03\x40\0\x02")),
+        ),
+        of("TLS: garbage", "tls_handshake", Box::new(|stream| repeat(stream, &[0xde, 0xad, 0xbe]))),
+        of("TLS: plain HTTP", "tls_handshake", Box::new(|mut stream| stream.write_all(OK))),
+        of(
+            "TLS: an alert",
+            "tls_handshake",
+            Box::new(|mut stream| stream.write_all(b"\x15\x03\x03\0\x02\x02\x28")),
+        ),
+        of(
+            "TLS: an endless handshake",
+            "tls_handshake",
+            Box::new(|mut stream| {
+                stream.write_all(b"\x16\x03\x03\x40\0\x02\0\xff\xff")?;
+                repeat(stream, &[3; 0x4000])
+            }),
+        ),
+        of("TLS: expired", "certificate_expired", certificate(TLS_NAMES, (2020, 2021))),
+        of("TLS: not valid yet", "certificate_not_yet_valid", certificate(TLS_NAMES, (3999, 4000))),
+        of("TLS: another name", "certificate_wrong_name", certificate("hooks.others.net", YEARS)),
+        of(
+            "TLS: unknown issuer",
+            "certificate_unknown_issuer",
+            answering(Authority::new("nobody knows").identity(TLS_NAMES, YEARS)),
+        ),
+        of("TLS: self-signed", "certificate_unknown_issuer", answering(Identity::self_signed(TLS_NAMES))),
+        of(
+            "TLS: wants a certificate of ours",
+            "tls_handshake",
+            Box::new(move |stream| {
+                let _after_its_alert = wary.serve(stream).err();
+                until_closed(stream)
+            }),
+        ),
+        of("TLS: cut within the head", "connection_closed", after_handshake(b"HTTP/1.1 200 OK\r\n", None)),
+        of("TLS: endless headers", "head_too_large", after_handshake(STATUS_LINE, Some(&[b'x'; 500]))),
+        of("TLS: endless body", "200", after_handshake(OK, Some(&[b'x'; 500]))),
+        of("TLS: a record for each byte", "200", after_handshake(OK, Some(b"x"))),
+    ]
+}
+
+/// What a deflated file begins with; zeros after it never end.
+const GZIP_BEGINNING: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+
+fn after_request(act: impl Fn(&TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Serve {
+    Box::new(move |stream| {
+        Request::read(&mut BufReader::new(stream))?;
+        act(stream)
+    })
+}
+
+fn says(text: &'static [u8]) -> Serve {
+    after_request(move |mut stream| stream.write_all(text))
+}
+
+fn then_stalls(text: &'static [u8]) -> Serve {
+    after_request(move |mut stream| {
+        stream.write_all(text)?;
+        until_closed(stream)
+    })
+}
+
+fn endless(beginning: &'static [u8], piece: &'static [u8]) -> Serve {
+    after_request(move |mut stream| {
+        stream.write_all(beginning)?;
+        repeat(stream, piece)
+    })
+}
+
+fn drips(beginning: &'static [u8], piece: &'static [u8]) -> Serve {
+    after_request(move |mut stream| {
+        stream.write_all(beginning)?;
+        drip(stream, piece)
+    })
+}
+
+fn drips_pieces(piece: &'static [u8]) -> Serve {
+    after_request(move |mut stream| {
+        loop {
+            stream.write_all(piece)?;
+            thread::sleep(Duration::from_secs(1));
         }
-        Behaviour::Endless(text, rest) => {
-            read_request(&mut stream).await?;
-            stream.write_all(text).await?;
-            loop {
-                stream.write_all(&rest.repeat(100)).await?;
-            }
-        }
+    })
+}
+
+/// Closing while something is unread resets the connection.
+fn resets_after(text: &'static [u8]) -> Serve {
+    Box::new(move |mut stream| {
+        stream.peek(&mut [0])?;
+        stream.write_all(text)
+    })
+}
+
+fn repeat(mut stream: &TcpStream, piece: &[u8]) -> io::Result<()> {
+    loop {
+        stream.write_all(piece)?;
     }
 }
 
-/// Reads what has come of the request: all of it, where the client sends it at once.
-async fn read_request(stream: &mut TcpStream) -> std::io::Result<()> {
-    let mut buffer = vec![0; 16 * 1024];
-    let pause = Duration::from_millis(50);
-    while let Ok(read) = tokio::time::timeout(pause, stream.read(&mut buffer)).await {
-        if read? == 0 {
-            break;
-        }
+fn drip(mut stream: &TcpStream, piece: &[u8]) -> io::Result<()> {
+    for byte in piece.iter().cycle() {
+        stream.write_all(&[*byte])?;
+        thread::sleep(Duration::from_secs(1));
     }
     Ok(())
+}
+
+fn until_closed(mut stream: &TcpStream) -> io::Result<()> {
+    io::copy(&mut stream, &mut io::sink()).map(drop)
+}
+
+fn never() -> ! {
+    loop {
+        thread::park();
+    }
 }

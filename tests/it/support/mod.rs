@@ -29,17 +29,19 @@ pub(crate) mod front_door;
 
 pub(crate) mod instances;
 
-pub(crate) mod dns;
+pub(crate) mod alone;
 
-pub(crate) mod outside;
+pub(crate) mod name_server;
+
+pub(crate) mod detour;
+
+pub(crate) mod authority;
 
 pub(crate) mod hostile;
 
-pub(crate) mod tls;
+pub(crate) mod spellings;
 
-pub(crate) mod memory;
-
-mod wire;
+pub(crate) mod wire;
 
 /// How long anything may take. Far longer than it does: a test machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(1);
