@@ -156,6 +156,7 @@ impl<P: Ports> Delivery<P> {
         let token = format!("{:032x}", rand::random::<u128>());
         let parked = Parked { message: message.later(Pass::None), token };
         self.schedule.park(&parked, head.expires_at).await?;
+        tracing::debug!(step = "parked", event = %message.event, endpoint = %message.endpoint, n = message.n);
         Ok(Tally::once("parked"))
     }
 

@@ -18,6 +18,7 @@ pub(crate) fn readable(function: &str, line: &str) -> Option<String> {
         ("accepted", _) => ("accepted", fields.accepted()),
         ("stored", _) => ("stored", fields.stored()),
         ("attempt", _) => ("attempt", fields.attempt()),
+        ("parked", _) => ("parked", fields.parked()),
         ("delivered", _) => ("delivered", fields.delivered()),
         _ => return None,
     };
@@ -71,6 +72,11 @@ impl Fields {
         )
     }
 
+    fn parked(&self) -> String {
+        let (event, n, endpoint) = (self.text("event"), self.text("n"), self.text("endpoint"));
+        format!("{event}  {n} to {endpoint}: it is paused, or its breaker is open")
+    }
+
     fn delivered(&self) -> String {
         let (event, endpoint, ms) = (self.text("event"), self.text("endpoint"), self.text("ms"));
         format!("{event}  to {endpoint}, {ms} ms after it was accepted")
@@ -107,6 +113,10 @@ mod tests {
         check(
             r#"{"timestamp":"2026-01-02T03:04:05.678Z","step":"attempt","event":"evt_1","endpoint":"ep_1","n":1,"verdict":"retry","answer":"503","duration_ms":12,"next_at":"2026-01-02T03:04:10.000Z"}"#,
             Some("03:04:05.678  attempt    evt_1  1 to ep_1: retry (503) in 12 ms, again at 03:04:10"),
+        );
+        check(
+            r#"{"timestamp":"2026-01-02T03:04:05.678Z","step":"parked","event":"evt_1","endpoint":"ep_1","n":2}"#,
+            Some("03:04:05.678  parked     evt_1  2 to ep_1: it is paused, or its breaker is open"),
         );
         check(
             r#"{"timestamp":"2026-01-02T03:04:05.678Z","step":"delivered","event":"evt_1","endpoint":"ep_1","n":2,"ms":43}"#,
