@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use triggers::adapters::queues::delivery_body;
 use triggers::delivery::{DeliveryState, Pass};
 use triggers::endpoint::EndpointState;
-use triggers::inbox::Status;
+use triggers::inbox::{Outcome, Status};
 use triggers::notice::{Notice, NoticeKind};
 use triggers::ports::{Clock, Control};
 use triggers::testing::builders::START;
 use triggers::testing::faults::Fault;
 use triggers::timestamp::Timestamp;
+use triggers::verdict::Verdict;
 
 use crate::pipeline::Pipeline;
 
@@ -234,4 +236,48 @@ async fn what_nobody_told_the_owner_is_told_by_the_next_who_comes_by() {
         let endpoint = pipeline.control.endpoint(&pipeline.tenant, &id).await.unwrap().unwrap();
         assert_eq!(endpoint.health.notice, None);
     }
+}
+
+#[tokio::test]
+async fn an_event_whose_next_attempt_is_far_away_reaches_its_endpoint_wherever_scheduler_or_delivery_dies() {
+    let (mut spoiled, due) = (0, START.after(Duration::from_hours(1)));
+    for fault in Fault::ALL {
+        for dies_in in ["put", "visit"] {
+            for call in 0..60 {
+                let (pipeline, id) = Pipeline::stored_event(1).await;
+                let first = pipeline.delivery_messages()[0].later(Pass::None);
+                pipeline.drop_deliveries();
+                pipeline.deliveries.push(delivery_body(&first), Duration::ZERO);
+                let head = pipeline.events.current(&pipeline.tenant, id).unwrap();
+                let retry = Outcome::Attempted(Verdict::RetryAt(due), "503".to_owned());
+                pipeline.events.overwrite(&pipeline.tenant, head.record(&first, &retry).unwrap()); // its recorder died
+                for step in ["put", "visit"] {
+                    if step == dies_in {
+                        pipeline.faults.die_at(call, fault);
+                    }
+                    if step == "put" {
+                        pipeline.deliver().await;
+                    } else {
+                        pipeline.clock.set(due.before(Duration::from_secs(30)));
+                        pipeline.schedule().await;
+                    }
+                    spoiled += usize::from(step == dies_in && pipeline.faults.recover());
+                }
+                pipeline.run_until_quiet().await;
+                assert_eq!(
+                    pipeline.only_head().status,
+                    Status::Delivered,
+                    "{fault:?} at {call} in {dies_in}"
+                );
+                let early = due.since(pipeline.webhooks.received_at()[0]);
+                assert!(
+                    early <= Duration::from_secs(1),
+                    "{fault:?} at {call} in {dies_in}: {early:?} too early"
+                );
+                assert_eq!(pipeline.schedule.next_due(), None, "{fault:?} at {call} in {dies_in}");
+            }
+        }
+    }
+    println!("{spoiled} deaths while a message waited for longer than a queue can delay");
+    assert!(spoiled > 2 * 40, "{spoiled}");
 }
