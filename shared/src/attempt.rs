@@ -1,6 +1,6 @@
 //! One POST as its endpoint's owner is shown it: when, how long, what was answered, and what follows.
 
-use crate::delivery::{DeliveryMessage, Pass};
+use crate::delivery::{DeliveryMessage, LastAttempt, Pass};
 use crate::timestamp::Timestamp;
 use crate::verdict::{Answer, Verdict};
 
@@ -20,6 +20,12 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// What the head of its event remembers of it.
+    #[must_use]
+    pub fn in_short(&self) -> LastAttempt {
+        LastAttempt { at: self.at, duration_ms: self.duration_ms, answer: self.answer.to_string() }
+    }
+
     /// Whether it is worth an item of its own: a success at the first attempt stands in the event's head alone.
     #[must_use]
     pub fn is_logged(&self) -> bool {

@@ -8,7 +8,7 @@ use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
 /// Clocks of two instances may differ by this much without a message being called early.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
+pub(crate) const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,8 +59,19 @@ pub struct Delivery {
     pub attempts: u32,
     /// When the next attempt is due, as long as the delivery is open.
     pub next_at: Timestamp,
-    /// What the last attempt was answered, in a few words.
-    pub last_answer: Option<String>,
+    /// The last attempt of this run, if there was one.
+    pub last: Option<LastAttempt>,
+}
+
+/// What an event's head remembers of an attempt.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LastAttempt {
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// What was answered, in a few words.
+    pub answer: String,
 }
 
 /// The generation of the original run.
@@ -188,7 +199,7 @@ mod tests {
     const DUE: Timestamp = Timestamp::from_seconds(1000);
 
     fn entry(state: DeliveryState, attempts: u32) -> Delivery {
-        Delivery { state, generation: ORIGINAL.to_owned(), attempts, next_at: DUE, last_answer: None }
+        Delivery { state, generation: ORIGINAL.to_owned(), attempts, next_at: DUE, last: None }
     }
 
     #[test]

@@ -1,19 +1,31 @@
 //! An event's status and each of its transitions. An event is in the inbox exactly until every endpoint that
-//! matched took it, or somebody acknowledged it.
+//! matched took it, or somebody acknowledged it. Webhooks and those who [lease] from the inbox work on one and the
+//! same head; a [replay] brings it back.
 //!
 //! Every transition takes the head that was read and gives the head to be written, with the next `rev`; the
 //! table writes it only where `rev` is still the one read. So no transition overwrites another, and what a
 //! status says always follows from the deliveries beside it.
 
+pub mod lease;
+pub mod replay;
+
+#[cfg(test)]
+mod interleavings;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::claim::DedupId;
-use crate::delivery::{Delivery, DeliveryMessage, DeliveryState, ORIGINAL, Step};
+use crate::delivery::{Delivery, DeliveryMessage, DeliveryState, LastAttempt, ORIGINAL, Step};
 use crate::endpoint::EndpointId;
 use crate::event::{Event, EventId, EventType};
 use crate::timestamp::Timestamp;
 use crate::verdict::Verdict;
+
+use lease::Lease;
+
+/// What is left of a deleted event is kept this long: longer than any message about it can live in a queue (14 days).
+const KEEP_TOMBSTONE: Duration = Duration::from_hours(15 * 24);
 
 /// Who has the event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,11 +40,24 @@ pub enum Status {
     Failed,
     /// Somebody acknowledged it.
     Acked,
+    /// It was leased so often without being acknowledged that nobody gets it any more until it is released; it is
+    /// still in the inbox, and its webhooks go on. It is so from its last lease on.
+    Quarantined,
+    /// Its owner had it deleted. What is left holds nothing of it, and keeps a message in flight from bringing it back.
+    Deleted,
 }
 
 impl Status {
     /// Every status.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Delivering, Self::Delivered, Self::Failed, Self::Acked];
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Delivering,
+        Self::Delivered,
+        Self::Failed,
+        Self::Acked,
+        Self::Quarantined,
+        Self::Deleted,
+    ];
 
     /// The status' name in JSON and in tables.
     #[must_use]
@@ -43,6 +68,8 @@ impl Status {
             Self::Delivered => "delivered",
             Self::Failed => "failed",
             Self::Acked => "acked",
+            Self::Quarantined => "quarantined",
+            Self::Deleted => "deleted",
         }
     }
 
@@ -55,7 +82,7 @@ impl Status {
     /// Whether an event of this status is in the inbox.
     #[must_use]
     pub const fn is_in_inbox(self) -> bool {
-        matches!(self, Self::Pending | Self::Delivering | Self::Failed)
+        matches!(self, Self::Pending | Self::Delivering | Self::Failed | Self::Quarantined)
     }
 }
 
@@ -72,6 +99,10 @@ pub struct Head {
     pub status: Status,
     /// One entry for each endpoint that matched when it was stored.
     pub deliveries: BTreeMap<EndpointId, Delivery>,
+    /// Who took it from the inbox, and until when nobody else gets it; past that moment it says who had it last.
+    pub lease: Option<Lease>,
+    /// How often it was leased.
+    pub lease_count: u32,
     /// How often the head was written. Every update is conditional on the value it read.
     pub rev: u64,
     /// When it is deleted, delivered or not.
@@ -81,8 +112,8 @@ pub struct Head {
 /// How an open delivery is to be recorded.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
-    /// An attempt was made, answered like this, and judged.
-    Attempted(Verdict, String),
+    /// An attempt was made, and judged.
+    Attempted(Verdict, LastAttempt),
     /// No attempt: the endpoint was deleted.
     EndpointDeleted,
     /// No attempt: the endpoint is disabled.
@@ -99,7 +130,7 @@ impl Head {
             generation: ORIGINAL.to_owned(),
             attempts: 0,
             next_at: accepted_at,
-            last_answer: None,
+            last: None,
         };
         let retention = Duration::from_hours(24 * u64::from(event.tier.limits().retention_days));
         let head = Self {
@@ -108,16 +139,19 @@ impl Head {
             dedup_id: event.dedup_id.clone(),
             status: Status::Pending,
             deliveries: matches.into_iter().map(|endpoint| (endpoint, open.clone())).collect(),
+            lease: None,
+            lease_count: 0,
             rev: 1,
             expires_at: accepted_at.after(retention),
         };
         Self { status: head.status_of_deliveries(), ..head }
     }
 
-    /// Whether its retention has ended. The table deletes it some time later; until then it counts as absent.
+    /// Whether its retention has ended, or its owner had it deleted. The table keeps it for some more time; it counts
+    /// as absent.
     #[must_use]
-    pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.expires_at <= now
+    pub fn is_gone(&self, now: Timestamp) -> bool {
+        self.expires_at <= now || self.status == Status::Deleted
     }
 
     /// The endpoints whose first attempt nobody recorded yet: each wants a message, now and at every repeat.
@@ -134,7 +168,7 @@ impl Head {
     /// The head after this message's outcome; `None` where the message no longer acts.
     #[must_use]
     pub fn record(&self, message: &DeliveryMessage, outcome: &Outcome) -> Option<Self> {
-        let mut next = Self { rev: self.rev + 1, ..self.clone() };
+        let mut next = self.next();
         let entry = next.deliveries.get_mut(&message.endpoint)?;
         if entry.step(&message.generation, message.n, Timestamp::from_millis(u64::MAX)) != Step::Attempt {
             return None;
@@ -142,9 +176,9 @@ impl Head {
         match outcome {
             Outcome::EndpointDeleted => entry.state = DeliveryState::Cancelled,
             Outcome::EndpointDisabled => entry.state = DeliveryState::Failed,
-            Outcome::Attempted(verdict, answer) => {
+            Outcome::Attempted(verdict, attempt) => {
                 entry.attempts = message.n;
-                entry.last_answer = Some(answer.clone());
+                entry.last = Some(attempt.clone());
                 match verdict {
                     Verdict::Delivered => entry.state = DeliveryState::Delivered,
                     Verdict::RetryAt(at) => entry.next_at = *at,
@@ -152,21 +186,49 @@ impl Head {
                 }
             }
         }
-        next.status = next.status_of_deliveries();
+        next.status = match next.status_of_deliveries() {
+            left @ (Status::Delivered | Status::Acked) => left,
+            _ if self.status == Status::Quarantined => Status::Quarantined,
+            left => left,
+        };
+        if !next.status.is_in_inbox() {
+            next.lease = None; // who held it is too late: a webhook took it
+        }
         Some(next)
     }
 
-    /// The head after an acknowledgement; `None` where the event is out of the inbox already.
+    /// The head after an acknowledgement by whoever knows its id; `None` where the event is out of the inbox already.
+    /// Deliveries that are still open end. A lease ends too: its holder is told that it is lost.
     #[must_use]
     pub fn acknowledge(&self) -> Option<Self> {
-        if !self.status.is_in_inbox() {
-            return None;
+        self.status.is_in_inbox().then(|| Self { lease: None, ..self.acked() })
+    }
+
+    /// What is left when its owner has it deleted: nothing but its id.
+    #[must_use]
+    pub fn tombstone(&self, now: Timestamp) -> Self {
+        Self {
+            event_type: EventType::from_trusted(Status::Deleted.as_str()),
+            dedup_id: None,
+            status: Status::Deleted,
+            deliveries: BTreeMap::new(),
+            lease: None,
+            lease_count: 0,
+            expires_at: now.after(KEEP_TOMBSTONE),
+            ..self.next()
         }
-        let mut next = Self { status: Status::Acked, rev: self.rev + 1, ..self.clone() };
+    }
+
+    fn acked(&self) -> Self {
+        let mut next = Self { status: Status::Acked, ..self.next() };
         for delivery in next.deliveries.values_mut().filter(|d| d.state != DeliveryState::Delivered) {
             delivery.state = DeliveryState::Acked;
         }
-        Some(next)
+        next
+    }
+
+    fn next(&self) -> Self {
+        Self { rev: self.rev + 1, ..self.clone() }
     }
 
     fn status_of_deliveries(&self) -> Status {
@@ -187,10 +249,9 @@ impl Head {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
     use crate::tenant::{TenantId, Tier};
+    use crate::testing::builders::attempted;
 
     fn event() -> Event {
         let now = Timestamp::from_seconds(1000);
@@ -217,11 +278,11 @@ mod tests {
     }
 
     fn delivered() -> Outcome {
-        Outcome::Attempted(Verdict::Delivered, "200".to_owned())
+        attempted(Verdict::Delivered, "200")
     }
 
     fn given_up() -> Outcome {
-        Outcome::Attempted(Verdict::GiveUp, "500".to_owned())
+        attempted(Verdict::GiveUp, "500")
     }
 
     #[test]
@@ -281,42 +342,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_of_a_deleted_event_holds_nothing_and_outlives_every_message_about_it() {
+        let head = Head::born(&event(), endpoints(1));
+        let (now, left) = (head.expires_at, head.tombstone(head.expires_at));
+        assert!(left.is_gone(Timestamp::from_millis(0)) && left.deliveries.is_empty());
+        assert_eq!((left.event_type.as_str(), left.rev), ("deleted", 2));
+        assert_eq!(left.untried().count(), 0);
+        assert_eq!((left.acknowledge(), left.expires_at), (None, now.after(Duration::from_hours(15 * 24))));
+    }
+
+    #[test]
     fn retention_counts_from_birth() {
         let event = event();
         let head = Head::born(&event, []);
         assert_eq!(head.expires_at, event.id.accepted_at().after(Duration::from_hours(7 * 24)));
-        assert!(!head.is_expired(Timestamp::from_millis(head.expires_at.millis() - 1)));
-        assert!(head.is_expired(head.expires_at));
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_happens_an_event_is_in_the_inbox_or_somebody_has_it(
-            steps in proptest::collection::vec((0usize..3, 1u32..4, 0u8..6), 0..40),
-        ) {
-            let ids = endpoints(3);
-            let mut head = Head::born(&event(), ids.clone());
-            for (endpoint, n, what) in steps {
-                let message = message(&head, &ids[endpoint], n);
-                let next = match what {
-                    0 => head.record(&message, &delivered()),
-                    1 => head.record(&message, &given_up()),
-                    2 => head.record(&message, &Outcome::Attempted(Verdict::RetryAt(head.expires_at), String::new())),
-                    3 => head.record(&message, &Outcome::EndpointDeleted),
-                    4 => head.record(&message, &Outcome::EndpointDisabled),
-                    _ => head.acknowledge(),
-                };
-                if let Some(next) = next {
-                    prop_assert_eq!(next.rev, head.rev + 1);
-                    for (id, before) in &head.deliveries {
-                        let kept = before.state == DeliveryState::Delivered || before.state == DeliveryState::Acked;
-                        prop_assert!(!kept || next.deliveries[id].state == before.state);
-                    }
-                    head = next;
-                }
-                let taken = |d: &Delivery| matches!(d.state, DeliveryState::Delivered | DeliveryState::Acked);
-                prop_assert_eq!(head.status.is_in_inbox(), !head.deliveries.values().all(taken));
-            }
-        }
+        assert!(!head.is_gone(Timestamp::from_millis(head.expires_at.millis() - 1)));
+        assert!(head.is_gone(head.expires_at));
     }
 }

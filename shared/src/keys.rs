@@ -10,6 +10,7 @@ use crate::claim::ClaimName;
 use crate::delivery::DeliveryMessage;
 use crate::endpoint::EndpointId;
 use crate::event::EventId;
+use crate::inbox::lease::LeaseId;
 use crate::rate_limit::{Meter, Metered};
 use crate::schedule::Due;
 use crate::tenant::TenantId;
@@ -118,6 +119,42 @@ pub fn head(event: EventId) -> String {
     event.to_string()
 }
 
+/// `Events`, sort key: before every event that was accepted at this moment or later, and behind all others.
+#[must_use]
+pub fn events_from(moment: Timestamp) -> String {
+    format!("evt_{:012x}", moment.millis().min(LAST_MOMENT))
+}
+
+/// Later than any event: the most that an id can tell.
+const LAST_MOMENT: u64 = (1 << 48) - 1;
+
+/// `Events`, sort key: behind an event and its attempts, and before the next event.
+#[must_use]
+pub fn after_event(event: EventId) -> String {
+    format!("{event}$") // '$' sorts behind the '#' of its attempts
+}
+
+/// `Events`, sort key: before an event, and behind the event before it and its attempts.
+#[must_use]
+pub fn before_event(event: EventId) -> String {
+    let mut key = head(event);
+    let last = key.pop().map(|digit| char::from(u8::try_from(digit).unwrap_or(b'1') - 1));
+    key.extend(last);
+    key + "~"
+}
+
+/// `Events`, sort key prefix: the attempts of one event.
+#[must_use]
+pub fn attempts_of(event: EventId) -> String {
+    format!("{event}#")
+}
+
+/// `Events`: the events that one lease holds.
+#[must_use]
+pub fn lease(tenant: &TenantId, lease: &LeaseId) -> String {
+    format!("t#{tenant}#lease#{lease}")
+}
+
 /// `Events`, sort key: one attempt, under its event; unlike any other since it began at a moment of its own.
 #[must_use]
 pub fn attempt(Attempt { message, at, .. }: &Attempt) -> String {
@@ -203,6 +240,7 @@ mod tests {
         let event = EventId::generate(now, Tier::Free, &mut rand::rng());
         let name = ClaimName::Dedup(DedupId::parse("same").unwrap());
         let endpoint = EndpointId::from_trusted("ep_1");
+        let lease_id = LeaseId::generate(&mut rand::rng());
         let keys = |id: &TenantId| {
             let minute = |metered| minute(&Meter { tenant: id.clone(), metered }, 7);
             [
@@ -218,13 +256,37 @@ mod tests {
                 under_way(id, &endpoint, 7),
                 parked(id, &endpoint),
                 attempts(id, &endpoint),
+                lease(id, &lease_id),
             ]
         };
         let (a, b) = (TenantId::generate(now, &mut rand::rng()), TenantId::generate(now, &mut rand::rng()));
         let all: HashSet<String> = keys(&a).into_iter().chain(keys(&b)).collect();
-        assert_eq!(all.len(), 24);
+        assert_eq!(all.len(), 26);
         for key in keys(&a) {
             assert!(key.starts_with(&format!("t#{a}")), "{key}");
+        }
+    }
+
+    #[test]
+    fn an_event_and_its_attempts_lie_between_the_bounds_around_it() {
+        let id = |last| EventId::parse(&format!("evt_018bcfe5687b7fff8ffffffffffff{last}")).unwrap();
+        for (before, event, after) in [("000", "001", "002"), ("009", "00a", "00b"), ("0ff", "100", "101")] {
+            let (before, event, after) = (id(before), id(event), id(after));
+            let attempt = |event: EventId| format!("{event}#ep_1#01#7");
+            let sorted = [
+                events_from(event.accepted_at()),
+                head(before),
+                attempt(before),
+                before_event(event),
+                head(event),
+                attempt(event),
+                after_event(event),
+                head(after),
+                attempt(after),
+                events_from(Timestamp::from_millis(event.accepted_at().millis() + 1)),
+                events_from(Timestamp::from_millis(u64::MAX)),
+            ];
+            assert!(sorted.is_sorted(), "{sorted:#?}");
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::timestamp::Timestamp;
 use crate::verdict::Answer;
 
 pub use control::Control;
-pub use events::{Events, Found, Inserted, UnreadableMessage};
+pub use events::{Events, Found, Inserted, Stretch, UnreadableMessage, Walked};
 pub use limits::{Counts, Limits, QueueName, Wait};
 pub use schedule::Schedule;
 

@@ -28,6 +28,10 @@ pub enum Kind {
     UnsupportedMediaType,
     /// Readable, and against a rule.
     Invalid,
+    /// The lease does not hold what it was to act on.
+    LeaseLost,
+    /// The event has no final delivery that could be opened again.
+    NothingToReplay,
     /// The name was used for another event.
     IdempotencyMismatch,
     /// The minute's tokens are spent.
@@ -42,7 +46,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Malformed,
         Self::CursorInvalid,
         Self::Unauthorized,
@@ -52,6 +56,8 @@ impl Kind {
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::Invalid,
+        Self::LeaseLost,
+        Self::NothingToReplay,
         Self::IdempotencyMismatch,
         Self::RateLimited,
         Self::BacklogFull,
@@ -69,6 +75,8 @@ impl Kind {
             Self::Forbidden => (403, "forbidden", "The API key may not do this"),
             Self::NotFound => (404, "not-found", "There is no such thing"),
             Self::MethodNotAllowed => (405, "method-not-allowed", "The path knows other methods"),
+            Self::LeaseLost => (409, "lease-lost", "The lease does not hold"),
+            Self::NothingToReplay => (409, "nothing-to-replay", "No delivery can be opened again"),
             Self::TooLarge => (413, "too-large", "The request is too large"),
             Self::UnsupportedMediaType => {
                 (415, "unsupported-media-type", "The content type is none that is read here")

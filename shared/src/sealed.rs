@@ -72,6 +72,12 @@ impl Sealed {
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The same, without a copy.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
 }
 
 impl fmt::Debug for DataKey {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use triggers::adapters::queues::delivery_body;
 use triggers::delivery::{DeliveryState, Pass};
 use triggers::endpoint::EndpointState;
-use triggers::inbox::{Outcome, Status};
+use triggers::inbox::Status;
 use triggers::notice::{Notice, NoticeKind};
 use triggers::ports::{Clock, Control};
-use triggers::testing::builders::START;
+use triggers::testing::builders::{START, attempted};
 use triggers::testing::faults::Fault;
 use triggers::timestamp::Timestamp;
 use triggers::verdict::Verdict;
@@ -249,7 +249,7 @@ async fn an_event_whose_next_attempt_is_far_away_reaches_its_endpoint_wherever_s
                 pipeline.drop_deliveries();
                 pipeline.deliveries.push(delivery_body(&first), Duration::ZERO);
                 let head = pipeline.events.current(&pipeline.tenant, id).unwrap();
-                let retry = Outcome::Attempted(Verdict::RetryAt(due), "503".to_owned());
+                let retry = attempted(Verdict::RetryAt(due), "503");
                 pipeline.events.overwrite(&pipeline.tenant, head.record(&first, &retry).unwrap()); // its recorder died
                 for step in ["put", "visit"] {
                     if step == dies_in {

@@ -33,6 +33,7 @@ mod keys;
 mod killing;
 mod operators;
 mod outages;
+mod queue;
 mod rate_limits;
 mod rebinding;
 mod refusing;

@@ -3,8 +3,9 @@
 
 use triggers::adapters::queues::delivery_body;
 use triggers::delivery::{DeliveryMessage, DeliveryState};
-use triggers::inbox::{Outcome, Status};
+use triggers::inbox::Status;
 use triggers::schedule::Parked;
+use triggers::testing::builders::attempted;
 use triggers::verdict::Verdict;
 
 use crate::pipeline::Pipeline;
@@ -53,7 +54,7 @@ async fn trace_2_an_update_that_lost_a_race_decides_again_on_what_is_there_now()
     let second = DeliveryMessage { endpoint: other, ..first.clone() };
     pipeline.drop_deliveries();
     pipeline.webhooks.during_next(move || {
-        let gave_up = Outcome::Attempted(Verdict::GiveUp, "500".to_owned());
+        let gave_up = attempted(Verdict::GiveUp, "500");
         let failed = events.current(&tenant, id).unwrap().record(&second, &gave_up).unwrap();
         events.overwrite(&tenant, failed);
     });
@@ -82,7 +83,7 @@ async fn trace_4_a_dead_letter_that_finds_its_attempt_recorded_schedules_the_nex
     let message = only_message(&pipeline);
     pipeline.drop_deliveries();
     let head = pipeline.events.current(&pipeline.tenant, id).unwrap();
-    let retry = Outcome::Attempted(Verdict::RetryAt(head.id.accepted_at()), "500".to_owned());
+    let retry = attempted(Verdict::RetryAt(head.id.accepted_at()), "500");
     pipeline.events.overwrite(&pipeline.tenant, head.record(&message, &retry).unwrap());
     let dead = Pipeline::dead_letter(&delivery_body(&message)); // its recorder died each time; now its count is 1 again
     assert!(pipeline.deliver_batch(dead).await.batch_item_failures.is_empty());

@@ -35,6 +35,8 @@ pub(crate) struct Api {
     pub(crate) signup: Signup,
     pub(crate) environment: Environment,
     pub(crate) url_policy: UrlPolicy,
+    /// How often an event is leased before it is quarantined.
+    pub(crate) most_leases: u32,
 }
 
 /// The queues whose depths are shown.
@@ -49,15 +51,16 @@ impl Api {
     /// Everything, by the environment.
     pub(crate) fn from_env(clients: &Clients) -> Result<Self, lambda_http::Error> {
         let control = ControlTable::new(clients, required("CONTROL_TABLE")?);
+        let vault = KmsVault::new(clients, required("CONTROL_TABLE")?, required("DATA_KMS_KEY")?);
         let queue = |name| Ok::<_, MissingVariable>(Queue::new(clients, required(name)?));
         Ok(Api {
             authenticator: Authenticator::new(control.clone(), Peppers::parse(&required("KEY_PEPPER")?)?),
             limiter: Limiter::new(LimitsTable::new(clients, required("LIMITS_TABLE")?)),
             control,
-            events: EventsTable::new(clients, required("EVENTS_TABLE")?),
+            events: EventsTable::new(clients, required("EVENTS_TABLE")?, vault.clone()),
             limits: LimitsTable::new(clients, required("LIMITS_TABLE")?),
             schedule: ScheduleTable::new(clients, required("SCHEDULE_TABLE")?),
-            vault: KmsVault::new(clients, required("CONTROL_TABLE")?, required("DATA_KMS_KEY")?),
+            vault,
             webhooks: WebhookClient::new()?,
             signing: SigningSecrets::new(Peppers::parse(&required("SIGNING_SECRET")?)?),
             queues: Queues {
@@ -75,6 +78,7 @@ impl Api {
                 Environment::Aws
             },
             url_policy: config::url_policy(),
+            most_leases: required("QUARANTINE_AFTER_LEASES")?.parse()?,
         })
     }
 }

@@ -5,6 +5,7 @@ mod body;
 mod cursor;
 mod deps;
 mod failure;
+mod leasing;
 mod router;
 mod routes;
 

@@ -16,7 +16,7 @@ use triggers::rate_limit::Standing;
 
 use crate::deps::Api;
 use crate::failure::Failure;
-use crate::routes::{attempts, endpoints, health, inbox, keys, metrics, webhook};
+use crate::routes::{attempts, endpoints, health, inbox, keys, metrics, queue, webhook};
 
 /// All routes. Posting events is another function's: here those paths know no method at all.
 pub(crate) fn router(api: Arc<Api>) -> Router {
@@ -37,6 +37,10 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/api/events", any(posting_only))
         .route("/api/events/batch", any(posting_only))
         .route("/api/inbox", get(inbox::list))
+        .route("/api/inbox/lease", post(queue::lease))
+        .route("/api/inbox/ack", post(queue::acknowledge))
+        .route("/api/inbox/release", post(queue::release))
+        .route("/api/inbox/extend", post(queue::extend))
         .route("/api/ack/{id}", post(inbox::acknowledge))
         .route("/health", get(health::live))
         .route("/health/live", get(health::live))

@@ -8,6 +8,7 @@ use triggers::adapters::events::EventsTable;
 use triggers::adapters::limits::LimitsTable;
 use triggers::adapters::queues::Queue;
 use triggers::adapters::system_clock::SystemClock;
+use triggers::adapters::vault::KmsVault;
 use triggers::config::required;
 use triggers::telemetry;
 
@@ -17,9 +18,10 @@ use consumer::handler::Consumer;
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let clients = aws::clients(Patience::Background).await?;
+    let vault = KmsVault::new(&clients, required("CONTROL_TABLE")?, required("DATA_KMS_KEY")?);
     let consumer = Consumer {
         control: ControlTable::new(&clients, required("CONTROL_TABLE")?),
-        events: EventsTable::new(&clients, required("EVENTS_TABLE")?),
+        events: EventsTable::new(&clients, required("EVENTS_TABLE")?, vault),
         limits: LimitsTable::new(&clients, required("LIMITS_TABLE")?),
         source: Queue::new(&clients, required("EVENTS_QUEUE_URL")?),
         deliveries: Queue::new(&clients, required("DELIVERIES_QUEUE_URL")?),

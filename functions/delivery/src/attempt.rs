@@ -46,7 +46,7 @@ impl<P: Ports> Delivery<P> {
         entry: Entry,
     ) -> PortResult<Tally> {
         let found = self.read(message, first_receipt).await?;
-        let Some(found) = found.filter(|found| !found.head.is_expired(self.clock.now())) else {
+        let Some(found) = found.filter(|found| !found.head.is_gone(self.clock.now())) else {
             return Ok(Tally::default()); // nobody is owed anything any more
         };
         match self.step(&found.head, message) {
@@ -110,7 +110,7 @@ impl<P: Ports> Delivery<P> {
         log(&attempt);
         let mut tally = tally_of(&attempt, &found.head);
         self.log_attempt(&attempt, found.head.expires_at).await;
-        let outcome = Outcome::Attempted(verdict, attempt.answer.to_string());
+        let outcome = Outcome::Attempted(verdict, attempt.in_short());
         let spends_none =
             attempt.is_probe() && !matches!(verdict, Verdict::Delivered | Verdict::DisableEndpoint);
         tally = tally.plus(&if spends_none {

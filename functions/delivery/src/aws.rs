@@ -37,13 +37,14 @@ impl Delivery<Aws> {
     /// Where a variable is absent, or the build is wrong.
     pub async fn from_env() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let clients = aws::clients(Patience::Background).await?;
+        let vault = KmsVault::new(&clients, required("CONTROL_TABLE")?, required("DATA_KMS_KEY")?);
         Ok(Self {
             control: ControlTable::new(&clients, required("CONTROL_TABLE")?),
-            events: EventsTable::new(&clients, required("EVENTS_TABLE")?),
+            events: EventsTable::new(&clients, required("EVENTS_TABLE")?, vault.clone()),
             limits: LimitsTable::new(&clients, required("LIMITS_TABLE")?),
             schedule: ScheduleTable::new(&clients, required("SCHEDULE_TABLE")?),
             deliveries: Queue::new(&clients, required("DELIVERIES_QUEUE_URL")?),
-            vault: KmsVault::new(&clients, required("CONTROL_TABLE")?, required("DATA_KMS_KEY")?),
+            vault,
             webhooks: WebhookClient::new()?,
             clock: SystemClock,
             signing: SigningSecrets::new(Peppers::parse(&required("SIGNING_SECRET")?)?),

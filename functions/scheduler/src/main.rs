@@ -10,6 +10,7 @@ use triggers::adapters::events::EventsTable;
 use triggers::adapters::queues::Queue;
 use triggers::adapters::schedule::ScheduleTable;
 use triggers::adapters::system_clock::SystemClock;
+use triggers::adapters::vault::KmsVault;
 use triggers::config::required;
 use triggers::telemetry;
 
@@ -22,9 +23,10 @@ const TIMEOUT: Duration = Duration::from_secs(55);
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let clients = aws::clients(Patience::Background).await?;
+    let vault = KmsVault::new(&clients, required("CONTROL_TABLE")?, required("DATA_KMS_KEY")?);
     let scheduler = Scheduler {
         control: ControlTable::new(&clients, required("CONTROL_TABLE")?),
-        events: EventsTable::new(&clients, required("EVENTS_TABLE")?),
+        events: EventsTable::new(&clients, required("EVENTS_TABLE")?, vault),
         schedule: ScheduleTable::new(&clients, required("SCHEDULE_TABLE")?),
         deliveries: Queue::new(&clients, required("DELIVERIES_QUEUE_URL")?),
         clock: SystemClock,

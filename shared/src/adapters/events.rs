@@ -1,9 +1,13 @@
-//! The table `Events`: heads and payloads.
+//! The table `Events`: heads, payloads, attempts. Payloads lie in it sealed under their tenant's data key: once that is
+//! dropped nobody can read them, wherever a copy may be.
 
 mod attempt_item;
 mod attempt_log;
+mod erasure;
 mod head_item;
-mod inbox_page;
+mod leasing;
+mod page;
+mod walk;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -12,16 +16,22 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use super::aws::Clients;
 use super::compression::{compress, decompress};
 use super::item::{Unreadable, b, bytes, item, n, s};
+use super::vault::KmsVault;
 use crate::attempt::Attempt;
 use crate::event::{Event, EventId};
-use crate::inbox::Head;
+use crate::inbox::{Head, Status};
 use crate::keys;
-use crate::ports::{Events, Found, Inserted, PortResult, Unavailable, UnreadableMessage, Updated};
+use crate::ports::{
+    Events, Found, Inserted, PortResult, Stretch, Unavailable, UnreadableMessage, Updated, Vault, Walked,
+};
+use crate::sealed::Sealed;
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
 pub use attempt_log::{AttemptPage, LoggedAttempt};
-pub use inbox_page::{InboxPage, InboxQuery, Order};
+pub use leasing::{Candidates, LeaseRoom, Taken};
+pub use page::{Order, Page, PageQuery, Source};
+pub use walk::Kept;
 
 /// A compressed payload up to this many bytes lies in the head, which thereby stays under 1 KB: one write unit.
 const MAX_INLINE_BYTES: usize = 700;
@@ -30,17 +40,18 @@ const MAX_INLINE_BYTES: usize = 700;
 const KEEP_UNREADABLE_SECONDS: u64 = 90 * 24 * 3600;
 
 /// The table `Events`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EventsTable {
     client: Client,
     table: String,
+    vault: KmsVault,
 }
 
 impl EventsTable {
-    /// The table of this name.
+    /// The table of this name, whose payloads are sealed under the keys of this vault.
     #[must_use]
-    pub fn new(clients: &Clients, table: String) -> Self {
-        Self { client: clients.dynamodb.clone(), table }
+    pub fn new(clients: &Clients, table: String, vault: KmsVault) -> Self {
+        Self { client: clients.dynamodb.clone(), table, vault }
     }
 
     /// Whether the table answers a read.
@@ -53,11 +64,19 @@ impl EventsTable {
         get.map(drop).map_err(|error| Unavailable::new("reading the table Events", error))
     }
 
-    async fn get_payload(&self, tenant: &TenantId, event: EventId) -> PortResult<Option<Vec<u8>>> {
+    async fn get_payload(&self, tenant: &TenantId, event: EventId) -> PortResult<Option<Sealed>> {
         let get = self.client.get_item().table_name(&self.table).consistent_read(true);
         let get = get.key("pk", s(keys::payload(tenant, event))).key("sk", s(keys::ONLY));
         let answer = get.send().await.map_err(|error| Unavailable::new("reading a payload", error))?;
-        Ok(answer.item().and_then(|item| bytes(item, "payload")))
+        Ok(answer.item().and_then(|item| bytes(item, "payload")).map(Sealed::from_bytes))
+    }
+
+    /// The payload as it is stored: compressed, then sealed, bound to its event.
+    async fn seal(&self, event: &Event) -> PortResult<Sealed> {
+        let key = self.vault.key_or_new(&event.tenant).await?;
+        let payload = compress(&event.payload).map_err(|error| Unavailable::new("compressing", error))?;
+        let sealed = key.seal(&event.tenant, &event.id.to_string(), &payload, rand::random());
+        sealed.map_err(|error| Unavailable::new("sealing a payload", error))
     }
 
     async fn put_payload(&self, event: &Event, head: &Head, payload: Vec<u8>) -> PortResult<()> {
@@ -74,9 +93,10 @@ impl EventsTable {
 
 impl Events for EventsTable {
     async fn insert(&self, event: &Event, head: &Head) -> PortResult<Inserted> {
-        let payload = compress(&event.payload).map_err(|error| Unavailable::new("compressing", error))?;
+        let payload = self.seal(event).await?.into_bytes();
         let mut attributes = head_item::write(&event.tenant, head);
-        if payload.len() <= MAX_INLINE_BYTES {
+        let is_inline = payload.len() <= MAX_INLINE_BYTES;
+        if is_inline {
             attributes.insert("payload".to_owned(), b(payload));
         } else {
             self.put_payload(event, head, payload).await?;
@@ -95,6 +115,9 @@ impl Events for EventsTable {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {
                 let old = failed.item().ok_or(Unreadable("item")).and_then(head_item::read);
                 let old = old.map_err(|error| Unavailable::new("reading a head", error))?;
+                if old.status == Status::Deleted && !is_inline {
+                    self.delete_payload(&event.tenant, event.id).await?; // which came back just now
+                }
                 Ok(Inserted::Existing(Box::new(old)))
             }
             _ => Err(Unavailable::new("storing an event", error)),
@@ -113,38 +136,52 @@ impl Events for EventsTable {
     }
 
     async fn payload(&self, tenant: &TenantId, found: &Found) -> PortResult<Option<String>> {
-        let bytes = match &found.inline_payload {
-            Some(bytes) => Some(bytes.clone()),
+        let sealed = match &found.inline_payload {
+            Some(sealed) => Some(sealed.clone()),
             None => self.get_payload(tenant, found.head.id).await?,
         };
-        let payload = bytes.map(|bytes| decompress(&bytes)).transpose();
-        payload.map_err(|error| Unavailable::new("decompressing", error))
+        let Some(sealed) = sealed else { return Ok(None) };
+        let Some(key) = self.vault.key(tenant).await? else { return Ok(None) };
+        let opened = key.open(tenant, &found.head.id.to_string(), &sealed);
+        let opened = opened.map_err(|error| Unavailable::new("opening a payload", error))?;
+        decompress(&opened).map(Some).map_err(|error| Unavailable::new("decompressing", error))
     }
 
     async fn update(&self, tenant: &TenantId, next: &Head) -> PortResult<Updated> {
-        let leave_inbox = if next.status.is_in_inbox() { "" } else { " REMOVE pending_pk" };
+        let (expression, values) = head_item::change(tenant, next);
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .key("pk", s(keys::shard(tenant, next.id.shard())))
             .key("sk", s(keys::head(next.id)))
-            .update_expression(format!(
-                "SET deliveries = :deliveries, #status = :status, rev = :rev{leave_inbox}"
-            ))
+            .update_expression(expression)
             .condition_expression("rev = :seen")
             .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":deliveries", head_item::deliveries(next))
-            .expression_attribute_values(":status", s(next.status.as_str()))
-            .expression_attribute_values(":rev", n(next.rev))
-            .expression_attribute_values(":seen", n(next.rev - 1))
+            .set_expression_attribute_values(Some(values))
             .send()
             .await;
         let Err(error) = update else { return Ok(Updated::Done) };
         match error.as_service_error() {
             Some(service) if service.is_conditional_check_failed_exception() => Ok(Updated::Raced),
-            _ => Err(Unavailable::new("recording a delivery", error)),
+            _ => Err(Unavailable::new("changing a head", error)),
         }
+    }
+
+    async fn walk(&self, tenant: &TenantId, stretch: &Stretch, most: usize) -> PortResult<Walked> {
+        self.walk_heads(tenant, stretch, most).await
+    }
+
+    async fn bury(&self, tenant: &TenantId, tombstone: &Head) -> PortResult<Updated> {
+        self.put_tombstone(tenant, tombstone).await
+    }
+
+    async fn forget(&self, tenant: &TenantId, event: EventId) -> PortResult<()> {
+        self.delete_what_belongs_to(tenant, event).await
+    }
+
+    async fn purge(&self, tenant: &TenantId, shard: u8, most: usize) -> PortResult<usize> {
+        self.purge_shard(tenant, shard, most).await
     }
 
     async fn log_attempt(&self, attempt: &Attempt, expires_at: Timestamp) -> PortResult<()> {

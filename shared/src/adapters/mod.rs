@@ -20,6 +20,8 @@ pub mod webhooks;
 
 pub mod system_clock;
 
+mod batch_delete;
+
 mod compression;
 
 mod item;

@@ -1,12 +1,10 @@
 //! The table `Schedule`: what is due later, and what is parked.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 
 use super::aws::Clients;
+use super::batch_delete::delete_all;
 use super::item::{Item, Unreadable, item, n, number, s, text};
 use super::queues::{delivery_body, read_delivery};
 use crate::delivery::DeliveryMessage;
@@ -16,13 +14,6 @@ use crate::ports::{PortResult, Schedule, Unavailable};
 use crate::schedule::{Due, EndpointRow, Parked, shard_of_endpoint, shard_of_event};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
-
-/// The most rows that one `BatchWriteItem` takes.
-const MAX_BATCH_ROWS: usize = 25;
-
-/// Pauses before each try of a `BatchWriteItem`: what a busy table leaves undone is asked for again.
-const BATCH_PAUSES: [Duration; 4] =
-    [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(200)];
 
 /// The table `Schedule`.
 #[derive(Clone, Debug)]
@@ -97,33 +88,6 @@ impl ScheduleTable {
         }
     }
 
-    async fn delete_chunk(&self, rows: &[Due]) -> PortResult<()> {
-        let delete = |row: &Due| {
-            let key = item([
-                ("pk", s(keys::due(shard_of_event(row.message.event)))),
-                ("sk", s(keys::due_row(row))),
-            ]);
-            DeleteRequest::builder().set_key(Some(key)).build()
-        };
-        let deletes: Result<Vec<_>, _> = rows.iter().map(delete).collect();
-        let deletes = deletes.map_err(|error| Unavailable::new("deleting rows", error))?;
-        let mut requests: Vec<WriteRequest> = deletes
-            .into_iter()
-            .map(|delete| WriteRequest::builder().delete_request(delete).build())
-            .collect();
-        for pause in BATCH_PAUSES {
-            tokio::time::sleep(pause).await;
-            let call = self.client.batch_write_item().request_items(&self.table, requests).send().await;
-            let answer = call.map_err(|error| Unavailable::new("deleting rows", error))?;
-            let left = answer.unprocessed_items.unwrap_or_default();
-            requests = left.into_values().flatten().collect();
-            if requests.is_empty() {
-                return Ok(());
-            }
-        }
-        Err(Unavailable::new("deleting rows", "the table is too busy"))
-    }
-
     /// Deletes a row where an attribute still has this value.
     async fn delete_if(
         &self,
@@ -175,10 +139,10 @@ impl Schedule for ScheduleTable {
     }
 
     async fn delete_due(&self, rows: &[Due]) -> PortResult<()> {
-        for chunk in rows.chunks(MAX_BATCH_ROWS) {
-            self.delete_chunk(chunk).await?;
-        }
-        Ok(())
+        let key = |row: &Due| {
+            item([("pk", s(keys::due(shard_of_event(row.message.event)))), ("sk", s(keys::due_row(row)))])
+        };
+        delete_all(&self.client, &self.table, &rows.iter().map(key).collect::<Vec<_>>()).await
     }
 
     async fn park(&self, parked: &Parked, expires_at: Timestamp) -> PortResult<()> {

@@ -1,7 +1,7 @@
 //! Data keys: one per tenant, made by KMS, kept encrypted in the table `Control`, and decrypted once per instance.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -24,13 +24,14 @@ const MOST_KEYS: usize = 10_000;
 /// What a data key is bound to in KMS, by name.
 const CONTEXT: &str = "tenant";
 
-/// The tenants' data keys.
+/// The tenants' data keys. Clones share what they remember.
+#[derive(Clone)]
 pub struct KmsVault {
     kms: aws_sdk_kms::Client,
     dynamodb: aws_sdk_dynamodb::Client,
     table: String,
     kms_key: String,
-    known: Mutex<HashMap<TenantId, (Instant, DataKey)>>,
+    known: Arc<Mutex<HashMap<TenantId, (Instant, DataKey)>>>,
 }
 
 impl KmsVault {
@@ -38,7 +39,7 @@ impl KmsVault {
     #[must_use]
     pub fn new(clients: &Clients, table: String, kms_key: String) -> Self {
         let (kms, dynamodb) = (clients.kms.clone(), clients.dynamodb.clone());
-        Self { kms, dynamodb, table, kms_key, known: Mutex::default() }
+        Self { kms, dynamodb, table, kms_key, known: Arc::default() }
     }
 
     async fn stored(&self, tenant: &TenantId) -> PortResult<Option<Vec<u8>>> {

@@ -47,6 +47,17 @@ impl EventId {
         (uuid.get_version_num() == 7).then_some(Self(uuid))
     }
 
+    /// The identity in 16 bytes.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        *self.0.as_bytes()
+    }
+
+    /// The identity that our own code wrote as bytes.
+    pub(crate) fn from_trusted_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// When the event was accepted: the identity's own timestamp.
     #[must_use]
     pub fn accepted_at(&self) -> Timestamp {

@@ -6,6 +6,7 @@ use super::{PortResult, Updated};
 use crate::attempt::Attempt;
 use crate::event::{Event, EventId};
 use crate::inbox::Head;
+use crate::sealed::Sealed;
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -38,9 +39,32 @@ pub trait Events {
         found: &Found,
     ) -> impl Future<Output = PortResult<Option<String>>> + Send;
 
-    /// Writes deliveries, status and rev of `next`, only where `rev` is still the one before; and takes the event
-    /// out of the inbox's index where its status says so.
+    /// Writes what transitions change (deliveries, lease, status, rev) of `next`, only where `rev` is still the one before;
+    /// and takes the event into the inbox's index or out of it, as its status says.
     fn update(&self, tenant: &TenantId, next: &Head) -> impl Future<Output = PortResult<Updated>> + Send;
+
+    /// The heads of a stretch of a tenant's log, the oldest first, read consistently; at most `most` items are looked at.
+    fn walk(
+        &self,
+        tenant: &TenantId,
+        stretch: &Stretch,
+        most: usize,
+    ) -> impl Future<Output = PortResult<Walked>> + Send;
+
+    /// Puts what is left of a deleted event in the place of its head, only where `rev` is still the one before.
+    fn bury(&self, tenant: &TenantId, tombstone: &Head) -> impl Future<Output = PortResult<Updated>> + Send;
+
+    /// Deletes payload and attempts of an event. Doing it twice changes nothing.
+    fn forget(&self, tenant: &TenantId, event: EventId) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Deletes at most `most` items of one shard of a tenant, each event's payload with it; how many there were. MUST
+    /// leave nothing behind once it found none.
+    fn purge(
+        &self,
+        tenant: &TenantId,
+        shard: u8,
+        most: usize,
+    ) -> impl Future<Output = PortResult<usize>> + Send;
 
     /// Keeps an attempt for the endpoint's owner, until the event expires. Keeping it twice changes nothing.
     fn log_attempt(
@@ -73,6 +97,28 @@ pub struct UnreadableMessage {
 pub struct Found {
     /// The head.
     pub head: Head,
-    /// The compressed payload; `None` where it is an item of its own.
-    pub inline_payload: Option<Vec<u8>>,
+    /// The payload as it is stored; `None` where it is an item of its own.
+    pub inline_payload: Option<Sealed>,
+}
+
+/// A part of one shard of a tenant's log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Stretch {
+    /// Which shard.
+    pub shard: u8,
+    /// From events accepted at this moment on.
+    pub since: Timestamp,
+    /// Up to those accepted before this moment.
+    pub until: Timestamp,
+    /// Only what comes after this event.
+    pub after: Option<EventId>,
+}
+
+/// What was found on a stretch.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Walked {
+    /// The heads, the oldest first; not those of deleted events.
+    pub heads: Vec<Head>,
+    /// The last event that was looked at, where the stretch goes on behind it.
+    pub reached: Option<EventId>,
 }

@@ -2,14 +2,17 @@
 
 use crate::api_key::{ApiKey, KeyRecord, Scope};
 use crate::breaker::Health;
+use crate::delivery::LastAttempt;
 use crate::endpoint::{
     DEFAULT_RATE_PER_SECOND, Endpoint, EndpointId, EndpointState, Headers, Pattern, Private, Secret, Secrets,
     Signing,
 };
 use crate::event::{Event, EventId, EventType, NewEvent};
+use crate::inbox::Outcome;
 use crate::sealed::{DataKey, Sealed};
 use crate::tenant::{TenantId, Tier};
 use crate::timestamp::Timestamp;
+use crate::verdict::Verdict;
 
 /// A moment to begin at: 2023-11-14T22:13:20Z.
 pub const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
@@ -98,4 +101,10 @@ pub fn event(tenant: &TenantId, event_type: &str, payload: &str, now: Timestamp)
     let new = NewEvent { event_type, payload: payload.to_owned(), name: None };
     let id = EventId::generate(now, Tier::Free, &mut rand::rng());
     new.into_event(id, tenant.clone(), Tier::Free)
+}
+
+/// An attempt that was made at [`START`], with this verdict on this answer.
+#[must_use]
+pub fn attempted(verdict: Verdict, answer: &str) -> Outcome {
+    Outcome::Attempted(verdict, LastAttempt { at: START, duration_ms: 1, answer: answer.to_owned() })
 }

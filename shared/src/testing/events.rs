@@ -8,8 +8,8 @@ use tokio::task::yield_now;
 use super::faults::Faults;
 use crate::attempt::Attempt;
 use crate::event::{Event, EventId};
-use crate::inbox::Head;
-use crate::ports::{Events, Found, Inserted, PortResult, UnreadableMessage, Updated};
+use crate::inbox::{Head, Status};
+use crate::ports::{Events, Found, Inserted, PortResult, Stretch, UnreadableMessage, Updated, Walked};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -31,7 +31,7 @@ struct State {
 struct Row {
     head: Head,
     before: Option<Head>,
-    payload: String,
+    payload: Option<String>,
 }
 
 impl MemoryEvents {
@@ -91,7 +91,7 @@ impl Events for MemoryEvents {
             if let Some(row) = state.rows.get(&key) {
                 return Inserted::Existing(Box::new(row.head.clone()));
             }
-            let row = Row { head: head.clone(), before: None, payload: event.payload.clone() };
+            let row = Row { head: head.clone(), before: None, payload: Some(event.payload.clone()) };
             state.rows.insert(key, row);
             Inserted::New
         })
@@ -110,13 +110,13 @@ impl Events for MemoryEvents {
     async fn payload(&self, tenant: &TenantId, found: &Found) -> PortResult<Option<String>> {
         yield_now().await;
         self.faults.call("reading a payload", || {
-            self.state().rows.get(&(tenant.clone(), found.head.id)).map(|row| row.payload.clone())
+            self.state().rows.get(&(tenant.clone(), found.head.id)).and_then(|row| row.payload.clone())
         })
     }
 
     async fn update(&self, tenant: &TenantId, next: &Head) -> PortResult<Updated> {
         yield_now().await;
-        self.faults.call("recording a delivery", || {
+        self.faults.call("changing a head", || {
             let mut state = self.state();
             let lost = std::mem::take(&mut state.lose_next_update);
             match state.rows.get_mut(&(tenant.clone(), next.id)) {
@@ -126,6 +126,65 @@ impl Events for MemoryEvents {
                 }
                 _ => Updated::Raced,
             }
+        })
+    }
+
+    async fn walk(&self, tenant: &TenantId, stretch: &Stretch, most: usize) -> PortResult<Walked> {
+        yield_now().await;
+        self.faults.call("walking through events", || {
+            let state = self.state();
+            let is_on = |id: &EventId| {
+                let behind = stretch.after.is_none_or(|after| *id > after);
+                let at = id.accepted_at();
+                id.shard() == stretch.shard && behind && at >= stretch.since && at < stretch.until
+            };
+            let own = state.rows.iter().filter(|((owner, id), _)| owner == tenant && is_on(id));
+            let mut heads: Vec<Head> = own.map(|(_, row)| row.head.clone()).collect();
+            heads.sort_unstable_by_key(|head| head.id);
+            let goes_on = heads.len() > most;
+            heads.truncate(most);
+            let reached = heads.last().map(|head| head.id).filter(|_| goes_on);
+            heads.retain(|head| head.status != Status::Deleted);
+            Walked { heads, reached }
+        })
+    }
+
+    async fn bury(&self, tenant: &TenantId, tombstone: &Head) -> PortResult<Updated> {
+        yield_now().await;
+        self.faults.call("deleting an event", || {
+            match self.state().rows.get_mut(&(tenant.clone(), tombstone.id)) {
+                Some(row) if row.head.rev + 1 == tombstone.rev => {
+                    row.before = Some(std::mem::replace(&mut row.head, tombstone.clone()));
+                    Updated::Done
+                }
+                _ => Updated::Raced,
+            }
+        })
+    }
+
+    async fn forget(&self, tenant: &TenantId, event: EventId) -> PortResult<()> {
+        yield_now().await;
+        self.faults.call("deleting a payload", || {
+            let mut state = self.state();
+            if let Some(row) = state.rows.get_mut(&(tenant.clone(), event)) {
+                row.payload = None;
+            }
+            state
+                .attempts
+                .retain(|attempt| attempt.message.event != event || attempt.message.tenant != *tenant);
+        })
+    }
+
+    async fn purge(&self, tenant: &TenantId, shard: u8, most: usize) -> PortResult<usize> {
+        yield_now().await;
+        self.faults.call("erasing events", || {
+            let mut state = self.state();
+            let own = state.rows.keys().filter(|(owner, id)| owner == tenant && id.shard() == shard);
+            let keys: Vec<_> = own.take(most).cloned().collect();
+            for key in &keys {
+                state.rows.remove(key);
+            }
+            keys.len()
         })
     }
 

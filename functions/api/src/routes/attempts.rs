@@ -112,7 +112,7 @@ pub(crate) async fn sample(
     let (_, bearer) = api.authenticator.authenticate(&headers, Scope::EndpointsAdmin, now).await?;
     let endpoint = found(&api, &bearer.tenant, &id).await?;
     let shards = bearer.tier.limits().shards;
-    let wanted = |head: &Head| endpoint.wants(&head.event_type) && !head.is_expired(now);
+    let wanted = |head: &Head| endpoint.wants(&head.event_type) && !head.is_gone(now);
     let recent = api.events.recent(&bearer.tenant, shards, wanted, SAMPLES).await?;
     let bodies: Vec<String> = recent.iter().map(|(head, payload)| webhook::body(head, payload)).collect();
     Ok(answer::typed(StatusCode::OK, "application/json", format!("[{}]", bodies.join(","))))

@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
 use http::{HeaderMap, StatusCode};
-use serde_json::json;
-use triggers::adapters::events::{InboxQuery, Order};
-use triggers::answer::{self, Answer};
+use serde_json::{Value, json};
+use triggers::adapters::events::{Order, Page, PageQuery, Source};
+use triggers::answer;
 use triggers::api_key::{KeyRecord, Scope};
-use triggers::backlog::Backlog;
-use triggers::batch;
 use triggers::event::{EventId, EventType};
 use triggers::inbox::{Head, Status};
-use triggers::ports::{Clock, Counts, Events, Unavailable, Updated};
+use triggers::ports::Clock;
 use triggers::problem::Problem;
 use triggers::timestamp::Timestamp;
 
@@ -21,12 +19,10 @@ use crate::body::{invalid, query_value};
 use crate::cursor;
 use crate::deps::Api;
 use crate::failure::Outcome;
+use crate::leasing::{self, Act, Ended};
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
-
-/// How often a raced acknowledgement is decided again before the client is asked to.
-const MOST_RACES: usize = 20;
 
 /// `GET /api/inbox`: a page of undelivered events; looking consumes nothing.
 pub(crate) async fn list(
@@ -36,18 +32,26 @@ pub(crate) async fn list(
 ) -> Outcome {
     let now = api.clock.now();
     let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxRead, now).await?;
-    let mut wanted = read_query(query.as_deref(), &bearer, now)?;
-    let filter = filter_of(&wanted);
-    let peppers = api.authenticator.peppers();
-    if let Some(text) = query_value(query.as_deref(), "cursor") {
+    let wanted = read_query(query.as_deref(), &bearer, Source::Inbox, now)?;
+    answer_page(&api, &bearer, query.as_deref(), wanted).await
+}
+
+/// A page as it is asked for, at its cursor.
+pub(super) async fn answer_page(
+    api: &Api,
+    bearer: &KeyRecord,
+    query: Option<&str>,
+    mut wanted: PageQuery,
+) -> Outcome {
+    let (filter, peppers) = (filter_of(&wanted), api.authenticator.peppers());
+    if let Some(text) = query_value(query, "cursor") {
         let place = cursor::read(peppers, &bearer.tenant, &filter, &text)?;
         wanted.after = Some(EventId::parse(&place).ok_or_else(cursor::invalid)?);
     }
-    let page = api.events.inbox(&bearer.tenant, &wanted).await?;
-    let next = page
-        .next
-        .map(|event| json!(cursor::write(peppers.current(), &bearer.tenant, &filter, &event.to_string())));
-    let events: Vec<String> = page.events.iter().map(|(head, payload)| shown(head, payload)).collect();
+    let Page { events, next } = api.events.page(&bearer.tenant, &wanted).await?;
+    let next =
+        next.map(|event| cursor::write(peppers.current(), &bearer.tenant, &filter, &event.to_string()));
+    let events: Vec<String> = events.iter().map(|(head, payload)| shown(head, payload)).collect();
     let body = format!(r#"{{"events":[{}],"next_cursor":{}}}"#, events.join(","), json!(next));
     Ok(answer::typed(StatusCode::OK, "application/json", body))
 }
@@ -60,62 +64,77 @@ pub(crate) async fn acknowledge(
 ) -> Outcome {
     let now = api.clock.now();
     let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxAck, now).await?;
-    let id = EventId::parse(&id).ok_or_else(Problem::not_found)?;
-    for _ in 0..MOST_RACES {
-        let found =
-            api.events.head(&bearer.tenant, id, true).await?.filter(|found| !found.head.is_expired(now));
-        let found = found.ok_or_else(Problem::not_found)?;
-        let Some(next) = found.head.acknowledge() else { return Ok(acknowledged()) };
-        if api.events.update(&bearer.tenant, &next).await? == Updated::Done {
-            let settled = Counts { settled: 1, ..Counts::default() };
-            let backlogs = Backlog::by_tenant([(bearer.tenant.clone(), Backlog::settled(id))]);
-            batch::count(&api.limits, settled, None, backlogs).await;
-            return Ok(acknowledged());
-        }
+    let event = EventId::parse(&id).ok_or_else(Problem::not_found)?;
+    let ended = leasing::act(&api, &bearer.tenant, &Act::Acknowledge, vec![event.to_string()], now).await?;
+    if ended.iter().any(|(_, ended)| *ended == Ended::Done) {
+        return Ok(answer::json(StatusCode::OK, &json!({"success": true})));
     }
-    Err(Unavailable::new("acknowledging", "too many races").into())
+    Err(Problem::not_found().into())
 }
 
-fn acknowledged() -> Answer {
-    answer::json(StatusCode::OK, &json!({"success": true}))
-}
-
-fn read_query(query: Option<&str>, bearer: &KeyRecord, now: Timestamp) -> Result<InboxQuery, Problem> {
+/// What a page is asked for.
+///
+/// # Errors
+/// 422 for a value that is none.
+pub(super) fn read_query(
+    query: Option<&str>,
+    bearer: &KeyRecord,
+    source: Source,
+    now: Timestamp,
+) -> Result<PageQuery, Problem> {
     let value = |name| query_value(query, name);
     let limit = value("limit").map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
     let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    let event_type = value("type").map(EventType::parse).transpose()?;
-    let status =
-        value("status").map(|name| Status::parse(&name).filter(|status| status.is_in_inbox()).ok_or(name));
     let order = match value("order").as_deref() {
         None | Some("desc") => Order::Descending,
         Some("asc") => Order::Ascending,
         Some(_) => return Err(invalid("\"order\" must be asc or desc", "/order")),
     };
-    Ok(InboxQuery {
+    Ok(PageQuery {
+        source,
         shards: bearer.tier.limits().shards,
         order,
         after: None,
-        event_type,
-        status: status.transpose().map_err(|_| {
-            let names = Status::ALL.into_iter().filter(|status| status.is_in_inbox()).map(Status::as_str);
-            let names: Vec<_> = names.collect();
-            invalid(format!("\"status\" must be one of {}", names.join(", ")), "/status")
-        })?,
+        since: None,
+        until: None,
+        event_type: value("type").map(EventType::parse).transpose()?,
+        status: value("status").map(|name| status(&name, source)).transpose()?,
         now,
         limit: limit.ok_or_else(|| invalid(format!("\"limit\" must be 1 to {MAX_LIMIT}"), "/limit"))?,
     })
 }
 
-/// What a cursor is bound to besides its tenant.
-fn filter_of(query: &InboxQuery) -> String {
-    let event_type = query.event_type.as_ref().map(EventType::as_str).unwrap_or_default();
-    let status = query.status.map(Status::as_str).unwrap_or_default();
-    format!("{:?}\0{event_type}\0{status}", query.order)
+/// A status that events there may have.
+///
+/// # Errors
+/// 422 for any other name.
+pub(super) fn status(name: &str, source: Source) -> Result<Status, Problem> {
+    let is_possible = |status: &Status| match source {
+        Source::Inbox => status.is_in_inbox(),
+        Source::Log => *status != Status::Deleted,
+    };
+    Status::parse(name).filter(is_possible).ok_or_else(|| {
+        let names: Vec<_> = Status::ALL.into_iter().filter(is_possible).map(Status::as_str).collect();
+        invalid(format!("\"status\" must be one of {}", names.join(", ")), "/status")
+    })
 }
 
-/// An event as the inbox shows it. The payload stands in it byte for byte as it was accepted.
-fn shown(head: &Head, payload: &str) -> String {
+/// What a cursor is bound to besides its tenant.
+fn filter_of(query: &PageQuery) -> String {
+    let event_type = query.event_type.as_ref().map(EventType::as_str).unwrap_or_default();
+    let status = query.status.map(Status::as_str).unwrap_or_default();
+    let moment = |moment: Option<Timestamp>| moment.map(Timestamp::millis);
+    let (since, until) = (moment(query.since), moment(query.until));
+    format!("{:?}\0{:?}\0{event_type}\0{status}\0{since:?}\0{until:?}", query.source, query.order)
+}
+
+/// An event as lists show it.
+pub(super) fn shown(head: &Head, payload: &str) -> String {
+    shown_with(head, payload, &[])
+}
+
+/// An event with further members. The payload stands in it byte for byte as it was accepted.
+pub(super) fn shown_with(head: &Head, payload: &str, more: &[(&str, Value)]) -> String {
     let (event_type, status) = (json!(head.event_type.as_str()), json!(head.status.as_str()));
     let mut members = format!(
         r#"{{"id":"{id}","type":{event_type},"event_type":{event_type},"payload":{payload},"created_at":"{at}","status":{status},"delivery_status":{status},"attempts":{attempts}"#,
@@ -123,8 +142,9 @@ fn shown(head: &Head, payload: &str) -> String {
         at = head.id.accepted_at(),
         attempts = head.attempts(),
     );
-    if let Some(dedup_id) = &head.dedup_id {
-        let _ = write!(members, r#","dedup_id":{}"#, json!(dedup_id.as_str())); // a String takes everything
+    let dedup_id = head.dedup_id.as_ref().map(|id| ("dedup_id", json!(id.as_str())));
+    for (name, value) in dedup_id.iter().chain(more) {
+        let _ = write!(members, r#","{name}":{value}"#); // a String takes everything
     }
     members + "}"
 }

@@ -23,6 +23,10 @@ const LOOKED_AT: i32 = 200;
 pub struct LoggedAttempt {
     /// Which event.
     pub event: EventId,
+    /// To which endpoint.
+    pub endpoint: EndpointId,
+    /// In which run: 0 is the original, a replay's is its id.
+    pub generation: String,
     /// Which attempt, counted from 1.
     pub n: u64,
     /// Whether it was made to see if the endpoint is back.
@@ -135,11 +139,15 @@ fn start(tenant: &TenantId, endpoint: &EndpointId, place: &str) -> Option<HashMa
     ]))
 }
 
-fn read(item: &Item) -> Result<LoggedAttempt, Unreadable> {
-    let event = text(item, "sk")?.split('#').next().and_then(EventId::parse);
+pub(super) fn read(item: &Item) -> Result<LoggedAttempt, Unreadable> {
+    let mut key = text(item, "sk")?.split('#');
+    let event = key.next().and_then(EventId::parse).ok_or(Unreadable("sk"))?;
+    let endpoint = key.next().map(EndpointId::from_trusted).ok_or(Unreadable("sk"))?;
     let optional = |name| text(item, name).ok().map(str::to_owned);
     Ok(LoggedAttempt {
-        event: event.ok_or(Unreadable("sk"))?,
+        event,
+        endpoint,
+        generation: text(item, "generation")?.to_owned(),
         n: number(item, "n")?,
         is_probe: item.contains_key("probe"),
         at: Timestamp::from_millis(number(item, "attempted_at")?),

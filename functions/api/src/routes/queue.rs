@@ -1,0 +1,223 @@
+//! The inbox as a queue: lease, acknowledge, give back, hold longer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use triggers::answer;
+use triggers::api_key::{KeyRecord, Scope};
+use triggers::event::{EventId, EventType};
+use triggers::inbox::lease::{LeaseId, Terms};
+use triggers::ports::Clock;
+use triggers::problem::{Kind, Problem};
+use triggers::timestamp::Timestamp;
+
+use super::inbox::shown_with;
+use crate::body::{self, invalid};
+use crate::deps::Api;
+use crate::failure::Outcome;
+use crate::leasing::{self, Act, Ended};
+
+/// The longest lease.
+const MAX_LEASE_SECONDS: u64 = 3600;
+
+/// The most events of one lease, and of one acknowledgement.
+const MAX_EVENTS: usize = 100;
+
+/// The most types that a lease may be limited to.
+const MAX_TYPES: usize = 20;
+
+/// An event that is given back may wait for at most half a day.
+const MAX_DELAY_SECONDS: u64 = 12 * 3600;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Wanted {
+    lease_seconds: u64,
+    lease_limit: usize,
+    types: Vec<String>,
+    include_open: bool,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { lease_seconds: 300, lease_limit: 10, types: Vec::new(), include_open: false }
+    }
+}
+
+/// `POST /api/inbox/lease`: the oldest events that nobody has, for as long as asked; nobody else gets them meanwhile.
+pub(crate) async fn lease(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
+    let (bearer, now) = bearer(&api, &headers).await?;
+    let wanted: Wanted = body::optional_json(&headers, body).await?;
+    let seconds = lease_seconds(wanted.lease_seconds)?;
+    if !(1..=MAX_EVENTS).contains(&wanted.lease_limit) {
+        return Err(invalid(format!("\"lease_limit\" must be 1 to {MAX_EVENTS}"), "/lease_limit").into());
+    }
+    let terms = Terms {
+        holder: LeaseId::generate(&mut rand::rng()),
+        until: now.after(seconds),
+        include_open: wanted.include_open,
+        most_leases: api.most_leases,
+    };
+    let types = types(&wanted.types)?;
+    let events = leasing::lease(&api, &bearer, &terms, types, wanted.lease_limit, now).await?;
+    let results: Vec<String> = events
+        .iter()
+        .map(|(head, payload)| shown_with(head, payload, &[("lease_count", json!(head.lease_count))]))
+        .collect();
+    let is_leased = !events.is_empty();
+    let (lease_id, until) = (
+        json!(is_leased.then_some(terms.holder.as_str())),
+        json!(is_leased.then(|| terms.until.to_string())),
+    );
+    let body =
+        format!(r#"{{"lease_id":{lease_id},"leased_until":{until},"results":[{}]}}"#, results.join(","));
+    Ok(answer::typed(StatusCode::OK, "application/json", body))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Acknowledge {
+    lease_id: Option<String>,
+    event_ids: Option<Vec<String>>,
+}
+
+/// `POST /api/inbox/ack`: the events of a lease, or any by their ids. Deliveries still open for them end.
+pub(crate) async fn acknowledge(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
+    let (bearer, now) = bearer(&api, &headers).await?;
+    let wanted: Acknowledge = body::json(&headers, body).await?;
+    let ids = event_ids(wanted.event_ids)?;
+    let ended = match (wanted.lease_id, ids) {
+        (None, None) => return Err(invalid("name a lease or events", "/lease_id").into()),
+        (None, Some(ids)) => leasing::act(&api, &bearer.tenant, &Act::Acknowledge, ids, now).await?,
+        (Some(lease), ids) => under_lease(&api, &bearer, &lease, ids, now, Act::AcknowledgeAs).await?,
+    };
+    Ok(answer::json(StatusCode::OK, &told("acked", &ended)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Release {
+    lease_id: Option<String>,
+    event_ids: Option<Vec<String>>,
+    #[serde(default)]
+    delay_seconds: u64,
+}
+
+/// `POST /api/inbox/release`: others may have the events, now or after a delay. Without a lease: out of quarantine.
+pub(crate) async fn release(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
+    let (bearer, now) = bearer(&api, &headers).await?;
+    let wanted: Release = body::json(&headers, body).await?;
+    let ids = event_ids(wanted.event_ids)?;
+    if wanted.delay_seconds > MAX_DELAY_SECONDS {
+        let detail = format!("\"delay_seconds\" must be at most {MAX_DELAY_SECONDS}");
+        return Err(invalid(detail, "/delay_seconds").into());
+    }
+    let delay = Duration::from_secs(wanted.delay_seconds);
+    let ended = match (wanted.lease_id, ids) {
+        (None, None) => return Err(invalid("name a lease or quarantined events", "/lease_id").into()),
+        (None, Some(ids)) => {
+            leasing::act(&api, &bearer.tenant, &Act::ReleaseFromQuarantine(delay), ids, now).await?
+        }
+        (Some(lease), ids) => {
+            under_lease(&api, &bearer, &lease, ids, now, |lease| Act::Release(lease, delay)).await?
+        }
+    };
+    Ok(answer::json(StatusCode::OK, &told("released", &ended)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Extend {
+    lease_id: String,
+    lease_seconds: u64,
+}
+
+/// `POST /api/inbox/extend`: a lease holds its events until another moment, counted from now.
+pub(crate) async fn extend(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
+    let (bearer, now) = bearer(&api, &headers).await?;
+    let wanted: Extend = body::json(&headers, body).await?;
+    let until = now.after(lease_seconds(wanted.lease_seconds)?);
+    let ended =
+        under_lease(&api, &bearer, &wanted.lease_id, None, now, |lease| Act::Extend(lease, until)).await?;
+    let mut answer = told("extended", &ended);
+    answer["leased_until"] = until.to_string().into();
+    Ok(answer::json(StatusCode::OK, &answer))
+}
+
+async fn bearer(api: &Api, headers: &HeaderMap) -> Result<(KeyRecord, Timestamp), Problem> {
+    let now = api.clock.now();
+    let (_, bearer) = api.authenticator.authenticate(headers, Scope::InboxAck, now).await?;
+    Ok((bearer, now))
+}
+
+/// Acts on the events of a lease, or on those of them that are named.
+///
+/// # Errors
+/// 409 where the lease holds none of them, whatever the reason: the answer does not tell which.
+async fn under_lease(
+    api: &Api,
+    bearer: &KeyRecord,
+    lease: &str,
+    ids: Option<Vec<String>>,
+    now: Timestamp,
+    act: impl FnOnce(LeaseId) -> Act,
+) -> Result<Vec<(String, Ended)>, Problem> {
+    let lease = LeaseId::parse(lease).ok_or_else(lease_lost)?;
+    let leased = match ids {
+        Some(ids) => ids,
+        None => api.events.leased(&bearer.tenant, &lease).await?.iter().map(EventId::to_string).collect(),
+    };
+    let act = act(lease);
+    let ended = leasing::act(api, &bearer.tenant, &act, leased, now).await?;
+    if ended.iter().any(|(_, ended)| *ended == Ended::Done) { Ok(ended) } else { Err(lease_lost()) }
+}
+
+fn lease_lost() -> Problem {
+    Problem::new(Kind::LeaseLost, "the lease does not hold these events, or not any more; lease again")
+}
+
+/// What became of each event: the list of those that went well, and why the others did not.
+fn told(done: &str, ended: &[(String, Ended)]) -> Value {
+    let of = |wanted| ended.iter().filter(move |(_, ended)| (*ended == Ended::Done) == wanted);
+    let failed = |(id, ended): &(String, Ended)| json!({"id": id, "reason": ended.reason()});
+    json!({
+        done: of(true).map(|(id, _)| id).collect::<Vec<_>>(),
+        "failed": of(false).map(failed).collect::<Vec<_>>(),
+    })
+}
+
+fn lease_seconds(seconds: u64) -> Result<Duration, Problem> {
+    let is_valid = (1..=MAX_LEASE_SECONDS).contains(&seconds);
+    let detail = || format!("\"lease_seconds\" must be 1 to {MAX_LEASE_SECONDS}");
+    if is_valid { Ok(Duration::from_secs(seconds)) } else { Err(invalid(detail(), "/lease_seconds")) }
+}
+
+fn event_ids(ids: Option<Vec<String>>) -> Result<Option<Vec<String>>, Problem> {
+    let Some(mut ids) = ids else { return Ok(None) };
+    if !(1..=MAX_EVENTS).contains(&ids.len()) {
+        return Err(invalid(format!("\"event_ids\" must be 1 to {MAX_EVENTS}"), "/event_ids"));
+    }
+    if let Some(place) = ids.iter().position(|id| EventId::parse(id).is_none()) {
+        return Err(invalid("this is no event's id", &format!("/event_ids/{place}")));
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(Some(ids))
+}
+
+fn types(names: &[String]) -> Result<Vec<EventType>, Problem> {
+    if names.len() > MAX_TYPES {
+        return Err(invalid(format!("\"types\" may be {MAX_TYPES} at most"), "/types"));
+    }
+    let parse = |(place, name): (usize, &String)| {
+        let wrong =
+            |error: triggers::event::InvalidEvent| invalid(error.to_string(), &format!("/types/{place}"));
+        EventType::parse(name.as_str()).map_err(wrong)
+    };
+    names.iter().enumerate().map(parse).collect()
+}

@@ -1,0 +1,409 @@
+//! One page of a tenant's events: of its inbox, or of its log.
+//!
+//! What a page of the inbox costs depends on what is pending, not on what is stored: the sparse index names the events,
+//! and each is confirmed against its head, so that an event acknowledged a moment ago does not appear. The log is the
+//! table itself. The shards of a tenant are merged by event id, which is by time.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt};
+
+use super::super::item::{Item, Unreadable, item, s, text};
+use super::{EventsTable, head_item};
+use crate::event::{EventId, EventType};
+use crate::inbox::{Head, Status};
+use crate::keys;
+use crate::ports::{Events, Found, PortResult, Unavailable};
+use crate::tenant::TenantId;
+use crate::timestamp::Timestamp;
+
+/// An answer stops here and gives a cursor: Lambda's own bound is 6 MB.
+const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The most that an event's other members take of it.
+const MEMBER_BYTES: usize = 1024;
+
+/// Entries that one query with a filter looks at.
+const FILTERED_PAGE: usize = 1000;
+
+/// Queries of one shard for one answer. A rarer type than this finds is answered by a short page and a cursor.
+const MAX_QUERIES: usize = 5;
+
+/// Pauses before each try of a `BatchGetItem`: what a busy table leaves undone is asked for again.
+const BATCH_GET_PAUSES: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+];
+
+/// The most keys that one `BatchGetItem` takes.
+const BATCH_GET_KEYS: usize = 100;
+
+/// Payloads read side by side.
+const CONCURRENT_PAYLOADS: usize = 8;
+
+/// Which end comes first.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Order {
+    /// The newest event.
+    #[default]
+    Descending,
+    /// The oldest event.
+    Ascending,
+}
+
+/// Which events there are to choose from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// Those that nobody has taken yet.
+    Inbox,
+    /// All that are kept.
+    Log,
+}
+
+/// A question for a page.
+#[derive(Clone, Debug)]
+pub struct PageQuery {
+    /// Inbox or log.
+    pub source: Source,
+    /// How many of the tenant's shards there are.
+    pub shards: u8,
+    /// Which end first.
+    pub order: Order,
+    /// Only what comes after this event.
+    pub after: Option<EventId>,
+    /// Only events accepted at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Only events accepted before this moment.
+    pub until: Option<Timestamp>,
+    /// Only events of this type.
+    pub event_type: Option<EventType>,
+    /// Only events of this status.
+    pub status: Option<Status>,
+    /// At most this many.
+    pub limit: usize,
+    /// The present moment: what has expired is left out.
+    pub now: Timestamp,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Page {
+    /// The events with their payloads, in the order asked for.
+    pub events: Vec<(Head, String)>,
+    /// Where the next page goes on; `None` when this is the last.
+    pub next: Option<EventId>,
+}
+
+impl EventsTable {
+    /// One page of a tenant's events.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn page(&self, tenant: &TenantId, query: &PageQuery) -> PortResult<Page> {
+        let shards = (0..query.shards).map(|shard| self.entries(tenant, shard, query));
+        let (entries, next) = query.merge(try_join_all(shards).await?);
+        let mut page = Page { events: Vec::new(), next };
+        let mut room = Room::default();
+        for chunk in entries.chunks(BATCH_GET_KEYS) {
+            let mut found = self.confirmed(tenant, chunk).await?;
+            found.retain(|found| query.wants(&found.head));
+            let with_payloads = found.into_iter().map(|found| self.with_payload(tenant, found));
+            let mut events = stream::iter(with_payloads).buffered(CONCURRENT_PAYLOADS);
+            while let Some(event) = events.next().await {
+                let Some((head, payload)) = event? else { continue };
+                if !room.takes(&payload) {
+                    page.next = page.events.last().map(|(head, _)| head.id);
+                    return Ok(page);
+                }
+                page.events.push((head, payload));
+            }
+        }
+        Ok(page)
+    }
+
+    pub(super) async fn with_payload(
+        &self,
+        tenant: &TenantId,
+        found: Found,
+    ) -> PortResult<Option<(Head, String)>> {
+        let payload = self.payload(tenant, &found).await?;
+        Ok(payload.map(|payload| (found.head, payload)))
+    }
+
+    /// What one shard has: one more than the limit, the last one, or as much as so many queries find.
+    async fn entries(&self, tenant: &TenantId, shard: u8, query: &PageQuery) -> PortResult<Entries> {
+        let mut entries = Vec::new();
+        let mut start: Option<Item> = None;
+        for _ in 0..MAX_QUERIES {
+            let answer = self.query(tenant, shard, query).set_exclusive_start_key(start).send().await;
+            let answer = answer.map_err(|error| Unavailable::new("reading events", error))?;
+            let read: Result<Vec<Entry>, _> =
+                answer.items().iter().map(|item| query.source.read(item)).collect();
+            entries.extend(read.map_err(|error| Unavailable::new("reading events", error))?);
+            start = answer.last_evaluated_key;
+            if entries.len() > query.limit || start.is_none() {
+                break;
+            }
+        }
+        Ok(Entries { entries, reached: start.as_ref().and_then(event_of) })
+    }
+
+    fn query(&self, tenant: &TenantId, shard: u8, query: &PageQuery) -> QueryFluentBuilder {
+        let (from, to) = query.bounds();
+        let request = self.client.query().table_name(&self.table);
+        let (partition, request) = match query.source {
+            Source::Inbox => ("pending_pk", request.index_name("pending")),
+            Source::Log => ("pk", request.consistent_read(true)),
+        };
+        let mut request = request
+            .scan_index_forward(query.order == Order::Ascending)
+            .key_condition_expression(format!("{partition} = :pk AND sk BETWEEN :from AND :to"))
+            .expression_attribute_values(":pk", s(keys::shard(tenant, shard)))
+            .expression_attribute_values(":from", s(from))
+            .expression_attribute_values(":to", s(to));
+        let mut filters = Vec::new();
+        if query.source == Source::Log {
+            filters.push("attribute_exists(deliveries)"); // attempts lie between the heads
+        }
+        let page = if query.event_type.is_some() || query.status.is_some() {
+            FILTERED_PAGE
+        } else {
+            query.limit + 1
+        };
+        if let Some(event_type) = &query.event_type {
+            filters.push("#type = :type");
+            request = request
+                .expression_attribute_names("#type", "type")
+                .expression_attribute_values(":type", s(event_type.as_str()));
+        }
+        if let Some(status) = query.status {
+            filters.push("#status = :status");
+            request = request
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":status", s(status.as_str()));
+        }
+        let filter = (!filters.is_empty()).then(|| filters.join(" AND "));
+        request.set_filter_expression(filter).limit(i32::try_from(page).unwrap_or(i32::MAX))
+    }
+
+    /// The entries with their heads, in the same order; those that a query left out are read now, consistently.
+    async fn confirmed(&self, tenant: &TenantId, entries: &[Entry]) -> PortResult<Vec<Found>> {
+        if entries.iter().all(|entry| entry.found.is_some()) {
+            return Ok(entries.iter().filter_map(|entry| entry.found.clone()).collect());
+        }
+        let ids: Vec<EventId> = entries.iter().map(|entry| entry.id).collect();
+        self.heads(tenant, &ids).await
+    }
+
+    /// The heads of at most a hundred events, read consistently, in the same order; some may be gone.
+    pub(super) async fn heads(&self, tenant: &TenantId, ids: &[EventId]) -> PortResult<Vec<Found>> {
+        let mut wanted: Vec<Item> = ids
+            .iter()
+            .map(|id| {
+                let partition = s(keys::shard(tenant, id.shard()));
+                item([("pk", partition), ("sk", s(keys::head(*id)))])
+            })
+            .collect();
+        let mut found = Vec::with_capacity(ids.len());
+        for pause in BATCH_GET_PAUSES {
+            tokio::time::sleep(pause).await;
+            let request = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted)).build();
+            let request = request.map_err(|error| Unavailable::new("reading heads", error))?;
+            let answer = self.client.batch_get_item().request_items(&self.table, request).send().await;
+            let mut answer = answer.map_err(|error| Unavailable::new("reading heads", error))?;
+            for item in answer.responses.take().into_iter().flatten().flat_map(|(_, items)| items) {
+                found
+                    .push(head_item::found(&item).map_err(|error| Unavailable::new("reading heads", error))?);
+            }
+            let left = answer.unprocessed_keys.take().into_iter().flatten();
+            wanted = left.flat_map(|(_, request)| request.keys).collect();
+            if wanted.is_empty() {
+                found.sort_unstable_by_key(|found| ids.iter().position(|id| *id == found.head.id));
+                return Ok(found);
+            }
+        }
+        Err(Unavailable::new("reading heads", "the table is too busy"))
+    }
+}
+
+/// One event, as a query found it.
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    id: EventId,
+    /// Its head, where the query gave it.
+    found: Option<Found>,
+}
+
+impl Source {
+    fn read(self, item: &Item) -> Result<Entry, Unreadable> {
+        let id = event_of(item).ok_or(Unreadable("sk"))?;
+        let found = match self {
+            Self::Inbox => None,
+            Self::Log => Some(head_item::found(item)?),
+        };
+        Ok(Entry { id, found })
+    }
+}
+
+/// What one shard gave.
+struct Entries {
+    entries: Vec<Entry>,
+    /// The last event that was looked at, where there are more.
+    reached: Option<EventId>,
+}
+
+impl PageQuery {
+    /// Between which sort keys the page lies.
+    fn bounds(&self) -> (String, String) {
+        let mut from = keys::events_from(self.since.unwrap_or(Timestamp::from_millis(0)));
+        let mut to = keys::events_from(self.until.unwrap_or(Timestamp::from_millis(u64::MAX)));
+        if let Some(after) = self.after {
+            match self.order {
+                Order::Ascending => from = from.max(keys::after_event(after)),
+                Order::Descending => to = to.min(keys::before_event(after)),
+            }
+        }
+        if from > to { (to.clone(), to) } else { (from, to) } // no key is equal to a bound
+    }
+
+    /// The first entries of all shards together, and where the next page goes on. No shard is passed further than the one
+    /// that was looked at least.
+    fn merge(&self, shards: Vec<Entries>) -> (Vec<Entry>, Option<EventId>) {
+        let descending = self.order == Order::Descending;
+        let reached = shards.iter().filter_map(|shard| shard.reached);
+        let frontier = if descending { reached.max() } else { reached.min() };
+        let beyond =
+            |id: &EventId| frontier.is_some_and(|end| if descending { *id < end } else { *id > end });
+        let mut entries: Vec<Entry> = shards.into_iter().flat_map(|shard| shard.entries).collect();
+        entries.retain(|entry| !beyond(&entry.id));
+        entries.sort_unstable_by_key(|entry| entry.id);
+        if descending {
+            entries.reverse();
+        }
+        if entries.len() > self.limit {
+            entries.truncate(self.limit);
+            let last = entries.last().map(|entry| entry.id);
+            return (entries, last);
+        }
+        (entries, frontier)
+    }
+
+    /// Whether the head, as it is now, still belongs into the answer.
+    fn wants(&self, head: &Head) -> bool {
+        (self.source == Source::Log || head.status.is_in_inbox())
+            && !head.is_gone(self.now)
+            && self.status.is_none_or(|status| status == head.status)
+            && self.event_type.as_ref().is_none_or(|event_type| *event_type == head.event_type)
+    }
+}
+
+/// Which event an item belongs to: a head, or an attempt.
+pub(super) fn event_of(item: &Item) -> Option<EventId> {
+    EventId::parse(text(item, "sk").ok()?.split('#').next()?)
+}
+
+/// What is left of an answer's room.
+pub(super) struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(MAX_PAGE_BYTES)
+    }
+}
+
+impl Room {
+    /// Whether one more event finds room; the first does in any case.
+    pub(super) fn takes(&mut self, payload: &str) -> bool {
+        let (bytes, is_first) = (answer_bytes(payload), self.0 == MAX_PAGE_BYTES);
+        let fits = is_first || bytes <= self.0;
+        if fits {
+            self.0 = self.0.saturating_sub(bytes);
+        }
+        fits
+    }
+}
+
+/// What a payload takes of Lambda's 6 MB, where the whole answer is one JSON string: quotes and backslashes count twice,
+/// other control characters six times; and the members around it.
+fn answer_bytes(payload: &str) -> usize {
+    let escapes = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 1,
+        0..=0x1f => 5,
+        _ => 0,
+    };
+    MEMBER_BYTES + payload.len() + payload.bytes().map(escapes).sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenant::Tier;
+
+    fn id(second: u64) -> EventId {
+        EventId::generate(Timestamp::from_seconds(second), Tier::Free, &mut rand::rng())
+    }
+
+    fn query(order: Order, limit: usize) -> PageQuery {
+        let (now, source) = (Timestamp::from_seconds(0), Source::Inbox);
+        let (after, since, until, event_type, status) = (None, None, None, None, None);
+        PageQuery { source, shards: 2, order, after, since, until, event_type, status, limit, now }
+    }
+
+    fn shard(ids: &[EventId], reached: Option<EventId>) -> Entries {
+        Entries { entries: ids.iter().map(|id| Entry { id: *id, found: None }).collect(), reached }
+    }
+
+    #[track_caller]
+    fn check(query: &PageQuery, shards: Vec<Entries>, expected: &[EventId], next: Option<EventId>) {
+        let (entries, reached) = query.merge(shards);
+        let ids: Vec<EventId> = entries.iter().map(|entry| entry.id).collect();
+        assert_eq!((ids.as_slice(), reached), (expected, next));
+    }
+
+    #[test]
+    fn shards_are_merged_up_to_the_limit() {
+        let ids = [id(1), id(2), id(3)];
+        let shards = || vec![shard(&[ids[0], ids[2]], None), shard(&[ids[1]], None)];
+        check(&query(Order::Ascending, 2), shards(), &ids[..2], Some(ids[1]));
+        check(&query(Order::Ascending, 3), shards(), &ids, None);
+        check(&query(Order::Descending, 2), shards(), &[ids[2], ids[1]], Some(ids[1]));
+    }
+
+    #[test]
+    fn no_shard_is_passed_further_than_the_one_that_was_looked_at_least() {
+        let ids = [id(1), id(2), id(3), id(4)];
+        let shards = vec![shard(&[], Some(ids[1])), shard(&[ids[0], ids[3]], None)];
+        check(&query(Order::Ascending, 10), shards, &ids[..1], Some(ids[1]));
+        let shards = vec![shard(&[], Some(ids[2])), shard(&[ids[3], ids[0]], None)];
+        check(&query(Order::Descending, 10), shards, &ids[3..], Some(ids[2]));
+    }
+
+    #[test]
+    fn bounds_that_leave_nothing_between_them_are_still_in_order() {
+        let (since, until) = (Some(Timestamp::from_seconds(9)), Some(Timestamp::from_seconds(3)));
+        let (from, to) = PageQuery { since, until, ..query(Order::Ascending, 1) }.bounds();
+        assert_eq!(from, to);
+        let all = query(Order::Ascending, 1).bounds();
+        assert!(all.0 < keys::head(id(1)) && keys::head(id(1 << 33)) < all.1);
+    }
+
+    #[test]
+    fn an_answer_has_room_for_its_first_event_and_for_so_many_more() {
+        let (mut room, large) = (Room::default(), "x".repeat(MAX_PAGE_BYTES));
+        assert!(room.takes(&large) && !room.takes("1"));
+        let mut room = Room::default();
+        let half = "x".repeat(MAX_PAGE_BYTES / 2 - MEMBER_BYTES);
+        assert!(room.takes(&half) && room.takes(&half) && !room.takes("1"));
+    }
+
+    #[test]
+    fn a_payload_counts_as_it_is_escaped() {
+        assert_eq!(answer_bytes(r#"{"a":"\n"}"#) - MEMBER_BYTES, 10 + 5);
+    }
+}

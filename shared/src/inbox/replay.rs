@@ -1,0 +1,154 @@
+//! Sending an event again: final deliveries are opened once more, in a run of their own.
+//!
+//! A run's id is the generation of the deliveries that it opened; ids of runs sort by time, and a run touches no
+//! delivery of its own or of a later run. So it does nothing twice however often it is repeated, and two runs at
+//! once do not undo each other.
+
+use std::collections::BTreeSet;
+
+use super::{Head, Status};
+use crate::delivery::{Delivery, DeliveryState};
+use crate::endpoint::{EndpointId, MAX_ENDPOINTS};
+use crate::timestamp::Timestamp;
+
+/// What a run opens again.
+#[derive(Clone, Debug)]
+pub struct Reopening<'a> {
+    /// The run: the generation of what it opens.
+    pub run: &'a str,
+    /// Only deliveries to these.
+    pub endpoints: &'a BTreeSet<EndpointId>,
+    /// Whether deliveries are left alone that the endpoint took, or that an acknowledgement ended.
+    pub only_undelivered: bool,
+    /// An endpoint that gets the event even if it did not match when the event was stored.
+    pub also_to: Option<&'a EndpointId>,
+}
+
+impl Head {
+    /// The head once final deliveries are opened again, to be attempted at `at`; `None` where there is none to open.
+    #[must_use]
+    pub fn reopen(&self, what: &Reopening<'_>, at: Timestamp) -> Option<Self> {
+        let mut next = self.next();
+        let open = Delivery {
+            state: DeliveryState::Open,
+            generation: what.run.to_owned(),
+            attempts: 0,
+            next_at: at,
+            last: None,
+        };
+        let mut opened = 0;
+        for (endpoint, delivery) in &mut next.deliveries {
+            if what.endpoints.contains(endpoint) && what.wants(delivery) {
+                *delivery = open.clone();
+                opened += 1;
+            }
+        }
+        let has_room = next.deliveries.len() < MAX_ENDPOINTS;
+        if let Some(endpoint) =
+            what.also_to.filter(|endpoint| has_room && !next.deliveries.contains_key(*endpoint))
+        {
+            next.deliveries.insert(endpoint.clone(), open);
+            opened += 1;
+        }
+        next.status = Status::Delivering; // whoever replays it looks after it: it is in quarantine no more
+        next.lease_count = 0;
+        (opened > 0 && self.status != Status::Deleted).then_some(next)
+    }
+
+    /// The deliveries of this run whose first attempt nobody recorded yet: each wants a message.
+    pub fn untried_of<'a>(&'a self, run: &'a str) -> impl Iterator<Item = (&'a EndpointId, &'a Delivery)> {
+        self.untried().filter(move |(_, delivery)| delivery.generation == run)
+    }
+
+    /// Whether this run opened any of its deliveries.
+    #[must_use]
+    pub fn was_replayed_by(&self, run: &str) -> bool {
+        self.deliveries.values().any(|delivery| delivery.generation == run)
+    }
+}
+
+impl Reopening<'_> {
+    fn wants(&self, delivery: &Delivery) -> bool {
+        let is_wanted = match delivery.state {
+            DeliveryState::Open => false,
+            DeliveryState::Failed | DeliveryState::Cancelled => true,
+            DeliveryState::Delivered | DeliveryState::Acked => !self.only_undelivered,
+        };
+        is_wanted && delivery.generation.as_str() < self.run
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::DeliveryMessage;
+    use crate::testing::builders::{START, attempted, endpoint, event, tenant};
+    use crate::verdict::Verdict;
+
+    const RUN: &str = "rpl_1";
+
+    /// An event whose first endpoint took it and whose second did not.
+    fn half_delivered() -> (Head, BTreeSet<EndpointId>) {
+        let (tenant, ids) = (tenant(), [endpoint(1).id, endpoint(2).id]);
+        let mut head = Head::born(&event(&tenant, "a", "1", START), ids.clone());
+        for (id, verdict) in ids.iter().zip([Verdict::Delivered, Verdict::GiveUp]) {
+            let message = DeliveryMessage::first(&tenant, head.id, id, &head.deliveries[id], false);
+            head = head.record(&message, &attempted(verdict, "x")).unwrap();
+        }
+        assert_eq!(head.status, Status::Failed);
+        (head, ids.into())
+    }
+
+    fn all(endpoints: &BTreeSet<EndpointId>) -> Reopening<'_> {
+        Reopening { run: RUN, endpoints, only_undelivered: false, also_to: None }
+    }
+
+    #[test]
+    fn final_deliveries_are_opened_once_by_a_run() {
+        let (head, endpoints) = half_delivered();
+        let replayed = head.reopen(&all(&endpoints), START).unwrap();
+        assert_eq!((replayed.status, replayed.rev), (Status::Delivering, head.rev + 1));
+        assert_eq!(replayed.untried_of(RUN).count(), 2);
+        assert_eq!(replayed.reopen(&all(&endpoints), START), None, "they are open");
+        assert!(replayed.was_replayed_by(RUN) && !head.was_replayed_by(RUN));
+        let acked = replayed.acknowledge().unwrap();
+        assert_eq!(acked.reopen(&all(&endpoints), START), None, "the run has had them");
+        let later = Reopening { run: "rpl_2", ..all(&endpoints) };
+        let again = acked.reopen(&later, START).unwrap();
+        assert_eq!(
+            again.acknowledge().unwrap().reopen(&all(&endpoints), START),
+            None,
+            "a later run had them"
+        );
+    }
+
+    #[test]
+    fn a_bulk_retry_leaves_alone_what_was_taken() {
+        let (head, endpoints) = half_delivered();
+        let retry = Reopening { only_undelivered: true, ..all(&endpoints) };
+        let replayed = head.reopen(&retry, START).unwrap();
+        let opened: Vec<&EndpointId> = replayed.untried_of(RUN).map(|(id, _)| id).collect();
+        assert_eq!(opened, [&endpoint(2).id]);
+    }
+
+    #[test]
+    fn only_named_endpoints_get_it_and_one_that_did_not_match_may() {
+        let (head, _) = half_delivered();
+        let (none, new) = (BTreeSet::new(), endpoint(3).id);
+        assert_eq!(head.reopen(&all(&none), START), None);
+        let also = Reopening { also_to: Some(&new), ..all(&none) };
+        let replayed = head.reopen(&also, START).unwrap();
+        assert_eq!(replayed.untried_of(RUN).map(|(id, _)| id).collect::<Vec<_>>(), [&new]);
+        let full = (0..50).map(|n| (endpoint(100 + n).id, head.deliveries[&endpoint(1).id].clone()));
+        let full = Head { deliveries: full.collect(), ..head };
+        assert_eq!(full.reopen(&also, START), None, "no event has more deliveries than a tenant endpoints");
+    }
+
+    #[test]
+    fn what_is_deleted_stays_deleted() {
+        let (head, endpoints) = half_delivered();
+        let also = endpoint(3).id;
+        let what = Reopening { also_to: Some(&also), ..all(&endpoints) };
+        assert_eq!(head.tombstone(START).reopen(&what, START), None);
+    }
+}
