@@ -11,6 +11,7 @@ use crate::delivery::DeliveryMessage;
 use crate::endpoint::EndpointId;
 use crate::event::EventId;
 use crate::inbox::lease::LeaseId;
+use crate::job::JobId;
 use crate::rate_limit::{Meter, Metered};
 use crate::schedule::Due;
 use crate::tenant::TenantId;
@@ -220,6 +221,42 @@ pub fn parking_row(tenant: &TenantId, endpoint: &EndpointId) -> String {
     format!("t#{tenant}#{endpoint}")
 }
 
+/// `Schedule`: the jobs that the scheduler advances.
+pub const JOBS: &str = "jobs";
+
+/// `Schedule`, sort key: a job under way. An erasure is found by its id alone: it outlives its tenant's keys.
+#[must_use]
+pub fn job_row(tenant: &TenantId, job: &JobId) -> String {
+    match JobId::parse_erasure(job.as_str()) {
+        Some(erasure) => erasure_row(&erasure),
+        None => format!("{}{job}", jobs_of(tenant)),
+    }
+}
+
+/// `Schedule`, sort key: an erasure under way.
+#[must_use]
+pub fn erasure_row(job: &JobId) -> String {
+    format!("erasure#{job}")
+}
+
+/// `Schedule`, sort key prefix: a tenant's replays under way.
+#[must_use]
+pub fn jobs_of(tenant: &TenantId) -> String {
+    format!("t#{tenant}#")
+}
+
+/// `Schedule`: a tenant's replays that have ended; their sort key is their id.
+#[must_use]
+pub fn ended_jobs(tenant: &TenantId) -> String {
+    format!("t#{tenant}#jobs")
+}
+
+/// `Schedule`: the receipt of an erasure that has ended.
+#[must_use]
+pub fn receipt(job: &JobId) -> String {
+    format!("receipt#{job}")
+}
+
 /// `Events`: messages that nobody could read, by the queue they came from.
 #[must_use]
 pub fn unreadable(queue: &str) -> String {
@@ -241,6 +278,7 @@ mod tests {
         let name = ClaimName::Dedup(DedupId::parse("same").unwrap());
         let endpoint = EndpointId::from_trusted("ep_1");
         let lease_id = LeaseId::generate(&mut rand::rng());
+        let job = JobId::replay(now, &mut rand::rng());
         let keys = |id: &TenantId| {
             let minute = |metered| minute(&Meter { tenant: id.clone(), metered }, 7);
             [
@@ -257,11 +295,13 @@ mod tests {
                 parked(id, &endpoint),
                 attempts(id, &endpoint),
                 lease(id, &lease_id),
+                job_row(id, &job),
+                ended_jobs(id),
             ]
         };
         let (a, b) = (TenantId::generate(now, &mut rand::rng()), TenantId::generate(now, &mut rand::rng()));
         let all: HashSet<String> = keys(&a).into_iter().chain(keys(&b)).collect();
-        assert_eq!(all.len(), 26);
+        assert_eq!(all.len(), 30);
         for key in keys(&a) {
             assert!(key.starts_with(&format!("t#{a}")), "{key}");
         }

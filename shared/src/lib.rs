@@ -52,6 +52,8 @@ pub mod attempt;
 
 pub mod inbox;
 
+pub mod job;
+
 pub mod notice;
 
 pub mod problem;

@@ -1,6 +1,8 @@
 //! What every table promises, held against the tables in memory and the real ones in the emulator alike, so that
 //! neither can drift from the other.
 
+mod events;
+
 use std::time::Duration;
 
 use triggers::adapters::aws;
@@ -11,31 +13,27 @@ use triggers::adapters::limits::LimitsTable;
 use triggers::adapters::schedule::ScheduleTable;
 use triggers::adapters::vault::KmsVault;
 use triggers::api_key::Pepper;
-use triggers::attempt::Attempt;
 use triggers::backlog::Backlog;
 use triggers::breaker::Failed;
 use triggers::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
 use triggers::delivery::DeliveryMessage;
 use triggers::endpoint::{Endpoint, EndpointState, MAX_ENDPOINTS};
-use triggers::event::{Event, EventId, EventType};
-use triggers::inbox::lease::{LeaseId, Terms};
-use triggers::inbox::{Head, Status};
+use triggers::event::{EventId, EventType};
+use triggers::inbox::Head;
 use triggers::pace::Pace;
-use triggers::ports::{
-    Claims, Control, Counts, Events, Inserted, Limits, PortResult, QueueName, Schedule, Stretch,
-    UnreadableMessage, Updated, Wait,
-};
+use triggers::ports::{Claims, Control, Counts, Limits, PortResult, QueueName, Schedule, Updated, Wait};
 use triggers::rate_limit::{Leased, Meter, Metered};
 use triggers::schedule::{Due, Parked, shard_of_endpoint, shard_of_event};
 use triggers::tenant::{Tenant, TenantId, Tier};
-use triggers::testing::builders::{START, attempted, endpoint, endpoint_of, event, key_of, tenant};
+use triggers::testing::builders::{START, endpoint, endpoint_of, event, key_of, tenant};
 use triggers::testing::claims::MemoryClaims;
 use triggers::testing::control::MemoryControl;
 use triggers::testing::events::MemoryEvents;
 use triggers::testing::limits::MemoryLimits;
 use triggers::testing::schedule::MemorySchedule;
 use triggers::timestamp::Timestamp;
-use triggers::verdict::{Answer, Verdict};
+
+use events::events_keep_their_promises;
 
 use crate::support::runtime::environment;
 use crate::support::stack::shared;
@@ -66,118 +64,6 @@ async fn claims_keep_their_promises(claims: &impl Claims) -> PortResult<()> {
     assert_eq!(claims.claim(&ours, &name, &claim("2", last_moment), last_moment).await?, Claimed::Mismatch);
     let later = Timestamp::from_seconds(last_moment.seconds() + 1);
     assert_eq!(claims.claim(&ours, &name, &claim("2", later), later).await?, Claimed::First);
-    Ok(())
-}
-
-async fn events_keep_their_promises(events: &impl Events) -> PortResult<()> {
-    let (ours, other) = (tenant(), tenant());
-    for payload in [r#"{"n": 1.50}"#.to_owned(), incompressible(200_000)] {
-        let event = event(&ours, "order.created", &payload, START);
-        let ids = [endpoint(1).id, endpoint(2).id];
-        let born = Head::born(&event, ids.clone());
-        assert_eq!(events.head(&ours, event.id, true).await?, None);
-        assert_eq!(events.insert(&event, &born).await?, Inserted::New);
-        assert_eq!(events.insert(&event, &born).await?, Inserted::Existing(Box::new(born.clone())));
-        let stored = events.head(&ours, event.id, true).await?.expect("it is stored");
-        assert_eq!(stored.head, born);
-        assert_eq!(events.payload(&ours, &stored).await?.as_deref(), Some(payload.as_str()));
-        assert_eq!(events.head(&other, event.id, true).await?, None, "another tenant sees nothing");
-        updates_keep_their_promises(events, &event, &born).await?;
-        deletions_keep_their_promises(events, &event, &born).await?;
-    }
-    walks_keep_their_promises(events).await?;
-    let unreadable = UnreadableMessage { queue: "q".into(), message_id: "m".into(), body: "{".into() };
-    events.keep_unreadable(&unreadable, START).await?;
-    events.keep_unreadable(&unreadable, START).await
-}
-
-async fn updates_keep_their_promises(events: &impl Events, event: &Event, born: &Head) -> PortResult<()> {
-    let (endpoint, delivery) = born.deliveries.iter().next().unwrap();
-    let message = DeliveryMessage::first(&event.tenant, event.id, endpoint, delivery, true);
-    let retry = attempted(Verdict::RetryAt(START), "500");
-    let next = born.record(&message, &retry).unwrap();
-    assert_eq!(events.update(&event.tenant, &next).await?, Updated::Done);
-    assert_eq!(events.update(&event.tenant, &next).await?, Updated::Raced, "rev has moved on");
-    assert_eq!(events.head(&event.tenant, event.id, true).await?.unwrap().head, next);
-    let holder = LeaseId::generate(&mut rand::rng());
-    let until = START.after(Duration::from_secs(60));
-    let terms = Terms { holder: holder.clone(), until, include_open: true, most_leases: 10 };
-    let leased = next.lease(&terms, START).unwrap();
-    let waits = leased.release(&holder, Duration::from_secs(9), START).unwrap();
-    let free = Head { lease: None, lease_count: 0, rev: waits.rev + 1, ..waits.clone() };
-    for head in [&leased, &waits, &free] {
-        assert_eq!(events.update(&event.tenant, head).await?, Updated::Done);
-        assert_eq!(events.head(&event.tenant, event.id, true).await?.unwrap().head, *head);
-    }
-    let acked = free.acknowledge().unwrap();
-    assert_eq!(events.update(&event.tenant, &acked).await?, Updated::Done);
-    assert_eq!(events.insert(event, born).await?, Inserted::Existing(Box::new(acked.clone())));
-    assert_eq!(acked.status, Status::Acked);
-    let unknown = Head::born(&triggers::testing::builders::event(&event.tenant, "a", "1", START), []);
-    assert_eq!(events.update(&event.tenant, &Head { rev: 2, ..unknown }).await?, Updated::Raced);
-    Ok(())
-}
-
-async fn deletions_keep_their_promises(events: &impl Events, event: &Event, born: &Head) -> PortResult<()> {
-    let tenant = &event.tenant;
-    let (ep, delivery) = born.deliveries.iter().next().unwrap();
-    let attempt = Attempt {
-        message: DeliveryMessage::first(tenant, event.id, ep, delivery, false),
-        at: START,
-        duration_ms: 5,
-        answer: Answer::Status { code: 500, retry_after: None, excerpt: "no".to_owned() },
-        verdict: Verdict::GiveUp,
-    };
-    events.log_attempt(&attempt, born.expires_at).await?;
-    let found = events.head(tenant, event.id, true).await?.unwrap();
-    let left = found.head.tombstone(START);
-    assert_eq!(events.bury(tenant, &left).await?, Updated::Done);
-    assert_eq!(events.bury(tenant, &left).await?, Updated::Raced, "rev has moved on");
-    for _ in 0..2 {
-        events.forget(tenant, event.id).await?;
-    }
-    let buried = events.head(tenant, event.id, true).await?.unwrap();
-    assert_eq!(buried.head, left);
-    assert_eq!(events.payload(tenant, &buried).await?, None);
-    assert_eq!(
-        events.insert(event, born).await?,
-        Inserted::Existing(Box::new(left)),
-        "it does not come back"
-    );
-    let stretch = Stretch { shard: 0, since: START, until: START.after(Duration::from_secs(1)), after: None };
-    assert_eq!(events.walk(tenant, &stretch, 100).await?.heads, []);
-    Ok(())
-}
-
-async fn walks_keep_their_promises(events: &impl Events) -> PortResult<()> {
-    let ours = tenant();
-    let at = |seconds| START.after(Duration::from_secs(seconds));
-    let mut ids = Vec::new();
-    for second in 0..5 {
-        let event = event(&ours, "a", "1", at(second));
-        events.insert(&event, &Head::born(&event, [])).await?;
-        ids.push(event.id);
-    }
-    let stretch = Stretch { shard: 0, since: at(1), until: at(4), after: None };
-    let walk = async |stretch: &Stretch, most| {
-        let walked = events.walk(&ours, stretch, most).await?;
-        PortResult::Ok((walked.heads.iter().map(|head| head.id).collect::<Vec<_>>(), walked.reached))
-    };
-    assert_eq!(walk(&stretch, 100).await?, (ids[1..4].to_vec(), None), "from `since` on, and before `until`");
-    assert_eq!(walk(&stretch, 2).await?, (ids[1..3].to_vec(), Some(ids[2])));
-    let rest = Stretch { after: Some(ids[2]), ..stretch.clone() };
-    assert_eq!(walk(&rest, 100).await?, (vec![ids[3]], None));
-    assert_eq!(walk(&Stretch { shard: 1, ..stretch.clone() }, 100).await?, (vec![], None));
-    assert_eq!(walk(&Stretch { until: START, ..stretch }, 100).await?, (vec![], None));
-    assert_eq!(events.purge(&tenant(), 0, 100).await?, 0, "another tenant has nothing");
-    let mut purged = Vec::new();
-    while purged.last() != Some(&0) {
-        purged.push(events.purge(&ours, 0, 2).await?);
-    }
-    assert_eq!(purged, [2, 2, 1, 0]);
-    for id in ids {
-        assert_eq!(events.head(&ours, id, true).await?, None);
-    }
     Ok(())
 }
 
@@ -314,11 +200,6 @@ async fn schedules_keep_their_promises(schedule: &impl Schedule) -> PortResult<(
     schedule.retire(&now).await?;
     assert_eq!(row().await?, None);
     schedule.retire(&now).await
-}
-
-fn incompressible(bytes: usize) -> String {
-    let digits: String = (0..bytes).map(|_| char::from(rand::random_range(b'a'..=b'z'))).collect();
-    format!("\"{digits}\"")
 }
 
 #[tokio::test]

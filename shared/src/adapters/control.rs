@@ -1,6 +1,7 @@
 //! The table `Control`: tenants, keys and endpoints.
 
 mod endpoints;
+mod erasure;
 mod health_item;
 mod keys_of_tenant;
 
@@ -11,6 +12,7 @@ use super::item::{Item, s};
 use crate::api_key::{KeyHash, KeyRecord};
 use crate::breaker::Change;
 use crate::endpoint::{Endpoint, EndpointId};
+use crate::job::JobId;
 use crate::keys;
 use crate::ports::{Control, PortResult, Unavailable, Updated};
 use crate::tenant::{TenantId, Tier};
@@ -40,19 +42,20 @@ impl ControlTable {
         answer.map(|answer| answer.item).map_err(|error| Unavailable::new("reading the table Control", error))
     }
 
-    /// All items of a tenant whose sort key begins like this, read consistently.
+    /// All items of a tenant whose sort key begins like this, or all of them; read consistently.
     async fn list(&self, tenant: &TenantId, prefix: &str) -> PortResult<Vec<Item>> {
         let mut items = Vec::new();
         let mut start = None;
         loop {
-            let query = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .consistent_read(true)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            let query = self.client.query().table_name(&self.table).consistent_read(true);
+            let query = match prefix {
+                "" => query.key_condition_expression("pk = :pk"), // no condition may name an empty text
+                prefix => query
+                    .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                    .expression_attribute_values(":prefix", s(prefix)),
+            };
+            let query = query
                 .expression_attribute_values(":pk", s(keys::tenant(tenant)))
-                .expression_attribute_values(":prefix", s(prefix))
                 .set_exclusive_start_key(start);
             let answer = query.send().await;
             let answer = answer.map_err(|error| Unavailable::new("reading the table Control", error))?;
@@ -89,6 +92,14 @@ impl Control for ControlTable {
         change: &Change,
     ) -> PortResult<Updated> {
         self.change_health_of_endpoint(tenant, seen, change).await
+    }
+
+    async fn mark_erased(&self, tenant: &TenantId, job: &JobId, now: Timestamp) -> PortResult<JobId> {
+        self.mark(tenant, job, now).await
+    }
+
+    async fn purge(&self, tenant: &TenantId) -> PortResult<usize> {
+        self.purge_tenant(tenant).await
     }
 
     async fn tier(&self, tenant: &TenantId) -> PortResult<Option<Tier>> {

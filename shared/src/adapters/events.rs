@@ -3,10 +3,12 @@
 
 mod attempt_item;
 mod attempt_log;
+mod batch_get;
 mod erasure;
 mod head_item;
 mod leasing;
 mod page;
+mod room;
 mod walk;
 
 use aws_sdk_dynamodb::Client;

@@ -9,7 +9,8 @@ use futures_util::future::try_join_all;
 use rand::RngExt;
 
 use super::aws::Clients;
-use super::item::{Item, n, number, s, text};
+use super::batch_delete::delete_all;
+use super::item::{Item, item, n, number, s, text};
 use crate::backlog::Backlog;
 use crate::endpoint::EndpointId;
 use crate::keys;
@@ -153,6 +154,16 @@ impl Limits for LimitsTable {
     async fn change_backlog(&self, tenant: &TenantId, change: &Backlog) -> PortResult<()> {
         let changes = change.days().map(|(day, change)| self.change_day(tenant, day, change));
         try_join_all(changes).await.map(drop)
+    }
+
+    async fn forget(&self, tenant: &TenantId) -> PortResult<usize> {
+        let items = self.partition(keys::backlog(tenant)).await?;
+        let key = |day: &Item| {
+            item([("pk", s(keys::backlog(tenant))), ("sk", day.get("sk").cloned().unwrap_or(s("")))])
+        };
+        let found: Vec<Item> = items.iter().map(key).collect();
+        delete_all(&self.client, &self.table, &found).await?;
+        Ok(found.len())
     }
 
     async fn backlog(&self, tenant: &TenantId) -> PortResult<Backlog> {

@@ -1,4 +1,7 @@
-//! The table `Schedule`: what is due later, and what is parked.
+//! The table `Schedule`: what is due later, what is parked, and jobs.
+
+mod job_item;
+mod jobs;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
@@ -9,8 +12,9 @@ use super::item::{Item, Unreadable, item, n, number, s, text};
 use super::queues::{delivery_body, read_delivery};
 use crate::delivery::DeliveryMessage;
 use crate::endpoint::EndpointId;
+use crate::job::{Job, JobId};
 use crate::keys;
-use crate::ports::{PortResult, Schedule, Unavailable};
+use crate::ports::{PortResult, Schedule, Unavailable, Updated};
 use crate::schedule::{Due, EndpointRow, Parked, shard_of_endpoint, shard_of_event};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
@@ -197,6 +201,34 @@ impl Schedule for ScheduleTable {
         let DeliveryMessage { tenant, endpoint, .. } = &parked.message;
         let (pk, sk) = (keys::parked(tenant, endpoint), keys::parked_row(&parked.message));
         self.delete_if(pk, sk, "token", s(&parked.token)).await
+    }
+
+    async fn put_job(&self, job: &Job) -> PortResult<()> {
+        self.put_new_job(job).await
+    }
+
+    async fn jobs(&self, most: usize) -> PortResult<Vec<Job>> {
+        self.jobs_under_way(most).await
+    }
+
+    async fn replay(&self, tenant: &TenantId, id: &JobId) -> PortResult<Option<Job>> {
+        self.find_replay(tenant, id).await
+    }
+
+    async fn replays_under_way(&self, tenant: &TenantId) -> PortResult<usize> {
+        self.count_replays(tenant).await
+    }
+
+    async fn erasure(&self, id: &JobId) -> PortResult<Option<Job>> {
+        self.find_erasure(id).await
+    }
+
+    async fn save_job(&self, job: &Job) -> PortResult<Updated> {
+        self.write_job(job).await
+    }
+
+    async fn forget_replays(&self, tenant: &TenantId) -> PortResult<usize> {
+        self.delete_replays(tenant).await
     }
 
     async fn retire(&self, row: &EndpointRow) -> PortResult<()> {

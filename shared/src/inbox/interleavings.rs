@@ -69,8 +69,8 @@ impl Story {
     fn begin(endpoints: u8) -> Self {
         let (tenant, never) = (tenant(), Timestamp::from_millis(0));
         let head = Head::born(&event(&tenant, "a", "1", START), (1..=endpoints).map(|n| endpoint(n).id));
-        let held = (0..HOLDERS).map(|_| (LeaseId::generate(&mut rand::rng()), never)).collect();
-        Self { tenant, head, now: START, runs: 0, held, deleted: false }
+        let leases = (0..HOLDERS).map(|_| (LeaseId::generate(&mut rand::rng()), never)).collect();
+        Self { tenant, head, now: START, runs: 0, held: leases, deleted: false }
     }
 
     /// The next head, if the act is allowed, written as the table would.

@@ -234,9 +234,9 @@ mod tests {
     #[test]
     fn a_webhook_that_takes_the_event_ends_the_lease() {
         let (tenant, terms) = (tenant(), Terms { include_open: true, ..terms(10) });
-        let head = Head::born(&event(&tenant, "a", "1", START), [endpoint(1).id]);
-        assert_eq!(head.lease(&Terms { include_open: false, ..terms.clone() }, START), None);
-        let held = head.lease(&terms, START).unwrap();
+        let born = Head::born(&event(&tenant, "a", "1", START), [endpoint(1).id]);
+        assert_eq!(born.lease(&Terms { include_open: false, ..terms.clone() }, START), None);
+        let held = born.lease(&terms, START).unwrap();
         let (ep, delivery) = held.deliveries.first_key_value().unwrap();
         let message = DeliveryMessage::first(&tenant, held.id, ep, delivery, false);
         let taken = held.record(&message, &attempted(Verdict::Delivered, "200")).unwrap();

@@ -6,6 +6,7 @@ use super::{PortResult, Updated};
 use crate::api_key::{KeyHash, KeyRecord};
 use crate::breaker::Change;
 use crate::endpoint::{Endpoint, EndpointId};
+use crate::job::JobId;
 use crate::tenant::{TenantId, Tier};
 use crate::timestamp::Timestamp;
 
@@ -41,6 +42,19 @@ pub trait Control {
         seen: &Endpoint,
         change: &Change,
     ) -> impl Future<Output = PortResult<Updated>> + Send;
+
+    /// Marks a tenant as erased by this job, or by the one that did so before: the job it is erased by. From then on nothing of
+    /// it is stored.
+    fn mark_erased(
+        &self,
+        tenant: &TenantId,
+        job: &JobId,
+        now: Timestamp,
+    ) -> impl Future<Output = PortResult<JobId>> + Send;
+
+    /// Deletes keys, endpoints and data key of a tenant, and all that is known of it but its mark; how many items there
+    /// were.
+    fn purge(&self, tenant: &TenantId) -> impl Future<Output = PortResult<usize>> + Send;
 
     /// How long a tenant's events are kept; `None` for no tenant of ours.
     fn tier(&self, tenant: &TenantId) -> impl Future<Output = PortResult<Option<Tier>>> + Send;

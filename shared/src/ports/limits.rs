@@ -64,6 +64,9 @@ pub trait Limits {
         count: u32,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
+    /// Deletes what is counted of a tenant; how many items there were. What is counted for a minute goes by itself.
+    fn forget(&self, tenant: &TenantId) -> impl Future<Output = PortResult<usize>> + Send;
+
     /// A tenant's backlog, about.
     fn backlog(&self, tenant: &TenantId) -> impl Future<Output = PortResult<Backlog>> + Send;
 }

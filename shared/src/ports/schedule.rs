@@ -2,13 +2,14 @@
 
 use std::future::Future;
 
-use super::PortResult;
+use super::{PortResult, Updated};
 use crate::endpoint::EndpointId;
+use crate::job::{Job, JobId};
 use crate::schedule::{Due, EndpointRow, Parked};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
-/// The table `Schedule`: what is due later, and what is parked ([`crate::schedule`]).
+/// The table `Schedule`: what is due later, and what is parked ([`crate::schedule`]); and jobs ([`crate::job`]).
 pub trait Schedule {
     /// Puts the row of a message that is due later, until its event expires. Putting it again changes nothing.
     fn put_due(&self, due: &Due, expires_at: Timestamp) -> impl Future<Output = PortResult<()>> + Send;
@@ -43,6 +44,27 @@ pub trait Schedule {
 
     /// Deletes the row of a parked delivery, unless it was parked again since it was read.
     fn unpark(&self, parked: &Parked) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Puts the row of a job that is just asked for.
+    fn put_job(&self, job: &Job) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// At most `most` jobs under way.
+    fn jobs(&self, most: usize) -> impl Future<Output = PortResult<Vec<Job>>> + Send;
+
+    /// A tenant's replay, under way or ended; read consistently.
+    fn replay(&self, tenant: &TenantId, id: &JobId) -> impl Future<Output = PortResult<Option<Job>>> + Send;
+
+    /// How many of a tenant's replays are under way.
+    fn replays_under_way(&self, tenant: &TenantId) -> impl Future<Output = PortResult<usize>> + Send;
+
+    /// An erasure, under way or ended; read consistently.
+    fn erasure(&self, id: &JobId) -> impl Future<Output = PortResult<Option<Job>>> + Send;
+
+    /// Writes a job, only where `rev` is still the one before. One that has ended MUST be readable at any moment meanwhile.
+    fn save_job(&self, job: &Job) -> impl Future<Output = PortResult<Updated>> + Send;
+
+    /// Deletes all of a tenant's replays; how many there were.
+    fn forget_replays(&self, tenant: &TenantId) -> impl Future<Output = PortResult<usize>> + Send;
 
     /// Deletes an endpoint's row, unless its version was raised since it was read.
     fn retire(&self, row: &EndpointRow) -> impl Future<Output = PortResult<()>> + Send;

@@ -9,6 +9,7 @@ use super::faults::Faults;
 use crate::api_key::{KeyHash, KeyRecord, NOTE_USE_EVERY};
 use crate::breaker::Change;
 use crate::endpoint::{Endpoint, EndpointId, EndpointState};
+use crate::job::JobId;
 use crate::ports::{Control, PortResult, Updated};
 use crate::tenant::{TenantId, Tier};
 use crate::timestamp::Timestamp;
@@ -26,6 +27,7 @@ struct State {
     endpoints: BTreeMap<(TenantId, EndpointId), Endpoint>,
     reads_of_keys: usize,
     noted_uses: Vec<Timestamp>,
+    erased: HashMap<TenantId, JobId>,
 }
 
 impl MemoryControl {
@@ -137,6 +139,24 @@ impl Control for MemoryControl {
                 endpoint.state = EndpointState::Disabled;
             }
             Updated::Done
+        })
+    }
+
+    async fn mark_erased(&self, tenant: &TenantId, job: &JobId, _: Timestamp) -> PortResult<JobId> {
+        yield_now().await;
+        self.faults.call("marking a tenant", || {
+            self.state().erased.entry(tenant.clone()).or_insert_with(|| job.clone()).clone()
+        })
+    }
+
+    async fn purge(&self, tenant: &TenantId) -> PortResult<usize> {
+        yield_now().await;
+        self.faults.call("erasing a tenant", || {
+            let State { keys, endpoints, .. } = &mut *self.state();
+            let before = keys.len() + endpoints.len();
+            keys.retain(|_, key| key.tenant != *tenant);
+            endpoints.retain(|(owner, _), _| owner != tenant);
+            before - keys.len() - endpoints.len()
         })
     }
 

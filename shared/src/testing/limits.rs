@@ -115,6 +115,14 @@ impl Limits for MemoryLimits {
         })
     }
 
+    async fn forget(&self, tenant: &TenantId) -> PortResult<usize> {
+        yield_now().await;
+        self.faults.call("forgetting a backlog", || {
+            let mut backlogs = self.backlogs.lock().unwrap_or_else(PoisonError::into_inner);
+            backlogs.remove(tenant).map_or(0, |backlog| backlog.days().count())
+        })
+    }
+
     async fn backlog(&self, tenant: &TenantId) -> PortResult<Backlog> {
         yield_now().await;
         self.faults.call("reading a backlog", || {

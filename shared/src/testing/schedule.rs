@@ -7,8 +7,9 @@ use tokio::task::yield_now;
 
 use super::faults::Faults;
 use crate::endpoint::EndpointId;
+use crate::job::{Job, JobId, Work};
 use crate::keys;
-use crate::ports::{PortResult, Schedule};
+use crate::ports::{PortResult, Schedule, Updated};
 use crate::schedule::{Due, EndpointRow, Parked, shard_of_endpoint, shard_of_event};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
@@ -25,6 +26,7 @@ struct State {
     due: BTreeMap<String, Due>,
     parked: BTreeMap<(String, String), Parked>,
     endpoints: BTreeMap<String, EndpointRow>,
+    jobs: BTreeMap<JobId, Job>,
     after_next_look: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -159,6 +161,61 @@ impl Schedule for MemorySchedule {
             if state.parked.get(&key).is_some_and(|there| there.token == parked.token) {
                 state.parked.remove(&key);
             }
+        })
+    }
+
+    async fn put_job(&self, job: &Job) -> PortResult<()> {
+        yield_now().await;
+        self.faults.call("putting a job", || drop(self.state().jobs.insert(job.id.clone(), job.clone())))
+    }
+
+    async fn jobs(&self, most: usize) -> PortResult<Vec<Job>> {
+        yield_now().await;
+        self.faults.call("reading jobs", || {
+            let state = self.state();
+            state.jobs.values().filter(|job| job.ended_at.is_none()).take(most).cloned().collect()
+        })
+    }
+
+    async fn replay(&self, tenant: &TenantId, id: &JobId) -> PortResult<Option<Job>> {
+        yield_now().await;
+        self.faults
+            .call("reading a job", || self.state().jobs.get(id).filter(|job| job.tenant == *tenant).cloned())
+    }
+
+    async fn replays_under_way(&self, tenant: &TenantId) -> PortResult<usize> {
+        yield_now().await;
+        self.faults.call("counting replays", || {
+            let is_under_way = |job: &&Job| {
+                job.tenant == *tenant && job.ended_at.is_none() && matches!(job.work, Work::Replay(_))
+            };
+            self.state().jobs.values().filter(is_under_way).count()
+        })
+    }
+
+    async fn erasure(&self, id: &JobId) -> PortResult<Option<Job>> {
+        yield_now().await;
+        self.faults.call("reading a job", || self.state().jobs.get(id).cloned())
+    }
+
+    async fn save_job(&self, job: &Job) -> PortResult<Updated> {
+        yield_now().await;
+        self.faults.call("writing a job", || match self.state().jobs.get_mut(&job.id) {
+            Some(row) if row.rev + 1 == job.rev => {
+                row.clone_from(job);
+                Updated::Done
+            }
+            _ => Updated::Raced,
+        })
+    }
+
+    async fn forget_replays(&self, tenant: &TenantId) -> PortResult<usize> {
+        yield_now().await;
+        self.faults.call("deleting replays", || {
+            let mut state = self.state();
+            let before = state.jobs.len();
+            state.jobs.retain(|_, job| job.tenant != *tenant || matches!(job.work, Work::Erasure(_)));
+            before - state.jobs.len()
         })
     }
 

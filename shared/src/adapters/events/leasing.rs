@@ -9,7 +9,8 @@ use futures_util::stream::{self, StreamExt};
 
 use super::super::item::{Item, b, bytes, item, n, s};
 use super::EventsTable;
-use super::page::{Room, event_of};
+use super::page::event_of;
+use super::room::Room;
 use crate::event::{EventId, EventType};
 use crate::inbox::lease::{LeaseId, Terms};
 use crate::inbox::{Head, Status};

@@ -4,14 +4,13 @@
 //! and each is confirmed against its head, so that an event acknowledged a moment ago does not appear. The log is the
 //! table itself. The shards of a tenant are merged by event id, which is by time.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt};
 
-use super::super::item::{Item, Unreadable, item, s, text};
+use super::super::item::{Item, Unreadable, s, text};
+use super::batch_get::BATCH_GET_KEYS;
+use super::room::Room;
 use super::{EventsTable, head_item};
 use crate::event::{EventId, EventType};
 use crate::inbox::{Head, Status};
@@ -20,29 +19,11 @@ use crate::ports::{Events, Found, PortResult, Unavailable};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
-/// An answer stops here and gives a cursor: Lambda's own bound is 6 MB.
-const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
-
-/// The most that an event's other members take of it.
-const MEMBER_BYTES: usize = 1024;
-
 /// Entries that one query with a filter looks at.
 const FILTERED_PAGE: usize = 1000;
 
 /// Queries of one shard for one answer. A rarer type than this finds is answered by a short page and a cursor.
 const MAX_QUERIES: usize = 5;
-
-/// Pauses before each try of a `BatchGetItem`: what a busy table leaves undone is asked for again.
-const BATCH_GET_PAUSES: [Duration; 5] = [
-    Duration::ZERO,
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(200),
-    Duration::from_millis(400),
-];
-
-/// The most keys that one `BatchGetItem` takes.
-const BATCH_GET_KEYS: usize = 100;
 
 /// Payloads read side by side.
 const CONCURRENT_PAYLOADS: usize = 8;
@@ -200,36 +181,6 @@ impl EventsTable {
         let ids: Vec<EventId> = entries.iter().map(|entry| entry.id).collect();
         self.heads(tenant, &ids).await
     }
-
-    /// The heads of at most a hundred events, read consistently, in the same order; some may be gone.
-    pub(super) async fn heads(&self, tenant: &TenantId, ids: &[EventId]) -> PortResult<Vec<Found>> {
-        let mut wanted: Vec<Item> = ids
-            .iter()
-            .map(|id| {
-                let partition = s(keys::shard(tenant, id.shard()));
-                item([("pk", partition), ("sk", s(keys::head(*id)))])
-            })
-            .collect();
-        let mut found = Vec::with_capacity(ids.len());
-        for pause in BATCH_GET_PAUSES {
-            tokio::time::sleep(pause).await;
-            let request = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted)).build();
-            let request = request.map_err(|error| Unavailable::new("reading heads", error))?;
-            let answer = self.client.batch_get_item().request_items(&self.table, request).send().await;
-            let mut answer = answer.map_err(|error| Unavailable::new("reading heads", error))?;
-            for item in answer.responses.take().into_iter().flatten().flat_map(|(_, items)| items) {
-                found
-                    .push(head_item::found(&item).map_err(|error| Unavailable::new("reading heads", error))?);
-            }
-            let left = answer.unprocessed_keys.take().into_iter().flatten();
-            wanted = left.flat_map(|(_, request)| request.keys).collect();
-            if wanted.is_empty() {
-                found.sort_unstable_by_key(|found| ids.iter().position(|id| *id == found.head.id));
-                return Ok(found);
-            }
-        }
-        Err(Unavailable::new("reading heads", "the table is too busy"))
-    }
 }
 
 /// One event, as a query found it.
@@ -308,38 +259,6 @@ pub(super) fn event_of(item: &Item) -> Option<EventId> {
     EventId::parse(text(item, "sk").ok()?.split('#').next()?)
 }
 
-/// What is left of an answer's room.
-pub(super) struct Room(usize);
-
-impl Default for Room {
-    fn default() -> Self {
-        Self(MAX_PAGE_BYTES)
-    }
-}
-
-impl Room {
-    /// Whether one more event finds room; the first does in any case.
-    pub(super) fn takes(&mut self, payload: &str) -> bool {
-        let (bytes, is_first) = (answer_bytes(payload), self.0 == MAX_PAGE_BYTES);
-        let fits = is_first || bytes <= self.0;
-        if fits {
-            self.0 = self.0.saturating_sub(bytes);
-        }
-        fits
-    }
-}
-
-/// What a payload takes of Lambda's 6 MB, where the whole answer is one JSON string: quotes and backslashes count twice,
-/// other control characters six times; and the members around it.
-fn answer_bytes(payload: &str) -> usize {
-    let escapes = |byte: u8| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 1,
-        0..=0x1f => 5,
-        _ => 0,
-    };
-    MEMBER_BYTES + payload.len() + payload.bytes().map(escapes).sum::<usize>()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -391,19 +310,5 @@ mod tests {
         assert_eq!(from, to);
         let all = query(Order::Ascending, 1).bounds();
         assert!(all.0 < keys::head(id(1)) && keys::head(id(1 << 33)) < all.1);
-    }
-
-    #[test]
-    fn an_answer_has_room_for_its_first_event_and_for_so_many_more() {
-        let (mut room, large) = (Room::default(), "x".repeat(MAX_PAGE_BYTES));
-        assert!(room.takes(&large) && !room.takes("1"));
-        let mut room = Room::default();
-        let half = "x".repeat(MAX_PAGE_BYTES / 2 - MEMBER_BYTES);
-        assert!(room.takes(&half) && room.takes(&half) && !room.takes("1"));
-    }
-
-    #[test]
-    fn a_payload_counts_as_it_is_escaped() {
-        assert_eq!(answer_bytes(r#"{"a":"\n"}"#) - MEMBER_BYTES, 10 + 5);
     }
 }
