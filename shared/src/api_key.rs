@@ -12,7 +12,7 @@ use rand::{Rng, RngExt};
 use ring::hmac;
 use thiserror::Error;
 
-use crate::tenant::{TenantId, Tier};
+use crate::tenant::{Spread, TenantId, Tier};
 use crate::timestamp::Timestamp;
 
 /// How often the use of a key is noted.
@@ -252,6 +252,8 @@ pub struct KeyRecord {
     pub tenant: TenantId,
     /// The tenant's tier, carried here so that authentication is one read.
     pub tier: Tier,
+    /// Over how many shards the tenant's events are spread, carried here for the same reason.
+    pub spread: Spread,
     /// The name its owner gave the key.
     pub name: String,
     /// What it may do.

@@ -195,7 +195,7 @@ mod tests {
     fn event() -> Event {
         let now = Timestamp::from_seconds(1000);
         Event {
-            id: EventId::generate(now, Tier::Free, &mut rand::rng()),
+            id: EventId::generate(now, 1, &mut rand::rng()),
             tenant: TenantId::from_trusted("org_1"),
             tier: Tier::Free,
             event_type: EventType::parse("a").unwrap(),

@@ -3,11 +3,15 @@
 //! A [`TenantId`] leads every key of every table ([`crate::keys`]). Outside this crate there is no way to make
 //! one from a string: it comes from a credential, or from an item that a credential once wrote.
 
+mod spread;
+
 use std::fmt;
 
 use rand::Rng;
 
 use crate::timestamp::Timestamp;
+
+pub use spread::Spread;
 
 /// The identity of one tenant (an *organization* in the HTTP contract): `org_` and 32 hexadecimal digits.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -63,7 +67,7 @@ pub struct TierLimits {
     pub requests_per_minute: u32,
     /// Events that may wait for somebody to take them; more are refused until some were taken.
     pub undelivered_events: u64,
-    /// Partitions over which the tenant's events are spread; it may grow, never shrink.
+    /// Partitions over which a tenant's events are spread that begins with this tier: [`Spread`] tells how that grows.
     pub shards: u8,
     /// Days that an event is kept, from the moment it was accepted.
     pub retention_days: u16,
@@ -104,7 +108,7 @@ impl Tier {
     }
 }
 
-/// A tenant as it was created.
+/// A tenant.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Tenant {
     /// Its identity.
@@ -113,6 +117,8 @@ pub struct Tenant {
     pub organization_name: String,
     /// What it pays for.
     pub tier: Tier,
+    /// Over how many shards its events are spread.
+    pub spread: Spread,
     /// When it was created.
     pub created_at: Timestamp,
 }

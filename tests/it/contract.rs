@@ -48,7 +48,7 @@ async fn claims_keep_their_promises(claims: &impl Claims) -> PortResult<()> {
     let (ours, other) = (tenant(), tenant());
     let name = ClaimName::Dedup(DedupId::parse("order 7").unwrap());
     let claim = |payload: &str, now: Timestamp| {
-        let id = EventId::generate(now, Tier::Free, &mut rand::rng());
+        let id = EventId::generate(now, 1, &mut rand::rng());
         Claim::new(id, Fingerprint::of(&EventType::parse("a").unwrap(), payload), now)
     };
     let first = claim("1", START);
@@ -311,6 +311,7 @@ async fn real_endpoints_and_keys_keep_their_promises() {
         id: tenant.clone(),
         organization_name: "Contract".to_owned(),
         tier: Tier::Pro,
+        spread: record.spread,
         created_at: START,
     };
     control.create_tenant(&owner, &key.hash(&pepper), &record).await.unwrap();

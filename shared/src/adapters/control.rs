@@ -3,6 +3,7 @@
 mod endpoints;
 mod health_item;
 mod keys_of_tenant;
+mod spread_item;
 
 use aws_sdk_dynamodb::Client;
 

@@ -93,7 +93,7 @@ fn read_query(query: Option<&str>, bearer: &KeyRecord, now: Timestamp) -> Result
         Some(_) => return Err(invalid("\"order\" must be asc or desc", "/order")),
     };
     Ok(InboxQuery {
-        shards: bearer.tier.limits().shards,
+        shards: bearer.spread.read(),
         order,
         after: None,
         event_type,

@@ -14,7 +14,7 @@ use triggers::api_key::{ApiKey, KeyRecord, Scope};
 use triggers::endpoint::EndpointId;
 use triggers::ports::{Clock, Control};
 use triggers::problem::{Kind, Problem};
-use triggers::tenant::{Tenant, TenantId, Tier};
+use triggers::tenant::{Spread, Tenant, TenantId, Tier};
 use triggers::timestamp::Timestamp;
 
 use crate::access::signup_tier;
@@ -50,15 +50,20 @@ pub(crate) async fn generate(State(api): State<Arc<Api>>, headers: HeaderMap, bo
     };
     let tier = signup_tier(api.signup, api.environment, is_admin, tier)?;
     let now = api.clock.now();
-    let tenant =
-        Tenant { id: TenantId::generate(now, &mut rand::rng()), organization_name, tier, created_at: now };
+    let tenant = Tenant {
+        id: TenantId::generate(now, &mut rand::rng()),
+        organization_name,
+        tier,
+        spread: Spread::of(tier),
+        created_at: now,
+    };
     let grant = Grant {
         name: "default".to_owned(),
         scopes: Scope::ALL.to_vec(),
         expires_at: None,
         events_per_minute: None,
     };
-    let (key, record) = new_key(&tenant.id, tier, grant, now);
+    let (key, record) = new_key(&tenant.id, (tier, tenant.spread), grant, now);
     api.control.create_tenant(&tenant, &key.hash(api.authenticator.peppers().current()), &record).await?;
     let mut answer = tenant_members(&tenant);
     answer["api_key"] = key.expose().into();
@@ -101,7 +106,7 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body
         expires_at: earlier(expires_at, bearer.expires_at),
         events_per_minute: limit(wanted.rate_limit_per_minute, &bearer)?,
     };
-    let (key, record) = new_key(&bearer.tenant, bearer.tier, grant, now);
+    let (key, record) = new_key(&bearer.tenant, (bearer.tier, bearer.spread), grant, now);
     let hash = key.hash(api.authenticator.peppers().current());
     still_there(api.control.add_key(&asking, &hash, &record).await?)?;
     let mut answer = listed(&record);
@@ -135,7 +140,7 @@ pub(crate) async fn rotate(State(api): State<Arc<Api>>, headers: HeaderMap, body
         expires_at: old.expires_at,
         events_per_minute: old.events_per_minute,
     };
-    let (key, new) = new_key(&old.tenant, old.tier, grant, now);
+    let (key, new) = new_key(&old.tenant, (old.tier, old.spread), grant, now);
     let new_hash = key.hash(api.authenticator.peppers().current());
     still_there(api.control.rotate_key((&old_hash, &old), (&new_hash, &new), old_ends).await?)?;
     api.authenticator.forget(&old_hash);
@@ -167,13 +172,19 @@ struct Grant {
     events_per_minute: Option<u32>,
 }
 
-fn new_key(tenant: &TenantId, tier: Tier, grant: Grant, now: Timestamp) -> (ApiKey, KeyRecord) {
+fn new_key(
+    tenant: &TenantId,
+    (tier, spread): (Tier, Spread),
+    grant: Grant,
+    now: Timestamp,
+) -> (ApiKey, KeyRecord) {
     let key = ApiKey::generate(&mut rand::rng());
     let Grant { name, scopes, expires_at, events_per_minute } = grant;
     let record = KeyRecord {
         id: format!("key_{:032x}", rand::random::<u128>()),
         tenant: tenant.clone(),
         tier,
+        spread,
         name,
         scopes,
         last4: key.last4().to_owned(),

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 
 use super::super::item::{Item, Unreadable, item, n, number, s, text};
-use super::ControlTable;
+use super::{ControlTable, spread_item};
 use crate::api_key::{KeyHash, KeyRecord, NOTE_USE_EVERY, Scope};
 use crate::keys;
 use crate::ports::{PortResult, Unavailable};
@@ -27,6 +27,7 @@ impl ControlTable {
             ("sk", s(keys::TENANT)),
             ("organization_name", s(&tenant.organization_name)),
             ("tier", s(tenant.tier.as_str())),
+            ("spread", spread_item::write(tenant.spread)),
             ("created_at", n(tenant.created_at.millis())),
         ]);
         let mut writes = self.key_puts(hash, key)?;
@@ -101,6 +102,7 @@ impl ControlTable {
             id: tenant.clone(),
             organization_name: text(&item, "organization_name").map_err(unreadable)?.to_owned(),
             tier: read_tier(&item).map_err(unreadable)?,
+            spread: read_tier(&item).and_then(|tier| spread_item::read(&item, tier)).map_err(unreadable)?,
             created_at: Timestamp::from_millis(number(&item, "created_at").map_err(unreadable)?),
         };
         Ok(Some((tenant, records)))
@@ -253,6 +255,7 @@ fn write(key: &KeyRecord) -> Item {
         ("key_id", s(&key.id)),
         ("tenant", s(key.tenant.as_str())),
         ("tier", s(key.tier.as_str())),
+        ("spread", spread_item::write(key.spread)),
         ("name", s(&key.name)),
         ("scopes", AttributeValue::L(scopes)),
         ("last4", s(&key.last4)),
@@ -270,10 +273,12 @@ fn write(key: &KeyRecord) -> Item {
 fn read(item: &Item) -> Result<KeyRecord, Unreadable> {
     let scopes = item.get("scopes").and_then(|value| value.as_l().ok()).ok_or(Unreadable("scopes"))?;
     let scope = |value: &AttributeValue| value.as_s().ok().and_then(|name| Scope::parse(name));
+    let tier = read_tier(item)?;
     Ok(KeyRecord {
         id: text(item, "key_id")?.to_owned(),
         tenant: TenantId::from_trusted(text(item, "tenant")?),
-        tier: read_tier(item)?,
+        tier,
+        spread: spread_item::read(item, tier)?,
         name: text(item, "name")?.to_owned(),
         scopes: scopes.iter().filter_map(scope).collect(),
         last4: text(item, "last4")?.to_owned(),

@@ -262,10 +262,9 @@ fn answer_bytes(payload: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tenant::Tier;
 
     fn id(second: u64) -> EventId {
-        EventId::generate(Timestamp::from_seconds(second), Tier::Free, &mut rand::rng())
+        EventId::generate(Timestamp::from_seconds(second), 1, &mut rand::rng())
     }
 
     fn query(order: Order, limit: usize) -> InboxQuery {
