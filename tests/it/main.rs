@@ -42,5 +42,6 @@ mod rotation;
 mod round_trips;
 mod samples;
 mod storm;
+mod tenants;
 mod traces;
 mod values;
