@@ -18,6 +18,10 @@ use crate::timestamp::Timestamp;
 /// How often the use of a key is noted.
 pub const NOTE_USE_EVERY: Duration = Duration::from_mins(15);
 
+/// The most keys that a tenant may have which are good at the same time. A change of its tier writes each of them twice and the
+/// tenant once, in one transaction, and no transaction writes more than 100 items.
+pub const MAX_KEYS: usize = 40;
+
 const PREFIXES: [&str; 2] = ["trg_live_", "trg_test_"];
 const SECRET_DIGITS: usize = 43;
 const CHECKSUM_DIGITS: usize = 6;
@@ -217,12 +221,20 @@ pub enum Scope {
     EndpointsAdmin,
     /// Create, list, rotate and delete keys.
     KeysAdmin,
+    /// Change the tenant's own settings.
+    TenantAdmin,
 }
 
 impl Scope {
     /// Every scope: what a tenant's first key may do.
-    pub const ALL: [Self; 5] =
-        [Self::EventsWrite, Self::InboxRead, Self::InboxAck, Self::EndpointsAdmin, Self::KeysAdmin];
+    pub const ALL: [Self; 6] = [
+        Self::EventsWrite,
+        Self::InboxRead,
+        Self::InboxAck,
+        Self::EndpointsAdmin,
+        Self::KeysAdmin,
+        Self::TenantAdmin,
+    ];
 
     /// The scope's name in JSON and in tables.
     #[must_use]
@@ -233,6 +245,7 @@ impl Scope {
             Self::InboxAck => "inbox:ack",
             Self::EndpointsAdmin => "endpoints:admin",
             Self::KeysAdmin => "keys:admin",
+            Self::TenantAdmin => "tenant:admin",
         }
     }
 

@@ -321,6 +321,8 @@ fn owner(key: &KeyRecord) -> Tenant {
         organization_name: "Contract".to_owned(),
         tier: key.tier,
         spread: key.spread,
+        wanted_retention_days: None,
+        rev: 1,
         created_at: START,
     }
 }

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use triggers::adapters::control::Written;
 use triggers::answer;
-use triggers::api_key::{ApiKey, KeyRecord, Scope};
+use triggers::api_key::{ApiKey, KeyRecord, MAX_KEYS, Scope};
 use triggers::endpoint::EndpointId;
-use triggers::ports::{Clock, Control};
+use triggers::ports::{Clock, Control, Unavailable};
 use triggers::problem::{Kind, Problem};
 use triggers::tenant::{Spread, Tenant, TenantId, Tier};
 use triggers::timestamp::Timestamp;
@@ -41,13 +41,7 @@ pub(crate) async fn generate(State(api): State<Arc<Api>>, headers: HeaderMap, bo
     signup_tier(api.signup, api.environment, is_admin, Tier::Free)?; // refused before its body is read
     let wanted: Generate = body::json(&headers, body).await?;
     let organization_name = name(&wanted.organization_name, "/organization_name")?;
-    let tier = match wanted.tier.as_deref() {
-        None => Tier::default(),
-        Some(tier) => Tier::parse(tier).ok_or_else(|| {
-            let names = Tier::ALL.map(Tier::as_str).join(", ");
-            invalid(format!("\"tier\" must be one of {names}"), "/tier")
-        })?,
-    };
+    let tier = wanted.tier.as_deref().map_or(Ok(Tier::default()), tier_of)?;
     let tier = signup_tier(api.signup, api.environment, is_admin, tier)?;
     let now = api.clock.now();
     let tenant = Tenant {
@@ -55,7 +49,9 @@ pub(crate) async fn generate(State(api): State<Arc<Api>>, headers: HeaderMap, bo
         organization_name,
         tier,
         spread: Spread::of(tier),
+        wanted_retention_days: None,
         created_at: now,
+        rev: 1,
     };
     let grant = Grant {
         name: "default".to_owned(),
@@ -108,7 +104,7 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body
     };
     let (key, record) = new_key(&bearer.tenant, (bearer.tier, bearer.spread), grant, now);
     let hash = key.hash(api.authenticator.peppers().current());
-    still_there(api.control.add_key(&asking, &hash, &record).await?)?;
+    made(api.control.add_key(&asking, &hash, &record).await?)?;
     let mut answer = listed(&record);
     answer["api_key"] = key.expose().into();
     Ok(answer::json(StatusCode::CREATED, &answer))
@@ -142,7 +138,7 @@ pub(crate) async fn rotate(State(api): State<Arc<Api>>, headers: HeaderMap, body
     };
     let (key, new) = new_key(&old.tenant, (old.tier, old.spread), grant, now);
     let new_hash = key.hash(api.authenticator.peppers().current());
-    still_there(api.control.rotate_key((&old_hash, &old), (&new_hash, &new), old_ends).await?)?;
+    made(api.control.rotate_key((&old_hash, &old), (&new_hash, &new), old_ends).await?)?;
     api.authenticator.forget(&old_hash);
     let mut answer = listed(&new);
     answer["api_key"] = key.expose().into();
@@ -201,15 +197,30 @@ fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     a.into_iter().chain(b).min()
 }
 
-/// A key that was revoked between its authentication and the change it asked for is no key.
-fn still_there(written: Written) -> Result<(), Problem> {
+/// Whether the key was made. One that was revoked between its authentication and the change it asked for is no key.
+fn made(written: Written) -> Result<(), Problem> {
     match written {
         Written::Done => Ok(()),
         Written::KeyGone => Err(Problem::unauthorized()),
+        Written::TooMany => {
+            let detail = format!("a tenant may have {MAX_KEYS} keys that are good; delete one first");
+            Err(Problem::new(Kind::Invalid, detail))
+        }
+        Written::Raced => Err(Unavailable::new("making a key", "too many races").into()),
     }
 }
 
-fn tenant_members(tenant: &Tenant) -> Value {
+/// The tier of this name.
+///
+/// # Errors
+/// 422 where there is none.
+pub(super) fn tier_of(name: &str) -> Result<Tier, Problem> {
+    let names = || Tier::ALL.map(Tier::as_str).join(", ");
+    Tier::parse(name).ok_or_else(|| invalid(format!("\"tier\" must be one of {}", names()), "/tier"))
+}
+
+/// What keys and settings both tell of a tenant.
+pub(super) fn tenant_members(tenant: &Tenant) -> Value {
     json!({
         "organization_id": tenant.id.as_str(),
         "organization_name": tenant.organization_name,
