@@ -12,11 +12,15 @@ use rand::{Rng, RngExt};
 use ring::hmac;
 use thiserror::Error;
 
-use crate::tenant::{TenantId, Tier};
+use crate::tenant::{Spread, TenantId, Tier};
 use crate::timestamp::Timestamp;
 
 /// How often the use of a key is noted.
 pub const NOTE_USE_EVERY: Duration = Duration::from_mins(15);
+
+/// The most keys that a tenant may have which are good at the same time. A change of its tier writes each of them twice and the
+/// tenant once, in one transaction, and no transaction writes more than 100 items.
+pub const MAX_KEYS: usize = 40;
 
 const PREFIXES: [&str; 2] = ["trg_live_", "trg_test_"];
 const SECRET_DIGITS: usize = 43;
@@ -217,12 +221,20 @@ pub enum Scope {
     EndpointsAdmin,
     /// Create, list, rotate and delete keys.
     KeysAdmin,
+    /// Change the tenant's own settings.
+    TenantAdmin,
 }
 
 impl Scope {
     /// Every scope: what a tenant's first key may do.
-    pub const ALL: [Self; 5] =
-        [Self::EventsWrite, Self::InboxRead, Self::InboxAck, Self::EndpointsAdmin, Self::KeysAdmin];
+    pub const ALL: [Self; 6] = [
+        Self::EventsWrite,
+        Self::InboxRead,
+        Self::InboxAck,
+        Self::EndpointsAdmin,
+        Self::KeysAdmin,
+        Self::TenantAdmin,
+    ];
 
     /// The scope's name in JSON and in tables.
     #[must_use]
@@ -233,6 +245,7 @@ impl Scope {
             Self::InboxAck => "inbox:ack",
             Self::EndpointsAdmin => "endpoints:admin",
             Self::KeysAdmin => "keys:admin",
+            Self::TenantAdmin => "tenant:admin",
         }
     }
 
@@ -252,6 +265,8 @@ pub struct KeyRecord {
     pub tenant: TenantId,
     /// The tenant's tier, carried here so that authentication is one read.
     pub tier: Tier,
+    /// Over how many shards the tenant's events are spread, carried here for the same reason.
+    pub spread: Spread,
     /// The name its owner gave the key.
     pub name: String,
     /// What it may do.

@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn changes_of_one_day_meet_and_cancel_each_other() {
-        let event = EventId::generate(NOW, Tier::Free, &mut rand::rng());
+        let event = EventId::generate(NOW, 1, &mut rand::rng());
         let stored = Backlog::stored(event).plus(&Backlog::stored(event));
         assert_eq!(stored, Backlog::of([(DAY, 2)]));
         let settled = Backlog::settled(event).plus(&Backlog::settled(event));

@@ -155,11 +155,10 @@ impl Claimed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tenant::Tier;
 
     fn claim(payload: &str) -> Claim {
         let now = Timestamp::from_millis(1);
-        let id = EventId::generate(now, Tier::Free, &mut rand::rng());
+        let id = EventId::generate(now, 1, &mut rand::rng());
         Claim::new(id, Fingerprint::of(&EventType::parse("a").unwrap(), payload), now)
     }
 

@@ -147,6 +147,13 @@ impl Head {
         Self { status: head.status_of_deliveries(), ..head }
     }
 
+    /// The head kept for no more than so many days from its birth; for fewer where it ends before.
+    #[must_use]
+    pub fn kept_at_most(self, days: u16) -> Self {
+        let end = self.id.accepted_at().after(Duration::from_hours(24 * u64::from(days)));
+        Self { expires_at: self.expires_at.min(end), ..self }
+    }
+
     /// Whether its retention has ended, or its owner had it deleted. The table keeps it for some more time; it counts
     /// as absent.
     #[must_use]
@@ -256,7 +263,7 @@ mod tests {
     fn event() -> Event {
         let now = Timestamp::from_seconds(1000);
         Event {
-            id: EventId::generate(now, Tier::Free, &mut rand::rng()),
+            id: EventId::generate(now, 1, &mut rand::rng()),
             tenant: TenantId::from_trusted("org_1"),
             tier: Tier::Free,
             event_type: EventType::parse("a").unwrap(),
@@ -358,5 +365,7 @@ mod tests {
         assert_eq!(head.expires_at, event.id.accepted_at().after(Duration::from_hours(7 * 24)));
         assert!(!head.is_gone(Timestamp::from_millis(head.expires_at.millis() - 1)));
         assert!(head.is_gone(head.expires_at));
+        let days = |head: Head| head.expires_at.since(event.id.accepted_at()).as_secs() / (24 * 3600);
+        assert_eq!([1, 6, 7, 90].map(|most| days(head.clone().kept_at_most(most))), [1, 6, 7, 7]);
     }
 }

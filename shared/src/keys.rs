@@ -269,12 +269,11 @@ mod tests {
 
     use super::*;
     use crate::claim::DedupId;
-    use crate::tenant::Tier;
 
     #[test]
     fn two_tenants_share_no_key() {
         let now = Timestamp::from_millis(1);
-        let event = EventId::generate(now, Tier::Free, &mut rand::rng());
+        let event = EventId::generate(now, 1, &mut rand::rng());
         let name = ClaimName::Dedup(DedupId::parse("same").unwrap());
         let endpoint = EndpointId::from_trusted("ep_1");
         let lease_id = LeaseId::generate(&mut rand::rng());

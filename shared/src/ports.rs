@@ -21,7 +21,7 @@ use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 use crate::verdict::Answer;
 
-pub use control::Control;
+pub use control::{Control, Standing};
 pub use events::{Events, Found, Inserted, Stretch, UnreadableMessage, Walked};
 pub use limits::{Counts, Limits, QueueName, Wait};
 pub use schedule::Schedule;

@@ -86,12 +86,11 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::tenant::Tier;
     use crate::testing::builders::{START, endpoint};
 
     #[test]
     fn rows_are_spread_over_all_shards() {
-        let event = |_| shard_of_event(EventId::generate(START, Tier::Free, &mut rand::rng()));
+        let event = |_| shard_of_event(EventId::generate(START, 1, &mut rand::rng()));
         let events: HashSet<u8> = (0..1000).map(event).collect();
         let endpoints: HashSet<u8> = (0..16).map(|number| shard_of_endpoint(&endpoint(number).id)).collect();
         let all: HashSet<u8> = (0..SHARDS).collect();

@@ -3,11 +3,16 @@
 //! A [`TenantId`] leads every key of every table ([`crate::keys`]). Outside this crate there is no way to make
 //! one from a string: it comes from a credential, or from an item that a credential once wrote.
 
+mod spread;
+
 use std::fmt;
+use std::time::Duration;
 
 use rand::Rng;
 
 use crate::timestamp::Timestamp;
+
+pub use spread::Spread;
 
 /// The identity of one tenant (an *organization* in the HTTP contract): `org_` and 32 hexadecimal digits.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -63,7 +68,7 @@ pub struct TierLimits {
     pub requests_per_minute: u32,
     /// Events that may wait for somebody to take them; more are refused until some were taken.
     pub undelivered_events: u64,
-    /// Partitions over which the tenant's events are spread; it may grow, never shrink.
+    /// Partitions over which a tenant's events are spread that begins with this tier: [`Spread`] tells how that grows.
     pub shards: u8,
     /// Days that an event is kept, from the moment it was accepted.
     pub retention_days: u16,
@@ -104,7 +109,7 @@ impl Tier {
     }
 }
 
-/// A tenant as it was created.
+/// A tenant.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Tenant {
     /// Its identity.
@@ -113,8 +118,30 @@ pub struct Tenant {
     pub organization_name: String,
     /// What it pays for.
     pub tier: Tier,
+    /// Over how many shards its events are spread.
+    pub spread: Spread,
+    /// How many days it wants its events kept, if it said so; [`Tenant::retention_days`] tells what comes of it.
+    pub wanted_retention_days: Option<u16>,
     /// When it was created.
     pub created_at: Timestamp,
+    /// How often it or the set of its keys was written. Every change is conditional on the value it read.
+    pub rev: u64,
+}
+
+impl Tenant {
+    /// Days that its events are kept which are accepted now: as it wants, but no longer than its tier allows.
+    #[must_use]
+    pub fn retention_days(&self) -> u16 {
+        let most = self.tier.limits().retention_days;
+        self.wanted_retention_days.map_or(most, |wanted| wanted.min(most))
+    }
+
+    /// The tenant with another tier from `now` on, its spread [raised](Spread::raised_to) where that tier's is wider.
+    #[must_use]
+    pub fn of_tier(self, tier: Tier, now: Timestamp, delay: Duration) -> Self {
+        let spread = self.spread.raised_to(tier.limits().shards, now, delay);
+        Self { tier, spread, ..self }
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +156,28 @@ mod tests {
         assert_eq!(Tier::parse("gold"), None);
         assert!(Tier::ALL.map(|tier| tier.limits().events_per_minute).is_sorted());
         assert!(Tier::ALL.map(|tier| tier.limits().shards).is_sorted());
+    }
+
+    #[test]
+    fn a_tenant_keeps_its_events_as_it_wants_within_its_tier_and_its_shards_through_every_tier() {
+        let now = Timestamp::from_seconds(1000);
+        let mut tenant = Tenant {
+            id: TenantId::from_trusted("org_1"),
+            organization_name: String::new(),
+            tier: Tier::Business,
+            spread: Spread::of(Tier::Business),
+            wanted_retention_days: None,
+            created_at: now,
+            rev: 1,
+        };
+        assert_eq!(tenant.retention_days(), 30);
+        tenant.wanted_retention_days = Some(10);
+        let days_and_shards = |tier| {
+            let changed = tenant.clone().of_tier(tier, now, Spread::DELAY);
+            (changed.retention_days(), changed.spread.write_at(now), changed.spread.read())
+        };
+        let expected = [(7, 4, 4), (10, 4, 4), (10, 4, 4), (10, 4, 16)];
+        assert_eq!(Tier::ALL.map(days_and_shards), expected);
     }
 
     #[test]

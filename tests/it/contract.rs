@@ -5,6 +5,7 @@ mod events;
 
 use std::time::Duration;
 
+use serde_json::json;
 use triggers::adapters::aws;
 use triggers::adapters::claims::ClaimsTable;
 use triggers::adapters::control::{Added, ControlTable, Written};
@@ -12,7 +13,7 @@ use triggers::adapters::events::EventsTable;
 use triggers::adapters::limits::LimitsTable;
 use triggers::adapters::schedule::ScheduleTable;
 use triggers::adapters::vault::KmsVault;
-use triggers::api_key::Pepper;
+use triggers::api_key::{KeyRecord, Pepper};
 use triggers::backlog::Backlog;
 use triggers::breaker::Failed;
 use triggers::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
@@ -21,7 +22,9 @@ use triggers::endpoint::{Endpoint, EndpointState, MAX_ENDPOINTS};
 use triggers::event::{EventId, EventType};
 use triggers::inbox::Head;
 use triggers::pace::Pace;
-use triggers::ports::{Claims, Control, Counts, Limits, PortResult, QueueName, Schedule, Updated, Wait};
+use triggers::ports::{
+    Claims, Control, Counts, Limits, PortResult, QueueName, Schedule, Standing, Updated, Wait,
+};
 use triggers::rate_limit::{Leased, Meter, Metered};
 use triggers::schedule::{Due, Parked, shard_of_endpoint, shard_of_event};
 use triggers::tenant::{Tenant, TenantId, Tier};
@@ -35,6 +38,7 @@ use triggers::timestamp::Timestamp;
 
 use events::events_keep_their_promises;
 
+use crate::support::aws::dynamodb;
 use crate::support::runtime::environment;
 use crate::support::stack::shared;
 
@@ -50,7 +54,7 @@ async fn claims_keep_their_promises(claims: &impl Claims) -> PortResult<()> {
     let (ours, other) = (tenant(), tenant());
     let name = ClaimName::Dedup(DedupId::parse("order 7").unwrap());
     let claim = |payload: &str, now: Timestamp| {
-        let id = EventId::generate(now, Tier::Free, &mut rand::rng());
+        let id = EventId::generate(now, 1, &mut rand::rng());
         Claim::new(id, Fingerprint::of(&EventType::parse("a").unwrap(), payload), now)
     };
     let first = claim("1", START);
@@ -118,6 +122,8 @@ async fn limits_keep_their_promises(limits: &impl Limits) -> PortResult<()> {
 async fn endpoints_keep_their_promises(control: &impl Control, tenant: &TenantId) -> PortResult<()> {
     let found = control.endpoints(tenant).await?;
     assert_eq!(found.len(), 1);
+    let standing = control.standing(tenant).await?;
+    assert_eq!(standing, Standing { endpoints: found.clone(), ..Standing::default() });
     let seen = found[0].clone();
     assert_eq!(control.endpoint(tenant, &seen.id).await?, Some(seen.clone()));
     let failed = |is_gone| {
@@ -145,6 +151,7 @@ async fn endpoints_keep_their_promises(control: &impl Control, tenant: &TenantId
     let stranger = triggers::testing::builders::tenant();
     assert_eq!(control.endpoint(&stranger, &seen.id).await?, None);
     assert_eq!(control.endpoints(&stranger).await?, []);
+    assert_eq!(control.standing(&stranger).await?, Standing::default());
     assert_eq!(control.change_health(&stranger, &seen, &change).await?, Updated::Raced);
     assert_eq!(control.tier(&stranger).await?, None);
     Ok(())
@@ -255,6 +262,37 @@ async fn real_schedules_keep_their_promises() {
 }
 
 #[tokio::test]
+async fn how_a_tenant_stands_is_read_at_once() {
+    let (control, tenant) = (ControlTable::new(&clients().await, table("Control")), tenant());
+    let endpoint = endpoint_of(&tenant, 1);
+    assert_eq!(control.add_endpoint(&tenant, &endpoint).await.unwrap(), Added::Done);
+    let (key, record) = key_of(&tenant, Tier::Pro);
+    let owner = owner(&record);
+    control.create_tenant(&owner, &key.hash(&Pepper::new("pepper")), &record).await.unwrap();
+    let standing = Standing { endpoints: vec![endpoint], ..Standing::default() };
+    assert_eq!(control.standing(&tenant).await.unwrap(), standing);
+    let set = json!({"TableName": table("Control"), "UpdateExpression": "SET retention_days = :days, erased_at = :at",
+        "Key": {"pk": {"S": format!("t#{tenant}")}, "sk": {"S": "tenant"}},
+        "ExpressionAttributeValues": {":days": {"N": "3"}, ":at": {"N": "1"}}});
+    dynamodb(&shared().summary().emulator, "UpdateItem", &set).expect(200);
+    let standing = Standing { retention_days: Some(3), is_erased: true, ..standing };
+    assert_eq!(control.standing(&tenant).await.unwrap(), standing);
+}
+
+/// The tenant of a key.
+fn owner(key: &KeyRecord) -> Tenant {
+    Tenant {
+        id: key.tenant.clone(),
+        organization_name: "Contract".to_owned(),
+        tier: key.tier,
+        spread: key.spread,
+        wanted_retention_days: None,
+        rev: 1,
+        created_at: START,
+    }
+}
+
+#[tokio::test]
 async fn real_endpoints_and_keys_keep_their_promises() {
     let control = ControlTable::new(&clients().await, table("Control"));
     let (tenant, pepper) = (tenant(), Pepper::new("pepper"));
@@ -270,12 +308,7 @@ async fn real_endpoints_and_keys_keep_their_promises() {
     endpoints_keep_their_promises(&control, &tenant).await.unwrap();
 
     let (key, record) = key_of(&tenant, Tier::Pro);
-    let owner = Tenant {
-        id: tenant.clone(),
-        organization_name: "Contract".to_owned(),
-        tier: Tier::Pro,
-        created_at: START,
-    };
+    let owner = owner(&record);
     control.create_tenant(&owner, &key.hash(&pepper), &record).await.unwrap();
     assert_eq!(control.key(&key.hash(&pepper)).await.unwrap(), Some(record.clone()));
     assert_eq!(control.tenant_with_keys(&tenant).await.unwrap(), Some((owner, vec![record.clone()])));

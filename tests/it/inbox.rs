@@ -23,7 +23,7 @@ fn tenant_with(tier: &str, count: usize) -> (Tenant, Vec<String>) {
 }
 
 /// Follows the cursors to the end; the ids of every page.
-fn walk(tenant: &Tenant, query: &str) -> Vec<Vec<String>> {
+pub(crate) fn walk(tenant: &Tenant, query: &str) -> Vec<Vec<String>> {
     let (mut pages, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = tenant.inbox(&format!("?{query}&cursor={cursor}"));

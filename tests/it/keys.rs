@@ -92,12 +92,14 @@ fn a_key_may_do_what_its_scopes_say_and_nothing_else() {
     let id = tenant.accepted("a");
     tenant.shown_as("pending", &id);
     let webhook = r#"{"webhook_url":"https://hooks.example.com/a"}"#;
-    let calls: [(&str, Call); 5] = [
+    let json = ("content-type", "application/json");
+    let calls: [(&str, Call); 6] = [
         ("events:write", &|key| key.post_event(GOOD)),
         ("inbox:read", &|key| key.get("/api/inbox")),
         ("inbox:ack", &|key| key.acknowledge(&id)),
         ("endpoints:admin", &|key| key.post("/api/webhook/config", webhook)),
         ("keys:admin", &|key| key.get("/api/keys")),
+        ("tenant:admin", &|key| key.call("PATCH", "/api/tenant", &[json], "{}")),
     ];
     for (scope, _) in calls {
         let key = tenant.further_key(&[scope]);

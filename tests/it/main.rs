@@ -43,5 +43,6 @@ mod rotation;
 mod round_trips;
 mod samples;
 mod storm;
+mod tenants;
 mod traces;
 mod values;

@@ -145,6 +145,7 @@ fn another_method_of_a_path_is_not_allowed_and_the_right_one_is_named() {
         ("DELETE", "/api/keys", "GET"),
         ("GET", "/api/keys/rotate", "POST"),
         ("GET", "/api/ack/evt_1", "POST"),
+        ("POST", "/api/tenant", "PATCH"),
         ("POST", "/health", "GET"),
     ] {
         let reply = tenant.call(method, path, &[JSON], "");

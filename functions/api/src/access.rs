@@ -1,9 +1,11 @@
 //! Who may do what no API key allows: the admin token, and what the stack's parameters open.
 
+use std::time::Duration;
+
 use http::HeaderMap;
 use triggers::api_key::Pepper;
 use triggers::problem::Problem;
-use triggers::tenant::Tier;
+use triggers::tenant::{Spread, Tier};
 
 /// The stack's parameter `Signup`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,8 +21,18 @@ pub(crate) enum Signup {
 pub(crate) enum Environment {
     /// Deployed: an open signup gets the tier free, and metrics want the admin token.
     Aws,
-    /// The local stack: neither.
+    /// The local stack: neither, and a wider spread is in use sooner.
     Local,
+}
+
+impl Environment {
+    /// How long the shards stay empty that a tenant is given by another tier.
+    pub(crate) fn spread_delay(self) -> Duration {
+        match self {
+            Self::Aws => Spread::DELAY,
+            Self::Local => Duration::from_secs(35), // there a key is looked at again after 30 s, and somebody waits
+        }
+    }
 }
 
 /// The admin token, kept as a keyed tag, so that comparing takes the same time whatever was sent.

@@ -176,7 +176,7 @@ pub(crate) async fn lease(
 ) -> PortResult<Vec<(Head, String)>> {
     let (mut events, mut room) = (Vec::new(), LeaseRoom::default());
     let mut tried: BTreeSet<EventId> = BTreeSet::new();
-    let shards = bearer.tier.limits().shards;
+    let shards = bearer.spread.read();
     let mut candidates = Candidates { shards, event_types, include_open: terms.include_open, most: 0, now };
     for round in 0..MOST_ROUNDS {
         let wanted = limit - events.len();

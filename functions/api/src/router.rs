@@ -16,7 +16,7 @@ use triggers::rate_limit::Standing;
 
 use crate::deps::Api;
 use crate::failure::Failure;
-use crate::routes::{attempts, endpoints, health, inbox, keys, metrics, queue, webhook};
+use crate::routes::{attempts, endpoints, health, inbox, keys, metrics, queue, tenant, webhook};
 
 /// All routes. Posting events is another function's: here those paths know no method at all.
 pub(crate) fn router(api: Arc<Api>) -> Router {
@@ -25,6 +25,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/api/keys", get(keys::list).post(keys::create))
         .route("/api/keys/rotate", post(keys::rotate))
         .route("/api/keys/{id}", delete(keys::delete))
+        .route("/api/tenant", get(tenant::read).patch(tenant::change))
         .route("/api/webhook/config", post(webhook::configure))
         .route("/api/endpoints", get(endpoints::list).post(endpoints::create))
         .route("/api/endpoints/{id}", get(endpoints::read).patch(endpoints::change).delete(endpoints::delete))

@@ -8,11 +8,10 @@ use futures_util::future::join_all;
 use triggers::adapters::queues::{UnknownForm, read_event};
 use triggers::backlog::Backlog;
 use triggers::batch::{self, Message};
-use triggers::endpoint::Endpoint;
 use triggers::event::Event;
 use triggers::metrics::Metrics;
 use triggers::ports::{
-    Clock, Control, Counts, Delayed, DeliveryQueue, Events, Limits, QueueName, SourceQueue,
+    Clock, Control, Counts, Delayed, DeliveryQueue, Events, Limits, QueueName, SourceQueue, Standing,
 };
 use triggers::tenant::TenantId;
 use triggers::timestamp::Timestamp;
@@ -21,7 +20,7 @@ use crate::store::Stored;
 
 /// What consumer touches; its IAM policy says the same.
 pub struct Consumer<C, E, L, S, Q, T> {
-    /// Keys and endpoints.
+    /// Tenants and endpoints.
     pub control: C,
     /// Heads and payloads.
     pub events: E,
@@ -39,8 +38,8 @@ pub struct Consumer<C, E, L, S, Q, T> {
     pub log: Box<dyn Fn(&str) + Send + Sync>,
 }
 
-/// A tenant's endpoints, or why they cannot be known now.
-type Endpoints = HashMap<TenantId, Result<Vec<Endpoint>, String>>;
+/// How each tenant stands, or why that cannot be known now.
+type Standings = HashMap<TenantId, Result<Standing, String>>;
 
 /// What a message says.
 type Read = Result<Event, UnknownForm>;
@@ -69,11 +68,11 @@ impl<C: Control, E: Events, L: Limits, S: SourceQueue, Q: DeliveryQueue, T: Cloc
     async fn handle_some(&self, messages: &[&Message]) -> Vec<Ended> {
         let now = self.clock.now();
         let read: Vec<_> = messages.iter().map(|message| read_event(&message.body)).collect();
-        let endpoints = self.endpoints(read.iter().flatten()).await;
+        let standings = self.standings(read.iter().flatten()).await;
         let keys: Vec<String> =
             messages.iter().zip(&read).map(|(message, read)| key(message, read)).collect();
         let stored = batch::once_each(&keys, async |place| match &read[place] {
-            Ok(event) => self.store(event, &endpoints).await,
+            Ok(event) => self.store(event, &standings).await,
             Err(error) => {
                 let kept = batch::unreadable(&self.events, messages[place], error.to_string(), now).await;
                 kept.map(|()| Stored::unreadable())
@@ -83,22 +82,23 @@ impl<C: Control, E: Events, L: Limits, S: SourceQueue, Q: DeliveryQueue, T: Cloc
     }
 
     /// One consistent read per tenant: an endpoint created a second ago gets its first event.
-    async fn endpoints(&self, events: impl Iterator<Item = &Event>) -> Endpoints {
+    async fn standings(&self, events: impl Iterator<Item = &Event>) -> Standings {
         let tenants: BTreeSet<&TenantId> = events.map(|event| &event.tenant).collect();
         let reads = tenants.into_iter().map(|tenant| async move {
-            let endpoints = self.control.endpoints(tenant).await.map_err(|error| error.to_string());
-            (tenant.clone(), endpoints)
+            let standing = self.control.standing(tenant).await.map_err(|error| error.to_string());
+            (tenant.clone(), standing)
         });
         join_all(reads).await.into_iter().collect()
     }
 
-    async fn store(&self, event: &Event, endpoints: &Endpoints) -> Result<Stored, String> {
-        match endpoints.get(&event.tenant) {
-            Some(Ok(endpoints)) => {
-                Stored::store(&self.events, event, endpoints).await.map_err(|e| e.to_string())
+    async fn store(&self, event: &Event, standings: &Standings) -> Result<Stored, String> {
+        match standings.get(&event.tenant) {
+            Some(Ok(standing)) if standing.is_erased => Ok(Stored::dropped(event)),
+            Some(Ok(standing)) => {
+                Stored::store(&self.events, event, standing).await.map_err(|e| e.to_string())
             }
             Some(Err(error)) => Err(error.clone()),
-            None => Err("the tenant's endpoints were not read".to_owned()),
+            None => Err("how the tenant stands was not read".to_owned()),
         }
     }
 

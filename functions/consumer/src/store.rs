@@ -8,13 +8,12 @@
 //! ```
 //!
 //! Everything here may run twice: the put decides who was first, and a second message of an attempt does nothing.
-//! Nothing is dropped: whatever fails makes the queue give the event out again.
+//! Nothing is dropped but what belongs to an erased tenant: whatever fails makes the queue give the event out again.
 
 use triggers::delivery::DeliveryMessage;
-use triggers::endpoint::Endpoint;
 use triggers::event::{Event, EventId};
 use triggers::inbox::Head;
-use triggers::ports::{Events, Inserted, PortResult};
+use triggers::ports::{Events, Inserted, PortResult, Standing};
 use triggers::tenant::TenantId;
 
 /// What became of one message.
@@ -31,14 +30,11 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Stores an event with an open delivery for each endpoint.
-    pub(crate) async fn store(
-        events: &impl Events,
-        event: &Event,
-        endpoints: &[Endpoint],
-    ) -> PortResult<Self> {
-        let matches = endpoints.iter().filter(|endpoint| endpoint.wants(&event.event_type));
-        let born = Head::born(event, matches.map(|endpoint| endpoint.id.clone()));
+    /// Stores an event with an open delivery for each endpoint that wants it, for as long as tier and tenant both keep it.
+    pub(crate) async fn store(events: &impl Events, event: &Event, standing: &Standing) -> PortResult<Self> {
+        let matches = standing.endpoints.iter().filter(|endpoint| endpoint.wants(&event.event_type));
+        let born = Head::born(event, matches.map(|endpoint| endpoint.id.clone()))
+            .kept_at_most(standing.retention_days.unwrap_or(u16::MAX));
         let (head, is_new) = match events.insert(event, &born).await? {
             Inserted::New => (born, true),
             Inserted::Existing(head) => (*head, false),
@@ -52,6 +48,12 @@ impl Stored {
         tracing::debug!(step = "stored", event = %event.id, new = is_new, deliveries = messages.len());
         let event = Some((event.tenant.clone(), event.id));
         Ok(Self { messages, event, is_new, is_unreadable: false })
+    }
+
+    /// Leaves nothing of an event whose tenant is erased: it was accepted before, and everything of that tenant is to go.
+    pub(crate) fn dropped(event: &Event) -> Self {
+        tracing::debug!(step = "dropped", event = %event.id);
+        Self { messages: Vec::new(), event: None, is_new: false, is_unreadable: false }
     }
 
     /// What a message that nobody can read leaves behind.

@@ -147,7 +147,7 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
         name: Option<ClaimName>,
         now: Timestamp,
     ) -> Result<Claimable, Problem> {
-        let fresh = EventId::generate(now, bearer.tier, &mut rand::rng());
+        let fresh = EventId::generate(now, bearer.spread.write_at(now), &mut rand::rng());
         let Some(name) = name else {
             let event = event.into_event(fresh, bearer.tenant.clone(), bearer.tier);
             return Ok(Claimable { event, repeats: Repeats::Nothing });

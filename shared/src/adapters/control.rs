@@ -4,8 +4,11 @@ mod endpoints;
 mod erasure;
 mod health_item;
 mod keys_of_tenant;
+mod spread_item;
+mod tenant_item;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 
 use super::aws::Clients;
 use super::item::{Item, s};
@@ -14,7 +17,7 @@ use crate::breaker::Change;
 use crate::endpoint::{Endpoint, EndpointId};
 use crate::job::JobId;
 use crate::keys;
-use crate::ports::{Control, PortResult, Unavailable, Updated};
+use crate::ports::{Control, PortResult, Standing, Unavailable, Updated};
 use crate::tenant::{TenantId, Tier};
 use crate::timestamp::Timestamp;
 
@@ -42,22 +45,24 @@ impl ControlTable {
         answer.map(|answer| answer.item).map_err(|error| Unavailable::new("reading the table Control", error))
     }
 
-    /// All items of a tenant whose sort key begins like this, or all of them; read consistently.
+    /// All items of a tenant whose sort key begins like this, read consistently.
     async fn list(&self, tenant: &TenantId, prefix: &str) -> PortResult<Vec<Item>> {
+        let query = self.client.query().key_condition_expression("pk = :pk AND begins_with(sk, :prefix)");
+        self.query(query.expression_attribute_values(":prefix", s(prefix)), tenant).await
+    }
+
+    /// All items of a tenant, read consistently.
+    async fn list_all(&self, tenant: &TenantId) -> PortResult<Vec<Item>> {
+        self.query(self.client.query().key_condition_expression("pk = :pk"), tenant).await
+    }
+
+    async fn query(&self, query: QueryFluentBuilder, tenant: &TenantId) -> PortResult<Vec<Item>> {
+        let query = query.table_name(&self.table).consistent_read(true);
+        let query = query.expression_attribute_values(":pk", s(keys::tenant(tenant)));
         let mut items = Vec::new();
         let mut start = None;
         loop {
-            let query = self.client.query().table_name(&self.table).consistent_read(true);
-            let query = match prefix {
-                "" => query.key_condition_expression("pk = :pk"), // no condition may name an empty text
-                prefix => query
-                    .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                    .expression_attribute_values(":prefix", s(prefix)),
-            };
-            let query = query
-                .expression_attribute_values(":pk", s(keys::tenant(tenant)))
-                .set_exclusive_start_key(start);
-            let answer = query.send().await;
+            let answer = query.clone().set_exclusive_start_key(start).send().await;
             let answer = answer.map_err(|error| Unavailable::new("reading the table Control", error))?;
             items.extend(answer.items.unwrap_or_default());
             start = answer.last_evaluated_key;
@@ -75,6 +80,10 @@ impl Control for ControlTable {
 
     async fn note_use(&self, tenant: &TenantId, key_id: &str, now: Timestamp) -> PortResult<()> {
         self.note_use_of_key(tenant, key_id, now).await
+    }
+
+    async fn standing(&self, tenant: &TenantId) -> PortResult<Standing> {
+        self.read_standing(tenant).await
     }
 
     async fn endpoints(&self, tenant: &TenantId) -> PortResult<Vec<Endpoint>> {

@@ -58,7 +58,6 @@ impl Erasure {
         next.deleted += deleted;
         next.found += deleted;
         next.phase = match self.phase {
-            Phase::Mark => Phase::Control,
             Phase::Control => Phase::Shard(0),
             Phase::Shard(shard) if !is_empty => Phase::Shard(shard),
             Phase::Shard(shard) if shard < last_shard => Phase::Shard(shard + 1),
@@ -66,7 +65,7 @@ impl Erasure {
             Phase::Rest if self.looks > 0 && next.found == 0 => Phase::Done,
             Phase::Rest => Phase::Pause(now.after(pause)),
             Phase::Pause(until) if now < until => Phase::Pause(until),
-            Phase::Pause(_) => Phase::Control,
+            Phase::Mark | Phase::Pause(_) => Phase::Control,
             Phase::Done => Phase::Done,
         };
         if self.phase == Phase::Control && self.key_dropped_at.is_none() {

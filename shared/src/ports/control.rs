@@ -10,6 +10,17 @@ use crate::job::JobId;
 use crate::tenant::{TenantId, Tier};
 use crate::timestamp::Timestamp;
 
+/// What decides how an event of a tenant is stored.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Standing {
+    /// Its endpoints.
+    pub endpoints: Vec<Endpoint>,
+    /// How many days it wants its events kept, if it said so; a tier may keep them for fewer.
+    pub retention_days: Option<u16>,
+    /// Whether its data is being erased, or was: nothing more of it may be stored.
+    pub is_erased: bool,
+}
+
 /// The table `Control`: keys and endpoints.
 pub trait Control {
     /// The record of a key, read consistently: a fresh key works at once.
@@ -24,7 +35,11 @@ pub trait Control {
         now: Timestamp,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// All endpoints of a tenant, read consistently: an endpoint created a second ago gets its first event.
+    /// What decides how an event of a tenant is stored, read consistently and at once: an endpoint created a second ago gets
+    /// its first event, and an erased tenant gets none. A tenant of which nothing is known has no wishes.
+    fn standing(&self, tenant: &TenantId) -> impl Future<Output = PortResult<Standing>> + Send;
+
+    /// All endpoints of a tenant, read consistently.
     fn endpoints(&self, tenant: &TenantId) -> impl Future<Output = PortResult<Vec<Endpoint>>> + Send;
 
     /// One endpoint, read consistently: what was changed counts for the next attempt.

@@ -10,7 +10,7 @@ use crate::endpoint::{
 use crate::event::{Event, EventId, EventType, NewEvent};
 use crate::inbox::Outcome;
 use crate::sealed::{DataKey, Sealed};
-use crate::tenant::{TenantId, Tier};
+use crate::tenant::{Spread, TenantId, Tier};
 use crate::timestamp::Timestamp;
 use crate::verdict::Verdict;
 
@@ -31,6 +31,7 @@ pub fn key_of(tenant: &TenantId, tier: Tier) -> (ApiKey, KeyRecord) {
         id: format!("key_{:032x}", rand::random::<u128>()),
         tenant: tenant.clone(),
         tier,
+        spread: Spread::of(tier),
         name: "test".to_owned(),
         scopes: Scope::ALL.to_vec(),
         last4: key.last4().to_owned(),
@@ -99,7 +100,7 @@ pub fn endpoint(number: u8) -> Endpoint {
 pub fn event(tenant: &TenantId, event_type: &str, payload: &str, now: Timestamp) -> Event {
     let event_type = EventType::parse(event_type).expect("a valid type");
     let new = NewEvent { event_type, payload: payload.to_owned(), name: None };
-    let id = EventId::generate(now, Tier::Free, &mut rand::rng());
+    let id = EventId::generate(now, 1, &mut rand::rng());
     new.into_event(id, tenant.clone(), Tier::Free)
 }
 

@@ -10,7 +10,7 @@ use crate::api_key::{KeyHash, KeyRecord, NOTE_USE_EVERY};
 use crate::breaker::Change;
 use crate::endpoint::{Endpoint, EndpointId, EndpointState};
 use crate::job::JobId;
-use crate::ports::{Control, PortResult, Updated};
+use crate::ports::{Control, PortResult, Standing, Updated};
 use crate::tenant::{TenantId, Tier};
 use crate::timestamp::Timestamp;
 
@@ -27,7 +27,15 @@ struct State {
     endpoints: BTreeMap<(TenantId, EndpointId), Endpoint>,
     reads_of_keys: usize,
     noted_uses: Vec<Timestamp>,
+    retention_days: HashMap<TenantId, u16>,
     erased: HashMap<TenantId, JobId>,
+}
+
+impl State {
+    fn endpoints_of(&self, tenant: &TenantId) -> Vec<Endpoint> {
+        let own = self.endpoints.iter().filter(|((owner, _), _)| owner == tenant);
+        own.map(|(_, endpoint)| endpoint.clone()).collect()
+    }
 }
 
 impl MemoryControl {
@@ -76,6 +84,16 @@ impl MemoryControl {
         self.state().endpoints.remove(&(tenant.clone(), id.clone()));
     }
 
+    /// Sets how many days a tenant wants its events kept.
+    pub fn set_retention_days(&self, tenant: &TenantId, days: u16) {
+        self.state().retention_days.insert(tenant.clone(), days);
+    }
+
+    /// Marks a tenant as erased.
+    pub fn erase(&self, tenant: &TenantId) {
+        self.state().erased.insert(tenant.clone(), JobId::erasure(&mut rand::rng()));
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -105,13 +123,21 @@ impl Control for MemoryControl {
         })
     }
 
+    async fn standing(&self, tenant: &TenantId) -> PortResult<Standing> {
+        yield_now().await;
+        self.faults.call("reading a tenant's standing", || {
+            let state = self.state();
+            Standing {
+                endpoints: state.endpoints_of(tenant),
+                retention_days: state.retention_days.get(tenant).copied(),
+                is_erased: state.erased.contains_key(tenant),
+            }
+        })
+    }
+
     async fn endpoints(&self, tenant: &TenantId) -> PortResult<Vec<Endpoint>> {
         yield_now().await;
-        self.faults.call("reading endpoints", || {
-            let state = self.state();
-            let own = state.endpoints.iter().filter(|((owner, _), _)| owner == tenant);
-            own.map(|(_, endpoint)| endpoint.clone()).collect()
-        })
+        self.faults.call("reading endpoints", || self.state().endpoints_of(tenant))
     }
 
     async fn endpoint(&self, tenant: &TenantId, id: &EndpointId) -> PortResult<Option<Endpoint>> {

@@ -10,6 +10,8 @@ use super::client::Tenant;
 pub(crate) struct Stored {
     pub(crate) id: String,
     pub(crate) status: String,
+    /// When the table deletes it, in seconds since the epoch.
+    pub(crate) ttl: u64,
     /// Attempts, and the state of each delivery.
     pub(crate) deliveries: Vec<(u64, String)>,
 }
@@ -68,6 +70,7 @@ fn head(item: &Value) -> Stored {
     Stored {
         id: text(&item["sk"]),
         status: text(&item["status"]),
+        ttl: item["ttl"]["N"].as_str().and_then(|digits| digits.parse().ok()).expect("a number"),
         deliveries: deliveries.values().map(delivery).collect(),
     }
 }

@@ -92,7 +92,7 @@ pub(super) fn read_query(
     };
     Ok(PageQuery {
         source,
-        shards: bearer.tier.limits().shards,
+        shards: bearer.spread.read(),
         order,
         after: None,
         since: None,

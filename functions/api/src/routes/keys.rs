@@ -10,11 +10,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use triggers::adapters::control::Written;
 use triggers::answer;
-use triggers::api_key::{ApiKey, KeyRecord, Scope};
+use triggers::api_key::{ApiKey, KeyRecord, MAX_KEYS, Scope};
 use triggers::endpoint::EndpointId;
-use triggers::ports::{Clock, Control};
+use triggers::ports::{Clock, Control, Unavailable};
 use triggers::problem::{Kind, Problem};
-use triggers::tenant::{Tenant, TenantId, Tier};
+use triggers::tenant::{Spread, Tenant, TenantId, Tier};
 use triggers::timestamp::Timestamp;
 
 use crate::access::signup_tier;
@@ -41,24 +41,25 @@ pub(crate) async fn generate(State(api): State<Arc<Api>>, headers: HeaderMap, bo
     signup_tier(api.signup, api.environment, is_admin, Tier::Free)?; // refused before its body is read
     let wanted: Generate = body::json(&headers, body).await?;
     let organization_name = name(&wanted.organization_name, "/organization_name")?;
-    let tier = match wanted.tier.as_deref() {
-        None => Tier::default(),
-        Some(tier) => Tier::parse(tier).ok_or_else(|| {
-            let names = Tier::ALL.map(Tier::as_str).join(", ");
-            invalid(format!("\"tier\" must be one of {names}"), "/tier")
-        })?,
-    };
+    let tier = wanted.tier.as_deref().map_or(Ok(Tier::default()), tier_of)?;
     let tier = signup_tier(api.signup, api.environment, is_admin, tier)?;
     let now = api.clock.now();
-    let tenant =
-        Tenant { id: TenantId::generate(now, &mut rand::rng()), organization_name, tier, created_at: now };
+    let tenant = Tenant {
+        id: TenantId::generate(now, &mut rand::rng()),
+        organization_name,
+        tier,
+        spread: Spread::of(tier),
+        wanted_retention_days: None,
+        created_at: now,
+        rev: 1,
+    };
     let grant = Grant {
         name: "default".to_owned(),
         scopes: Scope::ALL.to_vec(),
         expires_at: None,
         events_per_minute: None,
     };
-    let (key, record) = new_key(&tenant.id, tier, grant, now);
+    let (key, record) = new_key(&tenant.id, (tier, tenant.spread), grant, now);
     api.control.create_tenant(&tenant, &key.hash(api.authenticator.peppers().current()), &record).await?;
     let mut answer = tenant_members(&tenant);
     answer["api_key"] = key.expose().into();
@@ -101,9 +102,9 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body
         expires_at: earlier(expires_at, bearer.expires_at),
         events_per_minute: limit(wanted.rate_limit_per_minute, &bearer)?,
     };
-    let (key, record) = new_key(&bearer.tenant, bearer.tier, grant, now);
+    let (key, record) = new_key(&bearer.tenant, (bearer.tier, bearer.spread), grant, now);
     let hash = key.hash(api.authenticator.peppers().current());
-    still_there(api.control.add_key(&asking, &hash, &record).await?)?;
+    made(api.control.add_key(&asking, &hash, &record).await?)?;
     let mut answer = listed(&record);
     answer["api_key"] = key.expose().into();
     Ok(answer::json(StatusCode::CREATED, &answer))
@@ -135,9 +136,9 @@ pub(crate) async fn rotate(State(api): State<Arc<Api>>, headers: HeaderMap, body
         expires_at: old.expires_at,
         events_per_minute: old.events_per_minute,
     };
-    let (key, new) = new_key(&old.tenant, old.tier, grant, now);
+    let (key, new) = new_key(&old.tenant, (old.tier, old.spread), grant, now);
     let new_hash = key.hash(api.authenticator.peppers().current());
-    still_there(api.control.rotate_key((&old_hash, &old), (&new_hash, &new), old_ends).await?)?;
+    made(api.control.rotate_key((&old_hash, &old), (&new_hash, &new), old_ends).await?)?;
     api.authenticator.forget(&old_hash);
     let mut answer = listed(&new);
     answer["api_key"] = key.expose().into();
@@ -167,13 +168,19 @@ struct Grant {
     events_per_minute: Option<u32>,
 }
 
-fn new_key(tenant: &TenantId, tier: Tier, grant: Grant, now: Timestamp) -> (ApiKey, KeyRecord) {
+fn new_key(
+    tenant: &TenantId,
+    (tier, spread): (Tier, Spread),
+    grant: Grant,
+    now: Timestamp,
+) -> (ApiKey, KeyRecord) {
     let key = ApiKey::generate(&mut rand::rng());
     let Grant { name, scopes, expires_at, events_per_minute } = grant;
     let record = KeyRecord {
         id: format!("key_{:032x}", rand::random::<u128>()),
         tenant: tenant.clone(),
         tier,
+        spread,
         name,
         scopes,
         last4: key.last4().to_owned(),
@@ -190,15 +197,30 @@ fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     a.into_iter().chain(b).min()
 }
 
-/// A key that was revoked between its authentication and the change it asked for is no key.
-fn still_there(written: Written) -> Result<(), Problem> {
+/// Whether the key was made. One that was revoked between its authentication and the change it asked for is no key.
+fn made(written: Written) -> Result<(), Problem> {
     match written {
         Written::Done => Ok(()),
         Written::KeyGone => Err(Problem::unauthorized()),
+        Written::TooMany => {
+            let detail = format!("a tenant may have {MAX_KEYS} keys that are good; delete one first");
+            Err(Problem::new(Kind::Invalid, detail))
+        }
+        Written::Raced => Err(Unavailable::new("making a key", "too many races").into()),
     }
 }
 
-fn tenant_members(tenant: &Tenant) -> Value {
+/// The tier of this name.
+///
+/// # Errors
+/// 422 where there is none.
+pub(super) fn tier_of(name: &str) -> Result<Tier, Problem> {
+    let names = || Tier::ALL.map(Tier::as_str).join(", ");
+    Tier::parse(name).ok_or_else(|| invalid(format!("\"tier\" must be one of {}", names()), "/tier"))
+}
+
+/// What keys and settings both tell of a tenant.
+pub(super) fn tenant_members(tenant: &Tenant) -> Value {
     json!({
         "organization_id": tenant.id.as_str(),
         "organization_name": tenant.organization_name,

@@ -6,6 +6,8 @@ pub(crate) mod endpoints;
 
 mod settings;
 
+pub(crate) mod tenant;
+
 pub(crate) mod attempts;
 
 pub(crate) mod webhook;

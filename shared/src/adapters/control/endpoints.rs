@@ -223,7 +223,12 @@ fn write(endpoint: &Endpoint) -> Item {
     ])
 }
 
-fn read(item: &Item) -> Result<Endpoint, Unreadable> {
+/// Whether an item of a tenant's is an endpoint.
+pub(super) fn is_endpoint(item: &Item) -> bool {
+    text(item, "sk").is_ok_and(|sk| sk.starts_with(keys::ENDPOINTS))
+}
+
+pub(super) fn read(item: &Item) -> Result<Endpoint, Unreadable> {
     let id = text(item, "sk")?.strip_prefix(keys::ENDPOINTS).ok_or(Unreadable("sk"))?;
     let patterns =
         item.get("event_types").and_then(|value| value.as_l().ok()).ok_or(Unreadable("event_types"))?;

@@ -40,7 +40,7 @@ impl ControlTable {
 
     /// The items by which keys are found go before those that list them: whoever comes again still finds the way.
     pub(super) async fn purge_tenant(&self, tenant: &TenantId) -> PortResult<usize> {
-        let items = self.list(tenant, "").await?;
+        let items = self.list_all(tenant).await?;
         let hash = |item: &Item| text(item, "hash").ok().map(KeyHash::from_trusted);
         let keys: Vec<Item> = items.iter().filter_map(hash).map(|hash| authentication_key(&hash)).collect();
         delete_all(&self.client, &self.table, &keys).await?;

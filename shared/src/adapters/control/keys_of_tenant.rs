@@ -1,16 +1,17 @@
-//! Tenants and their keys in the table `Control`.
+//! The keys of a tenant in the table `Control`.
 //!
 //! A key is two items, written and deleted together in one transaction: `key#<hash>`, which authentication reads,
 //! and `t#<tenant>` / `key#<id>`, which lists it and names the hash. A key that makes or replaces another must still
-//! exist in that very transaction: one revoked a moment ago makes nothing.
+//! exist in that very transaction: one revoked a moment ago makes nothing. And it carries its tenant's tier and spread, which
+//! `tenant_item.rs` keeps true.
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 
 use super::super::item::{Item, Unreadable, item, n, number, s, text};
-use super::ControlTable;
-use crate::api_key::{KeyHash, KeyRecord, NOTE_USE_EVERY, Scope};
+use super::{ControlTable, spread_item, tenant_item};
+use crate::api_key::{KeyHash, KeyRecord, MAX_KEYS, NOTE_USE_EVERY, Scope};
 use crate::keys;
 use crate::ports::{PortResult, Unavailable};
 use crate::tenant::{Tenant, TenantId, Tier};
@@ -22,35 +23,28 @@ impl ControlTable {
     /// # Errors
     /// When the table does not answer; then neither was created, or both.
     pub async fn create_tenant(&self, tenant: &Tenant, hash: &KeyHash, key: &KeyRecord) -> PortResult<()> {
-        let attributes = item([
-            ("pk", s(keys::tenant(&tenant.id))),
-            ("sk", s(keys::TENANT)),
-            ("organization_name", s(&tenant.organization_name)),
-            ("tier", s(tenant.tier.as_str())),
-            ("created_at", n(tenant.created_at.millis())),
-        ]);
         let mut writes = self.key_puts(hash, key)?;
-        writes.push(self.put(attributes)?);
-        self.transact(writes).await.map(drop)
+        writes.push(self.put(tenant_item::write(tenant))?);
+        self.transact(None, writes).await.map(drop)
     }
 
-    /// Adds a key to a tenant, on behalf of another.
+    /// Adds a key to a tenant, on behalf of another. It gets the tenant's tier and spread, whatever `key` says.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn add_key(&self, asking: &KeyHash, hash: &KeyHash, key: &KeyRecord) -> PortResult<Written> {
-        let mut writes = self.key_puts(hash, key)?;
         let check = ConditionCheck::builder()
             .table_name(&self.table)
             .set_key(Some(authentication_key(asking)))
             .condition_expression(EXISTS)
             .build()
             .map_err(unwritten)?;
-        writes.push(TransactWriteItem::builder().condition_check(check).build());
-        self.transact(writes).await
+        let check = TransactWriteItem::builder().condition_check(check).build();
+        self.make_key((hash, key), vec![check], 1).await
     }
 
-    /// Replaces a key by another: the old one is refused from `old_ends` on, or at once.
+    /// Replaces a key by another: the old one is refused from `old_ends` on, or at once. The new one gets the tenant's tier and
+    /// spread.
     ///
     /// # Errors
     /// When the table does not answer; then both keys are as before, or as asked.
@@ -60,12 +54,42 @@ impl ControlTable {
         new: (&KeyHash, &KeyRecord),
         old_ends: Option<Timestamp>,
     ) -> PortResult<Written> {
-        let mut writes = self.key_puts(new.0, new.1)?;
         match old_ends {
-            None => writes.extend(self.key_deletes(old.0, old.1)?),
-            Some(end) => writes.extend(self.key_ends(old.0, old.1, end)?),
+            None => self.make_key(new, self.key_deletes(old.0, old.1)?, 0).await,
+            Some(end) => self.make_key(new, self.key_ends(old.0, old.1, end)?, 1).await,
         }
-        self.transact(writes).await
+    }
+
+    /// Puts a key that is one of so many `more`, with the writes that go with it. Of the keys that ended some are taken away.
+    async fn make_key(
+        &self,
+        (hash, key): (&KeyHash, &KeyRecord),
+        besides: Vec<TransactWriteItem>,
+        more: usize,
+    ) -> PortResult<Written> {
+        for _ in 0..MOST_RACES {
+            let Some(tenant) = self.tenant(&key.tenant).await? else { return Ok(Written::KeyGone) };
+            let keys = self.keys_of(&key.tenant).await?;
+            let (good, ended): (Vec<_>, Vec<_>) =
+                keys.iter().partition(|(_, other)| other.is_live(key.created_at));
+            if good.len() + more > MAX_KEYS {
+                return Ok(Written::TooMany);
+            }
+            let key = KeyRecord { tier: tenant.tier, spread: tenant.spread, ..key.clone() };
+            let mut writes = self.key_puts(hash, &key)?;
+            writes.extend(besides.clone());
+            for (hash, key) in ended.into_iter().take(MOST_TAKEN_AWAY) {
+                for item in both_items(hash, key) {
+                    let delete = Delete::builder().table_name(&self.table).set_key(Some(item)).build();
+                    writes.push(TransactWriteItem::builder().delete(delete.map_err(unwritten)?).build());
+                }
+            }
+            match self.transact(Some(self.touch(&tenant)?), writes).await? {
+                Written::Raced => {}
+                ended => return Ok(ended),
+            }
+        }
+        Ok(Written::Raced)
     }
 
     /// Deletes a tenant's key by its id and gives the hash that is dead now; `None` where there is no such key.
@@ -81,7 +105,7 @@ impl ControlTable {
         };
         let hash = KeyHash::from_trusted(text(&listing, "hash").map_err(unreadable)?);
         let record = read(&listing).map_err(unreadable)?;
-        let written = self.transact(self.key_deletes(&hash, &record)?).await?;
+        let written = self.transact(None, self.key_deletes(&hash, &record)?).await?;
         Ok((written == Written::Done).then_some(hash))
     }
 
@@ -90,25 +114,17 @@ impl ControlTable {
     /// # Errors
     /// When the table does not answer.
     pub async fn tenant_with_keys(&self, tenant: &TenantId) -> PortResult<Option<(Tenant, Vec<KeyRecord>)>> {
-        let Some(item) = self.get(keys::tenant(tenant), keys::TENANT.to_owned()).await? else {
-            return Ok(None);
-        };
-        let listings = self.list(tenant, keys::KEY_LISTINGS).await?;
-        let records: Result<Vec<_>, _> = listings.iter().map(read).collect();
-        let mut records = records.map_err(unreadable)?;
+        let Some(found) = self.tenant(tenant).await? else { return Ok(None) };
+        let mut records: Vec<_> = self.keys_of(tenant).await?.into_iter().map(|(_, record)| record).collect();
         records.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-        let tenant = Tenant {
-            id: tenant.clone(),
-            organization_name: text(&item, "organization_name").map_err(unreadable)?.to_owned(),
-            tier: read_tier(&item).map_err(unreadable)?,
-            created_at: Timestamp::from_millis(number(&item, "created_at").map_err(unreadable)?),
-        };
-        Ok(Some((tenant, records)))
+        Ok(Some((found, records)))
     }
 
-    pub(super) async fn tier_of_tenant(&self, tenant: &TenantId) -> PortResult<Option<Tier>> {
-        let item = self.get(keys::tenant(tenant), keys::TENANT.to_owned()).await?;
-        item.as_ref().map(read_tier).transpose().map_err(unreadable)
+    /// All keys of a tenant, those that ended too.
+    pub(super) async fn keys_of(&self, tenant: &TenantId) -> PortResult<Vec<(KeyHash, KeyRecord)>> {
+        let listings = self.list(tenant, keys::KEY_LISTINGS).await?;
+        let key = |item| Ok((KeyHash::from_trusted(text(item, "hash")?), read(item)?));
+        listings.iter().map(key).collect::<Result<_, _>>().map_err(unreadable)
     }
 
     pub(super) async fn read_key(&self, hash: &KeyHash) -> PortResult<Option<KeyRecord>> {
@@ -193,22 +209,43 @@ impl ControlTable {
         put.map(|put| TransactWriteItem::builder().put(put).build()).map_err(unwritten)
     }
 
-    async fn transact(&self, writes: Vec<TransactWriteItem>) -> PortResult<Written> {
+    /// Writes all of it or nothing. `tenant` is the write that fails where the tenant was changed.
+    pub(super) async fn transact(
+        &self,
+        tenant: Option<TransactWriteItem>,
+        mut writes: Vec<TransactWriteItem>,
+    ) -> PortResult<Written> {
+        let (keys, may_race) = (writes.len(), tenant.is_some());
+        writes.extend(tenant);
         let answer = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
         let Err(error) = answer else { return Ok(Written::Done) };
-        match error.as_service_error() {
-            Some(TransactWriteItemsError::TransactionCanceledException(canceled))
-                if canceled
-                    .cancellation_reasons()
-                    .iter()
-                    .any(|r| r.code() == Some("ConditionalCheckFailed")) =>
-            {
-                Ok(Written::KeyGone)
-            }
-            _ => Err(Unavailable::new("writing keys", error)),
+        let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error()
+        else {
+            return Err(Unavailable::new("writing keys", error));
+        };
+        let reasons: Vec<_> = canceled.cancellation_reasons().iter().map(|reason| reason.code()).collect();
+        let (of_keys, of_tenant) = reasons.split_at(keys.min(reasons.len()));
+        if of_keys.contains(&Some(CONDITION)) {
+            Ok(Written::KeyGone)
+        } else if of_tenant.contains(&Some(CONDITION)) || may_race && reasons.contains(&Some(CONFLICT)) {
+            Ok(Written::Raced)
+        } else {
+            Err(Unavailable::new("writing keys", error))
         }
     }
 }
+
+/// A transaction is canceled because a condition does not hold.
+const CONDITION: &str = "ConditionalCheckFailed";
+
+/// A transaction is canceled because another writes the same item just now.
+const CONFLICT: &str = "TransactionConflict";
+
+/// How often a key is made anew because its tenant was changed meanwhile.
+const MOST_RACES: usize = 10;
+
+/// How many keys that ended are taken away with one that is made: a transaction has room for 100 items.
+const MOST_TAKEN_AWAY: usize = 20;
 
 /// How a change of keys ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -217,10 +254,14 @@ pub enum Written {
     Done,
     /// Nothing was written: the key that asked, or was to be changed, does not exist any more.
     KeyGone,
+    /// Nothing was written: the tenant would have more keys than it may have.
+    TooMany,
+    /// Nothing was written: again and again somebody else was faster.
+    Raced,
 }
 
 /// What must hold for a key that is changed, or that asks for a change.
-const EXISTS: &str = "attribute_exists(pk)";
+pub(super) const EXISTS: &str = "attribute_exists(pk)";
 
 /// Whether this has the form of a key's id; nothing else is looked for.
 fn is_key_id(text: &str) -> bool {
@@ -232,14 +273,14 @@ fn authentication_key(hash: &KeyHash) -> Item {
     item([("pk", s(keys::api_key(hash))), ("sk", s(keys::ONLY))])
 }
 
-fn both_items(hash: &KeyHash, key: &KeyRecord) -> [Item; 2] {
+pub(super) fn both_items(hash: &KeyHash, key: &KeyRecord) -> [Item; 2] {
     [
         authentication_key(hash),
         item([("pk", s(keys::tenant(&key.tenant))), ("sk", s(keys::key_listing(&key.id)))]),
     ]
 }
 
-fn unwritten(error: aws_sdk_dynamodb::error::BuildError) -> Unavailable {
+pub(super) fn unwritten(error: aws_sdk_dynamodb::error::BuildError) -> Unavailable {
     Unavailable::new("writing keys", error)
 }
 
@@ -253,6 +294,7 @@ fn write(key: &KeyRecord) -> Item {
         ("key_id", s(&key.id)),
         ("tenant", s(key.tenant.as_str())),
         ("tier", s(key.tier.as_str())),
+        ("spread", spread_item::write(key.spread)),
         ("name", s(&key.name)),
         ("scopes", AttributeValue::L(scopes)),
         ("last4", s(&key.last4)),
@@ -270,10 +312,12 @@ fn write(key: &KeyRecord) -> Item {
 fn read(item: &Item) -> Result<KeyRecord, Unreadable> {
     let scopes = item.get("scopes").and_then(|value| value.as_l().ok()).ok_or(Unreadable("scopes"))?;
     let scope = |value: &AttributeValue| value.as_s().ok().and_then(|name| Scope::parse(name));
+    let tier = read_tier(item)?;
     Ok(KeyRecord {
         id: text(item, "key_id")?.to_owned(),
         tenant: TenantId::from_trusted(text(item, "tenant")?),
-        tier: read_tier(item)?,
+        tier,
+        spread: spread_item::read(item, tier)?,
         name: text(item, "name")?.to_owned(),
         scopes: scopes.iter().filter_map(scope).collect(),
         last4: text(item, "last4")?.to_owned(),
@@ -284,6 +328,6 @@ fn read(item: &Item) -> Result<KeyRecord, Unreadable> {
     })
 }
 
-fn read_tier(item: &Item) -> Result<Tier, Unreadable> {
+pub(super) fn read_tier(item: &Item) -> Result<Tier, Unreadable> {
     Tier::parse(text(item, "tier")?).ok_or(Unreadable("tier"))
 }

@@ -262,10 +262,9 @@ pub(super) fn event_of(item: &Item) -> Option<EventId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tenant::Tier;
 
     fn id(second: u64) -> EventId {
-        EventId::generate(Timestamp::from_seconds(second), Tier::Free, &mut rand::rng())
+        EventId::generate(Timestamp::from_seconds(second), 1, &mut rand::rng())
     }
 
     fn query(order: Order, limit: usize) -> PageQuery {

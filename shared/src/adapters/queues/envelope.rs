@@ -136,7 +136,7 @@ mod tests {
 
     fn event() -> Event {
         Event {
-            id: EventId::generate(Timestamp::from_millis(1), Tier::Pro, &mut rand::rng()),
+            id: EventId::generate(Timestamp::from_millis(1), 1, &mut rand::rng()),
             tenant: TenantId::from_trusted("org_1"),
             tier: Tier::Pro,
             event_type: EventType::parse("order.created").unwrap(),

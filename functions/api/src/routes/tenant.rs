@@ -1,0 +1,87 @@
+//! A tenant's own settings. What they say holds for events that are accepted from then on; what is stored keeps its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+use triggers::answer::{self, Answer};
+use triggers::api_key::Scope;
+use triggers::ports::{Clock, Unavailable, Updated};
+use triggers::problem::Problem;
+use triggers::tenant::Tenant;
+use triggers::timestamp::Timestamp;
+
+use super::keys::{tenant_members, tier_of};
+use crate::access::admin_only;
+use crate::body::{self, invalid};
+use crate::deps::Api;
+use crate::failure::Outcome;
+
+/// How often a raced change is decided again before the client is asked to.
+const MOST_RACES: usize = 10;
+
+/// `GET /api/tenant`.
+pub(crate) async fn read(State(api): State<Arc<Api>>, headers: HeaderMap) -> Outcome {
+    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxRead, api.clock.now()).await?;
+    let tenant = api.control.tenant(&bearer.tenant).await?.ok_or_else(Problem::not_found)?;
+    Ok(shown(&tenant))
+}
+
+/// What is to be changed; absent members stay as they are.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Change {
+    retention_days: Option<u64>,
+    tier: Option<String>,
+}
+
+/// `PATCH /api/tenant`: how long events are kept, within the tier's days; and for the bearer of the admin token, the tier. The
+/// instance that answers knows it at once, every other within a minute, as with keys.
+pub(crate) async fn change(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
+    let now = api.clock.now();
+    let (asking, bearer) = api.authenticator.authenticate_now(&headers, Scope::TenantAdmin, now).await?;
+    let wanted: Change = body::json(&headers, body).await?;
+    if wanted.tier.is_some() && !api.admin.is_bearer(&headers) {
+        return Err(admin_only().into());
+    }
+    for _ in 0..MOST_RACES {
+        let seen = api.control.tenant(&bearer.tenant).await?.ok_or_else(Problem::not_found)?;
+        let next = changed(seen.clone(), &wanted, now, api.environment.spread_delay())?;
+        if next == seen || api.control.change_tenant(&seen, &next, now).await? == Updated::Done {
+            api.authenticator.forget(&asking);
+            return Ok(shown(&next));
+        }
+    }
+    Err(Unavailable::new("changing a tenant", "too many races").into())
+}
+
+fn changed(
+    tenant: Tenant,
+    wanted: &Change,
+    now: Timestamp,
+    spread_delay: Duration,
+) -> Result<Tenant, Problem> {
+    let mut next = match wanted.tier.as_deref() {
+        None => tenant,
+        Some(name) => tenant.of_tier(tier_of(name)?, now, spread_delay),
+    };
+    if let Some(days) = wanted.retention_days {
+        let most = next.tier.limits().retention_days;
+        let days = u16::try_from(days).ok().filter(|days| (1..=most).contains(days));
+        let detail = || format!("\"retention_days\" must be 1 to {most}");
+        next.wanted_retention_days = Some(days.ok_or_else(|| invalid(detail(), "/retention_days"))?);
+    }
+    Ok(next)
+}
+
+fn shown(tenant: &Tenant) -> Answer {
+    let mut members: Value = tenant_members(tenant);
+    members["retention_days"] = tenant.retention_days().into();
+    members["max_retention_days"] = tenant.tier.limits().retention_days.into();
+    members["created_at"] = tenant.created_at.to_string().into();
+    answer::json(StatusCode::OK, &members)
+}
