@@ -79,6 +79,18 @@ pub fn backlog_day(day: u64) -> String {
     day.to_string()
 }
 
+/// `Limits`: what happened to a tenant's events of late.
+#[must_use]
+pub fn stats(tenant: &TenantId) -> String {
+    format!("t#{tenant}#stats")
+}
+
+/// `Limits`, sort key: one minute since the epoch of that; sorts by time.
+#[must_use]
+pub fn stats_minute(minute: u64) -> String {
+    format!("{minute:010}")
+}
+
 /// `Limits`: the counters behind `/metrics`.
 pub const COUNTERS: &str = "counters";
 
@@ -214,6 +226,7 @@ mod tests {
                 shard(id, event.shard()),
                 payload(id, event),
                 backlog(id),
+                stats(id),
                 pace(id, &endpoint),
                 under_way(id, &endpoint, 7),
                 parked(id, &endpoint),
@@ -222,7 +235,7 @@ mod tests {
         };
         let (a, b) = (TenantId::generate(now, &mut rand::rng()), TenantId::generate(now, &mut rand::rng()));
         let all: HashSet<String> = keys(&a).into_iter().chain(keys(&b)).collect();
-        assert_eq!(all.len(), 24);
+        assert_eq!(all.len(), 26);
         for key in keys(&a) {
             assert!(key.starts_with(&format!("t#{a}")), "{key}");
         }

@@ -58,6 +58,8 @@ pub mod problem;
 
 pub mod backlog;
 
+pub mod stats;
+
 pub mod metrics;
 
 pub mod ports;

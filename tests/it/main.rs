@@ -41,6 +41,7 @@ mod resolving;
 mod rotation;
 mod round_trips;
 mod samples;
+mod stats;
 mod storm;
 mod traces;
 mod values;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::client::{Reply, Tenant};
 
 /// The domain, as `shared/src/lib.rs` lists it.
-const DOMAIN: [&str; 25] = [
+const DOMAIN: [&str; 26] = [
     "timestamp",
     "tenant",
     "api_key",
@@ -31,6 +31,7 @@ const DOMAIN: [&str; 25] = [
     "notice",
     "problem",
     "backlog",
+    "stats",
     "metrics",
 ];
 

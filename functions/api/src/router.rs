@@ -16,7 +16,7 @@ use triggers::rate_limit::Standing;
 
 use crate::deps::Api;
 use crate::failure::Failure;
-use crate::routes::{attempts, endpoints, health, inbox, keys, metrics, webhook};
+use crate::routes::{attempts, endpoints, health, inbox, keys, metrics, stats, webhook};
 
 /// All routes. Posting events is another function's: here those paths know no method at all.
 pub(crate) fn router(api: Arc<Api>) -> Router {
@@ -38,6 +38,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/api/events/batch", any(posting_only))
         .route("/api/inbox", get(inbox::list))
         .route("/api/ack/{id}", post(inbox::acknowledge))
+        .route("/api/stats", get(stats::stats))
         .route("/health", get(health::live))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

@@ -6,7 +6,6 @@ use std::collections::{BTreeSet, HashMap};
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use futures_util::future::join_all;
 use triggers::adapters::queues::{UnknownForm, read_event};
-use triggers::backlog::Backlog;
 use triggers::batch::{self, Message};
 use triggers::endpoint::Endpoint;
 use triggers::event::Event;
@@ -14,6 +13,7 @@ use triggers::metrics::Metrics;
 use triggers::ports::{
     Clock, Control, Counts, Delayed, DeliveryQueue, Events, Limits, QueueName, SourceQueue,
 };
+use triggers::stats::{Share, Shares, Stats};
 use triggers::tenant::TenantId;
 use triggers::timestamp::Timestamp;
 
@@ -135,12 +135,26 @@ impl<C: Control, E: Events, L: Limits, S: SourceQueue, Q: DeliveryQueue, T: Cloc
         if let Some(wait) = &wait {
             metrics.milliseconds("queue_ms", wait.waited_ms);
         }
-        let news = batch::firsts(stored).filter(|stored| stored.is_new);
-        let backlogs = Backlog::by_tenant(
-            news.filter_map(|stored| stored.event.as_ref())
-                .map(|(tenant, event)| (tenant.clone(), Backlog::stored(*event))),
-        );
-        batch::count(&self.limits, counts, wait, backlogs).await;
+        batch::count(&self.limits, counts, wait, &shares(messages, stored), now).await;
+    }
+}
+
+/// What the batch did for each tenant.
+fn shares(messages: &[Message], stored: &[Ended]) -> Shares {
+    let accepted = Share::of(Stats { accepted: 1, ..Stats::default() });
+    let first_receipts = messages.iter().zip(stored).filter(|(message, _)| message.is_first_receipt());
+    let shares = first_receipts.filter_map(|(message, ended)| tenant_of(message, ended));
+    let shares = shares.fold(Shares::default(), |shares, tenant| shares.with(&tenant, &accepted));
+    let news = batch::firsts(stored).filter(|stored| stored.is_new);
+    let news = news.filter_map(|stored| stored.event.as_ref());
+    news.fold(shares, |shares, (tenant, event)| shares.with(tenant, &Share::stored(*event)))
+}
+
+/// Whose event a message is about; what could not be stored is read once more.
+fn tenant_of(message: &Message, ended: &Ended) -> Option<TenantId> {
+    match &ended.result {
+        Ok(stored) => stored.event.as_ref().map(|(tenant, _)| tenant.clone()),
+        Err(_) => read_event(&message.body).ok().map(|event| event.tenant),
     }
 }
 

@@ -1,6 +1,7 @@
-//! The table `Limits`: a tenant's tokens of each minute, its backlog of each day, and the counters behind `/metrics`.
+//! The table `Limits`: a tenant's tokens and stats of each minute, its backlog of each day, and the counters behind `/metrics`.
 
 mod line;
+mod stats;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -16,6 +17,7 @@ use crate::keys;
 use crate::pace::Span;
 use crate::ports::{Counts, Limits, PortResult, QueueName, Unavailable, Wait};
 use crate::rate_limit::{Leased, Meter};
+use crate::stats::Stats;
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -158,6 +160,14 @@ impl Limits for LimitsTable {
     async fn backlog(&self, tenant: &TenantId) -> PortResult<Backlog> {
         let items = self.partition(keys::backlog(tenant)).await?;
         Ok(Backlog::of(items.iter().filter_map(read_day)))
+    }
+
+    async fn note_stats(&self, tenant: &TenantId, minute: u64, stats: &Stats) -> PortResult<()> {
+        self.add_stats(tenant, minute, stats).await
+    }
+
+    async fn stats(&self, tenant: &TenantId, first: u64, last: u64) -> PortResult<Stats> {
+        self.sum_of_stats(tenant, first, last).await
     }
 
     async fn count(&self, counts: Counts, wait: Option<Wait>) -> PortResult<()> {

@@ -9,12 +9,12 @@ use serde_json::json;
 use triggers::adapters::events::{InboxQuery, Order};
 use triggers::answer::{self, Answer};
 use triggers::api_key::{KeyRecord, Scope};
-use triggers::backlog::Backlog;
 use triggers::batch;
 use triggers::event::{EventId, EventType};
 use triggers::inbox::{Head, Status};
 use triggers::ports::{Clock, Counts, Events, Unavailable, Updated};
 use triggers::problem::Problem;
+use triggers::stats::{Share, Shares};
 use triggers::timestamp::Timestamp;
 
 use crate::body::{invalid, query_value};
@@ -68,8 +68,8 @@ pub(crate) async fn acknowledge(
         let Some(next) = found.head.acknowledge() else { return Ok(acknowledged()) };
         if api.events.update(&bearer.tenant, &next).await? == Updated::Done {
             let settled = Counts { settled: 1, ..Counts::default() };
-            let backlogs = Backlog::by_tenant([(bearer.tenant.clone(), Backlog::settled(id))]);
-            batch::count(&api.limits, settled, None, backlogs).await;
+            let shares = Shares::default().with(&bearer.tenant, &Share::acked(id));
+            batch::count(&api.limits, settled, None, &shares, now).await;
             return Ok(acknowledged());
         }
     }

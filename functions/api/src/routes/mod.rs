@@ -12,6 +12,8 @@ pub(crate) mod webhook;
 
 pub(crate) mod inbox;
 
+pub(crate) mod stats;
+
 pub(crate) mod health;
 
 pub(crate) mod metrics;
