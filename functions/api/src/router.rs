@@ -16,7 +16,7 @@ use triggers::rate_limit::Standing;
 
 use crate::deps::Api;
 use crate::failure::Failure;
-use crate::routes::{attempts, endpoints, health, inbox, keys, metrics, stats, webhook};
+use crate::routes::{attempts, endpoints, explain, health, inbox, keys, metrics, stats, webhook};
 
 /// All routes. Posting events is another function's: here those paths know no method at all.
 pub(crate) fn router(api: Arc<Api>) -> Router {
@@ -33,6 +33,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/api/endpoints/{id}/test", post(attempts::test))
         .route("/api/endpoints/{id}/attempts", get(attempts::list))
         .route("/api/endpoints/{id}/sample", get(attempts::sample))
+        .route("/api/explain", post(explain::explain))
         .route("/.well-known/webhook-keys", get(attempts::public_keys))
         .route("/api/events", any(posting_only))
         .route("/api/events/batch", any(posting_only))

@@ -8,6 +8,8 @@ mod settings;
 
 pub(crate) mod attempts;
 
+pub(crate) mod explain;
+
 pub(crate) mod webhook;
 
 pub(crate) mod inbox;
