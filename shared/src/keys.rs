@@ -10,6 +10,7 @@ use crate::claim::ClaimName;
 use crate::delivery::DeliveryMessage;
 use crate::endpoint::EndpointId;
 use crate::event::EventId;
+use crate::expiry::Cohort;
 use crate::rate_limit::{Meter, Metered};
 use crate::schedule::Due;
 use crate::tenant::TenantId;
@@ -130,6 +131,12 @@ pub fn head(event: EventId) -> String {
     event.to_string()
 }
 
+/// `Events`, sort key: before every event that was accepted at this moment or later, and after every other.
+#[must_use]
+pub fn heads_from(accepted_at: Timestamp) -> String {
+    format!("evt_{:012x}", accepted_at.millis())
+}
+
 /// `Events`, sort key: one attempt, under its event; unlike any other since it began at a moment of its own.
 #[must_use]
 pub fn attempt(Attempt { message, at, .. }: &Attempt) -> String {
@@ -195,6 +202,15 @@ pub fn parking_row(tenant: &TenantId, endpoint: &EndpointId) -> String {
     format!("t#{tenant}#{endpoint}")
 }
 
+/// `Schedule`: events that will expire, of all tenants.
+pub const EXPIRING: &str = "expiring";
+
+/// `Schedule`, sort key: a tenant's events of one span of time; sorts by when their owner is told.
+#[must_use]
+pub fn expiring_row(cohort: &Cohort) -> String {
+    format!("{}#{}#{}", due_until(cohort.warn_at()), cohort.tenant, cohort.born_from.millis())
+}
+
 /// `Events`: messages that nobody could read, by the queue they came from.
 #[must_use]
 pub fn unreadable(queue: &str) -> String {
@@ -208,6 +224,15 @@ mod tests {
     use super::*;
     use crate::claim::DedupId;
     use crate::tenant::Tier;
+
+    #[test]
+    fn the_events_of_a_moment_begin_at_its_key() {
+        let now = Timestamp::from_millis(1_700_000_000_123);
+        let head =
+            |millis| head(EventId::generate(Timestamp::from_millis(millis), Tier::Free, &mut rand::rng()));
+        let (before, at, after) = (head(now.millis() - 1), head(now.millis()), head(now.millis() + 1));
+        assert!(before < heads_from(now) && heads_from(now) < at && at < after);
+    }
 
     #[test]
     fn two_tenants_share_no_key() {

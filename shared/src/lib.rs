@@ -54,6 +54,8 @@ pub mod inbox;
 
 pub mod notice;
 
+pub mod expiry;
+
 pub mod problem;
 
 pub mod backlog;

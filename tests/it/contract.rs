@@ -1,6 +1,9 @@
 //! What every table promises, held against the tables in memory and the real ones in the emulator alike, so that
 //! neither can drift from the other.
 
+mod expiring;
+mod stats;
+
 use std::time::Duration;
 
 use triggers::adapters::aws;
@@ -24,7 +27,6 @@ use triggers::ports::{
 };
 use triggers::rate_limit::{Leased, Meter, Metered};
 use triggers::schedule::{Due, Parked, shard_of_endpoint, shard_of_event};
-use triggers::stats::{Histogram, Stats};
 use triggers::tenant::{Tenant, TenantId, Tier};
 use triggers::testing::builders::{START, endpoint, endpoint_of, event, key_of, tenant};
 use triggers::testing::claims::MemoryClaims;
@@ -83,7 +85,8 @@ async fn events_keep_their_promises(events: &impl Events) -> PortResult<()> {
     }
     let unreadable = UnreadableMessage { queue: "q".into(), message_id: "m".into(), body: "{".into() };
     events.keep_unreadable(&unreadable, START).await?;
-    events.keep_unreadable(&unreadable, START).await
+    events.keep_unreadable(&unreadable, START).await?;
+    expiring::what_is_untaken_is_found(events).await
 }
 
 async fn updates_keep_their_promises(events: &impl Events, event: &Event, born: &Head) -> PortResult<()> {
@@ -123,7 +126,7 @@ async fn limits_keep_their_promises(limits: &impl Limits) -> PortResult<()> {
     }
     assert_eq!(limits.backlog(&ours.tenant).await?.plus(&Backlog::default()), Backlog::of([(20_000, 1)]));
     assert_eq!(limits.backlog(&other.tenant).await?, Backlog::default());
-    stats_keep_their_promises(limits, &ours.tenant, &other.tenant).await?;
+    stats::keep_their_promises(limits, &ours.tenant, &other.tenant).await?;
     let (line, span) = (endpoint(1).id, Pace::per_second(10).span(50, START));
     assert_eq!(limits.queue_up(&ours.tenant, &line, span).await?, span.earliest);
     assert_eq!(limits.queue_up(&ours.tenant, &line, span).await?, span.earliest + span.length);
@@ -150,29 +153,6 @@ async fn limits_keep_their_promises(limits: &impl Limits) -> PortResult<()> {
     assert!(limits.wait(QueueName::Events).await?.is_some_and(|latest| latest.at >= wait.at));
     let one_each = Counts { accepted: 1, stored: 1, delivered: 1, failed: 1, settled: 1, unreadable: 1 };
     limits.count(one_each, Some(Wait { queue: QueueName::Deliveries, ..wait })).await
-}
-
-async fn stats_keep_their_promises(
-    limits: &impl Limits,
-    ours: &TenantId,
-    other: &TenantId,
-) -> PortResult<()> {
-    let minute = START.minutes();
-    let some = |first_attempt_ms| Stats { accepted: 2, stored: 1, first_attempt_ms, ..Stats::default() };
-    let later = Stats { delivered: 1, failed: 2, acked: 3, ..Stats::default() };
-    let (first, second) = (some(Histogram::of(20)), some(Histogram::of(20_000)));
-    limits.note_stats(ours, minute, &Stats::default()).await?;
-    limits.note_stats(ours, minute, &first).await?;
-    limits.note_stats(ours, minute, &second).await?;
-    limits.note_stats(ours, minute + 2, &later).await?;
-    let (both, all) = (first.clone().plus(&second), first.plus(&second).plus(&later));
-    let within = |first, last| limits.stats(ours, minute + first - 1, minute + last - 1);
-    assert_eq!(within(0, 0).await?, Stats::default());
-    assert_eq!((within(0, 1).await?, within(1, 2).await?), (both.clone(), both));
-    assert_eq!((within(1, 3).await?, within(0, 9).await?), (all.clone(), all));
-    assert_eq!((within(3, 3).await?, within(2, 2).await?), (later, Stats::default()));
-    assert_eq!(limits.stats(other, 0, minute + 9).await?, Stats::default());
-    Ok(())
 }
 
 async fn endpoints_keep_their_promises(control: &impl Control, tenant: &TenantId) -> PortResult<()> {
@@ -259,7 +239,8 @@ async fn schedules_keep_their_promises(schedule: &impl Schedule) -> PortResult<(
     let now = row().await?.expect("something was parked since it was read");
     schedule.retire(&now).await?;
     assert_eq!(row().await?, None);
-    schedule.retire(&now).await
+    schedule.retire(&now).await?;
+    expiring::rows_keep_their_promises(schedule).await
 }
 
 fn incompressible(bytes: usize) -> String {

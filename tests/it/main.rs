@@ -22,6 +22,7 @@ mod delivering;
 mod duplicates;
 mod emulator;
 mod endpoints;
+mod expiring;
 mod explain;
 mod fairness;
 mod health;

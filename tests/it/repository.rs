@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::client::{Reply, Tenant};
 
 /// The domain, as `shared/src/lib.rs` lists it.
-const DOMAIN: [&str; 26] = [
+const DOMAIN: [&str; 27] = [
     "timestamp",
     "tenant",
     "api_key",
@@ -29,6 +29,7 @@ const DOMAIN: [&str; 26] = [
     "attempt",
     "inbox",
     "notice",
+    "expiry",
     "problem",
     "backlog",
     "stats",

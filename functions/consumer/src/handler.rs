@@ -4,29 +4,32 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use triggers::adapters::queues::{UnknownForm, read_event};
 use triggers::batch::{self, Message};
 use triggers::endpoint::Endpoint;
 use triggers::event::Event;
 use triggers::metrics::Metrics;
 use triggers::ports::{
-    Clock, Control, Counts, Delayed, DeliveryQueue, Events, Limits, QueueName, SourceQueue,
+    Clock, Control, Counts, Delayed, DeliveryQueue, Events, Limits, QueueName, Schedule, SourceQueue,
 };
 use triggers::stats::{Share, Shares, Stats};
 use triggers::tenant::TenantId;
 use triggers::timestamp::Timestamp;
 
+use crate::expirations::Expirations;
 use crate::store::Stored;
 
 /// What consumer touches; its IAM policy says the same.
-pub struct Consumer<C, E, L, S, Q, T> {
+pub struct Consumer<C, E, L, H, S, Q, T> {
     /// Keys and endpoints.
     pub control: C,
     /// Heads and payloads.
     pub events: E,
     /// The counters behind `/metrics`.
     pub limits: L,
+    /// When events will expire.
+    pub expirations: Expirations<H>,
     /// Where events come from.
     pub source: S,
     /// Where delivery messages go.
@@ -48,8 +51,8 @@ type Read = Result<Event, UnknownForm>;
 /// How a message ended.
 type Ended = batch::Ended<Result<Stored, String>>;
 
-impl<C: Control, E: Events, L: Limits, S: SourceQueue, Q: DeliveryQueue, T: Clock>
-    Consumer<C, E, L, S, Q, T>
+impl<C: Control, E: Events, L: Limits, H: Schedule, S: SourceQueue, Q: DeliveryQueue, T: Clock>
+    Consumer<C, E, L, H, S, Q, T>
 {
     /// Stores a batch of events and gives back the messages that must come again.
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
@@ -79,7 +82,10 @@ impl<C: Control, E: Events, L: Limits, S: SourceQueue, Q: DeliveryQueue, T: Cloc
                 kept.map(|()| Stored::unreadable())
             }
         });
-        self.send(stored.await).await
+        let stored = stored.await;
+        let cohorts = batch::firsts(&stored).filter_map(|stored| stored.cohort.clone()).collect();
+        let (sent, ()) = join(self.send(stored), self.expirations.note(cohorts)).await;
+        sent
     }
 
     /// One consistent read per tenant: an endpoint created a second ago gets its first event.

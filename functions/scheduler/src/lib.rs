@@ -1,9 +1,12 @@
-//! Moves due rows of `Schedule` along, every minute: retries whose time has come, and what is parked before endpoints.
+//! Moves due rows of `Schedule` along, every minute: retries whose time has come, what is parked before endpoints,
+//! and events that will expire, of which their owners are told.
 //!
 //! `main.rs` only wires this library to AWS; the tests run it over tables in memory.
 
 mod drain;
 
 mod due;
+
+mod expiring;
 
 pub mod handler;

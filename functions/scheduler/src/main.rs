@@ -1,4 +1,5 @@
-//! Moves due rows of `Schedule` along, every minute: retries whose time has come, and what is parked before endpoints.
+//! Moves due rows of `Schedule` along, every minute: retries whose time has come, what is parked before endpoints,
+//! and events that will expire, of which their owners are told.
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use serde_json::Value;
 use triggers::adapters::aws::{self, Patience};
 use triggers::adapters::control::ControlTable;
 use triggers::adapters::events::EventsTable;
+use triggers::adapters::limits::LimitsTable;
 use triggers::adapters::queues::Queue;
 use triggers::adapters::schedule::ScheduleTable;
 use triggers::adapters::system_clock::SystemClock;
@@ -25,6 +27,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let scheduler = Scheduler {
         control: ControlTable::new(&clients, required("CONTROL_TABLE")?),
         events: EventsTable::new(&clients, required("EVENTS_TABLE")?),
+        limits: LimitsTable::new(&clients, required("LIMITS_TABLE")?),
         schedule: ScheduleTable::new(&clients, required("SCHEDULE_TABLE")?),
         deliveries: Queue::new(&clients, required("DELIVERIES_QUEUE_URL")?),
         clock: SystemClock,

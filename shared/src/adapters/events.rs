@@ -2,6 +2,7 @@
 
 mod attempt_item;
 mod attempt_log;
+mod expiring;
 mod head_item;
 mod inbox_page;
 
@@ -14,6 +15,7 @@ use super::compression::{compress, decompress};
 use super::item::{Unreadable, b, bytes, item, n, s};
 use crate::attempt::Attempt;
 use crate::event::{Event, EventId};
+use crate::expiry::{Cohort, Untaken};
 use crate::inbox::Head;
 use crate::keys;
 use crate::ports::{Events, Found, Inserted, PortResult, Unavailable, UnreadableMessage, Updated};
@@ -151,6 +153,10 @@ impl Events for EventsTable {
         let item = attempt_item::write(attempt, expires_at);
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
         put.map(drop).map_err(|error| Unavailable::new("logging an attempt", error))
+    }
+
+    async fn untaken(&self, cohort: &Cohort, most: usize) -> PortResult<Untaken> {
+        self.untaken_of(cohort, most).await
     }
 
     async fn keep_unreadable(&self, message: &UnreadableMessage, now: Timestamp) -> PortResult<()> {

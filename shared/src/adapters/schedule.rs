@@ -1,4 +1,6 @@
-//! The table `Schedule`: what is due later, and what is parked.
+//! The table `Schedule`: what is due later, what is parked, and what will expire.
+
+mod expiring;
 
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use super::item::{Item, Unreadable, item, n, number, s, text};
 use super::queues::{delivery_body, read_delivery};
 use crate::delivery::DeliveryMessage;
 use crate::endpoint::EndpointId;
+use crate::expiry::Cohort;
 use crate::keys;
 use crate::ports::{PortResult, Schedule, Unavailable};
 use crate::schedule::{Due, EndpointRow, Parked, shard_of_endpoint, shard_of_event};
@@ -238,6 +241,18 @@ impl Schedule for ScheduleTable {
     async fn retire(&self, row: &EndpointRow) -> PortResult<()> {
         let pk = keys::parking(shard_of_endpoint(&row.endpoint));
         self.delete_if(pk, keys::parking_row(&row.tenant, &row.endpoint), "version", n(row.version)).await
+    }
+
+    async fn put_expiring(&self, cohort: &Cohort) -> PortResult<()> {
+        self.put_cohort(cohort).await
+    }
+
+    async fn expiring(&self, until: Timestamp, most: usize) -> PortResult<Vec<Cohort>> {
+        self.cohorts(until, most).await
+    }
+
+    async fn delete_expiring(&self, cohort: &Cohort) -> PortResult<()> {
+        self.delete_cohort(cohort).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::future::Future;
 use super::{PortResult, Updated};
 use crate::attempt::Attempt;
 use crate::event::{Event, EventId};
+use crate::expiry::{Cohort, Untaken};
 use crate::inbox::Head;
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
@@ -48,6 +49,9 @@ pub trait Events {
         attempt: &Attempt,
         expires_at: Timestamp,
     ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Events of a cohort that are in the inbox, a moment ago or now: at most about `most`, but the oldest among them.
+    fn untaken(&self, cohort: &Cohort, most: usize) -> impl Future<Output = PortResult<Untaken>> + Send;
 
     /// Keeps a message that nobody could read, as it came, for a human. Writing it twice changes nothing.
     fn keep_unreadable(

@@ -8,6 +8,7 @@ use tokio::task::yield_now;
 use super::faults::Faults;
 use crate::attempt::Attempt;
 use crate::event::{Event, EventId};
+use crate::expiry::{Cohort, Untaken};
 use crate::inbox::Head;
 use crate::ports::{Events, Found, Inserted, PortResult, UnreadableMessage, Updated};
 use crate::tenant::TenantId;
@@ -136,6 +137,22 @@ impl Events for MemoryEvents {
             if !state.attempts.contains(attempt) {
                 state.attempts.push(attempt.clone());
             }
+        })
+    }
+
+    async fn untaken(&self, cohort: &Cohort, most: usize) -> PortResult<Untaken> {
+        yield_now().await;
+        self.faults.call("reading what expires", || {
+            let state = self.state();
+            let born = cohort.born_from..cohort.born_before();
+            let rows = state.rows.iter().filter(|((owner, id), row)| {
+                *owner == cohort.tenant && born.contains(&id.accepted_at()) && row.head.status.is_in_inbox()
+            });
+            let mut events: Vec<_> = rows.map(|((_, id), row)| (*id, row.head.event_type.clone())).collect();
+            events.sort_unstable_by_key(|(id, _)| *id);
+            let is_all = events.len() <= most;
+            events.truncate(most);
+            Untaken { events, is_all }
         })
     }
 
