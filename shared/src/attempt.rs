@@ -37,4 +37,10 @@ impl Attempt {
     pub fn is_probe(&self) -> bool {
         self.message.pass == Pass::Probe
     }
+
+    /// Whether it is as if it had not been made: a probe that failed spends no attempt, unless its endpoint is gone.
+    #[must_use]
+    pub fn spends_none(&self) -> bool {
+        self.is_probe() && !matches!(self.verdict, Verdict::Delivered | Verdict::DisableEndpoint)
+    }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::event::EventId;
 use crate::problem::{Kind, Problem};
-use crate::tenant::{TenantId, Tier};
+use crate::tenant::Tier;
 use crate::timestamp::Timestamp;
 
 /// How many events wait, or how many more or fewer, by the day on which they were accepted.
@@ -40,15 +40,6 @@ impl Backlog {
         }
         self.0.retain(|_, change| *change != 0);
         self
-    }
-
-    /// What changes for each tenant.
-    pub fn by_tenant(changes: impl IntoIterator<Item = (TenantId, Self)>) -> BTreeMap<TenantId, Self> {
-        changes.into_iter().fold(BTreeMap::new(), |mut all, (tenant, change)| {
-            let sum = all.remove(&tenant).unwrap_or_default().plus(&change);
-            all.insert(tenant, sum);
-            all
-        })
     }
 
     /// Each day since the epoch with its number.

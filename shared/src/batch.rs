@@ -7,9 +7,9 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::future::{join, join_all};
 
-use crate::backlog::Backlog;
 use crate::metrics::Metrics;
-use crate::ports::{Counts, Events, Limits, QueueName, SourceQueue, UnreadableMessage, Wait};
+use crate::ports::{Counts, Events, Limits, PortResult, QueueName, SourceQueue, UnreadableMessage, Wait};
+use crate::stats::{Share, Shares};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -86,18 +86,31 @@ pub fn longest_wait<'a>(
     Some(Wait { queue, waited_ms, at: now })
 }
 
-/// Adds a batch to the metrics and to the backlogs; where that fails, the batch itself is none the worse.
+/// Adds a batch to the metrics, and to the backlog and the stats of each tenant; where that fails, the batch itself is none
+/// the worse.
 pub async fn count(
     limits: &impl Limits,
     counts: Counts,
     wait: Option<Wait>,
-    backlogs: BTreeMap<TenantId, Backlog>,
+    shares: &Shares,
+    now: Timestamp,
 ) {
-    let backlogs = backlogs.iter().map(|(tenant, change)| limits.change_backlog(tenant, change));
-    let (counted, changed) = join(limits.count(counts, wait), join_all(backlogs)).await;
-    for error in changed.into_iter().chain([counted]).filter_map(Result::err) {
+    let shares = shares.iter().map(|(tenant, share)| count_share(limits, tenant, share, now.minutes()));
+    let (counted, shares) = join(limits.count(counts, wait), join_all(shares)).await;
+    for error in shares.into_iter().flatten().chain([counted]).filter_map(Result::err) {
         tracing::warn!(cause = %error, "this batch is not counted");
     }
+}
+
+/// Adds what was done for one tenant.
+async fn count_share(
+    limits: &impl Limits,
+    tenant: &TenantId,
+    share: &Share,
+    minute: u64,
+) -> [PortResult<()>; 2] {
+    let backlog = limits.change_backlog(tenant, &share.backlog);
+    join(backlog, limits.note_stats(tenant, minute, &share.stats)).await.into()
 }
 
 /// How one message of a batch ended.

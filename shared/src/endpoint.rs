@@ -138,7 +138,13 @@ impl Endpoint {
     /// Whether it wants events of this type.
     #[must_use]
     pub fn wants(&self, event_type: &EventType) -> bool {
-        self.event_types.iter().any(|pattern| pattern.matches(event_type))
+        self.matching(event_type).is_some()
+    }
+
+    /// The first of its patterns that events of this type match.
+    #[must_use]
+    pub fn matching(&self, event_type: &EventType) -> Option<&Pattern> {
+        self.event_types.iter().find(|pattern| pattern.matches(event_type))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::claim::ClaimName;
 use crate::delivery::DeliveryMessage;
 use crate::endpoint::EndpointId;
 use crate::event::EventId;
+use crate::expiry::Cohort;
 use crate::inbox::lease::LeaseId;
 use crate::job::JobId;
 use crate::rate_limit::{Meter, Metered};
@@ -79,6 +80,18 @@ pub fn backlog(tenant: &TenantId) -> String {
 #[must_use]
 pub fn backlog_day(day: u64) -> String {
     day.to_string()
+}
+
+/// `Limits`: what happened to a tenant's events of late.
+#[must_use]
+pub fn stats(tenant: &TenantId) -> String {
+    format!("t#{tenant}#stats")
+}
+
+/// `Limits`, sort key: one minute since the epoch of that; sorts by time.
+#[must_use]
+pub fn stats_minute(minute: u64) -> String {
+    format!("{minute:010}")
 }
 
 /// `Limits`: the counters behind `/metrics`.
@@ -257,10 +270,22 @@ pub fn receipt(job: &JobId) -> String {
     format!("receipt#{job}")
 }
 
-/// `Events`: messages that nobody could read, by the queue they came from.
+/// `Schedule`: events that will expire, of all tenants.
+pub const EXPIRING: &str = "expiring";
+
+/// `Schedule`, sort key: a tenant's events of one span of time; sorts by when their owner is told.
 #[must_use]
-pub fn unreadable(queue: &str) -> String {
-    format!("unreadable#{queue}")
+pub fn expiring_row(cohort: &Cohort) -> String {
+    format!("{}#{}#{}", due_until(cohort.warn_at()), cohort.tenant, cohort.born_from.millis())
+}
+
+/// `Events`: messages that nobody could read.
+pub const UNREADABLE: &str = "unreadable";
+
+/// `Events`, sort key: one of them, by the queue it came from.
+#[must_use]
+pub fn unreadable(queue: &str, message_id: &str) -> String {
+    format!("{queue}#{message_id}")
 }
 
 #[cfg(test)]
@@ -289,6 +314,7 @@ mod tests {
                 shard(id, event.shard()),
                 payload(id, event),
                 backlog(id),
+                stats(id),
                 pace(id, &endpoint),
                 under_way(id, &endpoint, 7),
                 parked(id, &endpoint),

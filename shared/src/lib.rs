@@ -56,9 +56,13 @@ pub mod job;
 
 pub mod notice;
 
+pub mod expiry;
+
 pub mod problem;
 
 pub mod backlog;
+
+pub mod stats;
 
 pub mod metrics;
 

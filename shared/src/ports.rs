@@ -137,7 +137,7 @@ pub trait SourceQueue {
 pub struct WebhookRequest {
     /// Where to.
     pub url: EndpointUrl,
-    /// Name and value of each header of our own.
+    /// Name and value of each header but those of the connection.
     pub headers: Vec<(String, String)>,
     /// The exact bytes that were signed.
     pub body: Vec<u8>,

@@ -33,6 +33,8 @@ pub fn request(
         signatures.extend(signing.keys_of(&endpoint.id).sign(&content));
     }
     let ours = [
+        ("content-type", "application/json".to_owned()),
+        ("user-agent", concat!("Triggers/", env!("CARGO_PKG_VERSION")).to_owned()),
         ("webhook-id", id.clone()),
         ("webhook-timestamp", now.seconds().to_string()),
         ("webhook-signature", signatures.join(" ")),

@@ -2,6 +2,8 @@
 //! neither can drift from the other.
 
 mod events;
+mod expiring;
+mod stats;
 
 use std::time::Duration;
 
@@ -91,6 +93,7 @@ async fn limits_keep_their_promises(limits: &impl Limits) -> PortResult<()> {
     }
     assert_eq!(limits.backlog(&ours.tenant).await?.plus(&Backlog::default()), Backlog::of([(20_000, 1)]));
     assert_eq!(limits.backlog(&other.tenant).await?, Backlog::default());
+    stats::keep_their_promises(limits, &ours.tenant, &other.tenant).await?;
     let (line, span) = (endpoint(1).id, Pace::per_second(10).span(50, START));
     assert_eq!(limits.queue_up(&ours.tenant, &line, span).await?, span.earliest);
     assert_eq!(limits.queue_up(&ours.tenant, &line, span).await?, span.earliest + span.length);
@@ -206,7 +209,8 @@ async fn schedules_keep_their_promises(schedule: &impl Schedule) -> PortResult<(
     let now = row().await?.expect("something was parked since it was read");
     schedule.retire(&now).await?;
     assert_eq!(row().await?, None);
-    schedule.retire(&now).await
+    schedule.retire(&now).await?;
+    expiring::rows_keep_their_promises(schedule).await
 }
 
 #[tokio::test]

@@ -207,7 +207,7 @@ async fn minute(noisy_events: usize, noisy_rate: u32) -> (Vec<Duration>, usize) 
     let delivery = Arc::new(Delivery::<Simulated> {
         control: control.clone(),
         events: events.clone(),
-        limits,
+        limits: limits.clone(),
         schedule: schedule.clone(),
         deliveries: queue.clone(),
         vault: MemoryVault::default(),
@@ -235,9 +235,11 @@ async fn minute(noisy_events: usize, noisy_rate: u32) -> (Vec<Duration>, usize) 
     let scheduler = Scheduler {
         control: control.clone(),
         events: events.clone(),
+        limits,
         schedule,
         deliveries: queue.clone(),
         clock,
+        erasure_pause: Duration::from_mins(3),
         log: Box::new(|_| ()),
     };
     let visits = spawn_local(async move {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use consumer::expirations::Expirations;
 use consumer::handler::Consumer;
 use delivery::handler::{Delivery, Ports};
 use http::{HeaderMap, HeaderValue};
@@ -40,9 +41,10 @@ use triggers::timestamp::Timestamp;
 
 type MemoryIngest = Ingest<MemoryControl, MemoryLimits, MemoryClaims, MemoryQueue, FixedClock>;
 type MemoryConsumer =
-    Consumer<MemoryControl, MemoryEvents, MemoryLimits, MemoryQueue, MemoryQueue, FixedClock>;
+    Consumer<MemoryControl, MemoryEvents, MemoryLimits, MemorySchedule, MemoryQueue, MemoryQueue, FixedClock>;
 type MemoryDelivery = Delivery<Memory>;
-type MemoryScheduler = Scheduler<MemoryControl, MemoryEvents, MemorySchedule, MemoryQueue, FixedClock>;
+type MemoryScheduler =
+    Scheduler<MemoryControl, MemoryEvents, MemoryLimits, MemorySchedule, MemoryQueue, FixedClock>;
 
 /// The ports of delivery in memory.
 struct Memory;
@@ -114,6 +116,7 @@ impl Pipeline {
             control: control.clone(),
             events: events.clone(),
             limits: limits.clone(),
+            expirations: Expirations::new(schedule.clone()),
             source: events_queue.clone(),
             deliveries: deliveries.clone(),
             clock: clock.clone(),
@@ -137,9 +140,11 @@ impl Pipeline {
         let scheduler = Scheduler {
             control: control.clone(),
             events: events.clone(),
+            limits: limits.clone(),
             schedule: schedule.clone(),
             deliveries: deliveries.clone(),
             clock: clock.clone(),
+            erasure_pause: Duration::from_mins(3),
             log: Box::new(|_| ()),
         };
         Self {
@@ -271,7 +276,8 @@ impl Pipeline {
         panic!("it never became quiet");
     }
 
-    /// When there is something to be done next; `None` when there is nothing left.
+    /// When there is something to be done next; `None` when there is nothing left. That an owner is told of what will expire is no
+    /// reason to let weeks pass.
     fn next_step(&self) -> Option<Timestamp> {
         let messages = [self.events_queue.next_visible(), self.deliveries.next_visible()];
         let visit = Timestamp::from_seconds((self.visited.get() + 1) * 60);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::client::{Reply, Tenant};
 
 /// The domain, as `shared/src/lib.rs` lists it.
-const DOMAIN: [&str; 26] = [
+const DOMAIN: [&str; 28] = [
     "timestamp",
     "tenant",
     "api_key",
@@ -30,8 +30,10 @@ const DOMAIN: [&str; 26] = [
     "inbox",
     "job",
     "notice",
+    "expiry",
     "problem",
     "backlog",
+    "stats",
     "metrics",
 ];
 

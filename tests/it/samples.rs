@@ -158,8 +158,9 @@ fn consumer_keeps_a_dead_letter_that_nobody_can_read() {
     assert_eq!(answer, json!({"batchItemFailures": []}), "it leaves the queue");
     let record: Value = serde_json::from_str(sample).unwrap();
     let record = &record["Records"][0];
-    let partition = format!("unreadable#{}", record["eventSourceARN"].as_str().unwrap());
-    let key = json!({"pk": {"S": partition}, "sk": {"S": record["messageId"]}});
+    let text = |name: &str| record[name].as_str().unwrap();
+    let sort_key = format!("{}#{}", text("eventSourceARN"), text("messageId"));
+    let key = json!({"pk": {"S": "unreadable"}, "sk": {"S": sort_key}});
     let input = json!({"TableName": shared().summary().tables["Events"], "Key": key});
     let kept = dynamodb(&shared().summary().emulator, "GetItem", &input).expect(200).json();
     assert_eq!(kept["Item"]["body"]["S"], record["body"]);

@@ -7,12 +7,12 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rand::RngExt;
 use triggers::adapters::events::{Candidates, LeaseRoom};
 use triggers::api_key::KeyRecord;
-use triggers::backlog::Backlog;
 use triggers::batch;
 use triggers::event::{EventId, EventType};
 use triggers::inbox::Head;
 use triggers::inbox::lease::{Acknowledged, LeaseId, Terms};
 use triggers::ports::{Counts, Events, PortResult, Unavailable, Updated};
+use triggers::stats::{Share, Shares};
 use triggers::tenant::TenantId;
 use triggers::timestamp::Timestamp;
 
@@ -124,7 +124,7 @@ pub(crate) async fn act(
     let ended: Vec<(String, (Ended, Option<EventId>))> =
         stream::iter(acts).buffered(CONCURRENT_EVENTS).try_collect().await?;
     let settled: Vec<EventId> = ended.iter().filter_map(|(_, (_, settled))| *settled).collect();
-    count_settled(api, tenant, &settled).await;
+    count_settled(api, tenant, &settled, now).await;
     Ok(ended.into_iter().map(|(id, (ended, _))| (id, ended)).collect())
 }
 
@@ -152,14 +152,14 @@ async fn act_on(
 }
 
 /// Counts events that left the inbox. Where that fails, they have left it all the same.
-async fn count_settled(api: &Api, tenant: &TenantId, settled: &[EventId]) {
+async fn count_settled(api: &Api, tenant: &TenantId, settled: &[EventId], now: Timestamp) {
     if settled.is_empty() {
         return;
     }
     let count = u64::try_from(settled.len()).unwrap_or(u64::MAX);
     let counts = Counts { settled: count, ..Counts::default() };
-    let left = settled.iter().map(|event| (tenant.clone(), Backlog::settled(*event)));
-    batch::count(&api.limits, counts, None, Backlog::by_tenant(left)).await;
+    let shares = settled.iter().fold(Shares::default(), |all, event| all.with(tenant, &Share::acked(*event)));
+    batch::count(&api.limits, counts, None, &shares, now).await;
 }
 
 /// Leases the oldest events that nobody has.

@@ -16,7 +16,9 @@ use triggers::rate_limit::Standing;
 
 use crate::deps::Api;
 use crate::failure::Failure;
-use crate::routes::{attempts, endpoints, health, inbox, keys, metrics, queue, tenant, webhook};
+use crate::routes::{
+    attempts, endpoints, explain, health, inbox, keys, metrics, queue, stats, tenant, webhook,
+};
 
 /// All routes. Posting events is another function's: here those paths know no method at all.
 pub(crate) fn router(api: Arc<Api>) -> Router {
@@ -34,6 +36,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/api/endpoints/{id}/test", post(attempts::test))
         .route("/api/endpoints/{id}/attempts", get(attempts::list))
         .route("/api/endpoints/{id}/sample", get(attempts::sample))
+        .route("/api/explain", post(explain::explain))
         .route("/.well-known/webhook-keys", get(attempts::public_keys))
         .route("/api/events", any(posting_only))
         .route("/api/events/batch", any(posting_only))
@@ -43,6 +46,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/api/inbox/release", post(queue::release))
         .route("/api/inbox/extend", post(queue::extend))
         .route("/api/ack/{id}", post(inbox::acknowledge))
+        .route("/api/stats", get(stats::stats))
         .route("/health", get(health::live))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

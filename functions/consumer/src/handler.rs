@@ -4,28 +4,32 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use triggers::adapters::queues::{UnknownForm, read_event};
-use triggers::backlog::Backlog;
 use triggers::batch::{self, Message};
 use triggers::event::Event;
 use triggers::metrics::Metrics;
 use triggers::ports::{
-    Clock, Control, Counts, Delayed, DeliveryQueue, Events, Limits, QueueName, SourceQueue, Standing,
+    Clock, Control, Counts, Delayed, DeliveryQueue, Events, Limits, QueueName, Schedule, SourceQueue,
+    Standing,
 };
+use triggers::stats::{Share, Shares, Stats};
 use triggers::tenant::TenantId;
 use triggers::timestamp::Timestamp;
 
+use crate::expirations::Expirations;
 use crate::store::Stored;
 
 /// What consumer touches; its IAM policy says the same.
-pub struct Consumer<C, E, L, S, Q, T> {
+pub struct Consumer<C, E, L, H, S, Q, T> {
     /// Tenants and endpoints.
     pub control: C,
     /// Heads and payloads.
     pub events: E,
     /// The counters behind `/metrics`.
     pub limits: L,
+    /// When events will expire.
+    pub expirations: Expirations<H>,
     /// Where events come from.
     pub source: S,
     /// Where delivery messages go.
@@ -47,8 +51,8 @@ type Read = Result<Event, UnknownForm>;
 /// How a message ended.
 type Ended = batch::Ended<Result<Stored, String>>;
 
-impl<C: Control, E: Events, L: Limits, S: SourceQueue, Q: DeliveryQueue, T: Clock>
-    Consumer<C, E, L, S, Q, T>
+impl<C: Control, E: Events, L: Limits, H: Schedule, S: SourceQueue, Q: DeliveryQueue, T: Clock>
+    Consumer<C, E, L, H, S, Q, T>
 {
     /// Stores a batch of events and gives back the messages that must come again.
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
@@ -78,7 +82,10 @@ impl<C: Control, E: Events, L: Limits, S: SourceQueue, Q: DeliveryQueue, T: Cloc
                 kept.map(|()| Stored::unreadable())
             }
         });
-        self.send(stored.await).await
+        let stored = stored.await;
+        let cohorts = batch::firsts(&stored).filter_map(|stored| stored.cohort.clone()).collect();
+        let (sent, ()) = join(self.send(stored), self.expirations.note(cohorts)).await;
+        sent
     }
 
     /// One consistent read per tenant: an endpoint created a second ago gets its first event.
@@ -135,12 +142,26 @@ impl<C: Control, E: Events, L: Limits, S: SourceQueue, Q: DeliveryQueue, T: Cloc
         if let Some(wait) = &wait {
             metrics.milliseconds("queue_ms", wait.waited_ms);
         }
-        let news = batch::firsts(stored).filter(|stored| stored.is_new);
-        let backlogs = Backlog::by_tenant(
-            news.filter_map(|stored| stored.event.as_ref())
-                .map(|(tenant, event)| (tenant.clone(), Backlog::stored(*event))),
-        );
-        batch::count(&self.limits, counts, wait, backlogs).await;
+        batch::count(&self.limits, counts, wait, &shares(messages, stored), now).await;
+    }
+}
+
+/// What the batch did for each tenant.
+fn shares(messages: &[Message], stored: &[Ended]) -> Shares {
+    let accepted = Share::of(Stats { accepted: 1, ..Stats::default() });
+    let first_receipts = messages.iter().zip(stored).filter(|(message, _)| message.is_first_receipt());
+    let shares = first_receipts.filter_map(|(message, ended)| tenant_of(message, ended));
+    let shares = shares.fold(Shares::default(), |shares, tenant| shares.with(&tenant, &accepted));
+    let news = batch::firsts(stored).filter(|stored| stored.is_new);
+    let news = news.filter_map(|stored| stored.event.as_ref());
+    news.fold(shares, |shares, (tenant, event)| shares.with(tenant, &Share::stored(*event)))
+}
+
+/// Whose event a message is about; what could not be stored is read once more.
+fn tenant_of(message: &Message, ended: &Ended) -> Option<TenantId> {
+    match &ended.result {
+        Ok(stored) => stored.event.as_ref().map(|(tenant, _)| tenant.clone()),
+        Err(_) => read_event(&message.body).ok().map(|event| event.tenant),
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! `main.rs` only wires this library to AWS; the tests run it over tables in memory.
 
+pub mod expirations;
+
 pub mod handler;
 
 mod store;

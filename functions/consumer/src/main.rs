@@ -7,11 +7,13 @@ use triggers::adapters::control::ControlTable;
 use triggers::adapters::events::EventsTable;
 use triggers::adapters::limits::LimitsTable;
 use triggers::adapters::queues::Queue;
+use triggers::adapters::schedule::ScheduleTable;
 use triggers::adapters::system_clock::SystemClock;
 use triggers::adapters::vault::KmsVault;
 use triggers::config::required;
 use triggers::telemetry;
 
+use consumer::expirations::Expirations;
 use consumer::handler::Consumer;
 
 #[tokio::main(flavor = "current_thread")]
@@ -23,6 +25,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         control: ControlTable::new(&clients, required("CONTROL_TABLE")?),
         events: EventsTable::new(&clients, required("EVENTS_TABLE")?, vault),
         limits: LimitsTable::new(&clients, required("LIMITS_TABLE")?),
+        expirations: Expirations::new(ScheduleTable::new(&clients, required("SCHEDULE_TABLE")?)),
         source: Queue::new(&clients, required("EVENTS_QUEUE_URL")?),
         deliveries: Queue::new(&clients, required("DELIVERIES_QUEUE_URL")?),
         clock: SystemClock,

@@ -12,6 +12,7 @@
 
 use triggers::delivery::DeliveryMessage;
 use triggers::event::{Event, EventId};
+use triggers::expiry::Cohort;
 use triggers::inbox::Head;
 use triggers::ports::{Events, Inserted, PortResult, Standing};
 use triggers::tenant::TenantId;
@@ -23,6 +24,8 @@ pub(crate) struct Stored {
     pub(crate) messages: Vec<DeliveryMessage>,
     /// Whose event, and which; none for what was no event.
     pub(crate) event: Option<(TenantId, EventId)>,
+    /// With which others it will expire; none where nobody needs to be told.
+    pub(crate) cohort: Option<Cohort>,
     /// Whether this put created the event.
     pub(crate) is_new: bool,
     /// Whether it was no event at all, and is kept for a human.
@@ -46,18 +49,19 @@ impl Stored {
             })
             .collect();
         tracing::debug!(step = "stored", event = %event.id, new = is_new, deliveries = messages.len());
+        let cohort = head.status.is_in_inbox().then(|| Cohort::of(&event.tenant, &head));
         let event = Some((event.tenant.clone(), event.id));
-        Ok(Self { messages, event, is_new, is_unreadable: false })
+        Ok(Self { messages, event, cohort, is_new, is_unreadable: false })
     }
 
     /// Leaves nothing of an event whose tenant is erased: it was accepted before, and everything of that tenant is to go.
     pub(crate) fn dropped(event: &Event) -> Self {
         tracing::debug!(step = "dropped", event = %event.id);
-        Self { messages: Vec::new(), event: None, is_new: false, is_unreadable: false }
+        Self { messages: Vec::new(), event: None, cohort: None, is_new: false, is_unreadable: false }
     }
 
     /// What a message that nobody can read leaves behind.
     pub(crate) fn unreadable() -> Self {
-        Self { messages: Vec::new(), event: None, is_new: false, is_unreadable: true }
+        Self { messages: Vec::new(), event: None, cohort: None, is_new: false, is_unreadable: true }
     }
 }

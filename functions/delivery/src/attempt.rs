@@ -22,7 +22,7 @@ use triggers::delivery::{DeliveryMessage, Pass, Step};
 use triggers::endpoint::{Endpoint, EndpointUrl, Private};
 use triggers::inbox::{Head, Outcome};
 use triggers::ports::{
-    Clock, Counts, Delayed, DeliveryQueue, Events, Found, PortResult, Schedule, Unavailable, Updated, Vault,
+    Clock, Delayed, DeliveryQueue, Events, Found, PortResult, Schedule, Unavailable, Updated, Vault,
     WebhookSender,
 };
 use triggers::schedule::{Due, LONGEST_DELAY, Parked};
@@ -108,12 +108,10 @@ impl<P: Ports> Delivery<P> {
         let attempt =
             Attempt { message: message.clone(), at, duration_ms: ended.millis_since(at), answer, verdict };
         log(&attempt);
-        let mut tally = tally_of(&attempt, &found.head);
+        let mut tally = tally_of(&attempt);
         self.log_attempt(&attempt, found.head.expires_at).await;
         let outcome = Outcome::Attempted(verdict, attempt.in_short());
-        let spends_none =
-            attempt.is_probe() && !matches!(verdict, Verdict::Delivered | Verdict::DisableEndpoint);
-        tally = tally.plus(&if spends_none {
+        tally = tally.plus(&if attempt.spends_none() {
             self.park(&found.head, message).await?
         } else {
             self.record(found.head, message, &outcome).await?
@@ -205,25 +203,23 @@ impl<P: Ports> Delivery<P> {
     }
 
     fn recorded(&self, before: &Head, after: &Head, message: &DeliveryMessage, outcome: &Outcome) -> Tally {
-        let delivered = matches!(outcome, Outcome::Attempted(Verdict::Delivered, _));
-        let retried = matches!(outcome, Outcome::Attempted(Verdict::RetryAt(_), _));
-        if delivered {
-            let ms = self.clock.now().millis_since(after.id.accepted_at());
-            let (event, endpoint) = (&message.event, &message.endpoint);
-            tracing::debug!(step = "delivered", %event, %endpoint, n = message.n, ms);
-        }
-        let counts = Counts {
-            delivered: u64::from(delivered),
-            failed: u64::from(!delivered && !retried),
-            ..Counts::default()
+        let ended = match outcome {
+            Outcome::Attempted(Verdict::RetryAt(_), _) => Tally::default(),
+            Outcome::Attempted(Verdict::Delivered, _) => {
+                let ms = self.clock.now().millis_since(after.id.accepted_at());
+                let (event, endpoint) = (&message.event, &message.endpoint);
+                tracing::debug!(step = "delivered", %event, %endpoint, n = message.n, ms);
+                Tally::delivered(&message.tenant)
+            }
+            _ => Tally::failed(&message.tenant),
         };
         let has_left = before.status.is_in_inbox() && !after.status.is_in_inbox();
         let left = if has_left { Tally::settled(&message.tenant, message.event) } else { Tally::default() };
-        Tally::of(counts).plus(&left)
+        ended.plus(&left)
     }
 }
 
-fn tally_of(attempt: &Attempt, head: &Head) -> Tally {
+fn tally_of(attempt: &Attempt) -> Tally {
     let mut tally = Tally::once(match attempt.verdict {
         _ if attempt.is_probe() && attempt.verdict != Verdict::Delivered => "probes_failed",
         Verdict::Delivered => "attempts_delivered",
@@ -234,8 +230,10 @@ fn tally_of(attempt: &Attempt, head: &Head) -> Tally {
     if matches!(attempt.answer, Answer::None(failure) if failure.is_ours()) {
         tally = tally.plus(&Tally::once("ssrf_refused"));
     }
-    if attempt.message.n == 1 {
-        tally = tally.plus(&Tally::first_attempt(attempt.at.millis_since(head.id.accepted_at())));
+    let message = &attempt.message;
+    if message.n == 1 && !attempt.spends_none() {
+        let waited_ms = attempt.at.millis_since(message.event.accepted_at());
+        tally = tally.plus(&Tally::first_attempt(&message.tenant, waited_ms));
     }
     tally
 }

@@ -9,8 +9,7 @@ use triggers::delivery::DeliveryMessage;
 use triggers::endpoint::UrlPolicy;
 use triggers::metrics::Metrics;
 use triggers::ports::{
-    Clock, Control, Counts, DeliveryQueue, Events, Limits, QueueName, Schedule, SourceQueue, Vault,
-    WebhookSender,
+    Clock, Control, DeliveryQueue, Events, Limits, QueueName, Schedule, SourceQueue, Vault, WebhookSender,
 };
 use triggers::signature::SigningSecrets;
 use triggers::timestamp::Timestamp;
@@ -85,7 +84,7 @@ impl<P: Ports> Delivery<P> {
         let tally = batch::firsts(&ended).fold(Tally::default(), Tally::plus);
         let undelayed = messages.iter().filter(|message| is_first_attempt(message));
         let wait = batch::longest_wait(QueueName::Deliveries, undelayed, began);
-        batch::count(&self.limits, tally.counts, wait, tally.backlogs()).await;
+        batch::count(&self.limits, tally.counts, wait, &tally.shares, self.clock.now()).await;
         let mut metrics = Metrics::new("delivery", "delivered");
         tally.write(&mut metrics);
         let response = batch::response(&messages, &ended, &mut metrics);
@@ -132,7 +131,7 @@ impl<P: Ports> Delivery<P> {
             (Ok(_), None) => Err("its endpoint was not read".to_owned()),
             (Err(error), _) => {
                 batch::unreadable(&self.events, message, error.to_string(), self.clock.now()).await?;
-                Ok(Tally::of(Counts { unreadable: 1, ..Counts::default() }))
+                Ok(Tally::unreadable())
             }
         }
     }

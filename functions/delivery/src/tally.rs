@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use triggers::backlog::Backlog;
 use triggers::event::EventId;
 use triggers::metrics::Metrics;
 use triggers::ports::Counts;
+use triggers::stats::{Histogram, Share, Shares, Stats};
 use triggers::tenant::TenantId;
 
 /// What was done: for one message, or for many together.
@@ -17,8 +17,8 @@ pub(crate) struct Tally {
     happened: BTreeMap<&'static str, u64>,
     /// From the acceptance of an event to its first attempt at an endpoint.
     first_attempts_ms: Vec<u64>,
-    /// Events that entered or left their tenant's inbox.
-    inbox: Vec<(TenantId, Backlog)>,
+    /// What each tenant's owner is shown of it.
+    pub(crate) shares: Shares,
 }
 
 impl Tally {
@@ -27,26 +27,45 @@ impl Tally {
         Self { happened: BTreeMap::from([(name, 1)]), ..Self::default() }
     }
 
-    /// These counters.
-    pub(crate) fn of(counts: Counts) -> Self {
-        Self { counts, ..Self::default() }
+    /// A message that nobody can read was kept.
+    pub(crate) fn unreadable() -> Self {
+        Self { counts: Counts { unreadable: 1, ..Counts::default() }, ..Self::default() }
+    }
+
+    /// A delivery was taken by its endpoint.
+    pub(crate) fn delivered(tenant: &TenantId) -> Self {
+        let stats = Stats { delivered: 1, ..Stats::default() };
+        let counts = Counts { delivered: 1, ..Counts::default() };
+        Self { counts, ..Self::shared(tenant, &Share::of(stats)) }
+    }
+
+    /// A delivery failed for good.
+    pub(crate) fn failed(tenant: &TenantId) -> Self {
+        let stats = Stats { failed: 1, ..Stats::default() };
+        let counts = Counts { failed: 1, ..Counts::default() };
+        Self { counts, ..Self::shared(tenant, &Share::of(stats)) }
     }
 
     /// An event's first attempt at an endpoint, so long after it was accepted.
-    pub(crate) fn first_attempt(milliseconds: u64) -> Self {
-        Self { first_attempts_ms: vec![milliseconds], ..Self::default() }
+    pub(crate) fn first_attempt(tenant: &TenantId, milliseconds: u64) -> Self {
+        let stats = Stats { first_attempt_ms: Histogram::of(milliseconds), ..Stats::default() };
+        Self { first_attempts_ms: vec![milliseconds], ..Self::shared(tenant, &Share::of(stats)) }
     }
 
     /// An event left its tenant's inbox.
     pub(crate) fn settled(tenant: &TenantId, event: EventId) -> Self {
         let counts = Counts { settled: 1, ..Counts::default() };
-        Self { counts, inbox: vec![(tenant.clone(), Backlog::settled(event))], ..Self::default() }
+        Self { counts, ..Self::shared(tenant, &Share::settled(event)) }
     }
 
     /// An event of our own making entered its tenant's inbox.
     pub(crate) fn stored(tenant: &TenantId, event: EventId) -> Self {
         let counts = Counts { stored: 1, ..Counts::default() };
-        Self { counts, inbox: vec![(tenant.clone(), Backlog::stored(event))], ..Self::default() }
+        Self { counts, ..Self::shared(tenant, &Share::stored(event)) }
+    }
+
+    fn shared(tenant: &TenantId, share: &Share) -> Self {
+        Self { shares: Shares::default().with(tenant, share), ..Self::default() }
     }
 
     /// Both together.
@@ -56,13 +75,8 @@ impl Tally {
             *self.happened.entry(name).or_default() += times;
         }
         self.first_attempts_ms.extend(&other.first_attempts_ms);
-        self.inbox.extend(other.inbox.iter().cloned());
+        self.shares = self.shares.plus(&other.shares);
         self
-    }
-
-    /// How many events entered and left each inbox.
-    pub(crate) fn backlogs(&self) -> BTreeMap<TenantId, Backlog> {
-        Backlog::by_tenant(self.inbox.iter().cloned())
     }
 
     /// Adds what happened to the line of the invocation.

@@ -14,7 +14,9 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use triggers::breaker::{self, Gate};
 use triggers::delivery::{Pass, Step};
 use triggers::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint};
-use triggers::ports::{Clock, Control, Delayed, DeliveryQueue, Events, PortResult, Schedule, Updated};
+use triggers::ports::{
+    Clock, Control, Delayed, DeliveryQueue, Events, Limits, PortResult, Schedule, Updated,
+};
 use triggers::schedule::{EndpointRow, Parked, SHARDS, drain_delay, drained_per_minute};
 use triggers::timestamp::Timestamp;
 
@@ -29,7 +31,7 @@ const CONCURRENT_ROWS: usize = 16;
 /// So many deliveries of one endpoint are read and sent in one step.
 const STEP: usize = 200;
 
-impl<C: Control, E: Events, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, S, Q, T> {
+impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, L, S, Q, T> {
     /// Looks at every endpoint that has parked deliveries.
     pub(crate) async fn look_at_endpoints(&self, until: Timestamp) -> Moved {
         let shards = join_all((0..SHARDS).map(|shard| self.schedule.endpoint_rows(shard))).await;

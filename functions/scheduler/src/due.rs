@@ -2,7 +2,7 @@
 //! Sent twice, a message does nothing the second time.
 
 use futures_util::future::join_all;
-use triggers::ports::{Clock, Control, Delayed, DeliveryQueue, Events, PortResult, Schedule};
+use triggers::ports::{Clock, Control, Delayed, DeliveryQueue, Events, Limits, PortResult, Schedule};
 use triggers::schedule::{Due, HORIZON, SHARDS};
 use triggers::timestamp::Timestamp;
 
@@ -11,7 +11,7 @@ use crate::handler::{Moved, Scheduler};
 /// So many rows in one step.
 const STEP: usize = 100;
 
-impl<C: Control, E: Events, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, S, Q, T> {
+impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, L, S, Q, T> {
     /// Sends what is due in all shards.
     pub(crate) async fn move_due(&self, until: Timestamp) -> Moved {
         let shards = (0..SHARDS).map(|shard| async move { Moved::of(self.move_due_of(shard, until).await) });

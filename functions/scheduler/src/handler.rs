@@ -4,26 +4,30 @@
 
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::join4;
 use triggers::metrics::Metrics;
-use triggers::ports::{Clock, Control, DeliveryQueue, Events, PortResult, Schedule};
+use triggers::ports::{Clock, Control, DeliveryQueue, Events, Limits, PortResult, Schedule};
 use triggers::timestamp::Timestamp;
 
 /// No step begins when less time than this is left.
 const LONGEST_STEP: Duration = Duration::from_secs(10);
 
 /// What the scheduler touches; its IAM policy says the same.
-pub struct Scheduler<C, E, S, Q, T> {
+pub struct Scheduler<C, E, L, S, Q, T> {
     /// Endpoints and their health.
     pub control: C,
-    /// Heads: whether a delivery is still open.
+    /// Heads: whether a delivery is still open. The inbox: what nobody took, and what its owner is told.
     pub events: E,
-    /// What is due later, and what is parked.
+    /// How many events wait.
+    pub limits: L,
+    /// What is due later, what is parked, what will expire, and jobs.
     pub schedule: S,
     /// Where delivery messages go.
     pub deliveries: Q,
     /// The time of day.
     pub clock: T,
+    /// How long after an erasure everything is looked through once more.
+    pub erasure_pause: Duration,
     /// Takes the line of each invocation.
     pub log: Box<dyn Fn(&str) + Send + Sync>,
 }
@@ -37,21 +41,29 @@ pub(crate) struct Moved {
     pub(crate) drained: u64,
     /// Parked deliveries that were sent to see whether their endpoint is back.
     pub(crate) probes: u64,
+    /// Owners who were told that events of theirs will expire.
+    pub(crate) expiring: u64,
+    /// Steps of jobs.
+    pub(crate) steps: u64,
     /// Steps that failed: the next visit repeats them.
     pub(crate) failures: u64,
 }
 
-impl<C: Control, E: Events, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, S, Q, T> {
+impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, L, S, Q, T> {
     /// Moves along what is due, and begins nothing that would not have ended before `until`.
     pub async fn handle(&self, until: Timestamp) {
         let began = self.clock.now();
-        let (due, parked) = join(self.move_due(until), self.look_at_endpoints(until)).await;
-        let moved = due.plus(parked);
+        let (due, parked) = (self.move_due(until), self.look_at_endpoints(until));
+        let (told, jobs) = (self.tell_what_expires(until), self.advance_jobs(until));
+        let (due, parked, told, jobs) = join4(due, parked, told, jobs).await;
+        let moved = due.plus(parked).plus(told).plus(jobs);
         let mut metrics = Metrics::new("scheduler", "moved along");
         for (name, number) in [
             ("due", moved.due),
             ("drained", moved.drained),
             ("probes", moved.probes),
+            ("expiring", moved.expiring),
+            ("job_steps", moved.steps),
             ("failures", moved.failures),
         ] {
             metrics.count(name, number);
@@ -72,6 +84,8 @@ impl Moved {
             due: self.due + other.due,
             drained: self.drained + other.drained,
             probes: self.probes + other.probes,
+            expiring: self.expiring + other.expiring,
+            steps: self.steps + other.steps,
             failures: self.failures + other.failures,
         }
     }

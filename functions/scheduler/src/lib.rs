@@ -1,4 +1,5 @@
-//! Moves due rows of `Schedule` along, every minute: retries whose time has come, and what is parked before endpoints.
+//! Moves due rows of `Schedule` along, every minute: retries whose time has come, what is parked before endpoints,
+//! and events that will expire, of which their owners are told.
 //!
 //! `main.rs` only wires this library to AWS; the tests run it over tables in memory.
 
@@ -6,4 +7,12 @@ mod drain;
 
 mod due;
 
+mod erasure;
+
+mod expiring;
+
 pub mod handler;
+
+mod jobs;
+
+mod replay;

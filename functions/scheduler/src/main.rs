@@ -1,4 +1,5 @@
-//! Moves due rows of `Schedule` along, every minute: retries whose time has come, and what is parked before endpoints.
+//! Moves due rows of `Schedule` along, every minute: retries whose time has come, what is parked before endpoints,
+//! events that will expire, of which their owners are told, and jobs.
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use serde_json::Value;
 use triggers::adapters::aws::{self, Patience};
 use triggers::adapters::control::ControlTable;
 use triggers::adapters::events::EventsTable;
+use triggers::adapters::limits::LimitsTable;
 use triggers::adapters::queues::Queue;
 use triggers::adapters::schedule::ScheduleTable;
 use triggers::adapters::system_clock::SystemClock;
@@ -27,9 +29,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let scheduler = Scheduler {
         control: ControlTable::new(&clients, required("CONTROL_TABLE")?),
         events: EventsTable::new(&clients, required("EVENTS_TABLE")?, vault),
+        limits: LimitsTable::new(&clients, required("LIMITS_TABLE")?),
         schedule: ScheduleTable::new(&clients, required("SCHEDULE_TABLE")?),
         deliveries: Queue::new(&clients, required("DELIVERIES_QUEUE_URL")?),
         clock: SystemClock,
+        erasure_pause: Duration::from_secs(required("ERASURE_PAUSE_SECONDS")?.parse()?),
         log: Box::new(telemetry::write_line),
     };
     let scheduler = &scheduler;

@@ -29,12 +29,13 @@ const TICK: Duration = Duration::from_millis(30);
 
 /// The parameters that differ from those in AWS; visibility is short, so that the messages of a
 /// killed process come back soon.
-const PARAMETERS: [(&str, &str); 5] = [
+const PARAMETERS: [(&str, &str); 6] = [
     ("Signup", "open"),
     ("Environment", "local"),
     ("LogLevel", "debug"),
     ("ConsumerVisibilitySeconds", "6"),
     ("DeliveryVisibilitySeconds", "20"),
+    ("ErasurePauseSeconds", "5"),
 ];
 
 /// A deployed stack: its outputs by name.

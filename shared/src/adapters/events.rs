@@ -5,6 +5,7 @@ mod attempt_item;
 mod attempt_log;
 mod batch_get;
 mod erasure;
+mod expiring;
 mod head_item;
 mod leasing;
 mod page;
@@ -21,6 +22,7 @@ use super::item::{Unreadable, b, bytes, item, n, s};
 use super::vault::KmsVault;
 use crate::attempt::Attempt;
 use crate::event::{Event, EventId};
+use crate::expiry::{Cohort, Untaken};
 use crate::inbox::{Head, Status};
 use crate::keys;
 use crate::ports::{
@@ -186,16 +188,24 @@ impl Events for EventsTable {
         self.purge_shard(tenant, shard, most).await
     }
 
+    async fn purge_unreadable(&self, tenant: &TenantId) -> PortResult<usize> {
+        self.purge_unreadable_messages(tenant).await
+    }
+
     async fn log_attempt(&self, attempt: &Attempt, expires_at: Timestamp) -> PortResult<()> {
         let item = attempt_item::write(attempt, expires_at);
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
         put.map(drop).map_err(|error| Unavailable::new("logging an attempt", error))
     }
 
+    async fn untaken(&self, cohort: &Cohort, most: usize) -> PortResult<Untaken> {
+        self.untaken_of(cohort, most).await
+    }
+
     async fn keep_unreadable(&self, message: &UnreadableMessage, now: Timestamp) -> PortResult<()> {
         let attributes = item([
-            ("pk", s(keys::unreadable(&message.queue))),
-            ("sk", s(&message.message_id)),
+            ("pk", s(keys::UNREADABLE)),
+            ("sk", s(keys::unreadable(&message.queue, &message.message_id))),
             ("body", s(&message.body)),
             ("ttl", n(now.seconds() + KEEP_UNREADABLE_SECONDS)),
         ]);

@@ -41,8 +41,12 @@ pub(super) fn text<'a>(item: &'a Item, name: &'static str) -> Result<&'a str, Un
 
 /// A number that must be there.
 pub(super) fn number(item: &Item, name: &'static str) -> Result<u64, Unreadable> {
-    let digits = item.get(name).and_then(|value| value.as_n().ok());
-    digits.and_then(|digits| digits.parse().ok()).ok_or(Unreadable(name))
+    item.get(name).and_then(number_of).ok_or(Unreadable(name))
+}
+
+/// The value of a number attribute; `None` for one of another form.
+pub(super) fn number_of(value: &AttributeValue) -> Option<u64> {
+    value.as_n().ok()?.parse().ok()
 }
 
 /// Bytes that may be there.
@@ -53,4 +57,10 @@ pub(super) fn bytes(item: &Item, name: &str) -> Option<Vec<u8>> {
 /// A map that must be there.
 pub(super) fn map<'a>(item: &'a Item, name: &'static str) -> Result<&'a Item, Unreadable> {
     item.get(name).and_then(|value| value.as_m().ok()).ok_or(Unreadable(name))
+}
+
+/// The key of an item of a table whose keys are `pk` and `sk`.
+pub(super) fn key_of(item: &Item) -> Item {
+    let is_key = |name: &str| matches!(name, "pk" | "sk");
+    item.iter().filter(|(name, _)| is_key(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }

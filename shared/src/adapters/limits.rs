@@ -1,6 +1,7 @@
-//! The table `Limits`: a tenant's tokens of each minute, its backlog of each day, and the counters behind `/metrics`.
+//! The table `Limits`: a tenant's tokens and stats of each minute, its backlog of each day, and the counters behind `/metrics`.
 
 mod line;
+mod stats;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -10,13 +11,14 @@ use rand::RngExt;
 
 use super::aws::Clients;
 use super::batch_delete::delete_all;
-use super::item::{Item, item, n, number, s, text};
+use super::item::{Item, key_of, n, number, s, text};
 use crate::backlog::Backlog;
 use crate::endpoint::EndpointId;
 use crate::keys;
 use crate::pace::Span;
 use crate::ports::{Counts, Limits, PortResult, QueueName, Unavailable, Wait};
 use crate::rate_limit::{Leased, Meter};
+use crate::stats::Stats;
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -157,11 +159,9 @@ impl Limits for LimitsTable {
     }
 
     async fn forget(&self, tenant: &TenantId) -> PortResult<usize> {
-        let items = self.partition(keys::backlog(tenant)).await?;
-        let key = |day: &Item| {
-            item([("pk", s(keys::backlog(tenant))), ("sk", day.get("sk").cloned().unwrap_or(s("")))])
-        };
-        let found: Vec<Item> = items.iter().map(key).collect();
+        let partitions = [keys::backlog(tenant), keys::stats(tenant)];
+        let items = try_join_all(partitions.map(|pk| self.partition(pk))).await?;
+        let found: Vec<Item> = items.iter().flatten().map(key_of).collect();
         delete_all(&self.client, &self.table, &found).await?;
         Ok(found.len())
     }
@@ -169,6 +169,14 @@ impl Limits for LimitsTable {
     async fn backlog(&self, tenant: &TenantId) -> PortResult<Backlog> {
         let items = self.partition(keys::backlog(tenant)).await?;
         Ok(Backlog::of(items.iter().filter_map(read_day)))
+    }
+
+    async fn note_stats(&self, tenant: &TenantId, minute: u64, stats: &Stats) -> PortResult<()> {
+        self.add_stats(tenant, minute, stats).await
+    }
+
+    async fn stats(&self, tenant: &TenantId, first: u64, last: u64) -> PortResult<Stats> {
+        self.sum_of_stats(tenant, first, last).await
     }
 
     async fn count(&self, counts: Counts, wait: Option<Wait>) -> PortResult<()> {

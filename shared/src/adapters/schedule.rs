@@ -1,4 +1,6 @@
-//! The table `Schedule`: what is due later, what is parked, and jobs.
+//! The table `Schedule`: what is due later, what is parked, what will expire, and jobs.
+
+mod expiring;
 
 mod job_item;
 mod jobs;
@@ -12,6 +14,7 @@ use super::item::{Item, Unreadable, item, n, number, s, text};
 use super::queues::{delivery_body, read_delivery};
 use crate::delivery::DeliveryMessage;
 use crate::endpoint::EndpointId;
+use crate::expiry::Cohort;
 use crate::job::{Job, JobId};
 use crate::keys;
 use crate::ports::{PortResult, Schedule, Unavailable, Updated};
@@ -234,6 +237,18 @@ impl Schedule for ScheduleTable {
     async fn retire(&self, row: &EndpointRow) -> PortResult<()> {
         let pk = keys::parking(shard_of_endpoint(&row.endpoint));
         self.delete_if(pk, keys::parking_row(&row.tenant, &row.endpoint), "version", n(row.version)).await
+    }
+
+    async fn put_expiring(&self, cohort: &Cohort) -> PortResult<()> {
+        self.put_cohort(cohort).await
+    }
+
+    async fn expiring(&self, until: Timestamp, most: usize) -> PortResult<Vec<Cohort>> {
+        self.cohorts(until, most).await
+    }
+
+    async fn delete_expiring(&self, cohort: &Cohort) -> PortResult<()> {
+        self.delete_cohort(cohort).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::future::Future;
 use super::{PortResult, Updated};
 use crate::attempt::Attempt;
 use crate::event::{Event, EventId};
+use crate::expiry::{Cohort, Untaken};
 use crate::inbox::Head;
 use crate::sealed::Sealed;
 use crate::tenant::TenantId;
@@ -66,12 +67,18 @@ pub trait Events {
         most: usize,
     ) -> impl Future<Output = PortResult<usize>> + Send;
 
+    /// Deletes messages that nobody could read and that name this tenant; how many there were.
+    fn purge_unreadable(&self, tenant: &TenantId) -> impl Future<Output = PortResult<usize>> + Send;
+
     /// Keeps an attempt for the endpoint's owner, until the event expires. Keeping it twice changes nothing.
     fn log_attempt(
         &self,
         attempt: &Attempt,
         expires_at: Timestamp,
     ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Events of a cohort that are in the inbox, a moment ago or now: at most about `most`, but the oldest among them.
+    fn untaken(&self, cohort: &Cohort, most: usize) -> impl Future<Output = PortResult<Untaken>> + Send;
 
     /// Keeps a message that nobody could read, as it came, for a human. Writing it twice changes nothing.
     fn keep_unreadable(

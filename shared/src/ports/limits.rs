@@ -7,6 +7,7 @@ use crate::backlog::Backlog;
 use crate::endpoint::EndpointId;
 use crate::pace::Span;
 use crate::rate_limit::{Leased, Meter};
+use crate::stats::Stats;
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -69,6 +70,23 @@ pub trait Limits {
 
     /// A tenant's backlog, about.
     fn backlog(&self, tenant: &TenantId) -> impl Future<Output = PortResult<Backlog>> + Send;
+
+    /// Adds to what happened to a tenant's events in this minute since the epoch. Not idempotent, as [`Limits::count`].
+    fn note_stats(
+        &self,
+        tenant: &TenantId,
+        minute: u64,
+        stats: &Stats,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// What happened to a tenant's events from the first of these minutes to the last, both included. No longer known
+    /// after [`crate::stats::KEEP_STATS`].
+    fn stats(
+        &self,
+        tenant: &TenantId,
+        first: u64,
+        last: u64,
+    ) -> impl Future<Output = PortResult<Stats>> + Send;
 }
 
 /// What happened in one invocation, for `/metrics`.

@@ -4,12 +4,14 @@ use std::future::Future;
 
 use super::{PortResult, Updated};
 use crate::endpoint::EndpointId;
+use crate::expiry::Cohort;
 use crate::job::{Job, JobId};
 use crate::schedule::{Due, EndpointRow, Parked};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
-/// The table `Schedule`: what is due later, and what is parked ([`crate::schedule`]); and jobs ([`crate::job`]).
+/// The table `Schedule`: what is due later, what is parked ([`crate::schedule`]), what will expire
+/// ([`crate::expiry`]), and jobs ([`crate::job`]).
 pub trait Schedule {
     /// Puts the row of a message that is due later, until its event expires. Putting it again changes nothing.
     fn put_due(&self, due: &Due, expires_at: Timestamp) -> impl Future<Output = PortResult<()>> + Send;
@@ -68,4 +70,14 @@ pub trait Schedule {
 
     /// Deletes an endpoint's row, unless its version was raised since it was read.
     fn retire(&self, row: &EndpointRow) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Puts the row of events that will expire, until the last of them has. Putting it again changes nothing.
+    fn put_expiring(&self, cohort: &Cohort) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// At most `most` rows of events whose owners are to be told before `until`, the earliest first.
+    fn expiring(&self, until: Timestamp, most: usize)
+    -> impl Future<Output = PortResult<Vec<Cohort>>> + Send;
+
+    /// Deletes the row of events whose owner was told.
+    fn delete_expiring(&self, cohort: &Cohort) -> impl Future<Output = PortResult<()>> + Send;
 }

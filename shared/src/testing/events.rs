@@ -8,6 +8,7 @@ use tokio::task::yield_now;
 use super::faults::Faults;
 use crate::attempt::Attempt;
 use crate::event::{Event, EventId};
+use crate::expiry::{Cohort, Untaken};
 use crate::inbox::{Head, Status};
 use crate::ports::{Events, Found, Inserted, PortResult, Stretch, UnreadableMessage, Updated, Walked};
 use crate::tenant::TenantId;
@@ -188,6 +189,16 @@ impl Events for MemoryEvents {
         })
     }
 
+    async fn purge_unreadable(&self, tenant: &TenantId) -> PortResult<usize> {
+        yield_now().await;
+        self.faults.call("deleting unreadable messages", || {
+            let mut state = self.state();
+            let before = state.unreadable.len();
+            state.unreadable.retain(|message| !message.body.contains(tenant.as_str()));
+            before - state.unreadable.len()
+        })
+    }
+
     async fn log_attempt(&self, attempt: &Attempt, _: Timestamp) -> PortResult<()> {
         yield_now().await;
         self.faults.call("logging an attempt", || {
@@ -195,6 +206,22 @@ impl Events for MemoryEvents {
             if !state.attempts.contains(attempt) {
                 state.attempts.push(attempt.clone());
             }
+        })
+    }
+
+    async fn untaken(&self, cohort: &Cohort, most: usize) -> PortResult<Untaken> {
+        yield_now().await;
+        self.faults.call("reading what expires", || {
+            let state = self.state();
+            let born = cohort.born_from..cohort.born_before();
+            let rows = state.rows.iter().filter(|((owner, id), row)| {
+                *owner == cohort.tenant && born.contains(&id.accepted_at()) && row.head.status.is_in_inbox()
+            });
+            let mut events: Vec<_> = rows.map(|((_, id), row)| (*id, row.head.event_type.clone())).collect();
+            events.sort_unstable_by_key(|(id, _)| *id);
+            let is_all = events.len() <= most;
+            events.truncate(most);
+            Untaken { events, is_all }
         })
     }
 

@@ -1,6 +1,6 @@
 //! The table `Limits` in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::yield_now;
@@ -12,6 +12,7 @@ use crate::keys;
 use crate::pace::Span;
 use crate::ports::{Counts, Limits, PortResult, QueueName, Wait};
 use crate::rate_limit::{Leased, Meter};
+use crate::stats::Stats;
 use crate::tenant::TenantId;
 
 /// The table `Limits` in memory.
@@ -22,6 +23,7 @@ pub struct MemoryLimits {
     counts: Arc<Mutex<Counts>>,
     waits: Arc<Mutex<Vec<Wait>>>,
     backlogs: Arc<Mutex<HashMap<TenantId, Backlog>>>,
+    stats: Arc<Mutex<BTreeMap<(TenantId, u64), Stats>>>,
     lines: Arc<Mutex<HashMap<(TenantId, EndpointId), u64>>>,
     places: Arc<Mutex<HashMap<String, u32>>>,
 }
@@ -117,9 +119,12 @@ impl Limits for MemoryLimits {
 
     async fn forget(&self, tenant: &TenantId) -> PortResult<usize> {
         yield_now().await;
-        self.faults.call("forgetting a backlog", || {
+        self.faults.call("forgetting counters", || {
             let mut backlogs = self.backlogs.lock().unwrap_or_else(PoisonError::into_inner);
-            backlogs.remove(tenant).map_or(0, |backlog| backlog.days().count())
+            let mut stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = stats.len();
+            stats.retain(|(owner, _), _| owner != tenant);
+            backlogs.remove(tenant).map_or(0, |backlog| backlog.days().count()) + before - stats.len()
         })
     }
 
@@ -128,6 +133,24 @@ impl Limits for MemoryLimits {
         self.faults.call("reading a backlog", || {
             let backlogs = self.backlogs.lock().unwrap_or_else(PoisonError::into_inner);
             backlogs.get(tenant).cloned().unwrap_or_default()
+        })
+    }
+
+    async fn note_stats(&self, tenant: &TenantId, minute: u64, stats: &Stats) -> PortResult<()> {
+        yield_now().await;
+        self.faults.call("counting for a tenant", || {
+            let mut all = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+            let sum = all.entry((tenant.clone(), minute)).or_default();
+            *sum = std::mem::take(sum).plus(stats);
+        })
+    }
+
+    async fn stats(&self, tenant: &TenantId, first: u64, last: u64) -> PortResult<Stats> {
+        yield_now().await;
+        self.faults.call("reading stats", || {
+            let all = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+            let minutes = all.range((tenant.clone(), first)..=(tenant.clone(), last));
+            minutes.fold(Stats::default(), |sum, (_, stats)| sum.plus(stats))
         })
     }
 

@@ -7,6 +7,7 @@ use tokio::task::yield_now;
 
 use super::faults::Faults;
 use crate::endpoint::EndpointId;
+use crate::expiry::Cohort;
 use crate::job::{Job, JobId, Work};
 use crate::keys;
 use crate::ports::{PortResult, Schedule, Updated};
@@ -26,6 +27,7 @@ struct State {
     due: BTreeMap<String, Due>,
     parked: BTreeMap<(String, String), Parked>,
     endpoints: BTreeMap<String, EndpointRow>,
+    expiring: BTreeMap<String, Cohort>,
     jobs: BTreeMap<JobId, Job>,
     after_next_look: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -53,6 +55,12 @@ impl MemorySchedule {
     #[must_use]
     pub fn all_endpoint_rows(&self) -> Vec<EndpointRow> {
         self.state().endpoints.values().cloned().collect()
+    }
+
+    /// Every row of events that will expire, by when their owners are told.
+    #[must_use]
+    pub fn all_expiring(&self) -> Vec<Cohort> {
+        self.state().expiring.values().cloned().collect()
     }
 
     /// Parks a delivery as another process would.
@@ -226,6 +234,28 @@ impl Schedule for MemorySchedule {
             if state.endpoints.get(&key).is_some_and(|there| there.version == row.version) {
                 state.endpoints.remove(&key);
             }
+        })
+    }
+
+    async fn put_expiring(&self, cohort: &Cohort) -> PortResult<()> {
+        yield_now().await;
+        self.faults.call("putting a row", || {
+            self.state().expiring.insert(keys::expiring_row(cohort), cohort.clone());
+        })
+    }
+
+    async fn expiring(&self, until: Timestamp, most: usize) -> PortResult<Vec<Cohort>> {
+        yield_now().await;
+        self.faults.call("reading rows", || {
+            let state = self.state();
+            state.expiring.values().filter(|row| row.warn_at() < until).take(most).cloned().collect()
+        })
+    }
+
+    async fn delete_expiring(&self, cohort: &Cohort) -> PortResult<()> {
+        yield_now().await;
+        self.faults.call("deleting a row", || {
+            self.state().expiring.remove(&keys::expiring_row(cohort));
         })
     }
 }

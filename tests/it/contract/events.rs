@@ -11,6 +11,8 @@ use triggers::ports::{Events, Inserted, PortResult, Stretch, UnreadableMessage, 
 use triggers::testing::builders::{START, attempted, endpoint, event, tenant};
 use triggers::verdict::{Answer, Verdict};
 
+use super::expiring;
+
 pub(super) async fn events_keep_their_promises(events: &impl Events) -> PortResult<()> {
     let (ours, other) = (tenant(), tenant());
     for payload in [r#"{"n": 1.50}"#.to_owned(), incompressible(200_000)] {
@@ -28,6 +30,7 @@ pub(super) async fn events_keep_their_promises(events: &impl Events) -> PortResu
         deletions_keep_their_promises(events, &event, &born).await?;
     }
     walks_keep_their_promises(events).await?;
+    expiring::what_is_untaken_is_found(events).await?;
     let unreadable = UnreadableMessage { queue: "q".into(), message_id: "m".into(), body: "{".into() };
     events.keep_unreadable(&unreadable, START).await?;
     events.keep_unreadable(&unreadable, START).await

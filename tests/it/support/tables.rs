@@ -18,11 +18,16 @@ pub(crate) struct Stored {
 
 /// The head of an event, if it is stored.
 pub(crate) fn stored(tenant: &Tenant, id: &str) -> Option<Stored> {
+    let item = item(tenant, id);
+    (!item.is_null()).then(|| head(&item))
+}
+
+/// The item of an event's head; null if it is not stored.
+pub(crate) fn item(tenant: &Tenant, id: &str) -> Value {
     let shard = u8::from_str_radix(&id[id.len() - 2..], 16).expect("an id ends in its shard");
     let key = json!({"pk": {"S": format!("t#{}#{shard}", tenant.id)}, "sk": {"S": id}});
     let input = json!({"TableName": events(tenant), "Key": key, "ConsistentRead": true});
-    let answer = dynamodb(&tenant.stack.summary().emulator, "GetItem", &input).expect(200).json();
-    answer.get("Item").map(head)
+    dynamodb(&tenant.stack.summary().emulator, "GetItem", &input).expect(200).json()["Item"].take()
 }
 
 /// The heads of every event that a tenant has, oldest first in each shard.
@@ -49,10 +54,25 @@ pub(crate) fn due_rows(tenant: &Tenant, event: &str) -> Vec<Value> {
     answer["Items"].as_array_mut().map(std::mem::take).expect("items")
 }
 
+/// The rows of a tenant's events that will expire.
+pub(crate) fn expiring_rows(tenant: &Tenant) -> Vec<Value> {
+    let summary = tenant.stack.summary();
+    let input = json!({"TableName": summary.tables["Schedule"], "ConsistentRead": true,
+        "KeyConditionExpression": "pk = :pk", "FilterExpression": "tenant = :tenant",
+        "ExpressionAttributeValues": {":pk": {"S": "expiring"}, ":tenant": {"S": tenant.id}}});
+    let mut answer = dynamodb(&summary.emulator, "Query", &input).expect(200).json();
+    answer["Items"].as_array_mut().map(std::mem::take).expect("items")
+}
+
 /// Puts a row into the schedule, as it is.
 pub(crate) fn put_row(tenant: &Tenant, row: &Value) {
+    put(tenant, "Schedule", row);
+}
+
+/// Puts an item into a table, as it is.
+pub(crate) fn put(tenant: &Tenant, table: &str, item: &Value) {
     let summary = tenant.stack.summary();
-    let input = json!({"TableName": summary.tables["Schedule"], "Item": row});
+    let input = json!({"TableName": summary.tables[table], "Item": item});
     dynamodb(&summary.emulator, "PutItem", &input).expect(200);
 }
 

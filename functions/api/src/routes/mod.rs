@@ -10,11 +10,15 @@ pub(crate) mod tenant;
 
 pub(crate) mod attempts;
 
+pub(crate) mod explain;
+
 pub(crate) mod webhook;
 
 pub(crate) mod inbox;
 
 pub(crate) mod queue;
+
+pub(crate) mod stats;
 
 pub(crate) mod health;
 

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
 use super::super::batch_delete::delete_all;
-use super::super::item::{Item, Unreadable, item, n, s, text};
+use super::super::item::{Item, Unreadable, item, key_of, n, s, text};
 use super::ControlTable;
 use crate::api_key::KeyHash;
 use crate::job::JobId;
@@ -21,10 +21,11 @@ impl ControlTable {
             .table_name(&self.table)
             .key("pk", s(keys::tenant(tenant)))
             .key("sk", s(keys::TENANT))
-            .update_expression("SET erased_at = :now, erased_by = :job")
+            .update_expression("SET erased_at = :now, erased_by = :job ADD rev :one")
             .condition_expression("attribute_not_exists(erased_at)")
             .expression_attribute_values(":now", n(now.millis()))
             .expression_attribute_values(":job", s(job.as_str()))
+            .expression_attribute_values(":one", n(1)) // no change of keys or tier passes the mark
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
@@ -69,12 +70,4 @@ impl ControlTable {
 
 fn authentication_key(hash: &KeyHash) -> Item {
     item([("pk", s(keys::api_key(hash))), ("sk", s(keys::ONLY))])
-}
-
-/// The key of an item.
-fn key_of(item: &Item) -> Item {
-    item.iter()
-        .filter(|(name, _)| matches!(name.as_str(), "pk" | "sk"))
-        .map(|(n, v)| (n.clone(), v.clone()))
-        .collect()
 }

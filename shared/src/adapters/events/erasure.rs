@@ -80,11 +80,7 @@ impl EventsTable {
         Ok(items.len())
     }
 
-    /// Deletes the messages that nobody could read and that name this tenant; how many there were.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn purge_unreadable(&self, tenant: &TenantId, queue: &str) -> PortResult<usize> {
+    pub(super) async fn purge_unreadable_messages(&self, tenant: &TenantId) -> PortResult<usize> {
         let (mut start, mut purged) = (None::<Item>, 0);
         loop {
             let query = self
@@ -94,7 +90,7 @@ impl EventsTable {
                 .key_condition_expression("pk = :pk")
                 .filter_expression("contains(body, :tenant)")
                 .projection_expression("pk, sk")
-                .expression_attribute_values(":pk", s(keys::unreadable(queue)))
+                .expression_attribute_values(":pk", s(keys::UNREADABLE))
                 .expression_attribute_values(":tenant", s(tenant.as_str()))
                 .set_exclusive_start_key(start);
             let answer = query.send().await.map_err(|error| Unavailable::new("reading messages", error))?;

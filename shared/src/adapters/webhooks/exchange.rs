@@ -54,10 +54,7 @@ where
 }
 
 fn to_http(request: &WebhookRequest) -> Result<Request<Full<Bytes>>, Failure> {
-    let mut http = Request::post(request.url.path_and_query())
-        .header("host", request.url.authority())
-        .header("content-type", "application/json")
-        .header("user-agent", concat!("Triggers/", env!("CARGO_PKG_VERSION")));
+    let mut http = Request::post(request.url.path_and_query()).header("host", request.url.authority());
     for (name, value) in &request.headers {
         http = http.header(name, value);
     }

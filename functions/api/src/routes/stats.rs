@@ -1,0 +1,51 @@
+//! How it goes: what happened to a tenant's events of late.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+use triggers::answer;
+use triggers::api_key::Scope;
+use triggers::ports::{Clock, Limits};
+use triggers::stats::Window;
+use triggers::timestamp::Timestamp;
+
+use crate::body::{invalid, query_value};
+use crate::deps::Api;
+use crate::failure::Outcome;
+
+/// `GET /api/stats`: the counts of a window that ends now, and how many events wait.
+pub(crate) async fn stats(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Outcome {
+    let now = api.clock.now();
+    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxRead, now).await?;
+    let window =
+        query_value(query.as_deref(), "window").map_or(Some(Window::HOUR), |text| Window::parse(&text));
+    let window = window.ok_or_else(|| invalid(format!("\"window\" {}", Window::RULE), "/window"))?;
+    let (first, last) = window.minutes(now);
+    let stats = api.limits.stats(&bearer.tenant, first, last);
+    let (stats, backlog) = tokio::try_join!(stats, api.limits.backlog(&bearer.tenant))?;
+    let waited = &stats.first_attempt_ms;
+    let body = json!({
+        "window_seconds": window.seconds(),
+        "since": Timestamp::from_seconds(first * 60).to_string(),
+        "until": now.to_string(),
+        "accepted": stats.accepted,
+        "stored": stats.stored,
+        "delivered": stats.delivered,
+        "failed": stats.failed,
+        "acked": stats.acked,
+        "pending": backlog.waiting(bearer.tier, now),
+        "first_attempt_ms": {
+            "count": waited.count(),
+            "p50": waited.quantile(50),
+            "p95": waited.quantile(95),
+            "p99": waited.quantile(99),
+        },
+    });
+    Ok(answer::json(StatusCode::OK, &body))
+}

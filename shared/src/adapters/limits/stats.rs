@@ -1,0 +1,61 @@
+//! What happened to a tenant's events: one item per minute, each number an attribute of its own, and absent where it is zero.
+
+use super::super::item::{n, number_of, s};
+use super::LimitsTable;
+use crate::keys;
+use crate::ports::{PortResult, Unavailable};
+use crate::stats::{KEEP_STATS, Stats};
+use crate::tenant::TenantId;
+
+impl LimitsTable {
+    /// Adds to the item of one minute, in one step.
+    pub(super) async fn add_stats(&self, tenant: &TenantId, minute: u64, stats: &Stats) -> PortResult<()> {
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", s(keys::stats(tenant)))
+            .key("sk", s(keys::stats_minute(minute)))
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":ttl", n((minute + 1) * 60 + KEEP_STATS.as_secs()));
+        let mut terms = Vec::new();
+        for (name, number) in stats.named() {
+            terms.push(format!("#{name} :{name}")); // "stored" is a reserved word
+            update = update
+                .expression_attribute_values(format!(":{name}"), n(number))
+                .expression_attribute_names(format!("#{name}"), name);
+        }
+        if terms.is_empty() {
+            return Ok(());
+        }
+        let expression = format!("ADD {} SET #ttl = :ttl", terms.join(", "));
+        let update = update.update_expression(expression).send().await;
+        update.map(drop).map_err(|error| Unavailable::new("counting for a tenant", error))
+    }
+
+    /// The items of these minutes, summed.
+    pub(super) async fn sum_of_stats(&self, tenant: &TenantId, first: u64, last: u64) -> PortResult<Stats> {
+        let (mut sum, mut start) = (Stats::default(), None);
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+                .expression_attribute_values(":pk", s(keys::stats(tenant)))
+                .expression_attribute_values(":first", s(keys::stats_minute(first)))
+                .expression_attribute_values(":last", s(keys::stats_minute(last)))
+                .set_exclusive_start_key(start);
+            let answer = query.send().await.map_err(|error| Unavailable::new("reading stats", error))?;
+            for (name, value) in answer.items.into_iter().flatten().flatten() {
+                if let Some(number) = number_of(&value) {
+                    sum.add(&name, number);
+                }
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(sum);
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What is counted of a tenant by the minute.
+
+use triggers::ports::{Limits, PortResult};
+use triggers::stats::{Histogram, Stats};
+use triggers::tenant::TenantId;
+use triggers::testing::builders::START;
+
+pub(super) async fn keep_their_promises(
+    limits: &impl Limits,
+    ours: &TenantId,
+    other: &TenantId,
+) -> PortResult<()> {
+    let minute = START.minutes();
+    let some = |first_attempt_ms| Stats { accepted: 2, stored: 1, first_attempt_ms, ..Stats::default() };
+    let later = Stats { delivered: 1, failed: 2, acked: 3, ..Stats::default() };
+    let (first, second) = (some(Histogram::of(20)), some(Histogram::of(20_000)));
+    limits.note_stats(ours, minute, &Stats::default()).await?;
+    limits.note_stats(ours, minute, &first).await?;
+    limits.note_stats(ours, minute, &second).await?;
+    limits.note_stats(ours, minute + 2, &later).await?;
+    let (both, all) = (first.clone().plus(&second), first.plus(&second).plus(&later));
+    let within = |first, last| limits.stats(ours, minute + first - 1, minute + last - 1);
+    assert_eq!(within(0, 0).await?, Stats::default());
+    assert_eq!((within(0, 1).await?, within(1, 2).await?), (both.clone(), both));
+    assert_eq!((within(1, 3).await?, within(0, 9).await?), (all.clone(), all));
+    assert_eq!((within(3, 3).await?, within(2, 2).await?), (later, Stats::default()));
+    assert_eq!(limits.stats(other, 0, minute + 9).await?, Stats::default());
+    Ok(())
+}

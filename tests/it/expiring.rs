@@ -1,0 +1,210 @@
+//! Events that nobody takes: their owner is told before they end. Weeks pass in moments here.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use triggers::adapters::system_clock::SystemClock;
+use triggers::event::EventId;
+use triggers::expiry::{Cohort, EVENT_TYPE};
+use triggers::inbox::{Head, Status};
+use triggers::ports::{Clock, Events, Limits};
+use triggers::tenant::Tier;
+use triggers::testing::builders::{START, event};
+use triggers::testing::faults::Fault;
+use triggers::timestamp::Timestamp;
+
+use crate::pipeline::{Pipeline, id_of};
+use crate::support::client::Tenant;
+use crate::support::{eventually, tables};
+
+/// More calls than one visit makes.
+const MANY: usize = 60;
+
+/// Posts an event and stores it.
+async fn stored(pipeline: &Pipeline, name: &str) -> EventId {
+    let id = id_of(&pipeline.post_event(name).await);
+    pipeline.consume().await;
+    id
+}
+
+/// The events that tell of what will expire, with their payloads.
+async fn told(pipeline: &Pipeline) -> Vec<(Head, Value)> {
+    let mut told = Vec::new();
+    for (tenant, head) in pipeline.events.all() {
+        if head.event_type.as_str() == EVENT_TYPE {
+            let found = pipeline.events.head(&tenant, head.id, true).await.unwrap().unwrap();
+            let payload = pipeline.events.payload(&tenant, &found).await.unwrap().unwrap();
+            told.push((head, serde_json::from_str(&payload).unwrap()));
+        }
+    }
+    told
+}
+
+/// The one row, and its time.
+fn only_row(pipeline: &Pipeline) -> Cohort {
+    let rows = pipeline.schedule.all_expiring();
+    assert_eq!(rows.len(), 1, "one for all events of a day: {rows:?}");
+    rows[0].clone()
+}
+
+fn acknowledge(pipeline: &Pipeline, id: EventId) {
+    let head = pipeline.events.current(&pipeline.tenant, id).unwrap();
+    pipeline.events.overwrite(&pipeline.tenant, head.acknowledge().unwrap());
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_takes_is_announced_before_it_ends() {
+    let pipeline = Pipeline::with_endpoints(0);
+    let oldest = stored(&pipeline, "one").await;
+    pipeline.clock.advance(Duration::from_mins(30));
+    for name in ["two", "taken"] {
+        stored(&pipeline, name).await;
+    }
+    let newest = pipeline.events.all().iter().map(|(_, head)| head.id).max().unwrap();
+    acknowledge(&pipeline, newest);
+    let row = only_row(&pipeline);
+
+    pipeline.run_until(row.warn_at()).await;
+    pipeline.schedule().await;
+    assert_eq!(told(&pipeline).await, [], "it is not time yet");
+    pipeline.clock.advance(Duration::from_mins(1));
+    for _ in 0..3 {
+        pipeline.schedule().await;
+    }
+    let told = told(&pipeline).await;
+    let [(head, payload)] = told.as_slice() else { panic!("told once: {told:?}") };
+    assert_eq!((payload["count"].as_u64(), &payload["count_is_exact"]), (Some(2), &json!(true)));
+    assert_eq!(
+        (&payload["day"], &payload["oldest_event_id"]),
+        (&json!("2023-11-14"), &json!(oldest.to_string()))
+    );
+    let ends = pipeline.events.current(&pipeline.tenant, oldest).unwrap().expires_at;
+    assert_eq!(payload["first_expires_at"], ends.to_string());
+    assert!(ends.since(pipeline.clock.now()) >= Duration::from_hours(24), "there is time left");
+    assert_eq!((head.status, head.deliveries.len()), (Status::Pending, 0));
+    assert!(!head.is_gone(ends), "it is there as long as they are");
+    assert_eq!(pipeline.schedule.all_expiring(), []);
+    let waiting = pipeline.limits.backlog(&pipeline.tenant).await.unwrap();
+    assert_eq!(waiting.waiting(Tier::Pro, pipeline.clock.now()), 4, "three were stored, and this one");
+
+    pipeline.clock.set(head.expires_at);
+    pipeline.schedule().await;
+    assert_eq!(self::told(&pipeline).await.len(), 1, "nobody is told of that event itself");
+}
+
+#[tokio::test]
+async fn an_event_that_somebody_took_is_not_announced() {
+    let pipeline = Pipeline::with_endpoints(1);
+    let acked = stored(&pipeline, "acknowledged").await;
+    acknowledge(&pipeline, acked);
+    stored(&pipeline, "delivered").await;
+    pipeline.run_until_quiet().await;
+    let row = only_row(&pipeline);
+    assert!(pipeline.clock.now() < START.after(Duration::from_hours(1)), "nobody waits for that row");
+    pipeline.clock.set(row.warn_at().after(Duration::from_mins(1)));
+    pipeline.schedule().await;
+    assert_eq!((told(&pipeline).await, pipeline.schedule.all_expiring()), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn an_event_whose_endpoint_is_down_is_announced_too_and_each_day_by_itself() {
+    let pipeline = Pipeline::with_endpoints(1);
+    pipeline.webhooks.answer_by(|_, _| Some(503));
+    for day in 0..3 {
+        pipeline.run_until(START.after(Duration::from_hours(24 * day))).await;
+        stored(&pipeline, &format!("order-{day}")).await;
+    }
+    let rows = pipeline.schedule.all_expiring();
+    assert_eq!(rows.len(), 3);
+    pipeline.run_until_quiet().await; // the endpoint is disabled at last
+    for (number, row) in rows.iter().enumerate() {
+        pipeline.clock.set(row.warn_at().after(Duration::from_mins(1)));
+        pipeline.schedule().await;
+        assert_eq!(told(&pipeline).await.len(), number + 1);
+    }
+    let counts: Vec<u64> =
+        told(&pipeline).await.iter().map(|(_, payload)| payload["count"].as_u64().unwrap()).collect();
+    assert!(
+        counts.iter().all(|count| (1..=2).contains(count)),
+        "the notices of that day are told of too: {counts:?}"
+    );
+}
+
+#[tokio::test]
+async fn wherever_the_scheduler_dies_it_is_told_once() {
+    let mut spoiled = 0;
+    for fault in Fault::ALL {
+        for call in 0..MANY {
+            let pipeline = Pipeline::with_endpoints(0);
+            stored(&pipeline, "one").await;
+            pipeline.clock.set(only_row(&pipeline).warn_at().after(Duration::from_mins(1)));
+            pipeline.faults.die_at(call, fault);
+            pipeline.schedule().await;
+            spoiled += usize::from(pipeline.faults.recover());
+            pipeline.schedule().await;
+            assert_eq!(told(&pipeline).await.len(), 1, "{fault:?} at {call}");
+            assert_eq!(pipeline.schedule.all_expiring(), [], "{fault:?} at {call}");
+        }
+    }
+    println!("{spoiled} deaths while an owner was told");
+    assert!((2 * 40..2 * MANY).contains(&spoiled), "every call of a visit failed in both ways: {spoiled}");
+}
+
+#[tokio::test]
+async fn an_event_is_stored_whether_its_row_is_put_or_not_and_the_next_one_puts_it() {
+    let mut without_row = 0;
+    for fault in Fault::ALL {
+        for call in 0..MANY {
+            let pipeline = Pipeline::with_endpoints(1);
+            pipeline.post_event("one").await;
+            let batch = pipeline.events_queue.take();
+            pipeline.faults.die_at(call, fault);
+            let response = pipeline.consume_batch(batch.clone()).await;
+            let died = pipeline.faults.recover();
+            pipeline.events_queue.settle(&batch, &response);
+            let is_done = response.batch_item_failures.is_empty();
+            without_row += usize::from(is_done && pipeline.schedule.all_expiring().is_empty());
+            pipeline.run_until_quiet().await;
+            assert_eq!(pipeline.only_head().status, Status::Delivered, "{fault:?} at {call}");
+            assert!(died || only_row(&pipeline).warn_at() > START, "without a fault it is put");
+            stored(&pipeline, "two").await;
+            only_row(&pipeline);
+        }
+    }
+    assert_eq!(without_row, 1, "where the table refused that row alone, and nothing that the event needs");
+}
+
+#[test]
+fn over_the_real_tables_an_owner_finds_it_in_the_inbox() {
+    let tenant = Tenant::new();
+    let id = tenant.accepted("order.created");
+    tenant.shown_as("pending", &id);
+    let mut row = eventually("its row is put", || tables::expiring_rows(&tenant).pop());
+    assert_eq!(row["retention_hours"]["N"], "720");
+
+    // The same a month ago: an event, and the row whose time has come.
+    let now = SystemClock.now();
+    let born = now.before(Duration::from_hours(30 * 24 - 12));
+    let old = event(&triggers::testing::builders::tenant(), "order.created", "1", born);
+    let mut item = tables::item(&tenant, &id);
+    item["sk"]["S"] = old.id.to_string().into();
+    tables::put(&tenant, "Events", &item);
+    let day = Timestamp::from_seconds(born.days() * 86_400);
+    let warn_at = day.after(Duration::from_hours(29 * 24));
+    row["born_from"]["N"] = day.millis().to_string().into();
+    row["sk"]["S"] = format!("{:015}#{}#{}", warn_at.millis(), tenant.id, day.millis()).into();
+    for _ in 0..2 {
+        tables::put(&tenant, "Schedule", &row);
+        tenant.stack.call_function("scheduler", &json!({})).unwrap();
+        eventually("its row is taken away", || (tables::expiring_rows(&tenant).len() == 1).then_some(()));
+    }
+    let told = tenant.inbox(&format!("?type={EVENT_TYPE}"));
+    let told = told["events"].as_array().unwrap();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["created_at"], warn_at.to_string());
+    let payload = &told[0]["payload"];
+    println!("{payload}");
+    assert_eq!((&payload["count"], &payload["count_is_exact"]), (&json!(1), &json!(true)));
+    assert_eq!(payload["oldest_event_id"], old.id.to_string());
+    assert_eq!(payload["first_expires_at"], born.after(Duration::from_hours(30 * 24)).to_string());
+}
