@@ -103,9 +103,7 @@ impl<L: Limits> Limiter<L> {
             buckets.clear();
         }
         let bucket = buckets.entry(meter.clone()).or_insert_with(|| Bucket::new(limit));
-        if !bucket.is_for(limit) {
-            *bucket = Bucket::new(limit);
-        }
+        bucket.set_limit(limit);
         act(bucket)
     }
 
@@ -161,6 +159,19 @@ mod tests {
         assert_eq!(limiter.take_events(&bearer, 200, START).await.0, 100);
         let upgraded = KeyRecord { tier: Tier::Pro, ..bearer };
         assert_eq!(limiter.take_events(&upgraded, 1000, START).await.0, 900, "100 were taken before");
+    }
+
+    #[tokio::test]
+    async fn while_some_keys_are_known_with_an_old_tier_no_tokens_are_wasted() {
+        let limiter = Limiter::new(MemoryLimits::default());
+        let (_, old) = key_of(&tenant(), Tier::Free);
+        let new = KeyRecord { tier: Tier::Enterprise, ..old.clone() };
+        for _ in 0..450 {
+            assert_eq!(limiter.take_events(&new, 1, START).await.0, 1);
+            assert_eq!(limiter.take_events(&old, 1, START).await.0, 1);
+        }
+        let (_, standing) = limiter.take_events(&new, 1, START).await;
+        assert_eq!(standing.remaining, 100_000 - 901, "each was counted once");
     }
 
     #[tokio::test]

@@ -106,17 +106,18 @@ impl Bucket {
         Self { limit, minute: 0, tokens: 0, taken: 0 }
     }
 
-    /// Whether this is still the limit.
-    #[must_use]
-    pub fn is_for(&self, limit: u32) -> bool {
-        self.limit == limit
+    /// Takes on another limit. Tokens that were granted stay: for up to a minute after a change some keys are still known
+    /// with the old limit, and the bucket goes back and forth between both.
+    pub fn set_limit(&mut self, limit: u32) {
+        self.limit = limit;
     }
 
     /// How many tokens must be leased before `wanted` can be spent at `now`; never more than one minute has.
     #[must_use]
     pub fn shortfall(&self, wanted: u32, now: Timestamp) -> u32 {
         let current = self.minute == now.minutes();
-        let (held, left) = if current { (self.tokens, self.limit - self.taken) } else { (0, self.limit) };
+        let (held, left) =
+            if current { (self.tokens, self.limit.saturating_sub(self.taken)) } else { (0, self.limit) };
         let missing = wanted.min(self.limit).saturating_sub(held);
         missing.next_multiple_of(slice(self.limit)).min(left)
     }
@@ -127,9 +128,9 @@ impl Bucket {
         match leased {
             Leased::Granted { taken } => {
                 self.tokens += asked;
-                self.taken = taken.min(self.limit);
+                self.taken = self.taken.max(taken);
             }
-            Leased::Exhausted { left } => self.taken = self.limit.saturating_sub(left),
+            Leased::Exhausted { left } => self.taken = self.taken.max(self.limit.saturating_sub(left)),
         }
     }
 
@@ -137,8 +138,8 @@ impl Bucket {
     /// before the next.
     pub fn refill_alone(&mut self, now: Timestamp) {
         self.enter(now.minutes());
-        self.tokens += self.limit - self.taken;
-        self.taken = self.limit;
+        self.tokens += self.limit.saturating_sub(self.taken);
+        self.taken = self.taken.max(self.limit);
     }
 
     /// Spends up to `wanted` tokens and tells how many there were.
