@@ -67,8 +67,8 @@ pub(crate) async fn answer(
     let mut standing = None;
     let response = match (meter(api, &path, &request, &mut standing).await, at_raw_path(request)) {
         (Err(problem), _) => Failure(problem).into_response(),
-        (Ok(()), Ok(request)) => router.oneshot(request).await?,
-        (Ok(()), Err(_)) => Failure(Problem::not_found()).into_response(), // no route has such characters
+        (Ok(()), Some(request)) => router.oneshot(request).await?,
+        (Ok(()), None) => Failure(Problem::not_found()).into_response(),
     };
     let mut response = written(response, &request_id);
     let headers = response.headers_mut();
@@ -126,14 +126,18 @@ fn is_json(response: &Response) -> bool {
 }
 
 /// The request at the path that the client sent, without a slash at its end: `lambda_http` puts the stage's name in
-/// front of it.
-fn at_raw_path(request: Request) -> Result<Request, http::Error> {
+/// front of it. `None` where no route has such characters: a gateway may decode them, and a `?` or `#` of the path must not
+/// end it here.
+fn at_raw_path(request: Request) -> Option<Request> {
     let path = format!("/{}", request.raw_http_path().trim_matches('/'));
+    if path.contains(['?', '#']) {
+        return None;
+    }
     let target = match request.uri().query() {
         Some(query) => format!("{path}?{query}"),
         None => path,
     };
     let (mut parts, body) = request.into_parts();
-    parts.uri = target.parse()?;
-    Ok(Request::from_parts(parts, body))
+    parts.uri = target.parse().ok()?;
+    Some(Request::from_parts(parts, body))
 }
