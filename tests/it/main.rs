@@ -31,6 +31,7 @@ mod inbox;
 mod key_ends;
 mod keys;
 mod killing;
+mod openapi;
 mod operators;
 mod outages;
 mod rate_limits;

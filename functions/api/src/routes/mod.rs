@@ -15,3 +15,5 @@ pub(crate) mod inbox;
 pub(crate) mod health;
 
 pub(crate) mod metrics;
+
+pub(crate) mod openapi;
