@@ -12,6 +12,7 @@ mod attacks;
 mod backpressure;
 mod batches;
 mod blackouts;
+mod bola;
 mod breakers;
 mod burst;
 mod cloud_events;
