@@ -217,20 +217,23 @@ pub enum Scope {
     InboxRead,
     /// Acknowledge events.
     InboxAck,
+    /// Send events again.
+    EventsReplay,
     /// Configure webhooks.
     EndpointsAdmin,
     /// Create, list, rotate and delete keys.
     KeysAdmin,
-    /// Change the tenant's own settings.
+    /// Change the tenant's own settings, delete its events, have it erased.
     TenantAdmin,
 }
 
 impl Scope {
     /// Every scope: what a tenant's first key may do.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::EventsWrite,
         Self::InboxRead,
         Self::InboxAck,
+        Self::EventsReplay,
         Self::EndpointsAdmin,
         Self::KeysAdmin,
         Self::TenantAdmin,
@@ -243,6 +246,7 @@ impl Scope {
             Self::EventsWrite => "events:write",
             Self::InboxRead => "inbox:read",
             Self::InboxAck => "inbox:ack",
+            Self::EventsReplay => "events:replay",
             Self::EndpointsAdmin => "endpoints:admin",
             Self::KeysAdmin => "keys:admin",
             Self::TenantAdmin => "tenant:admin",

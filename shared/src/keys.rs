@@ -326,7 +326,7 @@ mod tests {
         };
         let (a, b) = (TenantId::generate(now, &mut rand::rng()), TenantId::generate(now, &mut rand::rng()));
         let all: HashSet<String> = keys(&a).into_iter().chain(keys(&b)).collect();
-        assert_eq!(all.len(), 30);
+        assert_eq!(all.len(), 32);
         for key in keys(&a) {
             assert!(key.starts_with(&format!("t#{a}")), "{key}");
         }

@@ -182,6 +182,12 @@ impl Share {
         Self { backlog: Backlog::settled(event), stats: Stats::default() }
     }
 
+    /// An event that had been taken is sent again, and waits once more.
+    #[must_use]
+    pub fn returned(event: EventId) -> Self {
+        Self { backlog: Backlog::stored(event), stats: Stats::default() }
+    }
+
     /// An event was acknowledged, and waits no more.
     #[must_use]
     pub fn acked(event: EventId) -> Self {

@@ -118,7 +118,8 @@ async fn limits_keep_their_promises(limits: &impl Limits) -> PortResult<()> {
     let wait = Wait { queue: QueueName::Events, waited_ms: 1000, at: START };
     limits.count(Counts::default(), Some(wait)).await?;
     assert!(limits.wait(QueueName::Events).await?.is_some_and(|latest| latest.at >= wait.at));
-    let one_each = Counts { accepted: 1, stored: 1, delivered: 1, failed: 1, settled: 1, unreadable: 1 };
+    let one_each =
+        Counts { accepted: 1, stored: 1, delivered: 1, failed: 1, settled: 1, returned: 1, unreadable: 1 };
     limits.count(one_each, Some(Wait { queue: QueueName::Deliveries, ..wait })).await
 }
 

@@ -125,8 +125,14 @@ fn a_missing_a_mistyped_and_an_unknown_key_cannot_be_told_apart() {
 #[test]
 fn an_unknown_path_is_not_found() {
     let tenant = Tenant::new();
-    for (method, path) in [("GET", "/"), ("GET", "/api"), ("POST", "/api/event"), ("GET", "/api/nothing?a=b")]
-    {
+    for (method, path) in [
+        ("GET", "/"),
+        ("GET", "/api"),
+        ("POST", "/api/event"),
+        ("GET", "/api/nothing?a=b"),
+        ("GET", "/api/keys%23"),
+        ("GET", "/api/keys%3Fa=b"),
+    ] {
         tenant.call(method, path, &[JSON], "").problem(404, "not-found");
     }
 }

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rand::RngExt;
-use triggers::adapters::events::{Candidates, LeaseRoom};
+use triggers::adapters::events::{Candidates, Room};
 use triggers::api_key::KeyRecord;
-use triggers::batch;
 use triggers::event::{EventId, EventType};
 use triggers::inbox::Head;
 use triggers::inbox::lease::{Acknowledged, LeaseId, Terms};
-use triggers::ports::{Counts, Events, PortResult, Unavailable, Updated};
-use triggers::stats::{Share, Shares};
+use triggers::ports::{Events, PortResult, Unavailable, Updated};
+use triggers::stats::Share;
 use triggers::tenant::TenantId;
 use triggers::timestamp::Timestamp;
 
+use crate::counting;
 use crate::deps::Api;
 
 /// How often a raced change is decided again before the client is asked to.
@@ -123,8 +123,8 @@ pub(crate) async fn act(
     });
     let ended: Vec<(String, (Ended, Option<EventId>))> =
         stream::iter(acts).buffered(CONCURRENT_EVENTS).try_collect().await?;
-    let settled: Vec<EventId> = ended.iter().filter_map(|(_, (_, settled))| *settled).collect();
-    count_settled(api, tenant, &settled, now).await;
+    let left: Vec<Share> = ended.iter().filter_map(|(_, (_, left))| left.map(Share::acked)).collect();
+    counting::count(api, tenant, &left, now).await;
     Ok(ended.into_iter().map(|(id, (ended, _))| (id, ended)).collect())
 }
 
@@ -151,17 +151,6 @@ async fn act_on(
     Err(Unavailable::new("changing an event", "too many races"))
 }
 
-/// Counts events that left the inbox. Where that fails, they have left it all the same.
-async fn count_settled(api: &Api, tenant: &TenantId, settled: &[EventId], now: Timestamp) {
-    if settled.is_empty() {
-        return;
-    }
-    let count = u64::try_from(settled.len()).unwrap_or(u64::MAX);
-    let counts = Counts { settled: count, ..Counts::default() };
-    let shares = settled.iter().fold(Shares::default(), |all, event| all.with(tenant, &Share::acked(*event)));
-    batch::count(&api.limits, counts, None, &shares, now).await;
-}
-
 /// Leases the oldest events that nobody has.
 ///
 /// Where others are faster, it looks further and begins at a place of its own, so that many who lease at once do not meet
@@ -174,7 +163,7 @@ pub(crate) async fn lease(
     limit: usize,
     now: Timestamp,
 ) -> PortResult<Vec<(Head, String)>> {
-    let (mut events, mut room) = (Vec::new(), LeaseRoom::default());
+    let (mut events, mut room) = (Vec::new(), Room::default());
     let mut tried: BTreeSet<EventId> = BTreeSet::new();
     let shards = bearer.spread.read();
     let mut candidates = Candidates { shards, event_types, include_open: terms.include_open, most: 0, now };

@@ -2,8 +2,10 @@
 
 mod access;
 mod body;
+mod counting;
 mod cursor;
 mod deps;
+mod export;
 mod failure;
 mod leasing;
 mod router;

@@ -17,7 +17,8 @@ use triggers::rate_limit::Standing;
 use crate::deps::Api;
 use crate::failure::Failure;
 use crate::routes::{
-    attempts, endpoints, explain, health, inbox, keys, metrics, queue, stats, tenant, webhook,
+    attempts, endpoints, events, explain, health, inbox, keys, metrics, openapi, privacy, queue, replays,
+    stats, tenant, webhook,
 };
 
 /// All routes. Posting events is another function's: here those paths know no method at all.
@@ -27,7 +28,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/api/keys", get(keys::list).post(keys::create))
         .route("/api/keys/rotate", post(keys::rotate))
         .route("/api/keys/{id}", delete(keys::delete))
-        .route("/api/tenant", get(tenant::read).patch(tenant::change))
+        .route("/api/tenant", get(tenant::read).patch(tenant::change).delete(privacy::erase))
         .route("/api/webhook/config", post(webhook::configure))
         .route("/api/endpoints", get(endpoints::list).post(endpoints::create))
         .route("/api/endpoints/{id}", get(endpoints::read).patch(endpoints::change).delete(endpoints::delete))
@@ -38,8 +39,14 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/api/endpoints/{id}/sample", get(attempts::sample))
         .route("/api/explain", post(explain::explain))
         .route("/.well-known/webhook-keys", get(attempts::public_keys))
-        .route("/api/events", any(posting_only))
+        .route("/api/events", get(events::list).fallback(posting_too))
         .route("/api/events/batch", any(posting_only))
+        .route("/api/events/{id}", get(events::read).delete(events::delete))
+        .route("/api/events/{id}/replay", post(events::replay))
+        .route("/api/replays", post(replays::create))
+        .route("/api/replays/{id}", get(replays::read).delete(replays::cancel))
+        .route("/api/export", get(privacy::export))
+        .route("/api/erasures/{id}", get(privacy::receipt))
         .route("/api/inbox", get(inbox::list))
         .route("/api/inbox/lease", post(queue::lease))
         .route("/api/inbox/ack", post(queue::acknowledge))
@@ -51,6 +58,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))
+        .route("/openapi.json", get(openapi::document))
         .method_not_allowed_fallback(wrong_method)
         .fallback(async || Failure(Problem::not_found()))
         .with_state(api)
@@ -58,6 +66,10 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
 
 async fn posting_only() -> impl IntoResponse {
     ([(ALLOW, "POST")], wrong_method().await)
+}
+
+async fn posting_too() -> impl IntoResponse {
+    ([(ALLOW, "GET, HEAD, POST")], wrong_method().await)
 }
 
 async fn wrong_method() -> Failure {
@@ -76,8 +88,8 @@ pub(crate) async fn answer(
     let mut standing = None;
     let response = match (meter(api, &path, &request, &mut standing).await, at_raw_path(request)) {
         (Err(problem), _) => Failure(problem).into_response(),
-        (Ok(()), Ok(request)) => router.oneshot(request).await?,
-        (Ok(()), Err(_)) => Failure(Problem::not_found()).into_response(), // no route has such characters
+        (Ok(()), Some(request)) => router.oneshot(request).await?,
+        (Ok(()), None) => Failure(Problem::not_found()).into_response(),
     };
     let mut response = written(response, &request_id);
     let headers = response.headers_mut();
@@ -135,14 +147,18 @@ fn is_json(response: &Response) -> bool {
 }
 
 /// The request at the path that the client sent, without a slash at its end: `lambda_http` puts the stage's name in
-/// front of it.
-fn at_raw_path(request: Request) -> Result<Request, http::Error> {
+/// front of it. `None` where no route has such characters: a gateway may decode them, and a `?` or `#` of the path must not
+/// end it here.
+fn at_raw_path(request: Request) -> Option<Request> {
     let path = format!("/{}", request.raw_http_path().trim_matches('/'));
+    if path.contains(['?', '#']) {
+        return None;
+    }
     let target = match request.uri().query() {
         Some(query) => format!("{path}?{query}"),
         None => path,
     };
     let (mut parts, body) = request.into_parts();
-    parts.uri = target.parse()?;
-    Ok(Request::from_parts(parts, body))
+    parts.uri = target.parse().ok()?;
+    Some(Request::from_parts(parts, body))
 }

@@ -10,6 +10,7 @@
 //! opens nothing twice, and sends their messages. So does the last step of a replay that was cancelled.
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use triggers::batch;
 use triggers::delivery::DeliveryMessage;
 use triggers::endpoint::Endpoint;
 use triggers::inbox::Head;
@@ -20,7 +21,6 @@ use triggers::ports::{
 };
 use triggers::schedule::{drain_delay, drained_per_minute};
 use triggers::stats::{Share, Shares};
-use triggers::{backlog::Backlog, batch};
 
 use crate::handler::Scheduler;
 use crate::jobs::Stepped;
@@ -108,9 +108,9 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
 
     /// Counts an event that is back in the inbox.
     async fn count_return(&self, job: &Job, head: &Head) {
-        let share = Share { backlog: Backlog::stored(head.id), ..Share::default() };
-        let shares = Shares::default().with(&job.tenant, &share);
-        batch::count(&self.limits, Counts::default(), None, &shares, self.clock.now()).await;
+        let shares = Shares::default().with(&job.tenant, &Share::returned(head.id));
+        let counts = Counts { returned: 1, ..Counts::default() };
+        batch::count(&self.limits, counts, None, &shares, self.clock.now()).await;
     }
 }
 

@@ -11,7 +11,7 @@ use crate::stack::Stack;
 use crate::workspace;
 
 /// What a binary is made of, and the template.
-const WATCHED: [&str; 4] = ["functions", "shared", "Cargo.toml", "template.yaml"];
+const WATCHED: [&str; 5] = ["functions", "shared", "infra/openapi.json", "Cargo.toml", "template.yaml"];
 
 /// When files were last modified.
 type Times = BTreeMap<PathBuf, SystemTime>;

@@ -33,8 +33,9 @@ use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
 pub use attempt_log::{AttemptPage, LoggedAttempt};
-pub use leasing::{Candidates, LeaseRoom, Taken};
+pub use leasing::{Candidates, Taken};
 pub use page::{Order, Page, PageQuery, Source};
+pub use room::Room;
 pub use walk::Kept;
 
 /// A compressed payload up to this many bytes lies in the head, which thereby stays under 1 KB: one write unit.

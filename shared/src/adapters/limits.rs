@@ -58,6 +58,7 @@ impl LimitsTable {
             delivered: sum("delivered"),
             failed: sum("failed"),
             settled: sum("settled"),
+            returned: sum("returned"),
             unreadable: sum("unreadable"),
         };
         let waits = [QueueName::Events, QueueName::Deliveries].map(|queue| latest_wait(&items, queue));
@@ -186,6 +187,7 @@ impl Limits for LimitsTable {
             ("delivered", counts.delivered),
             ("failed", counts.failed),
             ("settled", counts.settled),
+            ("returned", counts.returned),
             ("unreadable", counts.unreadable),
         ];
         let added: Vec<_> = named.into_iter().filter(|(_, count)| *count > 0).collect();

@@ -42,6 +42,11 @@ impl KmsVault {
         Self { kms, dynamodb, table, kms_key, known: Arc::default() }
     }
 
+    /// Forgets a tenant's data key, here and now. Other instances do within five minutes.
+    pub fn forget(&self, tenant: &TenantId) {
+        self.known().remove(tenant);
+    }
+
     async fn stored(&self, tenant: &TenantId) -> PortResult<Option<Vec<u8>>> {
         let get = self.dynamodb.get_item().table_name(&self.table).consistent_read(true);
         let get = get.key("pk", s(keys::tenant(tenant))).key("sk", s(keys::DATA_KEY));

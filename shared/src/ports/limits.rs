@@ -102,6 +102,8 @@ pub struct Counts {
     pub failed: u64,
     /// Events that left the inbox.
     pub settled: u64,
+    /// Events that are in the inbox once more, to be sent again.
+    pub returned: u64,
     /// Messages that nobody could read, kept for a human.
     pub unreadable: u64,
 }
@@ -147,6 +149,7 @@ impl Counts {
             delivered: self.delivered + other.delivered,
             failed: self.failed + other.failed,
             settled: self.settled + other.settled,
+            returned: self.returned + other.returned,
             unreadable: self.unreadable + other.unreadable,
         }
     }

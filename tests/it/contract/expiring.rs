@@ -6,7 +6,6 @@ use triggers::event::{Event, EventId};
 use triggers::expiry::{Cohort, Untaken};
 use triggers::inbox::Head;
 use triggers::ports::{Events, PortResult, Schedule};
-use triggers::tenant::Tier;
 use triggers::testing::builders::{START, event, tenant};
 use triggers::timestamp::Timestamp;
 

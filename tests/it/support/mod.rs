@@ -43,6 +43,10 @@ pub(crate) mod spellings;
 
 pub(crate) mod wire;
 
+pub(crate) mod openapi;
+
+pub(crate) mod belongings;
+
 /// How long anything may take. Far longer than it does: a test machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(1);
 

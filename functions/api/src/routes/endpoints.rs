@@ -288,7 +288,7 @@ async fn seal(api: &Api, tenant: &TenantId, id: &EndpointId, private: &Private) 
 }
 
 /// An endpoint as its owner is shown it: all but its secrets, and of its headers the names alone.
-async fn shown(api: &Api, tenant: &TenantId, endpoint: &Endpoint) -> PortResult<Value> {
+pub(crate) async fn shown(api: &Api, tenant: &TenantId, endpoint: &Endpoint) -> PortResult<Value> {
     let private = open(api, tenant, endpoint).await?;
     let parked = api.schedule.count_parked(tenant, &endpoint.id, MOST_COUNTED).await?;
     let now = api.clock.now();

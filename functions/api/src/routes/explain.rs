@@ -39,8 +39,11 @@ pub(crate) async fn explain(State(api): State<Arc<Api>>, headers: HeaderMap, bod
     let body = body::to_bytes(body, usize::MAX).await; // Lambda has bounded it: an event says itself how large it may be
     let body = body.map_err(|_| Problem::new(Kind::Malformed, "the body could not be read"))?;
     let new = NewEvent::parse(&body)?;
-    let event =
-        new.into_event(EventId::generate(now, bearer.tier, &mut rand::rng()), bearer.tenant, bearer.tier);
+    let event = new.into_event(
+        EventId::generate(now, bearer.spread.write_at(now), &mut rand::rng()),
+        bearer.tenant,
+        bearer.tier,
+    );
     let mut endpoints = api.control.endpoints(&event.tenant).await?;
     endpoints.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
     let asked = Asked { head: Head::born(&event, []), event, now };

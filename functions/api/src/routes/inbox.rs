@@ -134,7 +134,7 @@ pub(super) fn shown(head: &Head, payload: &str) -> String {
 }
 
 /// An event with further members. The payload stands in it byte for byte as it was accepted.
-pub(super) fn shown_with(head: &Head, payload: &str, more: &[(&str, Value)]) -> String {
+pub(crate) fn shown_with(head: &Head, payload: &str, more: &[(&str, Value)]) -> String {
     let (event_type, status) = (json!(head.event_type.as_str()), json!(head.status.as_str()));
     let mut members = format!(
         r#"{{"id":"{id}","type":{event_type},"event_type":{event_type},"payload":{payload},"created_at":"{at}","status":{status},"delivery_status":{status},"attempts":{attempts}"#,

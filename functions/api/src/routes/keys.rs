@@ -220,7 +220,7 @@ pub(super) fn tier_of(name: &str) -> Result<Tier, Problem> {
 }
 
 /// What keys and settings both tell of a tenant.
-pub(super) fn tenant_members(tenant: &Tenant) -> Value {
+pub(crate) fn tenant_members(tenant: &Tenant) -> Value {
     json!({
         "organization_id": tenant.id.as_str(),
         "organization_name": tenant.organization_name,
@@ -229,7 +229,7 @@ pub(super) fn tenant_members(tenant: &Tenant) -> Value {
     })
 }
 
-fn listed(key: &KeyRecord) -> Value {
+pub(crate) fn listed(key: &KeyRecord) -> Value {
     json!({
         "id": key.id,
         "name": key.name,

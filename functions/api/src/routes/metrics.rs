@@ -56,7 +56,7 @@ fn text(counts: &Counts, held: usize, queues: &[(QueueName, Depth, Depth)], wait
     }
     text += "# HELP triggers_open_breakers Endpoints with parked deliveries: their breaker is open, they are paused, or they drain.\n";
     let _ = writeln!(text, "# TYPE triggers_open_breakers gauge\ntriggers_open_breakers {held}");
-    let pending = counts.stored.saturating_sub(counts.settled);
+    let pending = (counts.stored + counts.returned).saturating_sub(counts.settled);
     text += "# HELP triggers_pending Stored events that nobody took or acknowledged yet, expired ones included.\n";
     let _ = writeln!(text, "# TYPE triggers_pending gauge\ntriggers_pending {pending}");
     text += "# HELP triggers_queue_depth Messages in a queue, about.\n# TYPE triggers_queue_depth gauge\n";

@@ -18,8 +18,16 @@ pub(crate) mod inbox;
 
 pub(crate) mod queue;
 
+pub(crate) mod events;
+
+pub(crate) mod replays;
+
+pub(crate) mod privacy;
+
 pub(crate) mod stats;
 
 pub(crate) mod health;
 
 pub(crate) mod metrics;
+
+pub(crate) mod openapi;

@@ -16,13 +16,14 @@ use crate::tenant::{Tenant, TenantId, Tier};
 use crate::timestamp::Timestamp;
 
 impl ControlTable {
-    /// A tenant, read consistently.
+    /// A tenant, read consistently; one that is erased is none.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn tenant(&self, id: &TenantId) -> PortResult<Option<Tenant>> {
         let item = self.get(keys::tenant(id), keys::TENANT.to_owned()).await?;
-        item.as_ref().map(|item| read(id, item)).transpose().map_err(unreadable)
+        let item = item.filter(|item| !item.contains_key("erased_at"));
+        item.map(|item| read(id, &item)).transpose().map_err(unreadable)
     }
 
     /// Writes what was changed of a tenant since it was read as `seen`, into it and into all keys that are good at `now`;

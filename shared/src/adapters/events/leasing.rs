@@ -128,7 +128,7 @@ impl EventsTable {
         tenant: &TenantId,
         ids: &[EventId],
         terms: &Terms,
-        room: &mut LeaseRoom,
+        room: &mut Room,
         now: Timestamp,
     ) -> PortResult<Taken> {
         let mut found = self.heads(tenant, ids).await?;
@@ -139,7 +139,7 @@ impl EventsTable {
         let mut reads = stream::iter(reads).buffered(CONCURRENT_READS);
         while let Some(read) = reads.next().await {
             let Some((head, payload)) = read? else { continue };
-            taken.is_full = !room.0.takes(&payload);
+            taken.is_full = !room.takes(&payload);
             if taken.is_full {
                 break;
             }
@@ -209,10 +209,6 @@ impl EventsTable {
 
 /// What is written down of a lease is kept longer than it: its holder may ask late what became of it.
 const KEEP_LEASE_SECONDS: u64 = 24 * 3600;
-
-/// What room the answer to a lease has left.
-#[derive(Default)]
-pub struct LeaseRoom(Room);
 
 /// The condition that an attribute is one of these, with its values; none where there are none.
 fn one_of<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> (Option<String>, Vec<(String, String)>) {

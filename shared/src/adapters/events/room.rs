@@ -7,7 +7,8 @@ const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 const MEMBER_BYTES: usize = 1024;
 
 /// What is left of an answer's room.
-pub(super) struct Room(usize);
+#[derive(Debug)]
+pub struct Room(usize);
 
 impl Default for Room {
     fn default() -> Self {
@@ -17,7 +18,8 @@ impl Default for Room {
 
 impl Room {
     /// Whether one more event finds room; the first does in any case.
-    pub(super) fn takes(&mut self, payload: &str) -> bool {
+    #[must_use]
+    pub fn takes(&mut self, payload: &str) -> bool {
         let (bytes, is_first) = (answer_bytes(payload), self.0 == MAX_PAGE_BYTES);
         let fits = is_first || bytes <= self.0;
         if fits {

@@ -1,15 +1,23 @@
 //! Walking through a tenant's events in the order of time: the heads of a stretch for a replay, one event's attempts, and
 //! everything for an export.
 
-use super::super::item::{Item, Unreadable, s, text};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::Select;
+use futures_util::future::try_join_all;
+
+use super::super::item::{Item, Unreadable, n, s, text};
 use super::page::event_of;
 use super::{EventsTable, LoggedAttempt, attempt_log, head_item};
 use crate::event::EventId;
 use crate::inbox::Status;
+use crate::job::Filter;
 use crate::keys;
 use crate::ports::{Found, PortResult, Stretch, Unavailable, Walked};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
+
+/// Queries of one shard for one count, each of up to a megabyte: as many as fit into a request.
+const MAX_COUNTING_QUERIES: usize = 50;
 
 /// Something of a tenant's log, as it lies there.
 #[derive(Debug)]
@@ -48,6 +56,66 @@ impl EventsTable {
         let mut heads = heads.map_err(|error| Unavailable::new("walking through events", error))?;
         heads.retain(|head| head.status != Status::Deleted);
         Ok(Walked { heads, reached: answer.last_evaluated_key().and_then(event_of) })
+    }
+
+    /// How many events the filter lets through, and whether all were counted: it ends after so many queries.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn count(&self, tenant: &TenantId, filter: &Filter, now: Timestamp) -> PortResult<(u64, bool)> {
+        let shards = (0..filter.shards).map(|shard| self.count_in(tenant, shard, filter, now));
+        let counts = try_join_all(shards).await?;
+        Ok((counts.iter().map(|(count, _)| count).sum(), counts.iter().all(|(_, is_all)| *is_all)))
+    }
+
+    async fn count_in(
+        &self,
+        tenant: &TenantId,
+        shard: u8,
+        filter: &Filter,
+        now: Timestamp,
+    ) -> PortResult<(u64, bool)> {
+        let (mut count, mut start) = (0, None::<Item>);
+        for _ in 0..MAX_COUNTING_QUERIES {
+            let query = self
+                .counting_query(tenant, shard, filter)
+                .expression_attribute_values(":now", n(now.seconds()))
+                .set_exclusive_start_key(start);
+            let answer = query.send().await.map_err(|error| Unavailable::new("counting events", error))?;
+            count += u64::try_from(answer.count()).unwrap_or_default();
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok((count, true));
+            }
+        }
+        Ok((count, false))
+    }
+
+    fn counting_query(&self, tenant: &TenantId, shard: u8, filter: &Filter) -> QueryFluentBuilder {
+        let mut filters = vec!["attribute_exists(deliveries)", "#ttl > :now", "#status <> :deleted"];
+        let mut query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .select(Select::Count)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":deleted", s(Status::Deleted.as_str()))
+            .expression_attribute_values(":pk", s(keys::shard(tenant, shard)))
+            .expression_attribute_values(":from", s(keys::events_from(filter.since)))
+            .expression_attribute_values(":to", s(keys::events_from(filter.until)));
+        if let Some(event_type) = &filter.event_type {
+            filters.push("#type = :type");
+            query = query
+                .expression_attribute_names("#type", "type")
+                .expression_attribute_values(":type", s(event_type.as_str()));
+        }
+        if let Some(status) = filter.status {
+            filters.push("#status = :status");
+            query = query.expression_attribute_values(":status", s(status.as_str()));
+        }
+        query.filter_expression(filters.join(" AND "))
     }
 
     /// The attempts of one event, by endpoint, each endpoint's in their order.

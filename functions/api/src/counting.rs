@@ -1,0 +1,21 @@
+//! What changes in a tenant's inbox by its owner's hand, for its backlog and its stats.
+
+use triggers::batch;
+use triggers::ports::Counts;
+use triggers::stats::{Share, Shares};
+use triggers::tenant::TenantId;
+use triggers::timestamp::Timestamp;
+
+use crate::deps::Api;
+
+/// Counts events that left the inbox, or are in it once more. Where that fails, they do all the same.
+pub(crate) async fn count(api: &Api, tenant: &TenantId, changes: &[Share], now: Timestamp) {
+    if changes.is_empty() {
+        return;
+    }
+    let by: Vec<i64> = changes.iter().flat_map(|share| share.backlog.days()).map(|(_, by)| by).collect();
+    let sum = |wanted: fn(&&i64) -> bool| by.iter().filter(wanted).map(|by| by.unsigned_abs()).sum();
+    let counts = Counts { settled: sum(|by| **by < 0), returned: sum(|by| **by > 0), ..Counts::default() };
+    let shares = changes.iter().fold(Shares::default(), |all, share| all.with(tenant, share));
+    batch::count(&api.limits, counts, None, &shares, now).await;
+}

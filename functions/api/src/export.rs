@@ -1,0 +1,161 @@
+//! Everything that is kept of a tenant, as lines of JSON: the tenant itself, its keys and endpoints, then every event with its
+//! deliveries, each followed by its logged attempts. No secret is among them: secrets belong to no person.
+
+use std::fmt;
+
+use futures_util::stream::{self, StreamExt};
+use serde_json::{Value, json};
+use triggers::adapters::events::{Kept, LoggedAttempt, Room};
+use triggers::api_key::KeyRecord;
+use triggers::ports::{Control, Events, Found, PortResult};
+use triggers::problem::Problem;
+use triggers::timestamp::Timestamp;
+
+use crate::deps::Api;
+use crate::routes::{endpoints, inbox, keys};
+
+/// Payloads read side by side.
+const CONCURRENT_PAYLOADS: usize = 8;
+
+/// Where an export goes on: behind this sort key of this shard.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Place {
+    shard: u8,
+    after: Option<String>,
+}
+
+impl Place {
+    /// The place that was written so.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let (shard, after) = text.split_once(' ')?;
+        Some(Self { shard: shard.parse().ok()?, after: (!after.is_empty()).then(|| after.to_owned()) })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.shard, self.after.as_deref().unwrap_or_default())
+    }
+}
+
+/// A page, and where the next one goes on.
+pub(crate) struct Page {
+    pub(crate) lines: String,
+    pub(crate) next: Option<Place>,
+}
+
+/// An export of one tenant.
+pub(crate) struct Export<'a> {
+    pub(crate) api: &'a Api,
+    pub(crate) bearer: &'a KeyRecord,
+    pub(crate) now: Timestamp,
+}
+
+impl Export<'_> {
+    /// A page of at most `limit` events and attempts. The first page begins with what is no event.
+    pub(crate) async fn page(&self, place: Option<Place>, limit: usize) -> Result<Page, Problem> {
+        let mut page = Page { lines: String::new(), next: None };
+        let mut room = Room::default();
+        if place.is_none() {
+            page.lines = self.about_the_tenant().await?;
+        }
+        let mut place = place.unwrap_or(Place { shard: 0, after: None });
+        let mut left = limit;
+        while place.shard < self.bearer.spread.read() {
+            if left == 0 {
+                page.next = Some(place);
+                return Ok(page);
+            }
+            let (tenant, after) = (&self.bearer.tenant, place.after.as_deref());
+            let (kept, has_more) = self.api.events.kept(tenant, place.shard, after, left).await?;
+            left -= kept.len().min(left);
+            let lines = kept
+                .into_iter()
+                .map(|(key, kept)| async move { PortResult::Ok((key, self.line(kept).await?)) });
+            let mut lines = stream::iter(lines).buffered(CONCURRENT_PAYLOADS);
+            while let Some(line) = lines.next().await {
+                let (key, line) = line?;
+                if let Some(line) = line {
+                    if !room.takes(&line) {
+                        page.next = Some(place);
+                        return Ok(page);
+                    }
+                    page.lines += &line;
+                    page.lines.push('\n');
+                }
+                place.after = Some(key);
+            }
+            if !has_more {
+                place = Place { shard: place.shard + 1, after: None };
+            }
+        }
+        Ok(page)
+    }
+
+    async fn about_the_tenant(&self) -> Result<String, Problem> {
+        let (control, tenant) = (&self.api.control, &self.bearer.tenant);
+        let (owner, listed) = control.tenant_with_keys(tenant).await?.ok_or_else(Problem::not_found)?;
+        let mut about = keys::tenant_members(&owner);
+        about["created_at"] = owner.created_at.to_string().into();
+        let mut lines = vec![of_kind("tenant", about)];
+        lines.extend(listed.iter().map(|key| of_kind("key", keys::listed(key))));
+        for endpoint in control.endpoints(tenant).await? {
+            lines.push(of_kind("endpoint", endpoints::shown(self.api, tenant, &endpoint).await?));
+        }
+        let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+        Ok(lines.join("\n") + "\n")
+    }
+
+    /// The line of something that is kept; none where it has ended.
+    async fn line(&self, kept: Kept) -> PortResult<Option<String>> {
+        match kept {
+            Kept::Attempt(attempt) => Ok(Some(of_attempt(&attempt).to_string())),
+            Kept::Event(found) if found.head.is_gone(self.now) => Ok(None),
+            Kept::Event(found) => self.line_of_event(&found).await,
+        }
+    }
+
+    async fn line_of_event(&self, found: &Found) -> PortResult<Option<String>> {
+        let payload = self.api.events.payload(&self.bearer.tenant, found).await?;
+        let delivery = |(id, delivery): (&triggers::endpoint::EndpointId, &triggers::delivery::Delivery)| json!({"endpoint_id": id.as_str(), "state": delivery.state.as_str(), "attempts": delivery.attempts});
+        let deliveries: Vec<Value> = found.head.deliveries.iter().map(delivery).collect();
+        let more = [("kind", json!("event")), ("deliveries", json!(deliveries))];
+        Ok(payload.map(|payload| inbox::shown_with(&found.head, &payload, &more)))
+    }
+}
+
+fn of_kind(kind: &str, mut members: Value) -> Value {
+    members["kind"] = kind.into();
+    members
+}
+
+fn of_attempt(attempt: &LoggedAttempt) -> Value {
+    json!({
+        "kind": "attempt",
+        "event_id": attempt.event.to_string(),
+        "endpoint_id": attempt.endpoint.as_str(),
+        "n": attempt.n,
+        "at": attempt.at.to_string(),
+        "duration_ms": attempt.duration_ms,
+        "status": attempt.code,
+        "verdict": attempt.verdict,
+        "error": attempt.error,
+        "answer": attempt.answer,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_as_it_was_written() {
+        for after in [None, Some("evt_1#ep_1#01#7 x".to_owned())] {
+            let place = Place { shard: 3, after };
+            assert_eq!(Place::read(&place.to_string()), Some(place));
+        }
+        for wrong in ["", "3", "x y", "300 "] {
+            assert_eq!(Place::read(wrong), None, "{wrong}");
+        }
+    }
+}

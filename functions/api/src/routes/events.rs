@@ -1,0 +1,260 @@
+//! The log: every event that is kept, one event with all that was tried, its replay, its deletion.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use triggers::adapters::events::{LoggedAttempt, Source};
+use triggers::answer::{self, Answer};
+use triggers::api_key::{KeyRecord, Scope};
+use triggers::delivery::{Delivery, DeliveryMessage, DeliveryState};
+use triggers::endpoint::{EndpointId, EndpointState};
+use triggers::event::EventId;
+use triggers::inbox::replay::Reopening;
+use triggers::inbox::{Head, Status};
+use triggers::job::JobId;
+use triggers::ports::{
+    Clock, Control, Delayed, DeliveryQueue, Events, Found, Schedule, Unavailable, Updated,
+};
+use triggers::problem::{Kind, Problem};
+use triggers::schedule::{Due, HORIZON};
+use triggers::stats::Share;
+use triggers::timestamp::Timestamp;
+
+use super::inbox::{answer_page, read_query, shown_with};
+use crate::body::{self, invalid, query_value};
+use crate::counting;
+use crate::deps::Api;
+use crate::failure::Outcome;
+
+/// How often a raced change is decided again before the client is asked to.
+const MOST_RACES: usize = 20;
+
+/// `GET /api/events`: a page of all that is kept, by time. To follow what comes in, lease from the inbox.
+pub(crate) async fn list(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Outcome {
+    let now = api.clock.now();
+    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxRead, now).await?;
+    let mut wanted = read_query(query.as_deref(), &bearer, Source::Log, now)?;
+    wanted.since = moment(query.as_deref(), "since")?;
+    wanted.until = moment(query.as_deref(), "until")?;
+    answer_page(&api, &bearer, query.as_deref(), wanted).await
+}
+
+fn moment(query: Option<&str>, name: &str) -> Result<Option<Timestamp>, Problem> {
+    let detail = || format!("{name:?} must be a moment, as RFC 3339");
+    let parse = |text: String| Timestamp::parse(&text).ok_or_else(|| invalid(detail(), &format!("/{name}")));
+    query_value(query, name).map(parse).transpose()
+}
+
+/// `GET /api/events/{id}`: the event, and what was tried at each endpoint.
+pub(crate) async fn read(State(api): State<Arc<Api>>, headers: HeaderMap, Path(id): Path<String>) -> Outcome {
+    let now = api.clock.now();
+    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxRead, now).await?;
+    let found = found(&api, &bearer, &id, now).await?;
+    let (payload, attempts, endpoints) = tokio::try_join!(
+        api.events.payload(&bearer.tenant, &found),
+        api.events.attempts_of(&bearer.tenant, found.head.id),
+        api.control.endpoints(&bearer.tenant),
+    )?;
+    let payload = payload.ok_or_else(no_event)?;
+    let urls: BTreeMap<&EndpointId, &str> =
+        endpoints.iter().map(|endpoint| (&endpoint.id, endpoint.url.as_str())).collect();
+    let deliveries: Vec<Value> = found
+        .head
+        .deliveries
+        .iter()
+        .map(|(id, delivery)| shown_delivery(id, delivery, urls.get(id).copied(), &attempts))
+        .collect();
+    let body = shown_with(&found.head, &payload, &[("deliveries", json!(deliveries))]);
+    Ok(answer::typed(StatusCode::OK, "application/json", body))
+}
+
+/// A delivery with its attempts. A success at the first attempt stands in the head alone.
+fn shown_delivery(
+    id: &EndpointId,
+    delivery: &Delivery,
+    url: Option<&str>,
+    attempts: &[LoggedAttempt],
+) -> Value {
+    let logged = attempts.iter().filter(|attempt| attempt.endpoint == *id);
+    let mut history: Vec<(u64, Value)> =
+        logged.clone().map(|attempt| (attempt.at.millis(), shown_attempt(attempt))).collect();
+    if let Some(last) =
+        delivery.last.as_ref().filter(|last| !logged.clone().any(|attempt| attempt.at == last.at))
+    {
+        let attempt = json!({
+            "n": delivery.attempts,
+            "replay_id": run(&delivery.generation),
+            "at": last.at.to_string(),
+            "status": last.answer.parse::<u16>().ok(),
+            "duration_ms": last.duration_ms,
+            "verdict": if delivery.state == DeliveryState::Delivered { "delivered" } else { "retry" },
+            "error": last.answer.parse::<u16>().is_err().then_some(&last.answer),
+            "answer": null,
+        });
+        history.push((last.at.millis(), attempt));
+    }
+    history.sort_by_key(|(at, _)| *at);
+    let is_open = delivery.state == DeliveryState::Open;
+    json!({
+        "endpoint_id": id.as_str(),
+        "url": url,
+        "state": delivery.state.as_str(),
+        "replay_id": run(&delivery.generation),
+        "attempts": delivery.attempts,
+        "next_at": is_open.then(|| delivery.next_at.to_string()),
+        "history": history.into_iter().map(|(_, attempt)| attempt).collect::<Vec<_>>(),
+    })
+}
+
+fn shown_attempt(attempt: &LoggedAttempt) -> Value {
+    json!({
+        "n": attempt.n,
+        "replay_id": run(&attempt.generation),
+        "at": attempt.at.to_string(),
+        "status": attempt.code,
+        "duration_ms": attempt.duration_ms,
+        "verdict": attempt.verdict,
+        "error": attempt.error,
+        "answer": attempt.answer,
+    })
+}
+
+/// The replay that a delivery or an attempt belongs to.
+fn run(generation: &str) -> Option<&str> {
+    (generation != triggers::delivery::ORIGINAL).then_some(generation)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Again {
+    endpoint_id: Option<String>,
+}
+
+/// `POST /api/events/{id}/replay`: sends the event once more, to every endpoint that had it, or to the one that is named.
+pub(crate) async fn replay(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    body: Body,
+) -> Outcome {
+    let now = api.clock.now();
+    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::EventsReplay, now).await?;
+    let wanted: Again = body::optional_json(&headers, body).await?;
+    let mut head = found(&api, &bearer, &id, now).await?.head;
+    let endpoints = api.control.endpoints(&bearer.tenant).await?;
+    let named =
+        wanted.endpoint_id.as_deref().map(|id| named(id, endpoints.iter().map(|it| &it.id))).transpose()?;
+    let is_target = |id: &EndpointId| named.as_ref().is_none_or(|named| named == id);
+    let active = endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Active);
+    let targets: BTreeSet<EndpointId> = active.map(|it| it.id.clone()).filter(is_target).collect();
+    let run = JobId::replay(now, &mut rand::rng());
+    let what = Reopening {
+        run: run.as_str(),
+        endpoints: &targets,
+        only_undelivered: false,
+        also_to: named.as_ref().filter(|named| targets.contains(*named)),
+    };
+    for _ in 0..MOST_RACES {
+        let next = head.reopen(&what, now).ok_or_else(nothing_to_replay)?;
+        if reopened(&api, &bearer, &next, run.as_str(), now).await? == Updated::Done {
+            if !head.status.is_in_inbox() {
+                counting::count(&api, &bearer.tenant, &[Share::returned(head.id)], now).await;
+            }
+            let opened: Vec<&str> = next.untried_of(run.as_str()).map(|(id, _)| id.as_str()).collect();
+            let body = json!({"id": head.id.to_string(), "replay_id": run.as_str(), "endpoint_ids": opened});
+            return Ok(answer::json(StatusCode::ACCEPTED, &body));
+        }
+        head = found(&api, &bearer, &id, now).await?.head;
+    }
+    Err(Unavailable::new("opening an event again", "too many races").into())
+}
+
+/// Opens deliveries again and sends their messages.
+///
+/// The messages stand in the schedule before the head says that they are open: should this process die, the scheduler sends
+/// them. One that finds nothing open does nothing.
+async fn reopened(
+    api: &Api,
+    bearer: &KeyRecord,
+    next: &Head,
+    run: &str,
+    now: Timestamp,
+) -> Result<Updated, Problem> {
+    let messages: Vec<DeliveryMessage> = next
+        .untried_of(run)
+        .map(|(endpoint, delivery)| {
+            DeliveryMessage::first(&bearer.tenant, next.id, endpoint, delivery, false)
+        })
+        .collect();
+    let rows: Vec<Due> =
+        messages.iter().map(|message| Due { message: message.clone(), at: now.after(2 * HORIZON) }).collect();
+    for row in &rows {
+        api.schedule.put_due(row, next.expires_at).await?;
+    }
+    let updated = api.events.update(&bearer.tenant, next).await?;
+    if updated == Updated::Done {
+        let messages: Vec<Delayed> = messages.into_iter().map(Delayed::not).collect();
+        api.queues.deliveries.send(&messages).await?;
+    }
+    api.schedule.delete_due(&rows).await?;
+    Ok(updated)
+}
+
+/// `DELETE /api/events/{id}`: nothing is left of it but its id, for 15 days, so that nothing brings it back.
+pub(crate) async fn delete(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Outcome {
+    let now = api.clock.now();
+    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::TenantAdmin, now).await?;
+    let id = EventId::parse(&id).ok_or_else(no_event)?;
+    for _ in 0..MOST_RACES {
+        let head = api.events.head(&bearer.tenant, id, true).await?.map(|found| found.head);
+        let head = head.filter(|head| head.expires_at > now).ok_or_else(no_event)?;
+        let is_left = head.status == Status::Deleted;
+        if is_left || api.events.bury(&bearer.tenant, &head.tombstone(now)).await? == Updated::Done {
+            api.events.forget(&bearer.tenant, id).await?; // also what an earlier request did not come to
+            if head.status.is_in_inbox() {
+                counting::count(&api, &bearer.tenant, &[Share::settled(id)], now).await;
+            }
+            let mut answer = Answer::default();
+            *answer.status_mut() = StatusCode::NO_CONTENT;
+            return Ok(answer);
+        }
+    }
+    Err(Unavailable::new("deleting an event", "too many races").into())
+}
+
+/// The event of this id, if it is the tenant's.
+async fn found(api: &Api, bearer: &KeyRecord, id: &str, now: Timestamp) -> Result<Found, Problem> {
+    let id = EventId::parse(id).ok_or_else(no_event)?;
+    let found = api.events.head(&bearer.tenant, id, true).await?;
+    found.filter(|found| !found.head.is_gone(now)).ok_or_else(no_event)
+}
+
+/// The endpoint of this id, if it is one of these.
+pub(super) fn named<'a>(
+    id: &str,
+    mut endpoints: impl Iterator<Item = &'a EndpointId>,
+) -> Result<EndpointId, Problem> {
+    let found = endpoints.find(|endpoint| endpoint.as_str() == id).cloned();
+    found.ok_or_else(|| Problem::new(Kind::NotFound, "there is no such endpoint"))
+}
+
+fn no_event() -> Problem {
+    Problem::new(Kind::NotFound, "there is no such event; one can be found about a second after its 202")
+}
+
+fn nothing_to_replay() -> Problem {
+    Problem::new(Kind::NothingToReplay, "no delivery of this event can be opened again now")
+}

@@ -1,0 +1,136 @@
+//! What a tenant may ask for by law: all that is kept of it, and that nothing is.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use triggers::answer;
+use triggers::api_key::Scope;
+use triggers::job::{Erasure, Job, JobId, Work};
+use triggers::ports::{Clock, Control, Schedule};
+use triggers::problem::{Kind, Problem};
+
+use crate::body::{self, invalid, query_value};
+use crate::cursor;
+use crate::deps::Api;
+use crate::export::{Export, Place};
+use crate::failure::Outcome;
+
+const DEFAULT_LIMIT: usize = 500;
+const MAX_LIMIT: usize = 1000;
+
+/// What a cursor of an export is bound to besides its tenant.
+const FILTER: &str = "export";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Erase {
+    confirm: String,
+}
+
+/// `DELETE /api/tenant` {confirm: the organization's name}: everything of the tenant is deleted, beginning with its keys; this
+/// cannot be undone. The receipt is read by its id alone.
+pub(crate) async fn erase(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
+    let now = api.clock.now();
+    let (asking, bearer) = api.authenticator.authenticate_now(&headers, Scope::TenantAdmin, now).await?;
+    let wanted: Erase = body::json(&headers, body).await?;
+    let tenant = api.control.tenant(&bearer.tenant).await?.ok_or_else(Problem::not_found)?;
+    if wanted.confirm != tenant.organization_name {
+        return Err(invalid("\"confirm\" must be the organization's name, exactly", "/confirm").into());
+    }
+    // The job stands before the mark: whatever dies in between, somebody erases what is marked.
+    let job = Job::new(
+        JobId::erasure(&mut rand::rng()),
+        bearer.tenant.clone(),
+        Work::Erasure(Box::new(Erasure::begin())),
+        now,
+    );
+    api.schedule.put_job(&job).await?;
+    let erased_by = api.control.mark_erased(&bearer.tenant, &job.id, now).await?;
+    if erased_by != job.id {
+        api.schedule.save_job(&job.ended(now)).await?; // another request was first
+    }
+    if let Err(error) = api.control.purge(&bearer.tenant).await {
+        tracing::warn!(cause = %error, "the scheduler deletes the keys in our place");
+    }
+    api.authenticator.forget(&asking);
+    api.vault.forget(&bearer.tenant);
+    let body = json!({"erasure_id": erased_by.as_str(), "receipt_url": format!("/api/erasures/{erased_by}")});
+    Ok(answer::json(StatusCode::ACCEPTED, &body))
+}
+
+/// `GET /api/erasures/{id}`: the receipt, for whoever knows the id.
+pub(crate) async fn receipt(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Outcome {
+    let no_receipt = || Problem::new(Kind::NotFound, "there is no such erasure");
+    let id = JobId::parse_erasure(&id).ok_or_else(no_receipt)?;
+    let job = api.schedule.erasure(&id).await?.ok_or_else(no_receipt)?;
+    Ok(answer::json(StatusCode::OK, &shown(&job)))
+}
+
+fn shown(job: &Job) -> Value {
+    let Work::Erasure(erasure) = &job.work else { return Value::Null };
+    json!({
+        "erasure_id": job.id.as_str(),
+        "organization_id": job.tenant.as_str(),
+        "state": job.state(),
+        "requested_at": job.created_at.to_string(),
+        "completed_at": job.ended_at.map(|at| at.to_string()),
+        "items_deleted": erasure.deleted,
+        "times_looked_through": erasure.looks,
+        "data_key_dropped_at": erasure.key_dropped_at.map(|at| at.to_string()),
+        "lives_on": LIVES_ON.map(|(what, how_long)| json!({"what": what, "for": how_long})),
+    })
+}
+
+/// What an erasure does not reach, and how long that lives on.
+const LIVES_ON: [(&str, &str); 7] = [
+    (
+        "point-in-time backups of the tables, payloads in them sealed under the data key that was dropped",
+        "35 days",
+    ),
+    ("the copy of the data key in the memory of running instances", "5 minutes"),
+    (
+        "accepted events still in a queue; each is dropped as soon as it is taken",
+        "at most 14 days, usually seconds",
+    ),
+    ("digests (SHA-256) of dedup ids and idempotency keys, with those of the contents", "24 hours"),
+    (
+        "counters of the last minutes, and the ids of events in leases and rows of messages; no content",
+        "a day after their end",
+    ),
+    ("log lines and access logs: ids, paths, status codes; no payload, address or key", "30 days"),
+    ("the organization's id and the moment of its erasure, so that nothing comes back", "for ever"),
+];
+
+/// `GET /api/export`: everything that is kept of the tenant as lines of JSON, page by page. The header `X-Next-Cursor` leads
+/// to the next page; the last has none.
+pub(crate) async fn export(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Outcome {
+    let now = api.clock.now();
+    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxRead, now).await?;
+    let limit = query_value(query.as_deref(), "limit").map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
+    let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    let limit = limit.ok_or_else(|| invalid(format!("\"limit\" must be 1 to {MAX_LIMIT}"), "/limit"))?;
+    let peppers = api.authenticator.peppers();
+    let place = match query_value(query.as_deref(), "cursor") {
+        None => None,
+        Some(text) => {
+            let place = cursor::read(peppers, &bearer.tenant, FILTER, &text)?;
+            Some(Place::read(&place).ok_or_else(cursor::invalid)?)
+        }
+    };
+    let export = Export { api: &api, bearer: &bearer, now };
+    let page = export.page(place, limit).await?;
+    let mut answer = answer::typed(StatusCode::OK, "application/x-ndjson", page.lines);
+    if let Some(next) = page.next {
+        let next = cursor::write(peppers.current(), &bearer.tenant, FILTER, &next.to_string());
+        answer::add_header(&mut answer, "x-next-cursor", &next);
+    }
+    Ok(answer)
+}

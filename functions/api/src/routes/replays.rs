@@ -1,0 +1,158 @@
+//! Replays: many events sent again, in the background.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use triggers::adapters::events::Source;
+use triggers::answer;
+use triggers::api_key::{KeyRecord, Scope};
+use triggers::endpoint::{EndpointId, MAX_RATE_PER_SECOND};
+use triggers::event::EventType;
+use triggers::inbox::Status;
+use triggers::job::{Filter, Job, JobId, Progress, Replay, Work};
+use triggers::ports::{Clock, Control, Schedule, Unavailable, Updated};
+use triggers::problem::{Kind, Problem};
+use triggers::timestamp::Timestamp;
+
+use super::{events, inbox};
+use crate::body::{self, invalid};
+use crate::deps::Api;
+use crate::failure::Outcome;
+
+/// So many replays of one tenant may be under way.
+const MOST_UNDER_WAY: usize = 10;
+
+/// When it may be worth asking for another.
+const RETRY_AFTER_SECONDS: u32 = 60;
+
+/// How often a raced change is decided again before the client is asked to.
+const MOST_RACES: usize = 20;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    since: String,
+    until: Option<String>,
+    #[serde(rename = "type")]
+    event_type: Option<String>,
+    status: Option<String>,
+    endpoint_id: Option<String>,
+    rate_per_second: Option<u32>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// `POST /api/replays`: how many events that would be, and, unless that was all that was asked, a replay of them.
+pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
+    let (bearer, now) = bearer(&api, &headers).await?;
+    let wanted: Wanted = body::json(&headers, body).await?;
+    let filter = filter(&wanted, &bearer, now)?;
+    let endpoint = endpoint(&api, &bearer, &wanted).await?;
+    if wanted.rate_per_second.is_some_and(|rate| !(1..=MAX_RATE_PER_SECOND).contains(&rate)) {
+        let detail = format!("\"rate_per_second\" must be 1 to {MAX_RATE_PER_SECOND}");
+        return Err(invalid(detail, "/rate_per_second").into());
+    }
+    let (count, count_is_exact) = api.events.count(&bearer.tenant, &filter, now).await?;
+    if wanted.dry_run {
+        return Ok(answer::json(StatusCode::OK, &json!({"count": count, "count_is_exact": count_is_exact})));
+    }
+    if api.schedule.replays_under_way(&bearer.tenant).await? >= MOST_UNDER_WAY {
+        let detail = format!("{MOST_UNDER_WAY} replays are under way; cancel one, or wait for one to end");
+        let refused = Problem::new(Kind::RateLimited, detail);
+        return Err(Problem { retry_after: Some(RETRY_AFTER_SECONDS), ..refused }.into());
+    }
+    let (rate_per_second, progress) = (wanted.rate_per_second, Progress::default());
+    let replay = Replay { filter, endpoint, rate_per_second, count, count_is_exact, progress };
+    let id = JobId::replay(now, &mut rand::rng());
+    let job = Job::new(id, bearer.tenant, Work::Replay(Box::new(replay)), now);
+    api.schedule.put_job(&job).await?;
+    Ok(answer::json(StatusCode::ACCEPTED, &shown(&job)))
+}
+
+/// `GET /api/replays/{id}`: how far it has come.
+pub(crate) async fn read(State(api): State<Arc<Api>>, headers: HeaderMap, Path(id): Path<String>) -> Outcome {
+    let (bearer, _) = bearer(&api, &headers).await?;
+    Ok(answer::json(StatusCode::OK, &shown(&found(&api, &bearer, &id).await?)))
+}
+
+/// `DELETE /api/replays/{id}`: it sends nothing more than what it has opened already. Asking twice changes nothing.
+pub(crate) async fn cancel(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Outcome {
+    let (bearer, _) = bearer(&api, &headers).await?;
+    for _ in 0..MOST_RACES {
+        let seen = found(&api, &bearer, &id).await?;
+        let Some(next) = seen.cancel() else { return Ok(answer::json(StatusCode::ACCEPTED, &shown(&seen))) };
+        if api.schedule.save_job(&next).await? == Updated::Done {
+            return Ok(answer::json(StatusCode::ACCEPTED, &shown(&next)));
+        }
+    }
+    Err(Unavailable::new("cancelling a replay", "too many races").into())
+}
+
+async fn bearer(api: &Api, headers: &HeaderMap) -> Result<(KeyRecord, Timestamp), Problem> {
+    let now = api.clock.now();
+    let (_, bearer) = api.authenticator.authenticate(headers, Scope::EventsReplay, now).await?;
+    Ok((bearer, now))
+}
+
+async fn found(api: &Api, bearer: &KeyRecord, id: &str) -> Result<Job, Problem> {
+    let no_replay = || Problem::new(Kind::NotFound, "there is no such replay");
+    let id = JobId::parse_replay(id).ok_or_else(no_replay)?;
+    api.schedule.replay(&bearer.tenant, &id).await?.ok_or_else(no_replay)
+}
+
+fn filter(wanted: &Wanted, bearer: &KeyRecord, now: Timestamp) -> Result<Filter, Problem> {
+    let moment = |text: &str, pointer: &str| {
+        let wrong = || invalid("this must be a moment, as RFC 3339", pointer);
+        Timestamp::parse(text).ok_or_else(wrong)
+    };
+    let since = moment(&wanted.since, "/since")?;
+    let until = wanted.until.as_deref().map(|text| moment(text, "/until")).transpose()?;
+    let until = until.map_or(now, |until| until.min(now)); // what comes from now on is no replay
+    if since >= until {
+        return Err(invalid("\"since\" must be before \"until\", and in the past", "/since"));
+    }
+    let status = wanted.status.as_deref().map(|name| inbox::status(name, Source::Log)).transpose()?;
+    Ok(Filter {
+        shards: bearer.spread.read(),
+        since,
+        until,
+        event_type: wanted.event_type.as_deref().map(EventType::parse).transpose()?,
+        status,
+    })
+}
+
+async fn endpoint(api: &Api, bearer: &KeyRecord, wanted: &Wanted) -> Result<Option<EndpointId>, Problem> {
+    let Some(id) = &wanted.endpoint_id else { return Ok(None) };
+    let endpoints = api.control.endpoints(&bearer.tenant).await?;
+    events::named(id, endpoints.iter().map(|endpoint| &endpoint.id)).map(Some)
+}
+
+fn shown(job: &Job) -> Value {
+    let Work::Replay(replay) = &job.work else { return Value::Null };
+    let Replay { filter, progress, .. } = replay.as_ref();
+    json!({
+        "id": job.id.as_str(),
+        "state": job.state(),
+        "created_at": job.created_at.to_string(),
+        "ended_at": job.ended_at.map(|at| at.to_string()),
+        "since": filter.since.to_string(),
+        "until": filter.until.to_string(),
+        "type": filter.event_type.as_ref().map(EventType::as_str),
+        "status": filter.status.map(Status::as_str),
+        "endpoint_id": replay.endpoint.as_ref().map(EndpointId::as_str),
+        "rate_per_second": replay.rate_per_second,
+        "count": replay.count,
+        "count_is_exact": replay.count_is_exact,
+        "seen": progress.seen,
+        "replayed": progress.replayed,
+        "deliveries": progress.deliveries,
+    })
+}
