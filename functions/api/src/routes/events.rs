@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
+use futures_util::future::try_join_all;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -180,8 +181,8 @@ pub(crate) async fn replay(
 
 /// Opens deliveries again and sends their messages.
 ///
-/// The messages stand in the schedule before the head says that they are open: should this process die, the scheduler sends
-/// them. One that finds nothing open does nothing.
+/// The messages stand in the schedule before the head says that they are open: should this process die, or the queue not
+/// answer, the scheduler sends them. One that finds nothing open does nothing.
 async fn reopened(
     api: &Api,
     bearer: &KeyRecord,
@@ -189,23 +190,27 @@ async fn reopened(
     run: &str,
     now: Timestamp,
 ) -> Result<Updated, Problem> {
-    let messages: Vec<DeliveryMessage> = next
-        .untried_of(run)
-        .map(|(endpoint, delivery)| {
-            DeliveryMessage::first(&bearer.tenant, next.id, endpoint, delivery, false)
-        })
-        .collect();
-    let rows: Vec<Due> =
-        messages.iter().map(|message| Due { message: message.clone(), at: now.after(2 * HORIZON) }).collect();
-    for row in &rows {
-        api.schedule.put_due(row, next.expires_at).await?;
-    }
+    let first = |(endpoint, delivery): (&EndpointId, &Delivery)| {
+        DeliveryMessage::first(&bearer.tenant, next.id, endpoint, delivery, false)
+    };
+    let messages: Vec<DeliveryMessage> = next.untried_of(run).map(first).collect();
+    let at = now.after(2 * HORIZON);
+    let rows: Vec<Due> = messages.iter().map(|message| Due { message: message.clone(), at }).collect();
+    try_join_all(rows.iter().map(|row| api.schedule.put_due(row, next.expires_at))).await?;
     let updated = api.events.update(&bearer.tenant, next).await?;
-    if updated == Updated::Done {
-        let messages: Vec<Delayed> = messages.into_iter().map(Delayed::not).collect();
-        api.queues.deliveries.send(&messages).await?;
+    let sent = match updated {
+        Updated::Done => {
+            api.queues.deliveries.send(&messages.into_iter().map(Delayed::not).collect::<Vec<_>>()).await
+        }
+        Updated::Raced => Ok(()),
+    };
+    let done = match sent {
+        Ok(()) => api.schedule.delete_due(&rows).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = done {
+        tracing::warn!(cause = %error, "the scheduler sends a replay's messages");
     }
-    api.schedule.delete_due(&rows).await?;
     Ok(updated)
 }
 

@@ -11,6 +11,7 @@ use super::super::item::{Item, b, bytes, item, n, s};
 use super::EventsTable;
 use super::page::event_of;
 use super::room::Room;
+use crate::delivery::CLOCK_TOLERANCE;
 use crate::event::{EventId, EventType};
 use crate::inbox::lease::{LeaseId, Terms};
 use crate::inbox::{Head, Status};
@@ -97,7 +98,7 @@ impl EventsTable {
         let types = wanted.event_types.iter().map(EventType::as_str);
         let (statuses, status_values) = one_of("status", statuses);
         let (types, type_values) = one_of("type", types);
-        let free = "(attribute_not_exists(lease_until) OR lease_until < :now)";
+        let free = "(attribute_not_exists(lease_until) OR lease_until <= :ended)";
         let filters = [Some(free.to_owned()), statuses, types].into_iter().flatten().collect::<Vec<_>>();
         let mut query = self
             .client
@@ -108,7 +109,7 @@ impl EventsTable {
             .filter_expression(filters.join(" AND "))
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":pk", s(keys::shard(tenant, shard)))
-            .expression_attribute_values(":now", n(wanted.now.millis()));
+            .expression_attribute_values(":ended", n(wanted.now.before(CLOCK_TOLERANCE).millis()));
         if !type_values.is_empty() {
             query = query.expression_attribute_names("#type", "type");
         }
