@@ -69,7 +69,7 @@ impl Story {
     fn begin(endpoints: u8) -> Self {
         let (tenant, never) = (tenant(), Timestamp::from_millis(0));
         let head = Head::born(&event(&tenant, "a", "1", START), (1..=endpoints).map(|n| endpoint(n).id));
-        let leases = (0..HOLDERS).map(|_| (LeaseId::generate(&mut rand::rng()), never)).collect();
+        let leases = (0..HOLDERS).map(|n| (LeaseId::from_trusted(format!("nobody's {n}")), never)).collect();
         Self { tenant, head, now: START, runs: 0, held: leases, deleted: false }
     }
 
@@ -127,7 +127,7 @@ impl Story {
     }
 
     fn lease(&mut self, holder: usize, seconds: u64, include_open: bool) {
-        let (now, id) = (self.now, LeaseId::generate(&mut rand::rng()));
+        let (now, id) = (self.now, LeaseId::from_trusted(format!("of rev {}", self.head.rev)));
         let until = now.after(Duration::from_secs(seconds));
         let terms = Terms { holder: id.clone(), until, include_open, most_leases: MOST_LEASES };
         let is_promised = self.held.iter().any(|(lease, until)| now < *until && self.stands_in_head(lease));
