@@ -8,10 +8,11 @@ mod url;
 
 use std::fmt;
 
-use rand::{Rng, RngExt};
+use rand::Rng;
 
 use crate::breaker::Health;
 use crate::event::EventType;
+use crate::id;
 use crate::sealed::Sealed;
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
@@ -27,6 +28,8 @@ pub use url::{EndpointUrl, RefusedUrl, UrlPolicy};
 pub struct EndpointId(String);
 
 impl EndpointId {
+    const PREFIX: &str = "ep_";
+
     /// The tenant's default endpoint, the one that `POST /api/webhook/config` sets: it follows from the tenant,
     /// so that configuring it twice at once still makes one endpoint.
     #[must_use]
@@ -36,15 +39,13 @@ impl EndpointId {
 
     /// A new identity.
     pub fn generate(rng: &mut impl Rng) -> Self {
-        Self(format!("ep_{:032x}", rng.random::<u128>()))
+        Self(id::random(Self::PREFIX, rng))
     }
 
     /// Accepts exactly the form that an identity is shown in.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix("ep_")?;
-        let canonical = digits.len() == 32 && digits.bytes().all(|d| matches!(d, b'0'..=b'9' | b'a'..=b'f'));
-        canonical.then(|| Self(text.to_owned()))
+        id::is_canonical(Self::PREFIX, text).then(|| Self(text.to_owned()))
     }
 
     /// The identity that our own code wrote into a table or a queue.

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use crate::api_key::hex;
+use crate::id;
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -28,6 +28,9 @@ pub use replay::{Filter, Progress, Replay};
 
 /// Whoever claims a job has it to himself for so long at least: longer than a visit of the scheduler (55 s).
 const BUSY: Duration = Duration::from_secs(70);
+
+const REPLAY: &str = "rpl_";
+const ERASURE: &str = "era_";
 
 /// The identity of a job: `rpl_` or `era_`, and 32 hexadecimal digits.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -39,32 +42,28 @@ impl JobId {
         let mut random = [0; 10];
         rng.fill_bytes(&mut random);
         let uuid = uuid::Builder::from_unix_timestamp_millis(now.millis(), &random).into_uuid();
-        Self(format!("rpl_{}", uuid.simple()))
+        Self(format!("{REPLAY}{}", uuid.simple()))
     }
 
     /// A new erasure. Nobody can guess its identity: by it the receipt is read, when no key is left.
     pub fn erasure(rng: &mut impl Rng) -> Self {
-        let mut random = [0; 16];
-        rng.fill_bytes(&mut random);
-        Self(format!("era_{}", hex(&random)))
+        Self(id::random(ERASURE, rng))
     }
 
     /// Accepts exactly the form of a replay's identity.
     #[must_use]
     pub fn parse_replay(text: &str) -> Option<Self> {
-        Self::parse(text, "rpl_")
+        Self::parse(REPLAY, text)
     }
 
     /// Accepts exactly the form of an erasure's identity.
     #[must_use]
     pub fn parse_erasure(text: &str) -> Option<Self> {
-        Self::parse(text, "era_")
+        Self::parse(ERASURE, text)
     }
 
-    fn parse(text: &str, prefix: &str) -> Option<Self> {
-        let digits = text.strip_prefix(prefix)?;
-        let canonical = digits.len() == 32 && digits.bytes().all(|d| matches!(d, b'0'..=b'9' | b'a'..=b'f'));
-        canonical.then(|| Self(text.to_owned()))
+    fn parse(prefix: &str, text: &str) -> Option<Self> {
+        id::is_canonical(prefix, text).then(|| Self(text.to_owned()))
     }
 
     /// The identity that our own code wrote into a table.

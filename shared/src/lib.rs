@@ -12,6 +12,8 @@
 
 pub mod timestamp;
 
+mod id;
+
 pub mod tenant;
 
 pub mod api_key;

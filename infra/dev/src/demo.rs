@@ -62,10 +62,23 @@ fn tell(url: &str) -> Result<(), Error> {
     println!("7. The inbox still holds the first event, and not the second: that one is delivered.");
     show_inbox(&wait_for_inbox(&caller, &[&first])?);
 
-    println!("8. The first event is acknowledged, and the inbox is empty.");
-    caller.post(&format!("/api/ack/{first}"), "")?;
+    println!("8. A worker leases it for a minute: nobody else gets it meanwhile.");
+    let leased = lease(&caller)?;
+    if lease(&caller)?["results"] != json!([]) {
+        return Err(Error::Demo("another worker got the same event".to_owned()));
+    }
+
+    println!("9. The worker acknowledges what it leased, and the inbox is empty.");
+    let lease_id = json!({"lease_id": leased["lease_id"]}).to_string();
+    println!("   {}", caller.post("/api/inbox/ack", lease_id)?);
     wait_for_inbox(&caller, &[])?;
     Ok(())
+}
+
+fn lease(caller: &Caller) -> Result<Value, Error> {
+    let answer = caller.post("/api/inbox/lease", json!({"lease_seconds": 60}).to_string())?;
+    println!("   {}  {} events", answer["lease_id"], answer["results"].as_array().map_or(0, Vec::len));
+    Ok(answer)
 }
 
 fn post_event(caller: &Caller, event: &[u8]) -> Result<String, Error> {

@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, Trans
 use super::super::item::{Item, Unreadable, item, n, number, s, text};
 use super::{ControlTable, spread_item, tenant_item};
 use crate::api_key::{KeyHash, KeyRecord, MAX_KEYS, NOTE_USE_EVERY, Scope};
+use crate::id;
 use crate::keys;
 use crate::ports::{PortResult, Unavailable};
 use crate::tenant::{Tenant, TenantId, Tier};
@@ -97,7 +98,7 @@ impl ControlTable {
     /// # Errors
     /// When the table does not answer.
     pub async fn delete_key(&self, tenant: &TenantId, key_id: &str) -> PortResult<Option<KeyHash>> {
-        if !is_key_id(key_id) {
+        if !id::is_canonical("key_", key_id) {
             return Ok(None);
         }
         let Some(listing) = self.get(keys::tenant(tenant), keys::key_listing(key_id)).await? else {
@@ -262,12 +263,6 @@ pub enum Written {
 
 /// What must hold for a key that is changed, or that asks for a change.
 pub(super) const EXISTS: &str = "attribute_exists(pk)";
-
-/// Whether this has the form of a key's id; nothing else is looked for.
-fn is_key_id(text: &str) -> bool {
-    let digits = text.strip_prefix("key_").unwrap_or_default();
-    digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
-}
 
 fn authentication_key(hash: &KeyHash) -> Item {
     item([("pk", s(keys::api_key(hash))), ("sk", s(keys::ONLY))])
