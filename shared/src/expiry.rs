@@ -25,9 +25,6 @@ pub const EVENT_TYPE: &str = "inbox.expiring";
 /// The most events of a span that are looked at; of more, it is told that there are more.
 pub const MOST_LOOKED_AT: usize = 1000;
 
-/// Shards on which a tenant's events may lie, whatever tier it has or had.
-pub const MOST_SHARDS: u8 = Tier::Enterprise.limits().shards;
-
 /// Spans by which events are put together, in hours: the longest that is no more than a quarter of their retention counts.
 const SPANS_HOURS: [u64; 4] = [24, 12, 6, 1];
 
@@ -195,7 +192,7 @@ mod tests {
 
     #[test]
     fn no_tier_has_more_shards_than_are_looked_at() {
-        assert!(Tier::ALL.iter().all(|tier| tier.limits().shards <= MOST_SHARDS));
+        assert!(Tier::ALL.iter().all(|tier| tier.limits().shards <= Tier::MOST_SHARDS));
     }
 
     proptest! {

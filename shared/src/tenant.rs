@@ -78,6 +78,9 @@ impl Tier {
     /// Every tier, smallest first.
     pub const ALL: [Self; 4] = [Self::Free, Self::Pro, Self::Business, Self::Enterprise];
 
+    /// Shards on which a tenant's events may lie, whatever tier it has or had.
+    pub const MOST_SHARDS: u8 = Self::Enterprise.limits().shards;
+
     /// The one table of limits.
     #[must_use]
     pub const fn limits(self) -> TierLimits {

@@ -234,6 +234,23 @@ mod tests {
     }
 
     #[test]
+    fn a_webhook_ends_a_quarantine_only_by_taking_the_event() {
+        let tenant = tenant();
+        let born = Head::born(&event(&tenant, "a", "1", START), [endpoint(1).id]);
+        let last = Terms { include_open: true, most_leases: 1, ..terms(10) };
+        let kept = born.lease(&last, START).unwrap();
+        let (ep, delivery) = kept.deliveries.first_key_value().unwrap();
+        let message = DeliveryMessage::first(&tenant, kept.id, ep, delivery, false);
+        for (verdict, status) in [
+            (Verdict::RetryAt(START), Status::Quarantined),
+            (Verdict::GiveUp, Status::Quarantined),
+            (Verdict::Delivered, Status::Delivered),
+        ] {
+            assert_eq!(kept.record(&message, &attempted(verdict, "x")).unwrap().status, status);
+        }
+    }
+
+    #[test]
     fn what_is_given_back_waits_as_long_as_asked() {
         let (first, second) = (terms(10), terms(99));
         let held = pending().lease(&first, START).unwrap();

@@ -53,14 +53,13 @@ impl Erasure {
     /// anybody works with what he read before the mark: a key is believed for 60 s, a batch takes as long at most.
     #[must_use]
     pub fn advanced(&self, deleted: u64, is_empty: bool, now: Timestamp, pause: Duration) -> Self {
-        let last_shard = Tier::ALL.map(|tier| tier.limits().shards).into_iter().max().unwrap_or(1) - 1;
         let mut next = self.clone();
         next.deleted += deleted;
         next.found += deleted;
         next.phase = match self.phase {
             Phase::Control => Phase::Shard(0),
             Phase::Shard(shard) if !is_empty => Phase::Shard(shard),
-            Phase::Shard(shard) if shard < last_shard => Phase::Shard(shard + 1),
+            Phase::Shard(shard) if shard + 1 < Tier::MOST_SHARDS => Phase::Shard(shard + 1),
             Phase::Shard(_) => Phase::Rest,
             Phase::Rest if self.looks > 0 && next.found == 0 => Phase::Done,
             Phase::Rest => Phase::Pause(now.after(pause)),

@@ -3,16 +3,17 @@
 use super::super::item::{Item, s, text};
 use super::EventsTable;
 use crate::event::{EventId, EventType};
-use crate::expiry::{Cohort, MOST_SHARDS, Untaken};
+use crate::expiry::{Cohort, Untaken};
 use crate::keys;
 use crate::ports::{PortResult, Unavailable};
+use crate::tenant::Tier;
 
 impl EventsTable {
     /// Looks at one shard after the other, and where enough was found, only at the first event of each further one: the
     /// oldest may lie there.
     pub(super) async fn untaken_of(&self, cohort: &Cohort, most: usize) -> PortResult<Untaken> {
         let mut untaken = Untaken { events: Vec::new(), is_all: true };
-        for shard in 0..MOST_SHARDS {
+        for shard in 0..Tier::MOST_SHARDS {
             let wanted = most.saturating_sub(untaken.events.len()).max(1);
             let query = self
                 .client
