@@ -123,6 +123,13 @@ mod tests {
     }
 
     #[test]
+    fn trace_6_what_is_still_open_is_not_touched() {
+        let ids = [endpoint(1).id];
+        let open = Head::born(&event(&tenant(), "a", "1", START), ids.clone());
+        assert_eq!(open.reopen(&all(&ids.into()), START), None, "its first attempt may be under way");
+    }
+
+    #[test]
     fn a_bulk_retry_leaves_alone_what_was_taken() {
         let (head, endpoints) = half_delivered();
         let retry = Reopening { only_undelivered: true, ..all(&endpoints) };
