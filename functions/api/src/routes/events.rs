@@ -93,6 +93,7 @@ fn shown_delivery(
         let attempt = json!({
             "n": delivery.attempts,
             "replay_id": run(&delivery.generation),
+            "probe": false,
             "at": last.at.to_string(),
             "status": last.answer.parse::<u16>().ok(),
             "duration_ms": last.duration_ms,
@@ -119,6 +120,7 @@ fn shown_attempt(attempt: &LoggedAttempt) -> Value {
     json!({
         "n": attempt.n,
         "replay_id": run(&attempt.generation),
+        "probe": attempt.is_probe,
         "at": attempt.at.to_string(),
         "status": attempt.code,
         "duration_ms": attempt.duration_ms,
