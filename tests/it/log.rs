@@ -1,5 +1,6 @@
 //! The log: every event that is kept, whatever became of it, and what was tried for one of them.
 
+mod deletion;
 mod export;
 
 use std::slice;
