@@ -2,6 +2,8 @@
 
 mod deletion;
 mod export;
+mod lost_answers;
+mod replay;
 
 use std::slice;
 

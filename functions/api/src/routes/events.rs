@@ -97,7 +97,11 @@ fn shown_delivery(
             "at": last.at.to_string(),
             "status": last.answer.parse::<u16>().ok(),
             "duration_ms": last.duration_ms,
-            "verdict": if delivery.state == DeliveryState::Delivered { "delivered" } else { "retry" },
+            "verdict": match delivery.state {
+                DeliveryState::Delivered => "delivered",
+                DeliveryState::Failed => "give_up",
+                DeliveryState::Open | DeliveryState::Cancelled | DeliveryState::Acked => "retry",
+            },
             "error": last.answer.parse::<u16>().is_err().then_some(&last.answer),
             "answer": null,
         });
@@ -182,8 +186,8 @@ pub(crate) async fn replay(
 
 /// Opens deliveries again and sends their messages.
 ///
-/// The messages stand in the schedule before the head says that they are open: should this process die, the scheduler sends
-/// them. One that finds nothing open does nothing.
+/// The messages stand in the schedule before the head says that they are open: should this process die, or the answer be
+/// lost, the scheduler sends them. One that finds nothing open does nothing.
 async fn reopened(
     api: &Api,
     bearer: &KeyRecord,
@@ -202,12 +206,20 @@ async fn reopened(
     for row in &rows {
         api.schedule.put_due(row, next.expires_at).await?;
     }
-    let updated = api.events.update(&bearer.tenant, next).await?;
+    let mut updated = api.events.update(&bearer.tenant, next).await?;
+    if updated == Updated::Raced {
+        let found = api.events.head(&bearer.tenant, next.id, true).await?;
+        if found.is_some_and(|found| found.head.was_replayed_by(run)) {
+            updated = Updated::Done; // we raced with ourselves: the answer to a first try was lost
+        }
+    }
     if updated == Updated::Done {
         let messages: Vec<Delayed> = messages.into_iter().map(Delayed::not).collect();
         api.queues.deliveries.send(&messages).await?;
     }
-    api.schedule.delete_due(&rows).await?;
+    if let Err(error) = api.schedule.delete_due(&rows).await {
+        tracing::warn!(cause = %error, "the scheduler sends these messages once more, for nothing");
+    }
     Ok(updated)
 }
 
