@@ -34,6 +34,7 @@ mod inbox;
 mod key_ends;
 mod keys;
 mod killing;
+mod log;
 mod openapi;
 mod operators;
 mod outages;

@@ -1,7 +1,8 @@
 //! One delivery message: attempt, verdict, record, schedule, in that order; then the message may be deleted.
 //!
 //! ```text
-//!   read head ── final, other run, further along ──────────────────────────> done
+//!   read head ── deleted ───────────────────────────> forget what is left ──> done
+//!       │ ── final, other run, further along ─────────────────────────────> done
 //!       │ ── n attempts recorded: their recorder may have died ─> send n+1 ─> done
 //!       │ ── not due yet ────────────────────────────────> send n again ───> done
 //!       └── n-1 attempts recorded
@@ -10,7 +11,7 @@
 //!             │ ── rate used up ────────────────────────> send n again ────> done
 //!             └── POST ─> one update, condition rev = seen
 //!                            written ─> send n+1 at its time ──────────────> done
-//!                            raced ───> read again, decide again
+//!                            raced ───> read again, decide again, or forget
 //! ```
 //!
 //! A probe that fails is parked again: it spends no attempt. An error anywhere gives the message back to its queue. A crash
@@ -20,7 +21,7 @@
 use triggers::attempt::Attempt;
 use triggers::delivery::{DeliveryMessage, Pass, Step};
 use triggers::endpoint::{Endpoint, EndpointUrl, Private};
-use triggers::inbox::{Head, Outcome};
+use triggers::inbox::{Head, Outcome, Status};
 use triggers::ports::{
     Clock, Delayed, DeliveryQueue, Events, Found, PortResult, Schedule, Unavailable, Updated, Vault,
     WebhookSender,
@@ -45,10 +46,10 @@ impl<P: Ports> Delivery<P> {
         first_receipt: bool,
         entry: Entry,
     ) -> PortResult<Tally> {
-        let found = self.read(message, first_receipt).await?;
-        let Some(found) = found.filter(|found| !found.head.is_gone(self.clock.now())) else {
-            return Ok(Tally::default()); // nobody is owed anything any more
-        };
+        let Some(found) = self.read(message, first_receipt).await? else { return Ok(Tally::default()) };
+        if found.head.is_gone(self.clock.now()) {
+            return self.leave(message, &found.head).await; // nobody is owed anything any more
+        }
         match self.step(&found.head, message) {
             Step::Nothing => Ok(Tally::default()),
             Step::Wait(at) => self.send_at(message.later(Pass::None), at, &found.head).await,
@@ -175,12 +176,24 @@ impl<P: Ports> Delivery<P> {
                     return Ok(sent.plus(&self.recorded(&head, &next, message, outcome)));
                 }
                 Updated::Raced => match self.events.head(&message.tenant, message.event, true).await? {
+                    Some(found) if found.head.status == Status::Deleted => {
+                        return self.leave(message, &found.head).await;
+                    }
                     Some(found) => head = found.head,
                     None => return Ok(Tally::default()),
                 },
             }
         }
         Err(Unavailable::new("recording a delivery", "too many races"))
+    }
+
+    /// Leaves an event that is gone as it is. Of one that was deleted while an attempt was under way nothing may be left:
+    /// the attempt was logged after its owner had everything deleted.
+    async fn leave(&self, message: &DeliveryMessage, head: &Head) -> PortResult<Tally> {
+        if head.status == Status::Deleted {
+            self.events.forget(&message.tenant, message.event).await?;
+        }
+        Ok(Tally::default())
     }
 
     /// Makes sure that the attempt after this message's is scheduled, where the head asks for it.

@@ -60,17 +60,23 @@ struct Story {
     head: Head,
     now: Timestamp,
     runs: u32,
+    leases: usize,
     /// For each holder its lease, and until when it was promised to be alone.
     held: Vec<(LeaseId, Timestamp)>,
     deleted: bool,
+}
+
+/// The number-th lease.
+fn lease_id(number: usize) -> LeaseId {
+    LeaseId::parse(&format!("lse_{number:032x}")).expect("an identity")
 }
 
 impl Story {
     fn begin(endpoints: u8) -> Self {
         let (tenant, never) = (tenant(), Timestamp::from_millis(0));
         let head = Head::born(&event(&tenant, "a", "1", START), (1..=endpoints).map(|n| endpoint(n).id));
-        let leases = (0..HOLDERS).map(|n| (LeaseId::from_trusted(format!("nobody's {n}")), never)).collect();
-        Self { tenant, head, now: START, runs: 0, held: leases, deleted: false }
+        let leases = (0..HOLDERS).map(|holder| (lease_id(holder), never)).collect();
+        Self { tenant, head, now: START, runs: 0, leases: HOLDERS, held: leases, deleted: false }
     }
 
     /// The next head, if the act is allowed, written as the table would.
@@ -127,7 +133,8 @@ impl Story {
     }
 
     fn lease(&mut self, holder: usize, seconds: u64, include_open: bool) {
-        let (now, id) = (self.now, LeaseId::from_trusted(format!("of rev {}", self.head.rev)));
+        let (now, id) = (self.now, lease_id(self.leases));
+        self.leases += 1;
         let until = now.after(Duration::from_secs(seconds));
         let terms = Terms { holder: id.clone(), until, include_open, most_leases: MOST_LEASES };
         let is_promised = self.held.iter().any(|(lease, until)| now < *until && self.stands_in_head(lease));

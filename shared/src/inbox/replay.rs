@@ -52,6 +52,9 @@ impl Head {
         }
         next.status = Status::Delivering; // whoever replays it looks after it: it is in quarantine no more
         next.lease_count = 0;
+        if !self.status.is_in_inbox() {
+            next.lease = None; // who took it out was told so: asking again must not take it out again
+        }
         (opened > 0 && self.status != Status::Deleted).then_some(next)
     }
 
@@ -80,8 +83,11 @@ impl Reopening<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::delivery::DeliveryMessage;
+    use crate::inbox::lease::{Acknowledged, LeaseId, Terms};
     use crate::testing::builders::{START, attempted, endpoint, event, tenant};
     use crate::verdict::Verdict;
 
@@ -149,6 +155,21 @@ mod tests {
         let full = (0..50).map(|n| (endpoint(100 + n).id, head.deliveries[&endpoint(1).id].clone()));
         let full = Head { deliveries: full.collect(), ..head };
         assert_eq!(full.reopen(&also, START), None, "no event has more deliveries than a tenant endpoints");
+    }
+
+    #[test]
+    fn a_lease_holds_what_is_in_the_inbox_and_nothing_that_comes_back_to_it() {
+        let (head, endpoints) = half_delivered();
+        let holder = LeaseId::generate(&mut rand::rng());
+        let until = START.after(Duration::from_secs(60));
+        let terms = Terms { holder: holder.clone(), until, include_open: false, most_leases: 10 };
+        let leased = head.lease(&terms, START).unwrap();
+        let replayed = leased.reopen(&all(&endpoints), START).unwrap();
+        assert!(replayed.is_held_by(&holder, START));
+        let Acknowledged::Now(acked) = leased.acknowledge_as(&holder, START) else { panic!("it is held") };
+        assert_eq!(acked.acknowledge_as(&holder, START), Acknowledged::Already);
+        let replayed = acked.reopen(&all(&endpoints), START).unwrap();
+        assert_eq!(replayed.acknowledge_as(&holder, START), Acknowledged::Lost);
     }
 
     #[test]

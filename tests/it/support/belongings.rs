@@ -11,7 +11,6 @@ use super::eventually;
 use super::openapi::{Ids, Kind, Operation, Slot, operation, operations};
 use super::receiver::{Answer, Receiver};
 use super::stack::shared;
-use crate::openapi::is_routed;
 
 /// What changes by itself while its owner does nothing.
 const MOVING: [&str; 2] = ["GET /api/stats", "GET /api/replays/{id}"];
@@ -45,7 +44,10 @@ pub(crate) fn never(kind: Kind) -> String {
         Kind::Event => EventId::generate(SystemClock.now(), 1, &mut rand::rng()).to_string(),
         Kind::Endpoint => format!("ep_{digits}"),
         Kind::Key => format!("key_{digits}"),
-        Kind::Replay | Kind::Erasure | Kind::Lease | Kind::Cursor => digits,
+        Kind::Replay => format!("rpl_{digits}"),
+        Kind::Erasure => format!("era_{digits}"),
+        Kind::Lease => format!("lse_{digits}"),
+        Kind::Cursor => digits,
     }
 }
 
@@ -90,10 +92,8 @@ impl Owner {
 
     /// What it had, and has no more; `None` of a kind that does not end.
     pub(crate) fn gone(&self, kind: Kind) -> Option<String> {
-        let erasure = operation("DELETE /api/events/{id}");
         let ending = match kind {
-            Kind::Event if is_routed(erasure) => erasure,
-            Kind::Event => operation("POST /api/ack/{id}"),
+            Kind::Event => operation("DELETE /api/events/{id}"),
             Kind::Endpoint => operation("DELETE /api/endpoints/{id}"),
             Kind::Key => operation("DELETE /api/keys/{id}"),
             Kind::Replay => operation("DELETE /api/replays/{id}"),
@@ -111,7 +111,7 @@ impl Owner {
     pub(crate) fn everything(&self) -> Vec<(String, Value)> {
         let reads = operations().into_iter().filter(|operation| {
             let is_read = operation.method == "GET" && operation.scope().is_some();
-            is_read && is_routed(*operation) && !MOVING.contains(&operation.name().as_str())
+            is_read && !MOVING.contains(&operation.name().as_str())
         });
         let read = |operation: Operation| {
             let ids = self.needed(operation);

@@ -44,6 +44,22 @@ pub(crate) fn all_stored(tenant: &Tenant, shards: u8) -> Vec<Stored> {
     (0..shards).flat_map(of_shard).collect()
 }
 
+/// Every item that the table holds of an event: its head, its attempts, and its payload where that is one.
+pub(crate) fn all_of(tenant: &Tenant, id: &str) -> Vec<Value> {
+    let shard = u8::from_str_radix(&id[id.len() - 2..], 16).expect("an id ends in its shard");
+    let values = json!({":pk": {"S": format!("t#{}#{shard}", tenant.id)}, ":id": {"S": id}});
+    let input = json!({"TableName": events(tenant), "ConsistentRead": true,
+        "KeyConditionExpression": "pk = :pk AND begins_with(sk, :id)", "ExpressionAttributeValues": values});
+    let emulator = &tenant.stack.summary().emulator;
+    let mut answer = dynamodb(emulator, "Query", &input).expect(200).json();
+    let mut items = answer["Items"].as_array_mut().map(std::mem::take).expect("items");
+    let key = json!({"pk": {"S": format!("t#{}#payload#{id}", tenant.id)}, "sk": {"S": "-"}});
+    let input = json!({"TableName": events(tenant), "Key": key, "ConsistentRead": true});
+    let payload = dynamodb(emulator, "GetItem", &input).expect(200).json()["Item"].take();
+    items.extend((!payload.is_null()).then_some(payload));
+    items
+}
+
 /// The rows of messages of an event that are due later.
 pub(crate) fn due_rows(tenant: &Tenant, event: &str) -> Vec<Value> {
     let summary = tenant.stack.summary();

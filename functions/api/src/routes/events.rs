@@ -94,10 +94,15 @@ fn shown_delivery(
         let attempt = json!({
             "n": delivery.attempts,
             "replay_id": run(&delivery.generation),
+            "probe": false,
             "at": last.at.to_string(),
             "status": last.answer.parse::<u16>().ok(),
             "duration_ms": last.duration_ms,
-            "verdict": if delivery.state == DeliveryState::Delivered { "delivered" } else { "retry" },
+            "verdict": match delivery.state {
+                DeliveryState::Delivered => "delivered",
+                DeliveryState::Failed => "give_up",
+                DeliveryState::Open | DeliveryState::Cancelled | DeliveryState::Acked => "retry",
+            },
             "error": last.answer.parse::<u16>().is_err().then_some(&last.answer),
             "answer": null,
         });
@@ -120,6 +125,7 @@ fn shown_attempt(attempt: &LoggedAttempt) -> Value {
     json!({
         "n": attempt.n,
         "replay_id": run(&attempt.generation),
+        "probe": attempt.is_probe,
         "at": attempt.at.to_string(),
         "status": attempt.code,
         "duration_ms": attempt.duration_ms,
@@ -181,8 +187,8 @@ pub(crate) async fn replay(
 
 /// Opens deliveries again and sends their messages.
 ///
-/// The messages stand in the schedule before the head says that they are open: should this process die, or the queue not
-/// answer, the scheduler sends them. One that finds nothing open does nothing.
+/// The messages stand in the schedule before the head says that they are open: should this process die, an answer be lost,
+/// or the queue not answer, the scheduler sends them. One that finds nothing open does nothing.
 async fn reopened(
     api: &Api,
     bearer: &KeyRecord,
@@ -197,7 +203,13 @@ async fn reopened(
     let at = now.after(2 * HORIZON);
     let rows: Vec<Due> = messages.iter().map(|message| Due { message: message.clone(), at }).collect();
     try_join_all(rows.iter().map(|row| api.schedule.put_due(row, next.expires_at))).await?;
-    let updated = api.events.update(&bearer.tenant, next).await?;
+    let mut updated = api.events.update(&bearer.tenant, next).await?;
+    if updated == Updated::Raced {
+        let found = api.events.head(&bearer.tenant, next.id, true).await?;
+        if found.is_some_and(|found| found.head.was_replayed_by(run)) {
+            updated = Updated::Done; // we raced with ourselves: the answer to a first try was lost
+        }
+    }
     let sent = match updated {
         Updated::Done => {
             api.queues.deliveries.send(&messages.into_iter().map(Delayed::not).collect::<Vec<_>>()).await

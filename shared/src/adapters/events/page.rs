@@ -132,7 +132,16 @@ impl EventsTable {
                 break;
             }
         }
-        Ok(Entries { entries, reached: start.as_ref().and_then(event_of) })
+        let reached = start.as_ref().and_then(event_of);
+        if let Some(event) = reached
+            && query.order == Order::Descending
+            && start.as_ref().is_some_and(is_attempt)
+        {
+            // Backwards an event comes after its attempts: where a page ends among these, it would be passed over.
+            let found = self.head(tenant, event, true).await?;
+            entries.extend(found.map(|found| Entry { id: event, found: Some(found) }));
+        }
+        Ok(Entries { entries, reached })
     }
 
     fn query(&self, tenant: &TenantId, shard: u8, query: &PageQuery) -> QueryFluentBuilder {
@@ -257,6 +266,11 @@ impl PageQuery {
 /// Which event an item belongs to: a head, or an attempt.
 pub(super) fn event_of(item: &Item) -> Option<EventId> {
     EventId::parse(text(item, "sk").ok()?.split('#').next()?)
+}
+
+/// Whether an item lies behind a head, and is none itself.
+pub(super) fn is_attempt(item: &Item) -> bool {
+    text(item, "sk").is_ok_and(|sk| sk.contains('#'))
 }
 
 #[cfg(test)]

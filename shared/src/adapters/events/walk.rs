@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::Select;
 use futures_util::future::try_join_all;
 
 use super::super::item::{Item, Unreadable, n, s, text};
-use super::page::event_of;
+use super::page::{event_of, is_attempt};
 use super::{EventsTable, LoggedAttempt, attempt_log, head_item};
 use crate::event::EventId;
 use crate::inbox::Status;
@@ -168,7 +168,7 @@ impl EventsTable {
         let answer = query.send().await.map_err(|error| Unavailable::new("reading for an export", error))?;
         let read = |item: &Item| {
             let sk = text(item, "sk")?.to_owned();
-            let kept = if sk.contains('#') {
+            let kept = if is_attempt(item) {
                 Kept::Attempt(Box::new(attempt_log::read(item)?))
             } else {
                 Kept::Event(Box::new(head_item::found(item)?))

@@ -1,0 +1,109 @@
+//! AWS did what it was asked and its answer was lost, or the process died between two steps: an event that is opened again
+//! is sent, and one that is deleted stays so.
+
+use serde_json::{Value, json};
+
+use super::endpoint;
+use crate::support::client::{Reply, Tenant};
+use crate::support::proxy::{Fault, Proxy, Rule};
+use crate::support::receiver::Receiver;
+use crate::support::runtime::{Process, environment, request};
+use crate::support::{eventually, tables};
+
+/// How often the SDK tries a call.
+const ATTEMPTS: usize = 3;
+
+/// A process of api whose calls to AWS go through a proxy.
+struct Instance {
+    proxy: Proxy,
+    process: Process,
+}
+
+impl Instance {
+    fn start() -> Self {
+        let proxy = Proxy::start();
+        let environment = environment("api", &[("AWS_ENDPOINT_URL", &proxy.url())]);
+        Self { process: Process::start("api", &environment), proxy }
+    }
+
+    fn call(&self, tenant: &Tenant, method: &str, path: &str) -> Reply {
+        self.process.invoke_http(&request(method, path, &[("X-API-Key", &tenant.key)], ""))
+    }
+}
+
+/// A tenant and its event that an endpoint has taken.
+fn delivered(receiver: &Receiver) -> (Tenant, String) {
+    let tenant = Tenant::new();
+    endpoint(&tenant, &receiver.url(), "*");
+    let id = tenant.accepted("a");
+    tenant.stored_as("delivered", &id);
+    (tenant, id)
+}
+
+#[test]
+fn an_event_is_sent_that_was_opened_without_our_hearing_of_it() {
+    let (receiver, api) = (Receiver::answering(200), Instance::start());
+    let (tenant, id) = delivered(&receiver);
+    api.proxy.spoil(Rule::every("UpdateItem", Fault::AnswerLost).with(":deliveries").times(1));
+    let reply = api.call(&tenant, "POST", &format!("/api/events/{id}/replay")).expect(202);
+    assert!(api.proxy.take_repeats() >= 1, "the SDK tried again");
+    assert_eq!(reply.json()["endpoint_ids"].as_array().map(Vec::len), Some(1));
+    receiver.wait_for(2);
+    tenant.stored_as("delivered", &id);
+    assert_eq!((receiver.received().len(), tables::due_rows(&tenant, &id)), (2, vec![]));
+}
+
+/// Lets the rows of an event's messages be due now.
+fn hurry(tenant: &Tenant, event: &str) {
+    for mut row in tables::due_rows(tenant, event) {
+        row["due_at"]["N"] = "1".into();
+        row["sk"]["S"] = format!("{:015}{}", 1, &row["sk"]["S"].as_str().unwrap()[15..]).into();
+        tables::put_row(tenant, &row);
+    }
+    tenant.stack.call_function("scheduler", &json!({})).unwrap();
+}
+
+#[test]
+fn an_event_is_sent_by_the_scheduler_where_we_die_after_opening_it() {
+    let opened = Rule::every("UpdateItem", Fault::AnswerLost).with(":deliveries").times(ATTEMPTS);
+    let unsent = Rule::every("SendMessageBatch", Fault::Status(500)).times(ATTEMPTS);
+    for rule in [opened, unsent] {
+        let (receiver, api) = (Receiver::answering(200), Instance::start());
+        let (tenant, id) = delivered(&receiver);
+        api.proxy.spoil(rule);
+        api.call(&tenant, "POST", &format!("/api/events/{id}/replay")).unavailable();
+        assert_eq!(tables::due_rows(&tenant, &id).len(), 1, "its message waits in the schedule");
+        hurry(&tenant, &id);
+        receiver.wait_for(2);
+        tenant.stored_as("delivered", &id);
+    }
+}
+
+#[test]
+fn a_row_that_is_left_behind_does_not_make_a_replay_fail_nor_send_anything_twice() {
+    let (receiver, api) = (Receiver::answering(200), Instance::start());
+    let (tenant, id) = delivered(&receiver);
+    api.proxy.spoil(Rule::every("BatchWriteItem", Fault::Status(500)).times(ATTEMPTS));
+    api.call(&tenant, "POST", &format!("/api/events/{id}/replay")).expect(202);
+    receiver.wait_for(2);
+    tenant.stored_as("delivered", &id);
+    assert_eq!(tables::due_rows(&tenant, &id).len(), 1);
+    hurry(&tenant, &id);
+    eventually("the row is dealt with", || (tables::due_rows(&tenant, &id).len() <= 1).then_some(()));
+    tenant.stored_as("delivered", &id);
+    assert_eq!(receiver.received().len(), 2);
+}
+
+#[test]
+fn a_deletion_that_nobody_heard_of_is_done_by_its_repeat() {
+    let (receiver, api) = (Receiver::answering(200), Instance::start());
+    let (tenant, id) = delivered(&receiver);
+    let path = format!("/api/events/{id}");
+    let left = || -> Vec<Value> { tables::all_of(&tenant, &id) };
+    api.proxy.spoil(Rule::every("PutItem", Fault::AnswerLost).times(1));
+    api.proxy.spoil(Rule::every("BatchWriteItem", Fault::Status(500)).times(ATTEMPTS));
+    api.call(&tenant, "DELETE", &path).unavailable();
+    api.call(&tenant, "GET", &path).problem(404, "not-found");
+    api.call(&tenant, "DELETE", &path).expect(204);
+    assert_eq!((left().len(), &left()[0]["status"]["S"]), (1, &json!("deleted")));
+}
