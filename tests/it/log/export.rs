@@ -70,7 +70,7 @@ fn it_tells_of_keys_endpoints_and_attempts_and_no_secret() {
     let settings =
         json!({"url": busy.url(), "description": "the shop", "headers": {"authorization": "opaque"}});
     let endpoint = tenant.post("/api/endpoints", settings.to_string()).expect(201).json();
-    let further = tenant.further_key(&["inbox:read"]);
+    let further = tenant.further_key(&["tenant:admin"]);
     let event = json!({"type": "a", "payload": {"n": 1}, "dedup_id": "order 1"});
     let id = tenant.post_event(event.to_string()).expect(202).id();
     let foreign = stranger.accepted("a");

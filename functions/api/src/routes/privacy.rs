@@ -113,7 +113,7 @@ pub(crate) async fn export(
     RawQuery(query): RawQuery,
 ) -> Outcome {
     let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxRead, now).await?;
+    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::TenantAdmin, now).await?;
     let limit = query_value(query.as_deref(), "limit").map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
     let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit));
     let limit = limit.ok_or_else(|| invalid(format!("\"limit\" must be 1 to {MAX_LIMIT}"), "/limit"))?;
