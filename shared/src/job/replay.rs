@@ -82,7 +82,7 @@ impl Replay {
         endpoints.iter().filter(is_target).map(|endpoint| endpoint.id.clone()).collect()
     }
 
-    /// How many messages it may send in a second: half of what its slowest target takes, so that live events find room
+    /// How many events it may send in a second: half of what its slowest target takes, so that live events find room
     /// beside it.
     #[must_use]
     pub fn pace(&self, endpoints: &[Endpoint]) -> u32 {
@@ -118,19 +118,35 @@ impl Replay {
     #[must_use]
     pub fn advanced(&self, run: &str, heads: &[Head], reached: Option<EventId>, now: Timestamp) -> Self {
         let mut next = self.clone();
-        let progress = &mut next.progress;
-        for head in heads {
-            let is_ours = |generation: &str| generation == run;
-            let opened = head.deliveries.values().filter(|delivery| is_ours(&delivery.generation)).count();
-            progress.seen += u64::from(opened > 0 || self.filter.lets_through(head, now));
-            progress.replayed += u64::from(opened > 0);
-            progress.deliveries += u64::try_from(opened).unwrap_or(u64::MAX);
-        }
-        progress.after = reached;
+        let not_opened = heads.iter().filter(|head| !head.was_replayed_by(run));
+        let let_through = not_opened.filter(|head| self.filter.lets_through(head, now)).count();
+        next.progress.seen += u64::try_from(let_through).unwrap_or(u64::MAX);
+        next.progress.count(run, heads);
+        next.progress.after = reached;
         if reached.is_none() {
-            progress.shard += 1;
+            next.progress.shard += 1;
         }
         next
+    }
+
+    /// The replay once it is cancelled, and these are the events that a step which did not end may have opened.
+    #[must_use]
+    pub fn cut_off(&self, run: &str, heads: &[Head]) -> Self {
+        let mut next = self.clone();
+        next.progress.count(run, heads);
+        next
+    }
+}
+
+impl Progress {
+    /// Counts those of these events that the run has opened.
+    fn count(&mut self, run: &str, heads: &[Head]) {
+        for head in heads.iter().filter(|head| head.was_replayed_by(run)) {
+            let opened = head.deliveries.values().filter(|delivery| delivery.generation == run).count();
+            self.seen += 1;
+            self.replayed += 1;
+            self.deliveries += u64::try_from(opened).unwrap_or(u64::MAX);
+        }
     }
 }
 
@@ -195,5 +211,12 @@ mod tests {
         let next = next.advanced(RUN, &[], None, START);
         assert_eq!((next.progress.shard, next.progress.after, next.is_done()), (1, None, false));
         assert!(next.advanced(RUN, &[], None, START).is_done());
+    }
+
+    #[test]
+    fn what_a_cancelled_step_had_opened_is_counted_and_nothing_else() {
+        let opened = replay().reopen(RUN, &acked(), &[endpoint(1)], START).unwrap();
+        let cut_off = replay().cut_off(RUN, &[opened, acked()]);
+        assert_eq!(cut_off.progress, Progress { seen: 1, replayed: 1, deliveries: 1, ..Progress::default() });
     }
 }
