@@ -42,6 +42,7 @@ mod queue;
 mod rate_limits;
 mod rebinding;
 mod refusing;
+mod replay_pace;
 mod replays;
 mod repository;
 mod resolving;

@@ -11,6 +11,7 @@ use triggers::job::{Filter, Job, JobId, Progress, Replay, Work};
 use triggers::ports::{Clock, Limits, Schedule, Updated};
 use triggers::testing::builders::{START, endpoint, endpoint_of};
 use triggers::testing::faults::Fault;
+use triggers::timestamp::Timestamp;
 
 use crate::pipeline::Pipeline;
 
@@ -208,18 +209,35 @@ async fn a_new_endpoint_that_is_named_gets_what_was_stored_before_it_was_made() 
 }
 
 #[tokio::test]
-async fn a_replay_keeps_half_of_an_endpoints_rate_free() {
-    let pipeline = delivered(100, 1).await;
-    let slow = Endpoint { rate_per_second: 2, ..endpoint_of(&pipeline.tenant, 1) };
-    pipeline.control.put_endpoint(&pipeline.tenant, slow);
-    ask(&pipeline, all(&pipeline)).await;
-    pipeline.run_until_quiet().await;
-    let at = &pipeline.webhooks.received_at()[100..];
-    assert_eq!(at[99].since(at[0]), Duration::from_secs(99));
-    let most = at
-        .iter()
-        .map(|from| at.iter().filter(|at| **at >= *from && at.since(*from) < Duration::from_secs(1)).count());
-    assert_eq!(most.max(), Some(1), "one a second");
+async fn all_replays_together_keep_half_of_an_endpoints_rate_free() {
+    for replays in [1, 2] {
+        let pipeline = delivered(50, 1).await;
+        pipeline.clock.advance(Duration::from_secs(1));
+        let middle = pipeline.clock.now();
+        for n in 50..100 {
+            pipeline.post_event(&format!("order-{n}")).await;
+        }
+        pipeline.run_until_quiet().await;
+        let slow = Endpoint { rate_per_second: 4, ..endpoint_of(&pipeline.tenant, 1) };
+        pipeline.control.put_endpoint(&pipeline.tenant, slow);
+        let whole = all(&pipeline);
+        let parts = if replays == 1 {
+            vec![whole.filter.clone()]
+        } else {
+            let early = Filter { until: middle, ..whole.filter.clone() };
+            vec![early, Filter { since: middle, ..whole.filter.clone() }]
+        };
+        for filter in parts {
+            ask(&pipeline, Replay { filter, ..whole.clone() }).await;
+        }
+        pipeline.run_until_quiet().await;
+        let at = &pipeline.webhooks.received_at()[100..];
+        let within = |from: &Timestamp| {
+            at.iter().filter(|at| *at >= from && at.since(*from) < Duration::from_secs(1)).count()
+        };
+        let most = at.iter().map(within).max();
+        assert_eq!((at.len(), most), (100, Some(2)), "two a second, of {replays} replays");
+    }
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
         sent: &mut usize,
     ) -> PortResult<Stepped> {
         let endpoints = self.control.endpoints(&job.tenant).await?;
-        let pace = replay.pace(&endpoints);
+        let pace = replay.pace(&endpoints, self.schedule.replays_under_way(&job.tenant).await?);
         if job.is_cancelled {
             return self.cut_off(job, replay, pace).await;
         }

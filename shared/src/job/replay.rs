@@ -82,14 +82,15 @@ impl Replay {
         endpoints.iter().filter(is_target).map(|endpoint| endpoint.id.clone()).collect()
     }
 
-    /// How many events it may send in a second: half of what its slowest target takes, so that live events find room
-    /// beside it.
+    /// How many events it may send in a second while so many replays of its tenant are under way: together half of what the
+    /// slowest target takes, so that live events find room beside them.
     #[must_use]
-    pub fn pace(&self, endpoints: &[Endpoint]) -> u32 {
+    pub fn pace(&self, endpoints: &[Endpoint], under_way: usize) -> u32 {
         let targets = self.targets(endpoints);
         let rates = endpoints.iter().filter(|endpoint| targets.contains(&endpoint.id));
-        let half = rates.map(|endpoint| endpoint.rate_per_second / 2).min();
-        half.into_iter().chain(self.rate_per_second).min().unwrap_or(1).max(1)
+        let shared_by = u32::try_from(under_way).unwrap_or(u32::MAX).max(1);
+        let share = rates.map(|endpoint| endpoint.rate_per_second / 2 / shared_by).min();
+        share.into_iter().chain(self.rate_per_second).min().unwrap_or(1).max(1)
     }
 
     /// The head once this run has opened it; `None` where there is nothing to open, or it was done before.
@@ -175,13 +176,13 @@ mod tests {
     }
 
     #[test]
-    fn it_leaves_half_of_the_slowest_endpoints_rate_to_live_events() {
+    fn replays_leave_half_of_the_slowest_endpoints_rate_to_live_events() {
         let of = |number, rate_per_second| Endpoint { rate_per_second, ..endpoint(number) };
         let endpoints = [of(1, 30), of(2, 10)];
-        assert_eq!(replay().pace(&endpoints), 5);
-        assert_eq!(Replay { endpoint: Some(endpoint(1).id), ..replay() }.pace(&endpoints), 15);
-        assert_eq!(Replay { rate_per_second: Some(2), ..replay() }.pace(&endpoints), 2);
-        assert_eq!((replay().pace(&[of(1, 1)]), replay().pace(&[])), (1, 1));
+        assert_eq!([1, 2, 10].map(|under_way| replay().pace(&endpoints, under_way)), [5, 2, 1]);
+        assert_eq!(Replay { endpoint: Some(endpoint(1).id), ..replay() }.pace(&endpoints, 1), 15);
+        assert_eq!(Replay { rate_per_second: Some(2), ..replay() }.pace(&endpoints, 1), 2);
+        assert_eq!((replay().pace(&[of(1, 1)], 1), replay().pace(&[], 0)), (1, 1));
     }
 
     #[test]
