@@ -129,10 +129,16 @@ impl Job {
         is_free.then(|| Self { busy_until: now.after(BUSY), ..self.next() })
     }
 
-    /// The job after a step.
+    /// The job with what a step leaves to be done; whatever is written next writes it too.
     #[must_use]
-    pub fn advanced(&self, work: Work) -> Self {
-        Self { work, ..self.next() }
+    pub fn with(&self, work: Work) -> Self {
+        Self { work, ..self.clone() }
+    }
+
+    /// The job between two steps.
+    #[must_use]
+    pub fn advanced(&self) -> Self {
+        self.next()
     }
 
     /// The job for the next visit, which need not wait for it.
@@ -187,6 +193,16 @@ mod tests {
         assert!(claimed.claim(START.after(BUSY)).is_some());
         assert!(claimed.released().claim(START).is_some());
         assert_eq!(claimed.ended(START).claim(START.after(BUSY)), None);
+    }
+
+    #[test]
+    fn whatever_is_written_is_written_once() {
+        let later = Work::Erasure(Box::new(Erasure { deleted: 1, ..Erasure::begin() }));
+        let stepped = job().with(later.clone());
+        for next in [stepped.advanced(), stepped.released(), stepped.ended(START), stepped.cancel().unwrap()]
+        {
+            assert_eq!((next.rev, &next.work), (2, &later));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod events;
 mod expiring;
+mod jobs;
 mod stats;
 
 use std::time::Duration;
@@ -120,7 +121,8 @@ async fn limits_keep_their_promises(limits: &impl Limits) -> PortResult<()> {
     assert!(limits.wait(QueueName::Events).await?.is_some_and(|latest| latest.at >= wait.at));
     let one_each =
         Counts { accepted: 1, stored: 1, delivered: 1, failed: 1, settled: 1, returned: 1, unreadable: 1 };
-    limits.count(one_each, Some(Wait { queue: QueueName::Deliveries, ..wait })).await
+    limits.count(one_each, Some(Wait { queue: QueueName::Deliveries, ..wait })).await?;
+    jobs::counters_are_forgotten(limits).await
 }
 
 async fn endpoints_keep_their_promises(control: &impl Control, tenant: &TenantId) -> PortResult<()> {
@@ -211,6 +213,7 @@ async fn schedules_keep_their_promises(schedule: &impl Schedule) -> PortResult<(
     schedule.retire(&now).await?;
     assert_eq!(row().await?, None);
     schedule.retire(&now).await?;
+    jobs::jobs_keep_their_promises(schedule).await?;
     expiring::rows_keep_their_promises(schedule).await
 }
 

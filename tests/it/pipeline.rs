@@ -71,6 +71,7 @@ pub(crate) struct Pipeline {
     pub(crate) webhooks: ScriptedWebhooks,
     pub(crate) events_queue: MemoryQueue,
     pub(crate) deliveries: MemoryQueue,
+    pub(crate) vault: MemoryVault,
     /// What ingest has logged.
     pub(crate) lines: Arc<Mutex<Vec<String>>>,
     pub(crate) tenant: TenantId,
@@ -94,6 +95,7 @@ impl Pipeline {
         let webhooks = ScriptedWebhooks::default();
         let events_queue = MemoryQueue::new(faults.clone(), clock.clone());
         let deliveries = MemoryQueue::new(faults.clone(), clock.clone());
+        let vault = MemoryVault::new(faults.clone());
         let lines = Arc::new(Mutex::new(Vec::new()));
         let tenant = tenant();
         let (key, record) = key_of(&tenant, Tier::Pro);
@@ -129,7 +131,7 @@ impl Pipeline {
             limits: limits.clone(),
             schedule: schedule.clone(),
             deliveries: deliveries.clone(),
-            vault: MemoryVault::new(faults.clone()),
+            vault: vault.clone(),
             webhooks: webhooks.clone(),
             clock: clock.clone(),
             signing: SigningSecrets::new(Pepper::new("signing").into()),
@@ -157,6 +159,7 @@ impl Pipeline {
             webhooks,
             events_queue,
             deliveries,
+            vault,
             lines,
             tenant,
             key,
@@ -283,7 +286,8 @@ impl Pipeline {
         let visit = Timestamp::from_seconds((self.visited.get() + 1) * 60);
         let parked = (!self.schedule.all_endpoint_rows().is_empty()).then_some(visit);
         let due = self.schedule.next_due().map(|at| at.before(HORIZON).max(visit));
-        messages.into_iter().chain([parked, due]).flatten().min()
+        let jobs = self.schedule.all_jobs().iter().any(|job| job.ended_at.is_none()).then_some(visit);
+        messages.into_iter().chain([parked, due, jobs]).flatten().min()
     }
 
     /// The one event that is stored.

@@ -19,7 +19,7 @@
 //! one.
 
 use triggers::attempt::Attempt;
-use triggers::delivery::{DeliveryMessage, Pass, Step};
+use triggers::delivery::{DeliveryMessage, ORIGINAL, Pass, Step};
 use triggers::endpoint::{Endpoint, EndpointUrl, Private};
 use triggers::inbox::{Head, Outcome, Status};
 use triggers::ports::{
@@ -101,7 +101,9 @@ impl<P: Ports> Delivery<P> {
         let Some(payload) = self.events.payload(&message.tenant, &found).await? else {
             return Ok(Tally::default()); // it expired before its head did
         };
-        let private = self.private(message, endpoint).await?;
+        let Some(private) = self.private(message, endpoint).await? else {
+            return Ok(Tally::default()); // its tenant is being erased, and its data key is gone already
+        };
         let at = self.clock.now();
         let answer = self.post(endpoint, &private, (&found.head, &payload), at).await;
         let ended = self.clock.now();
@@ -120,11 +122,10 @@ impl<P: Ports> Delivery<P> {
         Ok(tally.plus(&self.note_health(message, endpoint, &attempt.answer, verdict).await))
     }
 
-    async fn private(&self, message: &DeliveryMessage, endpoint: &Endpoint) -> PortResult<Private> {
-        let key = self.vault.key(&message.tenant).await?;
-        let key = key.ok_or_else(|| Unavailable::new("opening an endpoint", "its tenant has no data key"))?;
-        Private::open(&key, &message.tenant, &endpoint.id, &endpoint.sealed)
-            .map_err(|error| Unavailable::new("opening an endpoint", error))
+    async fn private(&self, message: &DeliveryMessage, endpoint: &Endpoint) -> PortResult<Option<Private>> {
+        let Some(key) = self.vault.key(&message.tenant).await? else { return Ok(None) };
+        let private = Private::open(&key, &message.tenant, &endpoint.id, &endpoint.sealed);
+        private.map(Some).map_err(|error| Unavailable::new("opening an endpoint", error))
     }
 
     async fn post(
@@ -244,7 +245,7 @@ fn tally_of(attempt: &Attempt) -> Tally {
         tally = tally.plus(&Tally::once("ssrf_refused"));
     }
     let message = &attempt.message;
-    if message.n == 1 && !attempt.spends_none() {
+    if message.n == 1 && message.generation == ORIGINAL && !attempt.spends_none() {
         let waited_ms = attempt.at.millis_since(message.event.accepted_at());
         tally = tally.plus(&Tally::first_attempt(&message.tenant, waited_ms));
     }

@@ -89,7 +89,9 @@ impl<P: Ports> Delivery<P> {
     /// told once more: the same event, which is stored once.
     async fn tell(&self, message: &DeliveryMessage, endpoint: &mut Endpoint) -> PortResult<Tally> {
         let Some(notice) = endpoint.health.notice.clone() else { return Ok(Tally::default()) };
-        let tier = self.control.tier(&message.tenant).await?.unwrap_or_default();
+        let Some(tier) = self.control.tier(&message.tenant).await? else {
+            return Ok(Tally::default()); // its owner is being erased: nothing more of it is stored
+        };
         let (event, head) = notice.event(&message.tenant, tier, endpoint);
         let inserted = self.events.insert(&event, &head).await?;
         let told = endpoint.health.told();

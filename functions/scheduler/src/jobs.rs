@@ -50,13 +50,13 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
             };
             moved.steps += 1;
             job = match stepped {
-                Stepped::On(work) => job.advanced(work),
+                Stepped::On(work) => job.with(work).advanced(),
                 Stepped::Later(work) => {
-                    self.save(job.advanced(work).released()).await?;
+                    self.save(job.with(work).released()).await?;
                     return Ok(moved);
                 }
                 Stepped::Done(work) => {
-                    self.save(job.advanced(work).ended(self.clock.now())).await?;
+                    self.save(job.with(work).ended(self.clock.now())).await?;
                     return Ok(moved);
                 }
             };

@@ -28,6 +28,10 @@ use crate::jobs::Stepped;
 /// So many items are looked at in one step.
 const STEP: usize = 100;
 
+/// A step that did not end has opened some of so many heads: twice its own number, since others may have been stored
+/// between them meanwhile. Attempts lie between them too, so it may take several looks to see so many.
+const LOOKED_BACK: usize = 2 * STEP;
+
 /// Heads that are opened side by side.
 const CONCURRENT_HEADS: usize = 16;
 
@@ -35,7 +39,7 @@ const CONCURRENT_HEADS: usize = 16;
 const MOST_RACES: usize = 20;
 
 impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, L, S, Q, T> {
-    /// The next step of a replay that has sent so many messages in this visit.
+    /// The next step of a replay that has sent so many events in this visit.
     pub(crate) async fn step_of_replay(
         &self,
         job: &Job,
@@ -43,30 +47,15 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
         sent: &mut usize,
     ) -> PortResult<Stepped> {
         let endpoints = self.control.endpoints(&job.tenant).await?;
-        let pace = replay.pace(&endpoints);
-        let stretch = Stretch {
-            shard: replay.progress.shard,
-            since: replay.filter.since,
-            until: replay.filter.until,
-            after: replay.progress.after,
-        };
+        let pace = replay.pace(&endpoints, self.schedule.replays_under_way(&job.tenant).await?);
+        if job.is_cancelled {
+            return self.cut_off(job, replay, pace).await;
+        }
         let room = drained_per_minute(pace).saturating_sub(*sent).clamp(1, STEP);
-        let walked = self.events.walk(&job.tenant, &stretch, room).await?;
+        let walked = self.events.walk(&job.tenant, &stretch(replay), room).await?;
         let heads = stream::iter(walked.heads).map(|head| self.open_again(job, replay, &endpoints, head));
         let heads: Vec<Head> = heads.buffered(CONCURRENT_HEADS).try_collect().await?;
-        let messages: Vec<DeliveryMessage> =
-            heads.iter().flat_map(|head| first_messages(job, head)).collect();
-        let places = *sent..;
-        let delayed = |(message, place): (&DeliveryMessage, usize)| Delayed {
-            message: message.clone(),
-            delay: drain_delay(place, pace),
-        };
-        let delayed: Vec<Delayed> = messages.iter().zip(places).map(delayed).collect();
-        self.deliveries.send(&delayed).await?;
-        *sent += messages.len();
-        if job.is_cancelled {
-            return Ok(Stepped::Done(job.work.clone())); // what it had opened is sent
-        }
+        self.send_first_messages(job, &heads, pace, sent).await?;
         let next = replay.advanced(job.id.as_str(), &heads, walked.reached, self.clock.now());
         let is_done = next.is_done();
         let work = Work::Replay(Box::new(next));
@@ -79,6 +68,40 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
         })
     }
 
+    /// The last step of a replay that was cancelled: what a step that did not end had opened is sent, and nothing else.
+    async fn cut_off(&self, job: &Job, replay: &Replay, pace: u32) -> PortResult<Stepped> {
+        let (mut heads, mut stretch) = (Vec::new(), stretch(replay));
+        while heads.len() < LOOKED_BACK {
+            let walked = self.events.walk(&job.tenant, &stretch, LOOKED_BACK).await?;
+            heads.extend(walked.heads);
+            stretch.after = walked.reached;
+            if stretch.after.is_none() {
+                break;
+            }
+        }
+        self.send_first_messages(job, &heads, pace, &mut 0).await?;
+        Ok(Stepped::Done(Work::Replay(Box::new(replay.cut_off(job.id.as_str(), &heads)))))
+    }
+
+    /// Sends the messages of what this run opened in these heads and nobody tried yet. Every endpoint gets at most one message
+    /// of an event, so events are what is spread over the minute.
+    async fn send_first_messages(
+        &self,
+        job: &Job,
+        heads: &[Head],
+        pace: u32,
+        sent: &mut usize,
+    ) -> PortResult<()> {
+        let mut messages = Vec::new();
+        for head in heads {
+            let delay = drain_delay(*sent, pace);
+            let before = messages.len();
+            messages.extend(first_messages(job, head).map(|message| Delayed { message, delay }));
+            *sent += usize::from(messages.len() > before);
+        }
+        self.deliveries.send(&messages).await
+    }
+
     /// The head as it is once this run has opened what it may.
     async fn open_again(
         &self,
@@ -89,8 +112,7 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
     ) -> PortResult<Head> {
         for _ in 0..MOST_RACES {
             let now = self.clock.now();
-            let next =
-                if job.is_cancelled { None } else { replay.reopen(job.id.as_str(), &head, endpoints, now) };
+            let next = replay.reopen(job.id.as_str(), &head, endpoints, now);
             let Some(next) = next else { return Ok(head) };
             if self.events.update(&job.tenant, &next).await? == Updated::Done {
                 if !head.status.is_in_inbox() {
@@ -112,6 +134,11 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
         let counts = Counts { returned: 1, ..Counts::default() };
         batch::count(&self.limits, counts, None, &shares, self.clock.now()).await;
     }
+}
+
+/// What a replay has not come through yet of its shard.
+fn stretch(Replay { filter, progress, .. }: &Replay) -> Stretch {
+    Stretch { shard: progress.shard, since: filter.since, until: filter.until, after: progress.after }
 }
 
 /// The messages of what this run opened in a head and nobody tried yet.

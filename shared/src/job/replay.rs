@@ -82,14 +82,15 @@ impl Replay {
         endpoints.iter().filter(is_target).map(|endpoint| endpoint.id.clone()).collect()
     }
 
-    /// How many messages it may send in a second: half of what its slowest target takes, so that live events find room
-    /// beside it.
+    /// How many events it may send in a second while so many replays of its tenant are under way: together half of what the
+    /// slowest target takes, so that live events find room beside them.
     #[must_use]
-    pub fn pace(&self, endpoints: &[Endpoint]) -> u32 {
+    pub fn pace(&self, endpoints: &[Endpoint], under_way: usize) -> u32 {
         let targets = self.targets(endpoints);
         let rates = endpoints.iter().filter(|endpoint| targets.contains(&endpoint.id));
-        let half = rates.map(|endpoint| endpoint.rate_per_second / 2).min();
-        half.into_iter().chain(self.rate_per_second).min().unwrap_or(1).max(1)
+        let shared_by = u32::try_from(under_way).unwrap_or(u32::MAX).max(1);
+        let share = rates.map(|endpoint| endpoint.rate_per_second / 2 / shared_by).min();
+        share.into_iter().chain(self.rate_per_second).min().unwrap_or(1).max(1)
     }
 
     /// The head once this run has opened it; `None` where there is nothing to open, or it was done before.
@@ -118,19 +119,35 @@ impl Replay {
     #[must_use]
     pub fn advanced(&self, run: &str, heads: &[Head], reached: Option<EventId>, now: Timestamp) -> Self {
         let mut next = self.clone();
-        let progress = &mut next.progress;
-        for head in heads {
-            let is_ours = |generation: &str| generation == run;
-            let opened = head.deliveries.values().filter(|delivery| is_ours(&delivery.generation)).count();
-            progress.seen += u64::from(opened > 0 || self.filter.lets_through(head, now));
-            progress.replayed += u64::from(opened > 0);
-            progress.deliveries += u64::try_from(opened).unwrap_or(u64::MAX);
-        }
-        progress.after = reached;
+        let not_opened = heads.iter().filter(|head| !head.was_replayed_by(run));
+        let let_through = not_opened.filter(|head| self.filter.lets_through(head, now)).count();
+        next.progress.seen += u64::try_from(let_through).unwrap_or(u64::MAX);
+        next.progress.count(run, heads);
+        next.progress.after = reached;
         if reached.is_none() {
-            progress.shard += 1;
+            next.progress.shard += 1;
         }
         next
+    }
+
+    /// The replay once it is cancelled, and these are the events that a step which did not end may have opened.
+    #[must_use]
+    pub fn cut_off(&self, run: &str, heads: &[Head]) -> Self {
+        let mut next = self.clone();
+        next.progress.count(run, heads);
+        next
+    }
+}
+
+impl Progress {
+    /// Counts those of these events that the run has opened.
+    fn count(&mut self, run: &str, heads: &[Head]) {
+        for head in heads.iter().filter(|head| head.was_replayed_by(run)) {
+            let opened = head.deliveries.values().filter(|delivery| delivery.generation == run).count();
+            self.seen += 1;
+            self.replayed += 1;
+            self.deliveries += u64::try_from(opened).unwrap_or(u64::MAX);
+        }
     }
 }
 
@@ -159,13 +176,13 @@ mod tests {
     }
 
     #[test]
-    fn it_leaves_half_of_the_slowest_endpoints_rate_to_live_events() {
+    fn replays_leave_half_of_the_slowest_endpoints_rate_to_live_events() {
         let of = |number, rate_per_second| Endpoint { rate_per_second, ..endpoint(number) };
         let endpoints = [of(1, 30), of(2, 10)];
-        assert_eq!(replay().pace(&endpoints), 5);
-        assert_eq!(Replay { endpoint: Some(endpoint(1).id), ..replay() }.pace(&endpoints), 15);
-        assert_eq!(Replay { rate_per_second: Some(2), ..replay() }.pace(&endpoints), 2);
-        assert_eq!((replay().pace(&[of(1, 1)]), replay().pace(&[])), (1, 1));
+        assert_eq!([1, 2, 10].map(|under_way| replay().pace(&endpoints, under_way)), [5, 2, 1]);
+        assert_eq!(Replay { endpoint: Some(endpoint(1).id), ..replay() }.pace(&endpoints, 1), 15);
+        assert_eq!(Replay { rate_per_second: Some(2), ..replay() }.pace(&endpoints, 1), 2);
+        assert_eq!((replay().pace(&[of(1, 1)], 1), replay().pace(&[], 0)), (1, 1));
     }
 
     #[test]
@@ -195,5 +212,12 @@ mod tests {
         let next = next.advanced(RUN, &[], None, START);
         assert_eq!((next.progress.shard, next.progress.after, next.is_done()), (1, None, false));
         assert!(next.advanced(RUN, &[], None, START).is_done());
+    }
+
+    #[test]
+    fn what_a_cancelled_step_had_opened_is_counted_and_nothing_else() {
+        let opened = replay().reopen(RUN, &acked(), &[endpoint(1)], START).unwrap();
+        let cut_off = replay().cut_off(RUN, &[opened, acked()]);
+        assert_eq!(cut_off.progress, Progress { seen: 1, replayed: 1, deliveries: 1, ..Progress::default() });
     }
 }

@@ -178,10 +178,11 @@ impl Control for MemoryControl {
     async fn purge(&self, tenant: &TenantId) -> PortResult<usize> {
         yield_now().await;
         self.faults.call("erasing a tenant", || {
-            let State { keys, endpoints, .. } = &mut *self.state();
+            let State { keys, endpoints, retention_days, .. } = &mut *self.state();
             let before = keys.len() + endpoints.len();
             keys.retain(|_, key| key.tenant != *tenant);
             endpoints.retain(|(owner, _), _| owner != tenant);
+            retention_days.remove(tenant);
             before - keys.len() - endpoints.len()
         })
     }
@@ -189,7 +190,9 @@ impl Control for MemoryControl {
     async fn tier(&self, tenant: &TenantId) -> PortResult<Option<Tier>> {
         yield_now().await;
         self.faults.call("reading a tenant", || {
-            self.state().keys.values().find(|key| key.tenant == *tenant).map(|key| key.tier)
+            let state = self.state();
+            let key = state.keys.values().find(|key| key.tenant == *tenant);
+            key.filter(|_| !state.erased.contains_key(tenant)).map(|key| key.tier)
         })
     }
 }

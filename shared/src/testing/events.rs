@@ -140,11 +140,12 @@ impl Events for MemoryEvents {
                 id.shard() == stretch.shard && behind && at >= stretch.since && at < stretch.until
             };
             let own = state.rows.iter().filter(|((owner, id), _)| owner == tenant && is_on(id));
-            let mut heads: Vec<Head> = own.map(|(_, row)| row.head.clone()).collect();
-            heads.sort_unstable_by_key(|head| head.id);
-            let goes_on = heads.len() > most;
-            heads.truncate(most);
-            let reached = heads.last().map(|head| head.id).filter(|_| goes_on);
+            let mut found: Vec<&Head> = own.map(|(_, row)| &row.head).collect();
+            found.sort_unstable_by_key(|head| head.id);
+            let goes_on = found.len() > most;
+            found.truncate(most);
+            let reached = found.last().map(|head| head.id).filter(|_| goes_on);
+            let mut heads: Vec<Head> = found.into_iter().cloned().collect();
             heads.retain(|head| head.status != Status::Deleted);
             Walked { heads, reached }
         })

@@ -63,6 +63,12 @@ impl MemorySchedule {
         self.state().expiring.values().cloned().collect()
     }
 
+    /// Every job, under way or ended.
+    #[must_use]
+    pub fn all_jobs(&self) -> Vec<Job> {
+        self.state().jobs.values().cloned().collect()
+    }
+
     /// Parks a delivery as another process would.
     pub fn overwrite_parked(&self, parked: Parked) {
         let mut state = self.state();

@@ -13,6 +13,9 @@ use crate::ports::{PortResult, Unavailable};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
+/// What an erased tenant's item loses: all but the mark, and the `rev` that no change of the tenant passes.
+const KNOWN: [&str; 5] = ["organization_name", "tier", "spread", "created_at", "retention_days"];
+
 impl ControlTable {
     pub(super) async fn mark(&self, tenant: &TenantId, job: &JobId, now: Timestamp) -> PortResult<JobId> {
         let update = self
@@ -48,23 +51,22 @@ impl ControlTable {
         let is_mark = |item: &&Item| text(item, "sk").is_ok_and(|sk| sk == keys::TENANT);
         let others: Vec<Item> = items.iter().filter(|item| !is_mark(item)).map(key_of).collect();
         delete_all(&self.client, &self.table, &others).await?;
-        self.forget_name(tenant).await?;
+        self.keep_the_mark_alone(tenant).await?;
         Ok(keys.len() + others.len())
     }
 
-    async fn forget_name(&self, tenant: &TenantId) -> PortResult<()> {
+    async fn keep_the_mark_alone(&self, tenant: &TenantId) -> PortResult<()> {
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .key("pk", s(keys::tenant(tenant)))
             .key("sk", s(keys::TENANT))
-            .update_expression("SET organization_name = :nothing")
+            .update_expression(format!("REMOVE {}", KNOWN.join(", ")))
             .condition_expression("attribute_exists(erased_at)")
-            .expression_attribute_values(":nothing", s(""))
             .send()
             .await;
-        update.map(drop).map_err(|error| Unavailable::new("forgetting a tenant's name", error))
+        update.map(drop).map_err(|error| Unavailable::new("forgetting a tenant", error))
     }
 }
 

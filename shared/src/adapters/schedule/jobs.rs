@@ -1,6 +1,9 @@
 //! Jobs: under way in the one partition that the scheduler walks through, ended in their tenant's own.
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::error::TransactionCanceledException;
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 
 use super::super::batch_delete::delete_all;
 use super::super::item::{Item, Unreadable, item, n, s};
@@ -36,7 +39,7 @@ impl ScheduleTable {
         self.first_of([under_way, ended]).await
     }
 
-    /// The first of these items that is there: a job is in its second place before it leaves its first.
+    /// The first of these items that is there: a job is in its second place as soon as it has left its first.
     async fn first_of(&self, places: [(String, String); 2]) -> PortResult<Option<Job>> {
         for (pk, sk) in places {
             let get = self.client.get_item().table_name(&self.table).consistent_read(true);
@@ -66,9 +69,33 @@ impl ScheduleTable {
             Work::Replay(_) => item([("pk", s(keys::ended_jobs(&job.tenant))), ("sk", s(job.id.as_str()))]),
             Work::Erasure(_) => item([("pk", s(keys::receipt(&job.id))), ("sk", s(keys::ONLY))]),
         });
-        self.put(ended).await?;
-        let (pk, sk) = (keys::JOBS.to_owned(), keys::job_row(&job.tenant, &job.id));
-        self.delete_if(pk, sk, "rev", n(job.rev - 1)).await.map(|()| Updated::Done)
+        self.end(ended, job).await
+    }
+
+    /// Moves a job that has ended into its second place, both at once: whoever lost a race, or comes when the tenant's jobs
+    /// are forgotten, leaves nothing there.
+    async fn end(&self, ended: Item, job: &Job) -> PortResult<Updated> {
+        let unwritten = |error| Unavailable::new("ending a job", error);
+        let put = Put::builder().table_name(&self.table).set_item(Some(ended)).build().map_err(unwritten)?;
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(under_way(job)))
+            .condition_expression("rev = :seen")
+            .expression_attribute_values(":seen", n(job.rev - 1))
+            .build()
+            .map_err(unwritten)?;
+        let writes = [
+            TransactWriteItem::builder().put(put).build(),
+            TransactWriteItem::builder().delete(delete).build(),
+        ];
+        let answer = self.client.transact_write_items().set_transact_items(Some(writes.into())).send().await;
+        let Err(error) = answer else { return Ok(Updated::Done) };
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(canceled)) if is_race(canceled) => {
+                Ok(Updated::Raced)
+            }
+            _ => Err(Unavailable::new("ending a job", error)),
+        }
     }
 
     async fn put_over(&self, job: &Job) -> PortResult<Updated> {
@@ -125,6 +152,12 @@ impl ScheduleTable {
 
 fn under_way(job: &Job) -> Item {
     item([("pk", s(keys::JOBS)), ("sk", s(keys::job_row(&job.tenant, &job.id)))])
+}
+
+/// Whether a transaction was canceled because another write of the same job was faster.
+fn is_race(canceled: &TransactionCanceledException) -> bool {
+    let mut codes = canceled.cancellation_reasons().iter().filter_map(|reason| reason.code());
+    codes.any(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
 }
 
 fn written(job: &Job) -> PortResult<Item> {

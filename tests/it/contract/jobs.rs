@@ -1,0 +1,204 @@
+//! What the tables promise about jobs, and about the end of a tenant.
+
+use std::time::Duration;
+
+use futures_util::future::join;
+use serde_json::json;
+use triggers::adapters::control::{Added, ControlTable};
+use triggers::adapters::vault::KmsVault;
+use triggers::api_key::{KeyHash, Pepper};
+use triggers::backlog::Backlog;
+use triggers::event::EventType;
+use triggers::inbox::Status;
+use triggers::job::{Erasure, Filter, Job, JobId, Phase, Progress, Replay, Work};
+use triggers::ports::{Control, Limits, PortResult, Schedule, Updated, Vault};
+use triggers::stats::Stats;
+use triggers::tenant::{TenantId, Tier};
+use triggers::testing::builders::{START, endpoint, endpoint_of, event, key_of, tenant};
+use triggers::testing::control::MemoryControl;
+use triggers::timestamp::Timestamp;
+
+use super::{clients, owner, table};
+use crate::support::aws::dynamodb;
+use crate::support::runtime::environment;
+use crate::support::stack::shared;
+
+/// More jobs than any test leaves.
+const ALL: usize = 10_000;
+
+/// How often a job is read while it ends.
+const READS: usize = 50;
+
+/// A job that nobody else advances: the scheduler of a running stack leaves alone what somebody works at.
+fn held(id: JobId, owner: &TenantId, work: Work) -> Job {
+    let busy_until = Timestamp::from_seconds(32_503_680_000);
+    Job { busy_until, ..Job::new(id, owner.clone(), work, START) }
+}
+
+fn replay_of(owner: &TenantId) -> Job {
+    let event = event(owner, "a", "1", START);
+    let replay = Replay {
+        filter: Filter {
+            shards: 4,
+            since: START,
+            until: START.after(Duration::from_mins(1)),
+            event_type: Some(EventType::parse("order.created").unwrap()),
+            status: Some(Status::Failed),
+        },
+        endpoint: Some(endpoint(1).id),
+        rate_per_second: Some(7),
+        count: 11,
+        count_is_exact: false,
+        progress: Progress { shard: 2, after: Some(event.id), seen: 5, replayed: 4, deliveries: 3 },
+    };
+    held(JobId::replay(START, &mut rand::rng()), owner, Work::Replay(Box::new(replay)))
+}
+
+fn erasure_of(owner: &TenantId, phase: Phase) -> Job {
+    let erasure = Erasure { phase, deleted: 5, found: 4, looks: 3, key_dropped_at: Some(START) };
+    held(JobId::erasure(&mut rand::rng()), owner, Work::Erasure(Box::new(erasure)))
+}
+
+pub(super) async fn jobs_keep_their_promises(schedule: &impl Schedule) -> PortResult<()> {
+    let (ours, other) = (tenant(), tenant());
+    let (first, second, others) = (replay_of(&ours), replay_of(&ours), replay_of(&other));
+    let under_way = async || {
+        let mut jobs = schedule.jobs(ALL).await?;
+        jobs.retain(|job| job.tenant == ours);
+        jobs.sort_by(|one, two| one.id.cmp(&two.id));
+        PortResult::Ok(jobs)
+    };
+    for job in [&first, &second, &others, &first] {
+        schedule.put_job(job).await?; // twice is once
+    }
+    let mut both = [first.clone(), second.clone()];
+    both.sort_by(|one, two| one.id.cmp(&two.id));
+    assert_eq!(under_way().await?, both);
+    assert!(schedule.jobs(1).await?.len() <= 1);
+    assert_eq!(schedule.replays_under_way(&ours).await?, 2, "another tenant's do not count");
+    assert_eq!(schedule.replay(&ours, &first.id).await?, Some(first.clone()));
+    assert_eq!(schedule.replay(&other, &first.id).await?, None);
+    assert_eq!(
+        schedule.save_job(&Job { rev: 2, ..replay_of(&ours) }).await?,
+        Updated::Raced,
+        "it is not there"
+    );
+
+    let cancelled = first.cancel().unwrap();
+    assert_eq!(schedule.save_job(&cancelled).await?, Updated::Done);
+    assert_eq!(schedule.save_job(&cancelled).await?, Updated::Raced, "rev has moved on");
+    assert_eq!(schedule.save_job(&first.ended(START)).await?, Updated::Raced, "it was cancelled meanwhile");
+    assert_eq!(schedule.replay(&ours, &first.id).await?, Some(cancelled.clone()));
+    let ended = cancelled.ended(START.after(Duration::from_secs(1)));
+    let read = async {
+        let mut found = Vec::new();
+        for _ in 0..READS {
+            found.push(schedule.replay(&ours, &first.id).await?);
+        }
+        PortResult::Ok(found)
+    };
+    let (saved, found) = join(schedule.save_job(&ended), read).await;
+    assert_eq!(saved?, Updated::Done);
+    assert!(found?.iter().all(|job| job == &Some(cancelled.clone()) || job == &Some(ended.clone())));
+    assert_eq!(schedule.replay(&ours, &first.id).await?, Some(ended.clone()));
+    for late in [cancelled.ended(START), cancelled.advanced()] {
+        assert_eq!(schedule.save_job(&late).await?, Updated::Raced, "it has ended");
+    }
+    assert_eq!(schedule.replay(&ours, &first.id).await?, Some(ended));
+    assert_eq!((under_way().await?, schedule.replays_under_way(&ours).await?), (vec![second.clone()], 1));
+    erasures_keep_their_promises(schedule, &ours).await?;
+
+    assert_eq!(schedule.forget_replays(&ours).await?, 2, "one under way, and one that has ended");
+    assert_eq!(schedule.forget_replays(&ours).await?, 0);
+    assert_eq!(schedule.save_job(&second.ended(START)).await?, Updated::Raced, "it does not come back");
+    for id in [&first.id, &second.id] {
+        assert_eq!(schedule.replay(&ours, id).await?, None);
+    }
+    assert_eq!(schedule.replay(&other, &others.id).await?, Some(others));
+    schedule.forget_replays(&other).await.map(drop)
+}
+
+async fn erasures_keep_their_promises(schedule: &impl Schedule, ours: &TenantId) -> PortResult<()> {
+    let pause = Phase::Pause(START);
+    for phase in [Phase::Mark, Phase::Control, Phase::Shard(15), Phase::Rest, pause, Phase::Done] {
+        let erasure = erasure_of(ours, phase);
+        schedule.put_job(&erasure).await?;
+        assert_eq!(schedule.erasure(&erasure.id).await?, Some(erasure.clone()));
+        assert_eq!(schedule.replays_under_way(ours).await?, 1, "an erasure is no replay");
+        let ended = erasure.ended(START);
+        assert_eq!(schedule.save_job(&ended).await?, Updated::Done);
+        assert_eq!(schedule.erasure(&erasure.id).await?, Some(ended), "its receipt stays");
+    }
+    assert_eq!(schedule.erasure(&JobId::erasure(&mut rand::rng())).await?, None);
+    Ok(())
+}
+
+/// What is promised of a tenant with an endpoint and this key.
+async fn tenants_end(control: &impl Control, ours: &TenantId, key: &KeyHash) -> PortResult<()> {
+    let (first, second) = (JobId::erasure(&mut rand::rng()), JobId::erasure(&mut rand::rng()));
+    let before = control.standing(ours).await?;
+    assert_eq!((before.endpoints.len(), before.is_erased), (1, false));
+    assert!(control.key(key).await?.is_some() && control.tier(ours).await?.is_some());
+    for job in [&first, &second, &first] {
+        assert_eq!(control.mark_erased(ours, job, START).await?, first, "the first one counts");
+    }
+    assert!(control.standing(ours).await?.is_erased);
+    assert_eq!(control.tier(ours).await?, None, "an erased tenant is told nothing more");
+    assert!(control.purge(ours).await? > 0);
+    assert_eq!(control.purge(ours).await?, 0, "twice is once");
+    let after = control.standing(ours).await?;
+    assert_eq!((after.endpoints.len(), after.retention_days, after.is_erased), (0, None, true));
+    assert_eq!(control.key(key).await?, None);
+    assert_eq!(control.endpoint(ours, &endpoint(1).id).await?, None);
+    assert_eq!(control.mark_erased(ours, &second, START).await?, first, "the mark stays");
+    Ok(())
+}
+
+pub(super) async fn counters_are_forgotten(limits: &impl Limits) -> PortResult<()> {
+    let (ours, other, minute) = (tenant(), tenant(), START.minutes());
+    let stats = Stats { accepted: 1, ..Stats::default() };
+    for tenant in [&ours, &other] {
+        limits.change_backlog(tenant, &Backlog::of([(20_000, 2), (20_001, 1)])).await?;
+        limits.note_stats(tenant, minute, &stats).await?;
+    }
+    assert_eq!(limits.forget(&ours).await?, 3, "two days and a minute");
+    assert_eq!(limits.forget(&ours).await?, 0);
+    assert_eq!((limits.backlog(&ours).await?, limits.stats(&ours, 0, minute).await?), Default::default());
+    assert_eq!(limits.backlog(&other).await?, Backlog::of([(20_000, 2), (20_001, 1)]));
+    assert_eq!(limits.stats(&other, 0, minute).await?, stats);
+    Ok(())
+}
+
+#[tokio::test]
+async fn tenants_in_memory_end() {
+    let (control, ours) = (MemoryControl::default(), tenant());
+    let (key, record) = key_of(&ours, Tier::Pro);
+    let hash = key.hash(&Pepper::new("pepper"));
+    control.put_key(hash.clone(), record);
+    control.put_endpoint(&ours, endpoint(1));
+    control.set_retention_days(&ours, 3);
+    tenants_end(&control, &ours, &hash).await.unwrap();
+}
+
+#[tokio::test]
+async fn real_tenants_end() {
+    let (clients, ours) = (clients().await, tenant());
+    let control = ControlTable::new(&clients, table("Control"));
+    let (key, record) = key_of(&ours, Tier::Pro);
+    let hash = key.hash(&Pepper::new("pepper"));
+    control.create_tenant(&owner(&record), &hash, &record).await.unwrap();
+    assert_eq!(control.add_endpoint(&ours, &endpoint_of(&ours, 1)).await.unwrap(), Added::Done);
+    let key_id = environment("consumer", &[])["DATA_KMS_KEY"].clone();
+    let vault = || KmsVault::new(&clients, table("Control"), key_id.clone());
+    vault().key_or_new(&ours).await.unwrap();
+    tenants_end(&control, &ours, &hash).await.unwrap();
+    assert!(vault().key(&ours).await.unwrap().is_none(), "the data key is gone");
+    let query = json!({"TableName": table("Control"), "KeyConditionExpression": "pk = :pk",
+        "ExpressionAttributeValues": {":pk": {"S": format!("t#{ours}")}}});
+    let left = dynamodb(&shared().summary().emulator, "Query", &query).expect(200).json();
+    let items = left["Items"].as_array().unwrap();
+    assert_eq!(items.len(), 1, "{left}");
+    let mut names: Vec<&str> = items[0].as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["erased_at", "erased_by", "pk", "rev", "sk"], "nothing but the mark");
+}
