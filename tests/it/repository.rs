@@ -183,6 +183,21 @@ impl Curl {
 }
 
 #[test]
+fn the_lease_of_the_readme_is_given_and_acknowledged() {
+    let readme = read("README.md");
+    let commands =
+        readme.lines().filter_map(|line| line.strip_prefix("curl ")).filter(|it| it.starts_with('"'));
+    let [lease, mut acknowledge] = commands.map(Curl::read).collect::<Vec<_>>().try_into().ok().expect("two");
+    let tenant = Tenant::new();
+    let id = tenant.accepted("a");
+    tenant.shown_as("pending", &id);
+    let leased = lease.post(&tenant).expect(200).json();
+    assert_eq!(leased["results"][0]["id"], id);
+    acknowledge.body = acknowledge.body.replace("lse_...", leased["lease_id"].as_str().expect("a lease"));
+    assert_eq!(acknowledge.post(&tenant).expect(200).json()["acked"], serde_json::json!([id]));
+}
+
+#[test]
 fn the_requests_of_the_readme_get_the_reply_of_the_readme() {
     let readme = read("README.md");
     let commands = readme.replace("\\\n", " ");

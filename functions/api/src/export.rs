@@ -5,7 +5,7 @@ use std::fmt;
 
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
-use triggers::adapters::events::{Kept, LoggedAttempt, Room};
+use triggers::adapters::events::{Kept, LoggedAttempt, Looked, Room};
 use triggers::api_key::KeyRecord;
 use triggers::ports::{Control, Events, Found, PortResult};
 use triggers::problem::Problem;
@@ -52,7 +52,7 @@ pub(crate) struct Export<'a> {
 }
 
 impl Export<'_> {
-    /// A page of at most `limit` events and attempts. The first page begins with what is no event.
+    /// A page that looked at `limit` events and attempts. The first page begins with what is no event.
     pub(crate) async fn page(&self, place: Option<Place>, limit: usize) -> Result<Page, Problem> {
         let mut page = Page { lines: String::new(), next: None };
         let mut room = Room::default();
@@ -67,8 +67,9 @@ impl Export<'_> {
                 return Ok(page);
             }
             let (tenant, after) = (&self.bearer.tenant, place.after.as_deref());
-            let (kept, has_more) = self.api.events.kept(tenant, place.shard, after, left).await?;
-            left -= kept.len().min(left);
+            let Looked { kept, looked_at, reached } =
+                self.api.events.kept(tenant, place.shard, after, left, self.now).await?;
+            left -= looked_at.min(left);
             let lines = kept
                 .into_iter()
                 .map(|(key, kept)| async move { PortResult::Ok((key, self.line(kept).await?)) });
@@ -85,9 +86,10 @@ impl Export<'_> {
                 }
                 place.after = Some(key);
             }
-            if !has_more {
-                place = Place { shard: place.shard + 1, after: None };
-            }
+            place = match reached {
+                Some(_) => Place { after: reached, ..place },
+                None => Place { shard: place.shard + 1, after: None },
+            };
         }
         Ok(page)
     }
@@ -106,7 +108,7 @@ impl Export<'_> {
         Ok(lines.join("\n") + "\n")
     }
 
-    /// The line of something that is kept; none where it has ended.
+    /// The line of something that is kept; none of what is left of a deleted event.
     async fn line(&self, kept: Kept) -> PortResult<Option<String>> {
         match kept {
             Kept::Attempt(attempt) => Ok(Some(of_attempt(&attempt).to_string())),

@@ -36,7 +36,7 @@ pub use attempt_log::{AttemptPage, LoggedAttempt};
 pub use leasing::{Candidates, Taken};
 pub use page::{Order, Page, PageQuery, Source};
 pub use room::Room;
-pub use walk::Kept;
+pub use walk::{Kept, Looked};
 
 /// A compressed payload up to this many bytes lies in the head, which thereby stays under 1 KB: one write unit.
 const MAX_INLINE_BYTES: usize = 700;

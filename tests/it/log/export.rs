@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{busy, large_payload, tried};
+use super::{attempt, busy, large_payload, tried};
 use crate::queue::{act, tenant_with};
 use crate::support::client::Tenant;
+use crate::support::tables;
 
 /// Lambda's bound for an answer is 6 MB; a page ends well before.
 const MOST_PAGE_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
@@ -61,6 +62,26 @@ fn every_event_is_in_it_once_however_small_the_pages_are() {
             let acked = lines["event"].iter().filter(|event| event["status"] == "acked").count();
             assert_eq!(acked, 5);
         }
+    }
+}
+
+#[test]
+fn what_has_ended_is_not_in_it_though_the_table_has_not_deleted_it_yet() {
+    let (tenant, ids) = tenant_with("pro", 3, &["a"]);
+    for id in &ids {
+        let mut late = attempt(&tenant, id, 1);
+        late["ttl"]["N"] = "1000".into();
+        tables::put(&tenant, "Events", &late);
+        tables::put(&tenant, "Events", &attempt(&tenant, id, 2));
+    }
+    let mut ended = tables::item(&tenant, &ids[1]);
+    ended["ttl"]["N"] = "1000".into();
+    tables::put(&tenant, "Events", &ended);
+    for limit in [1, 2, 500] {
+        let lines = exported(&tenant, limit);
+        assert_eq!(texts(&lines["event"], "id"), [ids[0].as_str(), &ids[2]]);
+        assert_eq!(texts(&lines["attempt"], "event_id"), ids);
+        assert!(lines["attempt"].iter().all(|attempt| attempt["n"] == 2), "{lines:?}");
     }
 }
 

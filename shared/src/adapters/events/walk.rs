@@ -28,6 +28,17 @@ pub enum Kept {
     Attempt(Box<LoggedAttempt>),
 }
 
+/// What was found of one shard.
+#[derive(Debug)]
+pub struct Looked {
+    /// Each with its own place.
+    pub kept: Vec<(String, Kept)>,
+    /// How many things were looked at.
+    pub looked_at: usize,
+    /// The place of the last of them, where there is more.
+    pub reached: Option<String>,
+}
+
 impl EventsTable {
     pub(super) async fn walk_heads(
         &self,
@@ -143,8 +154,8 @@ impl EventsTable {
         }
     }
 
-    /// At most `most` things of one shard, the oldest event first, each before its attempts; from the place on that the
-    /// call before told. With them the next place, where there is more.
+    /// Looks at so many things of one shard, the oldest event first, each before its attempts; from the place on that the
+    /// call before told. What has ended is left out.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -154,7 +165,8 @@ impl EventsTable {
         shard: u8,
         after: Option<&str>,
         most: usize,
-    ) -> PortResult<(Vec<(String, Kept)>, bool)> {
+        now: Timestamp,
+    ) -> PortResult<Looked> {
         let from = after.map_or_else(|| keys::events_from(Timestamp::from_millis(0)), |sk| format!("{sk}\0"));
         let query = self
             .client
@@ -162,6 +174,9 @@ impl EventsTable {
             .table_name(&self.table)
             .consistent_read(true)
             .key_condition_expression("pk = :pk AND sk >= :from")
+            .filter_expression("#ttl > :now")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":now", n(now.seconds()))
             .expression_attribute_values(":pk", s(keys::shard(tenant, shard)))
             .expression_attribute_values(":from", s(from))
             .limit(i32::try_from(most).unwrap_or(i32::MAX));
@@ -177,6 +192,11 @@ impl EventsTable {
         };
         let kept: Result<Vec<_>, Unreadable> = answer.items().iter().map(read).collect();
         let kept = kept.map_err(|error| Unavailable::new("reading for an export", error))?;
-        Ok((kept, answer.last_evaluated_key().is_some()))
+        let reached = answer.last_evaluated_key().map(|key| text(key, "sk").map(str::to_owned)).transpose();
+        Ok(Looked {
+            kept,
+            looked_at: usize::try_from(answer.scanned_count()).unwrap_or(usize::MAX),
+            reached: reached.map_err(|error| Unavailable::new("reading for an export", error))?,
+        })
     }
 }
