@@ -239,6 +239,25 @@ async fn what_nobody_told_the_owner_is_told_by_the_next_who_comes_by() {
 }
 
 #[tokio::test]
+async fn an_answer_of_before_an_endpoint_was_enabled_again_does_not_disable_it_once_more() {
+    let (pipeline, _) = Pipeline::stored_event(1).await;
+    let (control, tenant, id) = (pipeline.control.clone(), pipeline.tenant.clone(), Pipeline::endpoint(1).id);
+    pipeline.webhooks.during_next({
+        let (tenant, id) = (tenant.clone(), id.clone());
+        move || {
+            control.change_endpoint(&tenant, &id, |endpoint| {
+                endpoint.rev += 2; // disabled by another attempt, and enabled by its owner
+                endpoint.health.rev += 2;
+            });
+        }
+    });
+    pipeline.webhooks.answer(410);
+    pipeline.deliver().await;
+    let endpoint = pipeline.control.endpoint(&tenant, &id).await.unwrap().unwrap();
+    assert_eq!((endpoint.state, endpoint.health.failures), (EndpointState::Active, 0));
+}
+
+#[tokio::test]
 async fn an_event_whose_next_attempt_is_far_away_reaches_its_endpoint_wherever_scheduler_or_delivery_dies() {
     let (mut spoiled, due) = (0, START.after(Duration::from_hours(1)));
     for fault in Fault::ALL {

@@ -45,8 +45,8 @@ impl<P: Ports> Delivery<P> {
                 return Ok(tally.plus(&self.tell(message, &mut seen).await?));
             }
             match self.control.endpoint(&message.tenant, &message.endpoint).await? {
-                Some(now) if now.url == seen.url => seen = now,
-                _ => return Ok(tally), // deleted, or given another URL: about that one nothing is known
+                Some(now) if now.url == seen.url && !has_begun_anew(endpoint, &now) => seen = now,
+                _ => return Ok(tally), // deleted, given another URL, enabled again: about that one nothing is known
             }
         }
         Ok(tally)
@@ -101,6 +101,11 @@ impl<P: Ports> Delivery<P> {
         let is_new = inserted == Inserted::New;
         Ok(if is_new { Tally::stored(&message.tenant, event.id) } else { Tally::default() })
     }
+}
+
+/// Whether its owner enabled the endpoint again since an attempt began: its answer is of before that.
+fn has_begun_anew(before: &Endpoint, now: &Endpoint) -> bool {
+    now.rev != before.rev && now.health.failures == 0
 }
 
 /// What happened to the endpoint, for the metrics.

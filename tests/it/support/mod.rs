@@ -49,6 +49,8 @@ pub(crate) mod belongings;
 
 pub(crate) mod simulation;
 
+pub(crate) mod search;
+
 /// How long anything may take. Far longer than it does: a test machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(1);
 

@@ -38,6 +38,7 @@ struct State {
     script: VecDeque<Answer>,
     received: Vec<Received>,
     holds: bool,
+    echoes: bool,
 }
 
 impl Answer {
@@ -61,13 +62,25 @@ impl Receiver {
     /// A receiver that answers one after the other of these, and the last one ever after.
     pub(crate) fn with_script(script: impl IntoIterator<Item = Answer>) -> Self {
         let script = script.into_iter().collect();
-        let state = State { script, received: Vec::new(), holds: false };
+        let state = State { script, received: Vec::new(), holds: false, echoes: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), released: Condvar::new() });
         let server = Server::start({
             let shared = Arc::clone(&shared);
             move |stream| shared.serve(stream)
         });
         Self { server, shared }
+    }
+
+    /// A receiver that always answers with this status, and with the body that it got.
+    pub(crate) fn echoing(status: u16) -> Self {
+        let receiver = Self::answering(status);
+        receiver.shared.state().echoes = true;
+        receiver
+    }
+
+    /// Answers with this status from now on.
+    pub(crate) fn answer_now(&self, status: u16) {
+        self.shared.state().script = [Answer::status(status)].into();
     }
 
     /// Where it listens.
@@ -137,6 +150,7 @@ impl Shared {
         let mut reader = BufReader::new(stream);
         let Some(request) = Request::read(&mut reader)? else { return Ok(()) };
         let mut state = self.state();
+        let body = if state.echoes { request.body.clone() } else { Vec::new() };
         state.received.push(Received { at: Instant::now(), request });
         let last = state.script.len() == 1;
         let answer = if last { state.script.front().cloned() } else { state.script.pop_front() };
@@ -146,7 +160,7 @@ impl Shared {
         let Answer { status, header } = answer.unwrap_or(Answer::status(200));
         let header = header.as_ref().map(|(name, value)| (*name, value.as_str()));
         let headers: Vec<_> = header.into_iter().chain([("connection", "close")]).collect();
-        wire::answer(&mut &*stream, status, &headers, b"")
+        wire::answer(&mut &*stream, status, &headers, &body)
     }
 }
 

@@ -65,11 +65,16 @@ impl Process {
     /// # Panics
     /// When the function reports an error, dies, or takes longer than a minute.
     pub(crate) fn invoke(&self, event: &str) -> Value {
-        self.events.send(event.to_owned()).expect("somebody hands it out");
+        self.give(event);
         let request = self.answers.recv_timeout(Duration::from_mins(1)).expect("an answer within a minute");
         let body = serde_json::from_slice(&request.body).expect("JSON");
         assert!(request.target.ends_with("/response"), "{} {body}", request.target);
         body
+    }
+
+    /// Gives the process its next event, and does not wait for what it answers.
+    pub(crate) fn give(&self, event: &str) {
+        self.events.send(event.to_owned()).expect("somebody hands it out");
     }
 
     /// Gives the process of an HTTP function an event of API Gateway; its answer as a caller would get it.

@@ -85,24 +85,34 @@ fn shown(job: &Job) -> Value {
     })
 }
 
-/// What an erasure does not reach, and how long that lives on.
-const LIVES_ON: [(&str, &str); 7] = [
+/// What an erasure does not reach, and how long that lives on. What a table deletes by itself it deletes some days after its
+/// time at the latest.
+const LIVES_ON: [(&str, &str); 9] = [
     (
-        "point-in-time backups of the tables, payloads in them sealed under the data key that was dropped",
+        "point-in-time backups of the tables: names, addresses, event types, dedup ids and excerpts of receivers' answers; \
+         payloads, secrets and headers sealed, with the wrapped data key beside them",
         "35 days",
     ),
     ("the copy of the data key in the memory of running instances", "5 minutes"),
     (
-        "accepted events still in a queue; each is dropped as soon as it is taken",
+        "accepted events still in a queue, payloads in them; each is dropped as soon as it is taken",
         "at most 14 days, usually seconds",
+    ),
+    (
+        "a payload whose storing was cut off before its event was there: sealed under the data key that was dropped",
+        "as long as the event would have been kept",
     ),
     ("digests (SHA-256) of dedup ids and idempotency keys, with those of the contents", "24 hours"),
     (
-        "counters of the last minutes, and the ids of events in leases and rows of messages; no content",
+        "counters of the last minutes, ids of events and endpoints in leases, lines and rows of messages; no content",
         "a day after their end",
     ),
+    ("on which days events were accepted; no content", "as long as those events would have been kept"),
     ("log lines and access logs: ids, paths, status codes; no payload, address or key", "30 days"),
-    ("the organization's id and the moment of its erasure, so that nothing comes back", "for ever"),
+    (
+        "the organization's id and the moment of its erasure, so that nothing comes back; this receipt for 90 days",
+        "for ever",
+    ),
 ];
 
 /// `GET /api/export`: everything that is kept of the tenant as lines of JSON, page by page. The header `X-Next-Cursor` leads

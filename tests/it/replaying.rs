@@ -1,0 +1,221 @@
+//! Replays over the deployed template: counted, asked for, watched, cancelled, and finished by whoever comes after a process that
+//! was killed.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use crate::support::aws::dynamodb;
+use crate::support::client::{Reply, Tenant};
+use crate::support::receiver::Receiver;
+use crate::support::runtime::{Process, environment};
+use crate::support::stack::shared;
+use crate::support::{eventually, tables};
+
+const LONG_AGO: &str = "2024-01-01T00:00:00Z";
+
+/// An endpoint that is asked as fast as may be; its id.
+fn endpoint(tenant: &Tenant, receiver: &Receiver) -> String {
+    let body = json!({"url": receiver.url(), "rate_per_second": 1000}).to_string();
+    tenant.post("/api/endpoints", body).expect(201).id()
+}
+
+/// Posts this many events in one batch; their ids.
+fn post(tenant: &Tenant, count: usize) -> Vec<String> {
+    let events = vec![json!({"type": "a", "payload": "x"}); count];
+    let answer = tenant.post("/api/events/batch", json!({"events": events}).to_string()).expect(202).json();
+    let id = |result: &Value| result["id"].as_str().expect("an id").to_owned();
+    answer["results"].as_array().expect("results").iter().map(id).collect()
+}
+
+fn all_are(tenant: &Tenant, status: &str, ids: &[String]) {
+    eventually(&format!("all are {status}"), || {
+        let stored = tables::all_stored(tenant, 1);
+        let count = stored.iter().filter(|head| ids.contains(&head.id) && head.status == status).count();
+        (count == ids.len()).then_some(())
+    });
+}
+
+fn ask(tenant: &Tenant, body: &Value) -> Reply {
+    tenant.post("/api/replays", body.to_string())
+}
+
+fn read(tenant: &Tenant, id: &str) -> Value {
+    tenant.get(&format!("/api/replays/{id}")).expect(200).json()
+}
+
+fn cancel(tenant: &Tenant, id: &str) -> Value {
+    tenant.call("DELETE", &format!("/api/replays/{id}"), &[], "").expect(202).json()
+}
+
+/// Lets the scheduler come until a replay is in this state, as it is then.
+fn until(tenant: &Tenant, id: &str, state: &str) -> Value {
+    eventually(&format!("{id} is {state}"), || {
+        shared().call_function("scheduler", &json!({})).expect("a visit");
+        let replay = read(tenant, id);
+        (replay["state"] == state).then_some(replay)
+    })
+}
+
+/// How often each event came.
+fn times(receiver: &Receiver) -> HashMap<String, usize> {
+    receiver.received().iter().fold(HashMap::new(), |mut times, webhook| {
+        *times.entry(webhook.id().to_owned()).or_default() += 1;
+        times
+    })
+}
+
+#[test]
+fn what_failed_for_good_is_counted_first_and_then_sent_again() {
+    let (tenant, receiver) = (Tenant::new(), Receiver::answering(410));
+    let endpoint = endpoint(&tenant, &receiver);
+    receiver.hold();
+    let failed = post(&tenant, 4);
+    receiver.wait_for(failed.len());
+    receiver.release();
+    all_are(&tenant, "failed", &failed);
+    eventually("it is disabled", || {
+        let shown = tenant.get(&format!("/api/endpoints/{endpoint}")).expect(200).json();
+        (shown["state"] == "disabled").then_some(())
+    });
+    receiver.answer_now(200);
+    tenant.post(&format!("/api/endpoints/{endpoint}/enable"), "").expect(200);
+    let taken = post(&tenant, 3);
+    all_are(&tenant, "delivered", &taken);
+    let before = times(&receiver);
+
+    let wanted = json!({"since": LONG_AGO, "status": "failed"});
+    let mut dry = wanted.clone();
+    dry["dry_run"] = json!(true);
+    let counted = ask(&tenant, &dry).expect(200).json();
+    assert_eq!(counted, json!({"count": 4, "count_is_exact": true}));
+    let asked = ask(&tenant, &wanted).expect(202).json();
+    assert_eq!((&asked["state"], &asked["count"], &asked["seen"]), (&json!("running"), &json!(4), &json!(0)));
+    let id = asked["id"].as_str().expect("an id");
+    let done = until(&tenant, id, "done");
+    let progress = ["count", "seen", "replayed", "deliveries"].map(|name| done[name].clone());
+    assert_eq!(progress, [4, 4, 4, 4].map(Value::from), "{done}");
+    assert!(done["ended_at"].is_string() && done["status"] == "failed", "{done}");
+    all_are(&tenant, "delivered", &failed);
+    let after = times(&receiver);
+    for id in &failed {
+        let more = after[id] - before.get(id).copied().unwrap_or_default();
+        assert_eq!(more, 1, "{id}");
+    }
+    assert!(taken.iter().all(|id| after[id] == 1), "what was taken is left alone");
+    let event = tenant.get(&format!("/api/events/{}", failed[0])).expect(200).json();
+    assert_eq!(event["deliveries"][0]["replay_id"], id, "{event}");
+    assert_eq!(ask(&tenant, &dry).expect(200).json()["count"], 0, "nothing is left to be retried");
+    Tenant::new().get(&format!("/api/replays/{id}")).problem(404, "not-found");
+}
+
+#[test]
+fn a_replay_that_is_cancelled_ends_and_stays_to_be_read() {
+    let (tenant, receiver) = (Tenant::new(), Receiver::answering(200));
+    endpoint(&tenant, &receiver);
+    let ids = post(&tenant, 70);
+    all_are(&tenant, "delivered", &ids);
+    let asked = ask(&tenant, &json!({"since": LONG_AGO, "rate_per_second": 1})).expect(202).json();
+    let id = asked["id"].as_str().expect("an id");
+    let begun = eventually("the first minute's worth is sent", || {
+        shared().call_function("scheduler", &json!({})).expect("a visit");
+        Some(read(&tenant, id)).filter(|replay| replay["replayed"] != 0)
+    });
+    assert_eq!((&begun["state"], &begun["replayed"]), (&json!("running"), &json!(60)), "{begun}");
+    let state = cancel(&tenant, id)["state"].clone();
+    assert!(state == "cancelling" || state == "cancelled", "{state}");
+    let ended = until(&tenant, id, "cancelled");
+    assert_eq!((&ended["replayed"], ended["ended_at"].is_string()), (&json!(60), true), "{ended}");
+    assert_eq!(cancel(&tenant, id), ended, "asking again changes nothing");
+    let never = format!("rpl_{}", "0".repeat(32));
+    tenant.call("DELETE", &format!("/api/replays/{never}"), &[], "").problem(404, "not-found");
+}
+
+#[test]
+fn no_more_than_ten_replays_of_a_tenant_are_under_way() {
+    let tenant = Tenant::new();
+    let (mut accepted, mut refused) = (0, None);
+    for _ in 0..30 {
+        let reply = ask(&tenant, &json!({"since": LONG_AGO})); // a visit of the scheduler may end some meanwhile
+        if reply.status == 429 {
+            refused = Some(reply);
+            break;
+        }
+        reply.expect(202);
+        accepted += 1;
+    }
+    let refused = refused.expect("one too many");
+    refused.problem(429, "rate-limited");
+    assert!(accepted >= 10 && refused.retry_after() > 0, "{accepted}");
+    ask(&tenant, &json!({"since": LONG_AGO, "dry_run": true})).expect(200);
+    ask(&Tenant::new(), &json!({"since": LONG_AGO})).expect(202);
+}
+
+#[test]
+fn what_is_no_replay_is_refused() {
+    let tenant = Tenant::new();
+    for (body, pointer) in [
+        (json!({"since": "yesterday"}), "/since"),
+        (json!({"since": "2999-01-01T00:00:00Z"}), "/since"),
+        (json!({"since": LONG_AGO, "until": LONG_AGO}), "/since"),
+        (json!({"since": LONG_AGO, "until": "tomorrow"}), "/until"),
+        (json!({"since": LONG_AGO, "rate_per_second": 0}), "/rate_per_second"),
+        (json!({"since": LONG_AGO, "rate_per_second": 1001}), "/rate_per_second"),
+    ] {
+        let document = ask(&tenant, &body).problem(422, "invalid");
+        assert_eq!(document["errors"][0]["pointer"], pointer, "{body}");
+    }
+    for body in [
+        json!({}),
+        json!({"since": LONG_AGO, "types": ["a"]}),
+        json!({"since": LONG_AGO, "status": "sent"}),
+        json!({"since": LONG_AGO, "type": "a b"}),
+    ] {
+        ask(&tenant, &body).problem(422, "invalid");
+    }
+    let never = format!("ep_{}", "0".repeat(32));
+    ask(&tenant, &json!({"since": LONG_AGO, "endpoint_id": never})).problem(404, "not-found");
+    let poster = tenant.further_key(&["events:write"]);
+    ask(&poster, &json!({"since": LONG_AGO})).problem(403, "forbidden");
+}
+
+#[test]
+fn a_scheduler_killed_in_the_middle_of_a_replay_is_followed_by_one_that_finishes_it() {
+    let (tenant, receiver) = (Tenant::new(), Receiver::answering(200));
+    endpoint(&tenant, &receiver);
+    let ids: Vec<String> = (0..2).flat_map(|_| post(&tenant, 150)).collect();
+    all_are(&tenant, "delivered", &ids);
+    let asked = ask(&tenant, &json!({"since": LONG_AGO})).expect(202).json();
+    let id = asked["id"].as_str().expect("an id");
+    let scheduler = Process::start("scheduler", &environment("scheduler", &[]));
+    scheduler.give("{}");
+    eventually("some are opened again", || {
+        tables::all_stored(&tenant, 1).iter().any(|head| head.status == "delivering").then_some(())
+    });
+    drop(scheduler); // SIGKILL
+    let opened = tables::all_stored(&tenant, 1).iter().filter(|head| head.status == "delivering").count();
+    let killed = read(&tenant, id);
+    free(&tenant, id);
+    let done = until(&tenant, id, "done");
+    assert_eq!(
+        (&done["seen"], &done["replayed"], &done["deliveries"]),
+        (&json!(300), &json!(300), &json!(300))
+    );
+    all_are(&tenant, "delivered", &ids);
+    let times = times(&receiver);
+    let too_many: usize = ids.iter().map(|id| times[id] - 2).sum();
+    println!(
+        "killed with {opened} events open, {} of 300 noted: {too_many} webhooks came once too often",
+        killed["seen"]
+    );
+}
+
+/// Lets the time be over that a process had which was killed.
+fn free(tenant: &Tenant, id: &str) {
+    let summary = shared().summary();
+    let key = json!({"pk": {"S": "jobs"}, "sk": {"S": format!("t#{}#{id}", tenant.id)}});
+    let input = json!({"TableName": summary.tables["Schedule"], "Key": key,
+        "UpdateExpression": "SET busy_until = :now", "ConditionExpression": "attribute_exists(pk)",
+        "ExpressionAttributeValues": {":now": {"N": "0"}}});
+    let _it_may_have_ended = dynamodb(&summary.emulator, "UpdateItem", &input);
+}
