@@ -16,6 +16,7 @@ mod bola;
 mod breakers;
 mod burst;
 mod cloud_events;
+mod competing;
 mod contract;
 mod crashes;
 mod crowds;
