@@ -38,6 +38,7 @@ mod killing;
 mod openapi;
 mod operators;
 mod outages;
+mod pager;
 mod queue;
 mod rate_limits;
 mod rebinding;
