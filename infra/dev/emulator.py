@@ -1,13 +1,18 @@
-"""ministack, except that a request to a function leaves in one piece.
+"""ministack, except that a request to a function leaves in one piece, and an expression is parsed once.
 
 Python's http.client writes head and body separately. cargo-lambda hands them on as they come, and
 its second small write then waits 40 ms for the first one's acknowledgement (Nagle's algorithm and
 delayed ACK): measured at every second invocation.
+
+A query parses its expressions again for every item of its partition: measured 172 ms for 5,000 items, 67 ms
+where the tokens are kept.
 """
 
+import functools
 import http.client
 
 from ministack.app import main
+from ministack.services import dynamodb
 
 
 def send_in_one_piece(self, message_body=None, encode_chunked=False):
@@ -21,6 +26,9 @@ def send_in_one_piece(self, message_body=None, encode_chunked=False):
 
 send_in_pieces = http.client.HTTPConnection._send_output
 http.client.HTTPConnection._send_output = send_in_one_piece
+
+dynamodb._tokenize = functools.lru_cache(1024)(dynamodb._tokenize)
+dynamodb._condition_syntax_error = functools.lru_cache(1024)(dynamodb._condition_syntax_error)
 
 if __name__ == "__main__":
     main()

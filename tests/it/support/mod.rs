@@ -51,6 +51,12 @@ pub(crate) mod simulation;
 
 pub(crate) mod search;
 
+pub(crate) mod consumer;
+
+pub(crate) mod desk;
+
+pub(crate) mod read_units;
+
 /// How long anything may take. Far longer than it does: a test machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(1);
 

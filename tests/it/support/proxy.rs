@@ -6,10 +6,12 @@ use std::io::{self, BufReader};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use dev::stack::Stack;
 use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::client::{Reply, call};
+use super::read_units::half_units;
 use super::stack::shared;
 use super::wire::{self, Request, Server};
 
@@ -55,6 +57,7 @@ struct State {
     rules: Vec<Rule>,
     calls: Calls,
     repeats: usize,
+    half_units: Option<usize>,
 }
 
 /// How often each operation was called.
@@ -85,7 +88,12 @@ impl Rule {
 impl Proxy {
     /// A proxy in front of the shared stack's emulator.
     pub(crate) fn start() -> Self {
-        let emulator = shared().summary().emulator.clone();
+        Self::before(shared())
+    }
+
+    /// A proxy in front of a stack's emulator.
+    pub(crate) fn before(stack: &Stack) -> Self {
+        let emulator = stack.summary().emulator.clone();
         let shared = Arc::new(Shared { emulator, state: Mutex::default() });
         let server = Server::start({
             let shared = Arc::clone(&shared);
@@ -114,6 +122,11 @@ impl Proxy {
         std::mem::take(&mut self.shared.state().calls)
     }
 
+    /// What was read since the last question, in half read units; they are counted from the first one on.
+    pub(crate) fn take_half_units(&self) -> usize {
+        self.shared.state().half_units.replace(0).unwrap_or_default()
+    }
+
     /// How often the SDK repeated a call since the last question.
     pub(crate) fn take_repeats(&self) -> usize {
         std::mem::take(&mut self.shared.state().repeats)
@@ -130,7 +143,7 @@ impl Shared {
         let mut reader = BufReader::new(stream);
         while let Some(mut request) = Request::read(&mut reader)? {
             let answer = match self.note(&request) {
-                None => self.forward(&request),
+                None => self.forward_metered(&request),
                 Some(Fault::Refused) => return Ok(()),
                 Some(Fault::Silence) => return io::copy(&mut reader, &mut io::sink()).map(drop),
                 Some(Fault::AnswerLost) => {
@@ -157,8 +170,7 @@ impl Shared {
 
     /// Counts a call; what is to go wrong with it.
     fn note(&self, request: &Request) -> Option<Fault> {
-        let target = request.header("x-amz-target").unwrap_or_default();
-        let (service, operation) = target.split_once('.').unwrap_or_default();
+        let (service, operation) = target(request);
         let mut state = self.state();
         if request.header("amz-sdk-request").is_some_and(|attempt| !attempt.starts_with("attempt=1;")) {
             state.repeats += 1;
@@ -169,6 +181,23 @@ impl Shared {
         let rule = rules.find(|rule| rule.times > 0 && rule.is_for(service, operation, request))?;
         rule.times -= 1;
         Some(rule.fault)
+    }
+
+    /// Forwards a request and counts what it read.
+    fn forward_metered(&self, request: &Request) -> Reply {
+        let answer = self.forward(request);
+        let (service, operation) = target(request);
+        if service.starts_with("DynamoDB") && answer.status == 200 && self.state().half_units.is_some() {
+            let ask = |input: &Value| {
+                self.forward(&Request { body: input.to_string().into(), ..request.clone() })
+                    .expect(200)
+                    .json()
+            };
+            let input = serde_json::from_slice(&request.body).expect("JSON");
+            let read = half_units(operation, &input, &answer.json(), ask);
+            *self.state().half_units.get_or_insert_default() += read;
+        }
+        answer
     }
 
     fn forward(&self, request: &Request) -> Reply {
@@ -190,6 +219,11 @@ impl Shared {
         request.body = input.to_string().into();
         self.forward(request)
     }
+}
+
+/// The service and the operation that a request is for.
+fn target(request: &Request) -> (&str, &str) {
+    request.header("x-amz-target").unwrap_or_default().split_once('.').unwrap_or_default()
 }
 
 /// An answer of our own.

@@ -24,9 +24,7 @@ pub(crate) fn stored(tenant: &Tenant, id: &str) -> Option<Stored> {
 
 /// The item of an event's head; null if it is not stored.
 pub(crate) fn item(tenant: &Tenant, id: &str) -> Value {
-    let shard = u8::from_str_radix(&id[id.len() - 2..], 16).expect("an id ends in its shard");
-    let key = json!({"pk": {"S": format!("t#{}#{shard}", tenant.id)}, "sk": {"S": id}});
-    let input = json!({"TableName": events(tenant), "Key": key, "ConsistentRead": true});
+    let input = json!({"TableName": events(tenant), "Key": key(tenant, id), "ConsistentRead": true});
     dynamodb(&tenant.stack.summary().emulator, "GetItem", &input).expect(200).json()["Item"].take()
 }
 
@@ -60,6 +58,19 @@ pub(crate) fn all_of(tenant: &Tenant, id: &str) -> Vec<Value> {
     items
 }
 
+/// Those of these events that are stored, with their types.
+pub(crate) fn types_of(tenant: &Tenant, ids: &[String]) -> Vec<(String, String)> {
+    let text = |value: &Value| value["S"].as_str().expect("a text").to_owned();
+    let found = |ids: &[String]| {
+        let keys: Vec<Value> = ids.iter().map(|id| key(tenant, id)).collect();
+        let request = json!({"RequestItems": {events(tenant): {"Keys": keys, "ConsistentRead": true}}});
+        let answer = dynamodb(&tenant.stack.summary().emulator, "BatchGetItem", &request).expect(200).json();
+        let items = answer["Responses"][events(tenant)].as_array().expect("items");
+        items.iter().map(|item| (text(&item["sk"]), text(&item["type"]))).collect::<Vec<_>>()
+    };
+    ids.chunks(100).flat_map(found).collect()
+}
+
 /// The rows of messages of an event that are due later.
 pub(crate) fn due_rows(tenant: &Tenant, event: &str) -> Vec<Value> {
     let summary = tenant.stack.summary();
@@ -90,6 +101,11 @@ pub(crate) fn put(tenant: &Tenant, table: &str, item: &Value) {
     let summary = tenant.stack.summary();
     let input = json!({"TableName": summary.tables[table], "Item": item});
     dynamodb(&summary.emulator, "PutItem", &input).expect(200);
+}
+
+fn key(tenant: &Tenant, id: &str) -> Value {
+    let shard = u8::from_str_radix(&id[id.len() - 2..], 16).expect("an id ends in its shard");
+    json!({"pk": {"S": format!("t#{}#{shard}", tenant.id)}, "sk": {"S": id}})
 }
 
 fn events(tenant: &Tenant) -> &str {

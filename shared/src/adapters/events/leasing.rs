@@ -41,8 +41,8 @@ pub struct Candidates {
     pub event_types: Vec<EventType>,
     /// Whether events are wanted too that a webhook delivery is still open for.
     pub include_open: bool,
-    /// At most this many.
-    pub most: usize,
+    /// Of each shard about this many, unless it has fewer.
+    pub of_each_shard: usize,
     /// The present moment.
     pub now: Timestamp,
 }
@@ -52,14 +52,14 @@ pub struct Candidates {
 pub struct Taken {
     /// Those that the lease holds now, the oldest first, with their payloads.
     pub events: Vec<(Head, String)>,
-    /// How many others were faster at.
-    pub lost: usize,
+    /// Those that others were faster at.
+    pub lost: Vec<EventId>,
     /// Whether the answer has no room for more.
     pub is_full: bool,
 }
 
 impl EventsTable {
-    /// The oldest events that are free as far as the index knows.
+    /// The oldest events of each shard that are free as far as the index knows, the oldest of all first.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -67,7 +67,6 @@ impl EventsTable {
         let shards = (0..wanted.shards).map(|shard| self.candidates_of(tenant, shard, wanted));
         let mut ids: Vec<EventId> = try_join_all(shards).await?.into_iter().flatten().collect();
         ids.sort_unstable();
-        ids.truncate(wanted.most);
         Ok(ids)
     }
 
@@ -77,14 +76,14 @@ impl EventsTable {
         shard: u8,
         wanted: &Candidates,
     ) -> PortResult<Vec<EventId>> {
-        let (mut ids, mut start, mut page) = (Vec::new(), None::<Item>, wanted.most);
+        let (mut ids, mut start, mut page) = (Vec::new(), None::<Item>, wanted.of_each_shard);
         for _ in 0..MAX_QUERIES {
             let query = self.query_candidates(tenant, shard, wanted).set_exclusive_start_key(start);
             let answer = query.limit(i32::try_from(page).unwrap_or(i32::MAX)).send().await;
             let answer = answer.map_err(|error| Unavailable::new("looking for free events", error))?;
             ids.extend(answer.items().iter().filter_map(event_of));
             start = answer.last_evaluated_key;
-            if start.is_none() || ids.len() >= wanted.most {
+            if start.is_none() || ids.len() >= wanted.of_each_shard {
                 break;
             }
             page = (page * 4).min(LARGEST_PAGE); // the oldest are held by others: look further
@@ -120,7 +119,7 @@ impl EventsTable {
     }
 
     /// Leases those of these events that are still free, at most a hundred, as far as one answer has room for them: what does
-    /// not fit is not leased.
+    /// not fit is not leased. Where somebody else is faster at the first one, the others are left to them.
     ///
     /// # Errors
     /// When the table does not answer; some may be leased then, for as long as the terms say.
@@ -134,13 +133,33 @@ impl EventsTable {
     ) -> PortResult<Taken> {
         let mut found = self.heads(tenant, ids).await?;
         found.retain(|found| found.head.is_free(terms.include_open, now));
-        let mut taken = Taken { lost: ids.len() - found.len(), ..Taken::default() };
-        let mut fitting = Vec::with_capacity(found.len());
+        let is_free = |id: &EventId| found.iter().any(|found| found.head.id == *id);
+        let lost = ids.iter().filter(|id| !is_free(id)).copied().collect();
+        let mut taken = Taken { lost, ..Taken::default() };
+        let (others, lost_before) = (found.split_off(found.len().min(1)), taken.lost.len());
+        self.take_fitting(tenant, found, terms, room, now, &mut taken).await?;
+        if !taken.is_full && taken.lost.len() == lost_before {
+            self.take_fitting(tenant, others, terms, room, now, &mut taken).await?;
+        }
+        Ok(taken)
+    }
+
+    /// Leases these side by side, as far as there is room for them.
+    async fn take_fitting(
+        &self,
+        tenant: &TenantId,
+        found: Vec<Found>,
+        terms: &Terms,
+        room: &mut Room,
+        now: Timestamp,
+        taken: &mut Taken,
+    ) -> PortResult<()> {
+        let (mut fitting, mut left) = (Vec::with_capacity(found.len()), room.clone());
         let reads = found.into_iter().map(|found| self.with_payload(tenant, found));
         let mut reads = stream::iter(reads).buffered(CONCURRENT_READS);
         while let Some(read) = reads.next().await {
             let Some((head, payload)) = read? else { continue };
-            taken.is_full = !room.takes(&payload);
+            taken.is_full = !left.takes(&payload);
             if taken.is_full {
                 break;
             }
@@ -148,18 +167,21 @@ impl EventsTable {
         }
         drop(reads);
         let leases = fitting.into_iter().map(|(head, payload)| async move {
-            let Some(next) = head.lease(terms, now) else { return Ok(None) };
+            let Some(next) = head.lease(terms, now) else { return Ok(Err(head.id)) };
             let written = self.update(tenant, &next).await?;
-            PortResult::Ok((written == Updated::Done).then_some((next, payload)))
+            PortResult::Ok(if written == Updated::Done { Ok((next, payload)) } else { Err(head.id) })
         });
         let mut leases = stream::iter(leases).buffered(CONCURRENT_WRITES);
         while let Some(lease) = leases.next().await {
             match lease? {
-                Some(event) => taken.events.push(event),
-                None => taken.lost += 1,
+                Ok((head, payload)) => {
+                    let _it_fits = room.takes(&payload); // what others were faster at takes none
+                    taken.events.push((head, payload));
+                }
+                Err(lost) => taken.lost.push(lost),
             }
         }
-        Ok(taken)
+        Ok(())
     }
 
     /// Writes down which events a lease holds, to be kept until `until`; doing it twice changes nothing.

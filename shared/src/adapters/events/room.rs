@@ -7,7 +7,7 @@ const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 const MEMBER_BYTES: usize = 1024;
 
 /// What is left of an answer's room.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Room(usize);
 
 impl Default for Room {
