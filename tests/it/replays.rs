@@ -258,6 +258,7 @@ async fn what_is_cancelled_sends_no_more_than_what_it_had_opened() {
 
 /// What a replay whose scheduler dies here comes to.
 struct Death {
+    events: usize,
     call: usize,
     fault: Fault,
     /// Whether it is cancelled right afterwards, and the endpoint made slower.
@@ -266,8 +267,8 @@ struct Death {
 
 /// Lets the scheduler die in the middle of a replay; whether it did, and how many webhooks came once too often.
 async fn die(death: &Death) -> (bool, usize) {
-    let Death { call, fault, is_cancelled } = *death;
-    let (context, pipeline) = (format!("{fault:?} at {call}"), delivered(6, 2).await);
+    let Death { events, call, fault, is_cancelled } = *death;
+    let (context, pipeline) = (format!("{fault:?} at {call}"), delivered(events, 2).await);
     let id = ask(&pipeline, all(&pipeline)).await;
     pipeline.clock.advance(Duration::from_mins(1));
     pipeline.faults.die_at(call, fault);
@@ -294,7 +295,7 @@ async fn die(death: &Death) -> (bool, usize) {
     let progress = ended(&pipeline, &id, state).await;
     assert_eq!(progress, (count, count, 2 * count), "{context}");
     if state == "done" {
-        assert_eq!(count, 6, "{context}");
+        assert_eq!(replayed.len(), events, "{context}");
     }
     let posts = posts(&pipeline);
     let too_many: usize = posts
@@ -307,7 +308,10 @@ async fn die(death: &Death) -> (bool, usize) {
         .sum();
     let backlog = pipeline.limits.backlog(&pipeline.tenant).await.unwrap();
     let off: i64 = backlog.days().map(|(_, number)| number).sum();
-    assert!((-6..=0).contains(&off), "{context}: {off}: what a dead process did not count, and nothing more");
+    assert!(
+        (-i64::try_from(events).unwrap()..=0).contains(&off),
+        "{context}: {off}: what a dead process did not count, and nothing more"
+    );
     (died, too_many)
 }
 
@@ -317,7 +321,7 @@ async fn each_event_is_replayed_once_per_run_wherever_the_scheduler_dies() {
         let (mut deaths, mut too_many) = (0, 0);
         for fault in Fault::ALL {
             for call in 0..MANY {
-                let (died, more) = die(&Death { call, fault, is_cancelled }).await;
+                let (died, more) = die(&Death { events: 6, call, fault, is_cancelled }).await;
                 if !died {
                     break; // the visit was over
                 }
@@ -331,4 +335,16 @@ async fn each_event_is_replayed_once_per_run_wherever_the_scheduler_dies() {
         assert!(deaths > 2 * 60, "{deaths}");
         assert_eq!(too_many, 0);
     }
+}
+
+#[tokio::test]
+async fn a_large_step_that_was_cut_off_is_found_again_though_steps_are_small_now() {
+    let mut deaths = 0;
+    for call in (100..MANY).step_by(25) {
+        let death = Death { events: 90, call, fault: Fault::AnswerLost, is_cancelled: true };
+        let (died, too_many) = die(&death).await;
+        deaths += usize::from(died);
+        assert_eq!(too_many, 0, "at {call}");
+    }
+    assert!(deaths > 5, "{deaths}");
 }
