@@ -16,7 +16,7 @@ use crate::support::stack::shared;
 use crate::support::{size, tables};
 
 /// One in so many events is acknowledged by nobody before it has been in quarantine.
-const POISONOUS: usize = 200;
+const POISONOUS: usize = 150;
 
 /// Lets this many clients empty the inbox of a tenant of this tier; what they did.
 fn emptied(tier: &str, shards: u8, clients: usize, events: usize) -> Diary {
@@ -131,14 +131,14 @@ fn free_during(call: &Call, diary: &Diary, by_event: &BTreeMap<&str, Vec<&Hold>>
 
 #[test]
 fn thirty_two_clients_empty_an_inbox_and_no_event_is_lost_or_with_two_of_them_at_once() {
-    let events = size("TRIGGERS_QUEUE_EVENTS", 800);
+    let events = size("TRIGGERS_QUEUE_EVENTS", 500);
     let diary = emptied("enterprise", 16, 32, usize::try_from(events).unwrap());
     assert!(diary.crashes > 0 && diary.extended > 0 && diary.stale_events > 0);
 }
 
 #[test]
 fn so_do_eight_clients_of_a_tenant_with_one_shard() {
-    emptied("pro", 1, 8, 200);
+    emptied("pro", 1, 8, 150);
 }
 
 /// How many processes lease at the same moment, and how often.

@@ -44,6 +44,7 @@ mod outages;
 mod pager;
 mod queue;
 mod rate_limits;
+mod read_units;
 mod rebinding;
 mod refusing;
 mod replay_pace;

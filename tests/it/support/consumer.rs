@@ -23,8 +23,8 @@ const TOLERANCE_MS: u64 = 1000;
 /// What the gateway answers when a function took longer than 29 seconds; what it did may have been done.
 const GATEWAY_LOST_PATIENCE: u16 = 502;
 
-/// A lease that is to outlast a busy machine, in seconds; and those that are to end.
-const LONG: u64 = 60;
+/// A lease that is to outlast a busy machine, in seconds, and yet to end while others are patient; and those that are to end soon.
+const LONG: u64 = 40;
 const SHORT: std::ops::RangeInclusive<u64> = 1..=3;
 
 /// What the clients of one inbox share.
