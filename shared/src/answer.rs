@@ -24,6 +24,14 @@ pub fn typed(status: StatusCode, content_type: &'static str, body: String) -> An
     answer
 }
 
+/// An answer that says no more than that it is done.
+#[must_use]
+pub fn no_content() -> Answer {
+    let mut answer = Answer::default();
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer
+}
+
 /// An error as `application/problem+json`, with `Retry-After` where waiting helps.
 #[must_use]
 pub fn problem(problem: &Problem, request_id: &str) -> Answer {

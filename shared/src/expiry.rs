@@ -190,11 +190,6 @@ mod tests {
         assert_eq!(cohort.notice(Tier::Free, &some, cohort.ends_at()), None);
     }
 
-    #[test]
-    fn no_tier_has_more_shards_than_are_looked_at() {
-        assert!(Tier::ALL.iter().all(|tier| tier.limits().shards <= Tier::MOST_SHARDS));
-    }
-
     proptest! {
         #[test]
         fn whoever_is_told_has_time_and_knows_of_all(days in 1u64..=90, born in 0u64..1 << 42) {

@@ -1,10 +1,10 @@
 //! An event's status and each of its transitions. An event is in the inbox exactly until every endpoint that
-//! matched took it, or somebody acknowledged it. Webhooks and those who [lease] from the inbox work on one and the
+//! matched took it, or somebody acknowledged it, or its owner deleted it. Webhooks and those who [lease] from the inbox work on one and the
 //! same head; a [replay] brings it back.
 //!
 //! Every transition takes the head that was read and gives the head to be written, with the next `rev`; the
-//! table writes it only where `rev` is still the one read. So no transition overwrites another, and what a
-//! status says always follows from the deliveries beside it.
+//! table writes it only where `rev` is still the one read. So no transition overwrites another, and a status follows
+//! from the deliveries beside it, unless the event was acknowledged, quarantined or deleted.
 
 pub mod lease;
 pub mod replay;

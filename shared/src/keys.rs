@@ -163,7 +163,7 @@ pub fn attempts_of(event: EventId) -> String {
     format!("{event}#")
 }
 
-/// `Events`: the events that one lease holds.
+/// `Events`: the events that one lease held when it began.
 #[must_use]
 pub fn lease(tenant: &TenantId, lease: &LeaseId) -> String {
     format!("t#{tenant}#lease#{lease}")
@@ -242,7 +242,7 @@ pub const JOBS: &str = "jobs";
 pub fn job_row(tenant: &TenantId, job: &JobId) -> String {
     match JobId::parse_erasure(job.as_str()) {
         Some(erasure) => erasure_row(&erasure),
-        None => format!("{}{job}", jobs_of(tenant)),
+        None => format!("{}{job}", replays_of(tenant)),
     }
 }
 
@@ -254,13 +254,13 @@ pub fn erasure_row(job: &JobId) -> String {
 
 /// `Schedule`, sort key prefix: a tenant's replays under way.
 #[must_use]
-pub fn jobs_of(tenant: &TenantId) -> String {
+pub fn replays_of(tenant: &TenantId) -> String {
     format!("t#{tenant}#")
 }
 
 /// `Schedule`: a tenant's replays that have ended; their sort key is their id.
 #[must_use]
-pub fn ended_jobs(tenant: &TenantId) -> String {
+pub fn ended_replays(tenant: &TenantId) -> String {
     format!("t#{tenant}#jobs")
 }
 
@@ -321,7 +321,7 @@ mod tests {
                 attempts(id, &endpoint),
                 lease(id, &lease_id),
                 job_row(id, &job),
-                ended_jobs(id),
+                ended_replays(id),
             ]
         };
         let (a, b) = (TenantId::generate(now, &mut rand::rng()), TenantId::generate(now, &mut rand::rng()));

@@ -4,7 +4,8 @@
 //! [token](rate_limit), checks the [event] and its [json], [claims](claim) its name and puts it into the queue `events`;
 //! `consumer` stores its [head](inbox) once and sends one [message](delivery) for each [endpoint];
 //! `delivery` [signs](signature) and posts it, [judges](verdict) the answer, and [schedules](retry_schedule)
-//! the next attempt; what no endpoint took waits in the [inbox] until it is acknowledged.
+//! the next attempt; what no endpoint took waits in the [inbox] until it is acknowledged, with or without a
+//! [lease](inbox::lease). A [job] sends events once more, or erases a tenant; [expiry] tells of what nobody took.
 //!
 //! The modules, in reading order. Up to [`metrics`] they are pure: no clock, no environment, no randomness of
 //! their own, nothing asynchronous; a test reads their `use` lines and holds them to it. Then come the

@@ -176,7 +176,7 @@ impl Share {
         Self { backlog: Backlog::stored(event), stats }
     }
 
-    /// An event was taken by all its endpoints, and waits no more.
+    /// An event waits no more, and nobody acknowledged it: all its endpoints took it, or it was deleted.
     #[must_use]
     pub fn settled(event: EventId) -> Self {
         Self { backlog: Backlog::settled(event), stats: Stats::default() }

@@ -159,6 +159,7 @@ mod tests {
         assert_eq!(Tier::parse("gold"), None);
         assert!(Tier::ALL.map(|tier| tier.limits().events_per_minute).is_sorted());
         assert!(Tier::ALL.map(|tier| tier.limits().shards).is_sorted());
+        assert_eq!(Tier::ALL.map(|tier| tier.limits().shards).last(), Some(&Tier::MOST_SHARDS));
     }
 
     #[test]

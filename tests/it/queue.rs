@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use triggers::timestamp::Timestamp;
 
 use crate::support::client::{Reply, Tenant};
 use crate::support::eventually;
@@ -147,7 +148,9 @@ fn a_lease_may_be_held_longer() {
     let longer = json!({"lease_id": lease_id, "lease_seconds": 3600});
     let answer = act(&tenant, "extend", &longer).expect(200).json();
     assert_eq!(named(&answer, "extended"), set(&ids));
-    assert!(answer["leased_until"].is_string());
+    let until = Timestamp::parse(answer["leased_until"].as_str().unwrap()).unwrap();
+    let kept_until = crate::support::tables::lease_is_kept_until(&tenant, lease_id.as_str().unwrap());
+    assert!(kept_until > until, "what it holds is told for as long as it holds");
     let (other, _) = tenant_with("pro", 1, &["a"]);
     let (short, _) = lease(&other, &json!({"lease_seconds": 2}));
     eventually("the other lease has ended", || (lease(&other, &json!({})).1.len() == 1).then_some(()));

@@ -7,6 +7,7 @@ use triggers::event::{InvalidEvent, object};
 use triggers::json::{self, Bounds};
 use triggers::problem::{Kind, Problem};
 use triggers::request::require_json;
+use triggers::timestamp::Timestamp;
 
 /// No body of these routes is larger.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -54,6 +55,24 @@ pub(crate) fn query_value(query: Option<&str>, name: &str) -> Option<String> {
     let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let value = pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     value.filter(|value| !value.is_empty())
+}
+
+/// The query parameter `limit`: how much is wanted at most.
+///
+/// # Errors
+/// 422 for anything but 1 to `most`.
+pub(crate) fn query_limit(query: Option<&str>, default: usize, most: usize) -> Result<usize, Problem> {
+    let limit = query_value(query, "limit").map_or(Some(default), |text| text.parse().ok());
+    let limit = limit.filter(|limit| (1..=most).contains(limit));
+    limit.ok_or_else(|| invalid(format!("\"limit\" must be 1 to {most}"), "/limit"))
+}
+
+/// The moment that a member or a query parameter tells.
+///
+/// # Errors
+/// 422 for anything but RFC 3339.
+pub(crate) fn moment(text: &str, pointer: &str) -> Result<Timestamp, Problem> {
+    Timestamp::parse(text).ok_or_else(|| invalid("this must be a moment, as RFC 3339", pointer))
 }
 
 /// A rule of the body or query that is broken, at this member.

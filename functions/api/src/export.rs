@@ -5,14 +5,17 @@ use std::fmt;
 
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
-use triggers::adapters::events::{Kept, LoggedAttempt, Looked, Room};
+use triggers::adapters::events::{Kept, Looked, Room};
 use triggers::api_key::KeyRecord;
+use triggers::delivery::Delivery;
+use triggers::endpoint::EndpointId;
 use triggers::ports::{Control, Events, Found, PortResult};
 use triggers::problem::Problem;
 use triggers::timestamp::Timestamp;
 
 use crate::deps::Api;
-use crate::routes::{endpoints, inbox, keys};
+use crate::history;
+use crate::routes::{attempts, endpoints, inbox, keys};
 
 /// Payloads read side by side.
 const CONCURRENT_PAYLOADS: usize = 8;
@@ -111,7 +114,7 @@ impl Export<'_> {
     /// The line of something that is kept; none of what is left of a deleted event.
     async fn line(&self, kept: Kept) -> PortResult<Option<String>> {
         match kept {
-            Kept::Attempt(attempt) => Ok(Some(of_attempt(&attempt).to_string())),
+            Kept::Attempt(attempt) => Ok(Some(of_kind("attempt", attempts::shown(&attempt)).to_string())),
             Kept::Event(found) if found.head.is_gone(self.now) => Ok(None),
             Kept::Event(found) => self.line_of_event(&found).await,
         }
@@ -119,9 +122,19 @@ impl Export<'_> {
 
     async fn line_of_event(&self, found: &Found) -> PortResult<Option<String>> {
         let payload = self.api.events.payload(&self.bearer.tenant, found).await?;
-        let delivery = |(id, delivery): (&triggers::endpoint::EndpointId, &triggers::delivery::Delivery)| json!({"endpoint_id": id.as_str(), "state": delivery.state.as_str(), "attempts": delivery.attempts});
-        let deliveries: Vec<Value> = found.head.deliveries.iter().map(delivery).collect();
-        let more = [("kind", json!("event")), ("deliveries", json!(deliveries))];
+        let event = found.head.id;
+        let shown = |(id, delivery): (&EndpointId, &Delivery)| {
+            let mut shown = history::delivery(id, delivery, None);
+            shown["last_attempt"] =
+                history::last_attempt(event, id, delivery).as_ref().map(attempts::shown).into();
+            shown
+        };
+        let deliveries: Vec<Value> = found.head.deliveries.iter().map(shown).collect();
+        let more = [
+            ("kind", json!("event")),
+            ("lease_count", json!(found.head.lease_count)),
+            ("deliveries", json!(deliveries)),
+        ];
         Ok(payload.map(|payload| inbox::shown_with(&found.head, &payload, &more)))
     }
 }
@@ -129,21 +142,6 @@ impl Export<'_> {
 fn of_kind(kind: &str, mut members: Value) -> Value {
     members["kind"] = kind.into();
     members
-}
-
-fn of_attempt(attempt: &LoggedAttempt) -> Value {
-    json!({
-        "kind": "attempt",
-        "event_id": attempt.event.to_string(),
-        "endpoint_id": attempt.endpoint.as_str(),
-        "n": attempt.n,
-        "at": attempt.at.to_string(),
-        "duration_ms": attempt.duration_ms,
-        "status": attempt.code,
-        "verdict": attempt.verdict,
-        "error": attempt.error,
-        "answer": attempt.answer,
-    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Everything over HTTP but the posting of events: keys, webhook configuration, inbox, health, metrics.
+//! Everything over HTTP but the posting of events: keys, endpoints, inbox, log, replays, settings and end of a tenant, health, metrics.
 
 mod access;
 mod body;
@@ -7,6 +7,7 @@ mod cursor;
 mod deps;
 mod export;
 mod failure;
+mod history;
 mod leasing;
 mod router;
 mod routes;

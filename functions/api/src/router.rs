@@ -21,7 +21,7 @@ use crate::routes::{
     stats, tenant, webhook,
 };
 
-/// All routes. Posting events is another function's: here those paths know no method at all.
+/// All routes. Posting events is another function's: here `/api/events` knows only the log, and `/api/events/batch` nothing.
 pub(crate) fn router(api: Arc<Api>) -> Router {
     Router::new()
         .route("/api/keys/generate", post(keys::generate))

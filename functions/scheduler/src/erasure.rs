@@ -40,7 +40,7 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
             Phase::Rest => {
                 let unreadable = self.events.purge_unreadable(tenant).await?;
                 let (counted, replays) =
-                    (self.limits.forget(tenant).await?, self.schedule.forget_replays(tenant).await?);
+                    (self.limits.purge(tenant).await?, self.schedule.purge_replays(tenant).await?);
                 Ok((unreadable + counted + replays, true))
             }
             Phase::Pause(_) | Phase::Done => Ok((0, true)),

@@ -1,5 +1,5 @@
 //! One visit: everything that is due until the next one, a bounded step at a time. It may end, or die, between any two steps:
-//! a row is taken away only after what it stands for is in a queue, so the next visit goes on where this one stopped. A
+//! a row is taken away only after what it stands for is done, so the next visit goes on where this one stopped. A
 //! missed visit is caught up with, since rows are taken by their time and not by the minute's.
 
 use std::time::Duration;
@@ -14,11 +14,11 @@ const LONGEST_STEP: Duration = Duration::from_secs(10);
 
 /// What the scheduler touches; its IAM policy says the same.
 pub struct Scheduler<C, E, L, S, Q, T> {
-    /// Endpoints and their health.
+    /// Tenants, endpoints and their health; what an erased tenant had.
     pub control: C,
-    /// Heads: whether a delivery is still open. The inbox: what nobody took, and what its owner is told.
+    /// Heads: whether a delivery is open, what a replay opens, what nobody took, what is told and what is erased.
     pub events: E,
-    /// How many events wait.
+    /// Backlogs, stats and counters.
     pub limits: L,
     /// What is due later, what is parked, what will expire, and jobs.
     pub schedule: S,

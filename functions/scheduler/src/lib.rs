@@ -1,5 +1,5 @@
 //! Moves due rows of `Schedule` along, every minute: retries whose time has come, what is parked before endpoints,
-//! and events that will expire, of which their owners are told.
+//! events that will expire, of which their owners are told, and jobs.
 //!
 //! `main.rs` only wires this library to AWS; the tests run it over tables in memory.
 

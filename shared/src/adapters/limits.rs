@@ -159,7 +159,7 @@ impl Limits for LimitsTable {
         try_join_all(changes).await.map(drop)
     }
 
-    async fn forget(&self, tenant: &TenantId) -> PortResult<usize> {
+    async fn purge(&self, tenant: &TenantId) -> PortResult<usize> {
         let partitions = [keys::backlog(tenant), keys::stats(tenant)];
         let items = try_join_all(partitions.map(|pk| self.partition(pk))).await?;
         let found: Vec<Item> = items.iter().flatten().map(key_of).collect();

@@ -230,7 +230,7 @@ impl Schedule for ScheduleTable {
         self.write_job(job).await
     }
 
-    async fn forget_replays(&self, tenant: &TenantId) -> PortResult<usize> {
+    async fn purge_replays(&self, tenant: &TenantId) -> PortResult<usize> {
         self.delete_replays(tenant).await
     }
 

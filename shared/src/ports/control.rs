@@ -71,6 +71,6 @@ pub trait Control {
     /// were.
     fn purge(&self, tenant: &TenantId) -> impl Future<Output = PortResult<usize>> + Send;
 
-    /// How long a tenant's events are kept; `None` for no tenant of ours.
+    /// A tenant's tier; `None` for one that is erased, or none of ours.
     fn tier(&self, tenant: &TenantId) -> impl Future<Output = PortResult<Option<Tier>>> + Send;
 }

@@ -33,7 +33,7 @@ pub trait Events {
         consistent: bool,
     ) -> impl Future<Output = PortResult<Option<Found>>> + Send;
 
-    /// The payload of an event, exactly as it was sent; `None` where it has expired.
+    /// The payload of an event, exactly as it was sent; `None` where it has expired, or its tenant's data key is gone.
     fn payload(
         &self,
         tenant: &TenantId,

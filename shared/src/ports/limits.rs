@@ -66,7 +66,7 @@ pub trait Limits {
     ) -> impl Future<Output = PortResult<()>> + Send;
 
     /// Deletes what is counted of a tenant; how many items there were. What is counted for a minute goes by itself.
-    fn forget(&self, tenant: &TenantId) -> impl Future<Output = PortResult<usize>> + Send;
+    fn purge(&self, tenant: &TenantId) -> impl Future<Output = PortResult<usize>> + Send;
 
     /// A tenant's backlog, about.
     fn backlog(&self, tenant: &TenantId) -> impl Future<Output = PortResult<Backlog>> + Send;

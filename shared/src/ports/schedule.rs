@@ -66,7 +66,7 @@ pub trait Schedule {
     fn save_job(&self, job: &Job) -> impl Future<Output = PortResult<Updated>> + Send;
 
     /// Deletes all of a tenant's replays; how many there were.
-    fn forget_replays(&self, tenant: &TenantId) -> impl Future<Output = PortResult<usize>> + Send;
+    fn purge_replays(&self, tenant: &TenantId) -> impl Future<Output = PortResult<usize>> + Send;
 
     /// Deletes an endpoint's row, unless its version was raised since it was read.
     fn retire(&self, row: &EndpointRow) -> impl Future<Output = PortResult<()>> + Send;

@@ -117,7 +117,7 @@ impl Limits for MemoryLimits {
         })
     }
 
-    async fn forget(&self, tenant: &TenantId) -> PortResult<usize> {
+    async fn purge(&self, tenant: &TenantId) -> PortResult<usize> {
         yield_now().await;
         self.faults.call("forgetting counters", || {
             let mut backlogs = self.backlogs.lock().unwrap_or_else(PoisonError::into_inner);

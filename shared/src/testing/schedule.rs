@@ -223,7 +223,7 @@ impl Schedule for MemorySchedule {
         })
     }
 
-    async fn forget_replays(&self, tenant: &TenantId) -> PortResult<usize> {
+    async fn purge_replays(&self, tenant: &TenantId) -> PortResult<usize> {
         yield_now().await;
         self.faults.call("deleting replays", || {
             let mut state = self.state();

@@ -108,14 +108,14 @@ pub(super) async fn jobs_keep_their_promises(schedule: &impl Schedule) -> PortRe
     assert_eq!((under_way().await?, schedule.replays_under_way(&ours).await?), (vec![second.clone()], 1));
     erasures_keep_their_promises(schedule, &ours).await?;
 
-    assert_eq!(schedule.forget_replays(&ours).await?, 2, "one under way, and one that has ended");
-    assert_eq!(schedule.forget_replays(&ours).await?, 0);
+    assert_eq!(schedule.purge_replays(&ours).await?, 2, "one under way, and one that has ended");
+    assert_eq!(schedule.purge_replays(&ours).await?, 0);
     assert_eq!(schedule.save_job(&second.ended(START)).await?, Updated::Raced, "it does not come back");
     for id in [&first.id, &second.id] {
         assert_eq!(schedule.replay(&ours, id).await?, None);
     }
     assert_eq!(schedule.replay(&other, &others.id).await?, Some(others));
-    schedule.forget_replays(&other).await.map(drop)
+    schedule.purge_replays(&other).await.map(drop)
 }
 
 async fn erasures_keep_their_promises(schedule: &impl Schedule, ours: &TenantId) -> PortResult<()> {
@@ -161,8 +161,8 @@ pub(super) async fn counters_are_forgotten(limits: &impl Limits) -> PortResult<(
         limits.change_backlog(tenant, &Backlog::of([(20_000, 2), (20_001, 1)])).await?;
         limits.note_stats(tenant, minute, &stats).await?;
     }
-    assert_eq!(limits.forget(&ours).await?, 3, "two days and a minute");
-    assert_eq!(limits.forget(&ours).await?, 0);
+    assert_eq!(limits.purge(&ours).await?, 3, "two days and a minute");
+    assert_eq!(limits.purge(&ours).await?, 0);
     assert_eq!((limits.backlog(&ours).await?, limits.stats(&ours, 0, minute).await?), Default::default());
     assert_eq!(limits.backlog(&other).await?, Backlog::of([(20_000, 2), (20_001, 1)]));
     assert_eq!(limits.stats(&other, 0, minute).await?, stats);

@@ -1,6 +1,7 @@
 //! What the tables really hold, read past the API.
 
 use serde_json::{Value, json};
+use triggers::timestamp::Timestamp;
 
 use super::aws::dynamodb;
 use super::client::Tenant;
@@ -106,6 +107,15 @@ pub(crate) fn put(tenant: &Tenant, table: &str, item: &Value) {
 fn key(tenant: &Tenant, id: &str) -> Value {
     let shard = u8::from_str_radix(&id[id.len() - 2..], 16).expect("an id ends in its shard");
     json!({"pk": {"S": format!("t#{}#{shard}", tenant.id)}, "sk": {"S": id}})
+}
+
+/// Until when it is written down what a lease holds.
+pub(crate) fn lease_is_kept_until(tenant: &Tenant, lease: &str) -> Timestamp {
+    let key = json!({"pk": {"S": format!("t#{}#lease#{lease}", tenant.id)}, "sk": {"S": "-"}});
+    let input = json!({"TableName": events(tenant), "Key": key, "ConsistentRead": true});
+    let item = dynamodb(&tenant.stack.summary().emulator, "GetItem", &input).expect(200).json();
+    let seconds = item["Item"]["ttl"]["N"].as_str().and_then(|digits| digits.parse().ok());
+    Timestamp::from_seconds(seconds.expect("a lease is written down"))
 }
 
 fn events(tenant: &Tenant) -> &str {

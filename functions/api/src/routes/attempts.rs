@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use triggers::adapters::events::LoggedAttempt;
 use triggers::answer;
 use triggers::api_key::Scope;
+use triggers::delivery::ORIGINAL;
 use triggers::endpoint::EndpointUrl;
 use triggers::event::{Event, EventId, EventType};
 use triggers::inbox::Head;
@@ -18,7 +19,7 @@ use triggers::verdict::{Answer, Failure, Verdict};
 use triggers::webhook;
 
 use super::endpoints::{found, open};
-use crate::body::{invalid, query_value};
+use crate::body::{query_limit, query_value};
 use crate::cursor;
 use crate::deps::Api;
 use crate::failure::Outcome;
@@ -88,10 +89,7 @@ pub(crate) async fn list(
     let (_, bearer) =
         api.authenticator.authenticate(&headers, Scope::EndpointsAdmin, api.clock.now()).await?;
     let endpoint = found(&api, &bearer.tenant, &id).await?;
-    let limit = query_value(query.as_deref(), "limit").map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
-    let limit = limit
-        .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-        .ok_or_else(|| invalid(format!("\"limit\" must be 1 to {MAX_LIMIT}"), "/limit"))?;
+    let limit = query_limit(query.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?;
     let (peppers, filter) = (api.authenticator.peppers(), format!("attempts {}", endpoint.id));
     let after = query_value(query.as_deref(), "cursor")
         .map(|text| cursor::read(peppers, &bearer.tenant, &filter, &text))
@@ -127,9 +125,12 @@ pub(crate) async fn public_keys(State(api): State<Arc<Api>>, RawQuery(query): Ra
     Ok(answer::json(StatusCode::OK, &api.signing.keys_of(&id).key_set()))
 }
 
-fn shown(attempt: &LoggedAttempt) -> Value {
+/// An attempt as its endpoint's log, its event and the export show it.
+pub(crate) fn shown(attempt: &LoggedAttempt) -> Value {
     json!({
         "event_id": attempt.event.to_string(),
+        "endpoint_id": attempt.endpoint.as_str(),
+        "replay_id": replay_of(&attempt.generation),
         "n": attempt.n,
         "probe": attempt.is_probe,
         "at": attempt.at.to_string(),
@@ -139,4 +140,9 @@ fn shown(attempt: &LoggedAttempt) -> Value {
         "error": attempt.error,
         "answer": attempt.answer,
     })
+}
+
+/// The replay that a delivery or an attempt belongs to; none for the original run.
+pub(crate) fn replay_of(generation: &str) -> Option<&str> {
+    (generation != ORIGINAL).then_some(generation)
 }

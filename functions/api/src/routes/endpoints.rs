@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use triggers::adapters::control::Added;
-use triggers::answer::{self, Answer};
+use triggers::answer;
 use triggers::api_key::{KeyRecord, Scope};
 use triggers::breaker::Health;
 use triggers::endpoint::{
@@ -123,9 +123,7 @@ pub(crate) async fn delete(
     if let Some(id) = EndpointId::parse(&id) {
         api.control.delete_endpoint(&bearer.tenant, &id).await?;
     }
-    let mut answer = Answer::default();
-    *answer.status_mut() = StatusCode::NO_CONTENT;
-    Ok(answer)
+    Ok(answer::no_content())
 }
 
 /// `POST /api/endpoints/{id}/enable`: takes deliveries again, with a good health.

@@ -9,10 +9,10 @@ use futures_util::future::try_join_all;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use triggers::adapters::events::{LoggedAttempt, Source};
-use triggers::answer::{self, Answer};
+use triggers::adapters::events::Source;
+use triggers::answer;
 use triggers::api_key::{KeyRecord, Scope};
-use triggers::delivery::{Delivery, DeliveryMessage, DeliveryState};
+use triggers::delivery::{Delivery, DeliveryMessage};
 use triggers::endpoint::{EndpointId, EndpointState};
 use triggers::event::EventId;
 use triggers::inbox::replay::Reopening;
@@ -27,10 +27,11 @@ use triggers::stats::Share;
 use triggers::timestamp::Timestamp;
 
 use super::inbox::{answer_page, read_query, shown_with};
-use crate::body::{self, invalid, query_value};
+use crate::body::{self, moment, query_value};
 use crate::counting;
 use crate::deps::Api;
 use crate::failure::Outcome;
+use crate::history;
 
 /// How often a raced change is decided again before the client is asked to.
 const MOST_RACES: usize = 20;
@@ -44,15 +45,11 @@ pub(crate) async fn list(
     let now = api.clock.now();
     let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxRead, now).await?;
     let mut wanted = read_query(query.as_deref(), &bearer, Source::Log, now)?;
-    wanted.since = moment(query.as_deref(), "since")?;
-    wanted.until = moment(query.as_deref(), "until")?;
+    let told =
+        |name: &str| query_value(query.as_deref(), name).map(|text| moment(&text, &format!("/{name}")));
+    wanted.since = told("since").transpose()?;
+    wanted.until = told("until").transpose()?;
     answer_page(&api, &bearer, query.as_deref(), wanted).await
-}
-
-fn moment(query: Option<&str>, name: &str) -> Result<Option<Timestamp>, Problem> {
-    let detail = || format!("{name:?} must be a moment, as RFC 3339");
-    let parse = |text: String| Timestamp::parse(&text).ok_or_else(|| invalid(detail(), &format!("/{name}")));
-    query_value(query, name).map(parse).transpose()
 }
 
 /// `GET /api/events/{id}`: the event, and what was tried at each endpoint.
@@ -68,76 +65,15 @@ pub(crate) async fn read(State(api): State<Arc<Api>>, headers: HeaderMap, Path(i
     let payload = payload.ok_or_else(no_event)?;
     let urls: BTreeMap<&EndpointId, &str> =
         endpoints.iter().map(|endpoint| (&endpoint.id, endpoint.url.as_str())).collect();
-    let deliveries: Vec<Value> = found
-        .head
-        .deliveries
-        .iter()
-        .map(|(id, delivery)| shown_delivery(id, delivery, urls.get(id).copied(), &attempts))
-        .collect();
+    let event = found.head.id;
+    let shown = |(id, delivery): (&EndpointId, &Delivery)| {
+        let mut shown = history::delivery(id, delivery, urls.get(id).copied());
+        shown["history"] = history::of_delivery(event, id, delivery, &attempts).into();
+        shown
+    };
+    let deliveries: Vec<Value> = found.head.deliveries.iter().map(shown).collect();
     let body = shown_with(&found.head, &payload, &[("deliveries", json!(deliveries))]);
     Ok(answer::typed(StatusCode::OK, "application/json", body))
-}
-
-/// A delivery with its attempts. A success at the first attempt stands in the head alone.
-fn shown_delivery(
-    id: &EndpointId,
-    delivery: &Delivery,
-    url: Option<&str>,
-    attempts: &[LoggedAttempt],
-) -> Value {
-    let logged = attempts.iter().filter(|attempt| attempt.endpoint == *id);
-    let mut history: Vec<(u64, Value)> =
-        logged.clone().map(|attempt| (attempt.at.millis(), shown_attempt(attempt))).collect();
-    if let Some(last) =
-        delivery.last.as_ref().filter(|last| !logged.clone().any(|attempt| attempt.at == last.at))
-    {
-        let attempt = json!({
-            "n": delivery.attempts,
-            "replay_id": run(&delivery.generation),
-            "probe": false,
-            "at": last.at.to_string(),
-            "status": last.answer.parse::<u16>().ok(),
-            "duration_ms": last.duration_ms,
-            "verdict": match delivery.state {
-                DeliveryState::Delivered => "delivered",
-                DeliveryState::Failed => "give_up",
-                DeliveryState::Open | DeliveryState::Cancelled | DeliveryState::Acked => "retry",
-            },
-            "error": last.answer.parse::<u16>().is_err().then_some(&last.answer),
-            "answer": null,
-        });
-        history.push((last.at.millis(), attempt));
-    }
-    history.sort_by_key(|(at, _)| *at);
-    let is_open = delivery.state == DeliveryState::Open;
-    json!({
-        "endpoint_id": id.as_str(),
-        "url": url,
-        "state": delivery.state.as_str(),
-        "replay_id": run(&delivery.generation),
-        "attempts": delivery.attempts,
-        "next_at": is_open.then(|| delivery.next_at.to_string()),
-        "history": history.into_iter().map(|(_, attempt)| attempt).collect::<Vec<_>>(),
-    })
-}
-
-fn shown_attempt(attempt: &LoggedAttempt) -> Value {
-    json!({
-        "n": attempt.n,
-        "replay_id": run(&attempt.generation),
-        "probe": attempt.is_probe,
-        "at": attempt.at.to_string(),
-        "status": attempt.code,
-        "duration_ms": attempt.duration_ms,
-        "verdict": attempt.verdict,
-        "error": attempt.error,
-        "answer": attempt.answer,
-    })
-}
-
-/// The replay that a delivery or an attempt belongs to.
-fn run(generation: &str) -> Option<&str> {
-    (generation != triggers::delivery::ORIGINAL).then_some(generation)
 }
 
 #[derive(Default, Deserialize)]
@@ -244,9 +180,7 @@ pub(crate) async fn delete(
             if head.status.is_in_inbox() {
                 counting::count(&api, &bearer.tenant, &[Share::settled(id)], now).await;
             }
-            let mut answer = Answer::default();
-            *answer.status_mut() = StatusCode::NO_CONTENT;
-            return Ok(answer);
+            return Ok(answer::no_content());
         }
     }
     Err(Unavailable::new("deleting an event", "too many races").into())

@@ -15,7 +15,7 @@ use triggers::ports::Clock;
 use triggers::problem::Problem;
 use triggers::timestamp::Timestamp;
 
-use crate::body::{invalid, query_value};
+use crate::body::{invalid, query_limit, query_value};
 use crate::cursor;
 use crate::deps::Api;
 use crate::failure::Outcome;
@@ -83,8 +83,7 @@ pub(super) fn read_query(
     now: Timestamp,
 ) -> Result<PageQuery, Problem> {
     let value = |name| query_value(query, name);
-    let limit = value("limit").map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
-    let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    let limit = query_limit(query, DEFAULT_LIMIT, MAX_LIMIT)?;
     let order = match value("order").as_deref() {
         None | Some("desc") => Order::Descending,
         Some("asc") => Order::Ascending,
@@ -100,7 +99,7 @@ pub(super) fn read_query(
         event_type: value("type").map(EventType::parse).transpose()?,
         status: value("status").map(|name| status(&name, source)).transpose()?,
         now,
-        limit: limit.ok_or_else(|| invalid(format!("\"limit\" must be 1 to {MAX_LIMIT}"), "/limit"))?,
+        limit,
     })
 }
 

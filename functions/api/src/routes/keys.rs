@@ -155,9 +155,7 @@ pub(crate) async fn delete(
     let (_, bearer) = api.authenticator.authenticate_now(&headers, Scope::KeysAdmin, now).await?;
     let hash = api.control.delete_key(&bearer.tenant, &id).await?.ok_or_else(Problem::not_found)?;
     api.authenticator.forget(&hash);
-    let mut answer = answer::Answer::default();
-    *answer.status_mut() = StatusCode::NO_CONTENT;
-    Ok(answer)
+    Ok(answer::no_content())
 }
 
 /// What a key is to be: all but what is made for it.

@@ -13,7 +13,7 @@ use triggers::job::{Erasure, Job, JobId, Work};
 use triggers::ports::{Clock, Control, Schedule};
 use triggers::problem::{Kind, Problem};
 
-use crate::body::{self, invalid, query_value};
+use crate::body::{self, invalid, query_limit, query_value};
 use crate::cursor;
 use crate::deps::Api;
 use crate::export::{Export, Place};
@@ -124,9 +124,7 @@ pub(crate) async fn export(
 ) -> Outcome {
     let now = api.clock.now();
     let (_, bearer) = api.authenticator.authenticate(&headers, Scope::TenantAdmin, now).await?;
-    let limit = query_value(query.as_deref(), "limit").map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
-    let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    let limit = limit.ok_or_else(|| invalid(format!("\"limit\" must be 1 to {MAX_LIMIT}"), "/limit"))?;
+    let limit = query_limit(query.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?;
     let peppers = api.authenticator.peppers();
     let place = match query_value(query.as_deref(), "cursor") {
         None => None,

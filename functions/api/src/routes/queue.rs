@@ -36,25 +36,27 @@ const MAX_DELAY_SECONDS: u64 = 12 * 3600;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Wanted {
-    lease_seconds: u64,
-    lease_limit: usize,
+pub(crate) struct Lease {
+    #[serde(rename = "lease_seconds")]
+    seconds: u64,
+    #[serde(rename = "lease_limit")]
+    limit: usize,
     types: Vec<String>,
     include_open: bool,
 }
 
-impl Default for Wanted {
+impl Default for Lease {
     fn default() -> Self {
-        Self { lease_seconds: 300, lease_limit: 10, types: Vec::new(), include_open: false }
+        Self { seconds: 300, limit: 10, types: Vec::new(), include_open: false }
     }
 }
 
 /// `POST /api/inbox/lease`: the oldest events that nobody has, for as long as asked; nobody else gets them meanwhile.
 pub(crate) async fn lease(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
     let (bearer, now) = bearer(&api, &headers).await?;
-    let wanted: Wanted = body::optional_json(&headers, body).await?;
-    let seconds = lease_seconds(wanted.lease_seconds)?;
-    if !(1..=MAX_EVENTS).contains(&wanted.lease_limit) {
+    let wanted: Lease = body::optional_json(&headers, body).await?;
+    let seconds = lease_seconds(wanted.seconds)?;
+    if !(1..=MAX_EVENTS).contains(&wanted.limit) {
         return Err(invalid(format!("\"lease_limit\" must be 1 to {MAX_EVENTS}"), "/lease_limit").into());
     }
     let terms = Terms {
@@ -64,7 +66,7 @@ pub(crate) async fn lease(State(api): State<Arc<Api>>, headers: HeaderMap, body:
         most_leases: api.most_leases,
     };
     let types = types(&wanted.types)?;
-    let events = leasing::lease(&api, &bearer, &terms, types, wanted.lease_limit, now).await?;
+    let events = leasing::lease(&api, &bearer, &terms, types, wanted.limit, now).await?;
     let results: Vec<String> = events
         .iter()
         .map(|(head, payload)| shown_with(head, payload, &[("lease_count", json!(head.lease_count))]))
@@ -144,6 +146,10 @@ pub(crate) async fn extend(State(api): State<Arc<Api>>, headers: HeaderMap, body
     let until = now.after(lease_seconds(wanted.lease_seconds)?);
     let ended =
         under_lease(&api, &bearer, &wanted.lease_id, None, now, |lease| Act::Extend(lease, until)).await?;
+    if let Some(lease) = LeaseId::parse(&wanted.lease_id) {
+        let leased: Vec<EventId> = ended.iter().filter_map(|(id, _)| EventId::parse(id)).collect();
+        api.events.note_lease(&bearer.tenant, &lease, &leased, until).await?; // what it holds is told as long as it does
+    }
     let mut answer = told("extended", &ended);
     answer["leased_until"] = until.to_string().into();
     Ok(answer::json(StatusCode::OK, &answer))

@@ -19,7 +19,7 @@ use triggers::problem::{Kind, Problem};
 use triggers::timestamp::Timestamp;
 
 use super::{events, inbox};
-use crate::body::{self, invalid};
+use crate::body::{self, invalid, moment};
 use crate::deps::Api;
 use crate::failure::Outcome;
 
@@ -34,7 +34,7 @@ const MOST_RACES: usize = 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wanted {
+pub(crate) struct Create {
     since: String,
     until: Option<String>,
     #[serde(rename = "type")]
@@ -49,7 +49,7 @@ pub(crate) struct Wanted {
 /// `POST /api/replays`: how many events that would be, and, unless that was all that was asked, a replay of them.
 pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
     let (bearer, now) = bearer(&api, &headers).await?;
-    let wanted: Wanted = body::json(&headers, body).await?;
+    let wanted: Create = body::json(&headers, body).await?;
     let filter = filter(&wanted, &bearer, now)?;
     let endpoint = endpoint(&api, &bearer, &wanted).await?;
     if wanted.rate_per_second.is_some_and(|rate| !(1..=MAX_RATE_PER_SECOND).contains(&rate)) {
@@ -108,11 +108,7 @@ async fn found(api: &Api, bearer: &KeyRecord, id: &str) -> Result<Job, Problem> 
     api.schedule.replay(&bearer.tenant, &id).await?.ok_or_else(no_replay)
 }
 
-fn filter(wanted: &Wanted, bearer: &KeyRecord, now: Timestamp) -> Result<Filter, Problem> {
-    let moment = |text: &str, pointer: &str| {
-        let wrong = || invalid("this must be a moment, as RFC 3339", pointer);
-        Timestamp::parse(text).ok_or_else(wrong)
-    };
+fn filter(wanted: &Create, bearer: &KeyRecord, now: Timestamp) -> Result<Filter, Problem> {
     let since = moment(&wanted.since, "/since")?;
     let until = wanted.until.as_deref().map(|text| moment(text, "/until")).transpose()?;
     let until = until.map_or(now, |until| until.min(now)); // what comes from now on is no replay
@@ -129,7 +125,7 @@ fn filter(wanted: &Wanted, bearer: &KeyRecord, now: Timestamp) -> Result<Filter,
     })
 }
 
-async fn endpoint(api: &Api, bearer: &KeyRecord, wanted: &Wanted) -> Result<Option<EndpointId>, Problem> {
+async fn endpoint(api: &Api, bearer: &KeyRecord, wanted: &Create) -> Result<Option<EndpointId>, Problem> {
     let Some(id) = &wanted.endpoint_id else { return Ok(None) };
     let endpoints = api.control.endpoints(&bearer.tenant).await?;
     events::named(id, endpoints.iter().map(|endpoint| &endpoint.id)).map(Some)

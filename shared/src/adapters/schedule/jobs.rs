@@ -1,4 +1,5 @@
-//! Jobs: under way in the one partition that the scheduler walks through, ended in their tenant's own.
+//! Jobs: under way in the one partition that the scheduler walks through; ended, a replay lies in its tenant's own partition
+//! and an erasure in one that its receipt alone names.
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -29,7 +30,7 @@ impl ScheduleTable {
 
     pub(super) async fn find_replay(&self, tenant: &TenantId, id: &JobId) -> PortResult<Option<Job>> {
         let under_way = (keys::JOBS.to_owned(), keys::job_row(tenant, id));
-        let ended = (keys::ended_jobs(tenant), id.to_string());
+        let ended = (keys::ended_replays(tenant), id.to_string());
         self.first_of([under_way, ended]).await
     }
 
@@ -53,7 +54,7 @@ impl ScheduleTable {
     }
 
     pub(super) async fn count_replays(&self, tenant: &TenantId) -> PortResult<usize> {
-        self.keys_in(keys::JOBS, Some(&keys::jobs_of(tenant))).await.map(|keys| keys.len())
+        self.keys_in(keys::JOBS, Some(&keys::replays_of(tenant))).await.map(|keys| keys.len())
     }
 
     pub(super) async fn write_job(&self, job: &Job) -> PortResult<Updated> {
@@ -66,7 +67,9 @@ impl ScheduleTable {
             n(job.ended_at.unwrap_or(job.created_at).seconds() + KEEP_ENDED_SECONDS),
         );
         ended.extend(match &job.work {
-            Work::Replay(_) => item([("pk", s(keys::ended_jobs(&job.tenant))), ("sk", s(job.id.as_str()))]),
+            Work::Replay(_) => {
+                item([("pk", s(keys::ended_replays(&job.tenant))), ("sk", s(job.id.as_str()))])
+            }
             Work::Erasure(_) => item([("pk", s(keys::receipt(&job.id))), ("sk", s(keys::ONLY))]),
         });
         self.end(ended, job).await
@@ -118,8 +121,8 @@ impl ScheduleTable {
     }
 
     pub(super) async fn delete_replays(&self, tenant: &TenantId) -> PortResult<usize> {
-        let mut found = self.keys_in(keys::JOBS, Some(&keys::jobs_of(tenant))).await?;
-        found.extend(self.keys_in(&keys::ended_jobs(tenant), None).await?);
+        let mut found = self.keys_in(keys::JOBS, Some(&keys::replays_of(tenant))).await?;
+        found.extend(self.keys_in(&keys::ended_replays(tenant), None).await?);
         delete_all(&self.client, &self.table, &found).await?;
         Ok(found.len())
     }
