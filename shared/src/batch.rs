@@ -225,6 +225,7 @@ pub async fn unreadable(
     let kept = UnreadableMessage {
         queue: message.queue.clone(),
         message_id: message.message_id.clone(),
+        tenant: TenantId::of_message(&message.body),
         body: message.body.clone(),
     };
     events.keep_unreadable(&kept, now).await.map_err(|error| error.to_string())

@@ -106,7 +106,8 @@ impl Cohort {
             payload: payload.to_string(),
             dedup_id: None,
         };
-        let head = Head::born(&event, []);
+        let days = u16::try_from(self.retention_hours.div_ceil(24)).unwrap_or(u16::MAX);
+        let head = Head::born(&event, []).kept_at_most(days);
         Some((event, head))
     }
 

@@ -159,6 +159,15 @@ impl Job {
         (!self.is_cancelled && self.ended_at.is_none()).then(|| Self { is_cancelled: true, ..self.next() })
     }
 
+    /// What we were about to write, on top of what somebody else wrote instead; `None` where that was more than that the
+    /// owner wants it to end.
+    #[must_use]
+    pub fn on_top_of(&self, now: &Self) -> Option<Self> {
+        let was_only_cancelled =
+            now.rev == self.rev && now.is_cancelled && !self.is_cancelled && now.ended_at.is_none();
+        was_only_cancelled.then(|| Self { is_cancelled: true, rev: now.rev + 1, ..self.clone() })
+    }
+
     /// Where it stands, in one word.
     #[must_use]
     pub fn state(&self) -> &'static str {
@@ -212,6 +221,16 @@ mod tests {
         assert_eq!(cancelled.ended(START).state(), "cancelled");
         assert_eq!(job().ended(START).cancel(), None);
         assert_eq!(job().ended(START).state(), "done");
+    }
+
+    #[test]
+    fn a_step_that_was_made_counts_although_its_job_was_cancelled_meanwhile() {
+        let claimed = job().claim(START).unwrap();
+        let (step, cancelled) = (claimed.advanced(), claimed.cancel().unwrap());
+        let both = step.on_top_of(&cancelled).unwrap();
+        assert_eq!((both.is_cancelled, both.rev), (true, cancelled.rev + 1));
+        assert_eq!(step.on_top_of(&claimed.advanced()), None, "somebody else has it");
+        assert_eq!(step.on_top_of(&cancelled.ended(START)), None);
     }
 
     #[test]

@@ -279,8 +279,11 @@ pub fn expiring_row(cohort: &Cohort) -> String {
     format!("{}#{}#{}", due_until(cohort.warn_at()), cohort.tenant, cohort.born_from.millis())
 }
 
-/// `Events`: messages that nobody could read.
-pub const UNREADABLE: &str = "unreadable";
+/// `Events`: messages that nobody could read: those that name a tenant, and the others.
+#[must_use]
+pub fn unreadable_of(tenant: Option<&TenantId>) -> String {
+    tenant.map_or_else(|| "unreadable".to_owned(), |tenant| format!("t#{tenant}#unreadable"))
+}
 
 /// `Events`, sort key: one of them, by the queue it came from.
 #[must_use]
@@ -322,11 +325,12 @@ mod tests {
                 lease(id, &lease_id),
                 job_row(id, &job),
                 ended_replays(id),
+                unreadable_of(Some(id)),
             ]
         };
         let (a, b) = (TenantId::generate(now, &mut rand::rng()), TenantId::generate(now, &mut rand::rng()));
         let all: HashSet<String> = keys(&a).into_iter().chain(keys(&b)).collect();
-        assert_eq!(all.len(), 32);
+        assert_eq!(all.len(), 34);
         for key in keys(&a) {
             assert!(key.starts_with(&format!("t#{a}")), "{key}");
         }

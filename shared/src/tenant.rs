@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rand::Rng;
 
+use crate::id;
 use crate::timestamp::Timestamp;
 
 pub use spread::Spread;
@@ -30,6 +31,13 @@ impl TenantId {
     /// The identity that our own code wrote into a table or a queue. Never for text that a caller sent.
     pub(crate) fn from_trusted(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// The identity that a message of our queues names, of whatever form that message is.
+    pub(crate) fn of_message(body: &str) -> Option<Self> {
+        let body: serde_json::Value = serde_json::from_str(body).ok()?;
+        let text = body.get("tenant")?.as_str()?;
+        id::is_canonical("org_", text).then(|| Self(text.to_owned()))
     }
 
     /// The identity as text, `org_...`.

@@ -238,7 +238,9 @@ async fn real_events_keep_their_promises() {
     let clients = clients().await;
     let variables = environment("consumer", &[]);
     let vault = KmsVault::new(&clients, table("Control"), variables["DATA_KMS_KEY"].clone());
-    events_keep_their_promises(&EventsTable::new(&clients, table("Events"), vault)).await.unwrap();
+    let events = EventsTable::new(&clients, table("Events"), vault);
+    events_keep_their_promises(&events).await.unwrap();
+    events::what_has_expired_is_not_offered(&events).await.unwrap();
 }
 
 #[tokio::test]

@@ -88,6 +88,7 @@ async fn belongings(pipeline: &Pipeline) -> (TenantId, KeyHash) {
     let kept = UnreadableMessage {
         queue: "q".to_owned(),
         message_id: tenant.to_string(),
+        tenant: Some(tenant.clone()),
         body: format!(r#"{{"tenant":"{tenant}"}}"#),
     };
     pipeline.events.keep_unreadable(&kept, START).await.unwrap();

@@ -205,7 +205,7 @@ impl Events for EventsTable {
 
     async fn keep_unreadable(&self, message: &UnreadableMessage, now: Timestamp) -> PortResult<()> {
         let attributes = item([
-            ("pk", s(keys::UNREADABLE)),
+            ("pk", s(keys::unreadable_of(message.tenant.as_ref()))),
             ("sk", s(keys::unreadable(&message.queue, &message.message_id))),
             ("body", s(&message.body)),
             ("ttl", n(now.seconds() + KEEP_UNREADABLE_SECONDS)),

@@ -4,7 +4,7 @@ mod envelope;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, QueueAttributeName, SendMessageBatchRequestEntry};
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
 
 use super::aws::Clients;
 use crate::event::Event;
@@ -19,6 +19,9 @@ const MAX_BATCH_MESSAGES: usize = 10;
 
 /// The most bytes that one call takes, with room for what surrounds the bodies.
 const MAX_BATCH_BYTES: usize = 1_000_000;
+
+/// Calls under way at once: as many as the largest batch of a client needs, and no more connections than a process may have.
+const CONCURRENT_CALLS: usize = 64;
 
 /// One queue.
 #[derive(Clone, Debug)]
@@ -80,7 +83,8 @@ impl Queue {
             calls.push(self.send_call(call));
             rest = later;
         }
-        join_all(calls).await.into_iter().flatten().collect()
+        let calls: Vec<Vec<PortResult<()>>> = stream::iter(calls).buffered(CONCURRENT_CALLS).collect().await;
+        calls.into_iter().flatten().collect()
     }
 
     async fn send_call(&self, messages: &[Outgoing<'_>]) -> Vec<PortResult<()>> {

@@ -88,6 +88,7 @@ impl KmsVault {
         let key = DataKey::new(plain.unwrap_or_default());
         let key = key.map_err(|error| Unavailable::new("reading a data key", error))?;
         let mut known = self.known();
+        known.retain(|_, (since, _)| since.elapsed() < REMEMBERED);
         if known.len() >= MOST_KEYS {
             known.clear();
         }
@@ -96,9 +97,9 @@ impl KmsVault {
     }
 
     fn remembered(&self, tenant: &TenantId) -> Option<DataKey> {
-        let known = self.known();
-        let (since, key) = known.get(tenant)?;
-        (since.elapsed() < REMEMBERED).then(|| key.clone())
+        let mut known = self.known();
+        known.retain(|_, (since, _)| since.elapsed() < REMEMBERED);
+        known.get(tenant).map(|(_, key)| key.clone())
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<TenantId, (Instant, DataKey)>> {

@@ -67,7 +67,7 @@ pub trait Events {
         most: usize,
     ) -> impl Future<Output = PortResult<usize>> + Send;
 
-    /// Deletes messages that nobody could read and that name this tenant; how many there were.
+    /// Deletes messages that nobody could read but for the name of this tenant; how many there were.
     fn purge_unreadable(&self, tenant: &TenantId) -> impl Future<Output = PortResult<usize>> + Send;
 
     /// Keeps an attempt for the endpoint's owner, until the event expires. Keeping it twice changes nothing.
@@ -95,6 +95,8 @@ pub struct UnreadableMessage {
     pub queue: String,
     /// The queue's own name for it.
     pub message_id: String,
+    /// Whose it is, as far as that can be read.
+    pub tenant: Option<TenantId>,
     /// What it says.
     pub body: String,
 }

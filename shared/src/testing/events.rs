@@ -195,7 +195,7 @@ impl Events for MemoryEvents {
         self.faults.call("deleting unreadable messages", || {
             let mut state = self.state();
             let before = state.unreadable.len();
-            state.unreadable.retain(|message| !message.body.contains(tenant.as_str()));
+            state.unreadable.retain(|message| message.tenant.as_ref() != Some(tenant));
             before - state.unreadable.len()
         })
     }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use triggers::adapters::events::{Candidates, EventsTable};
+use triggers::adapters::system_clock::SystemClock;
 use triggers::attempt::Attempt;
 use triggers::delivery::DeliveryMessage;
 use triggers::event::Event;
 use triggers::inbox::lease::{LeaseId, Terms};
 use triggers::inbox::{Head, Status};
-use triggers::ports::{Events, Inserted, PortResult, Stretch, UnreadableMessage, Updated};
+use triggers::ports::{Clock, Events, Inserted, PortResult, Stretch, UnreadableMessage, Updated};
 use triggers::testing::builders::{START, attempted, endpoint, event, tenant};
 use triggers::verdict::{Answer, Verdict};
 
@@ -31,7 +33,8 @@ pub(super) async fn events_keep_their_promises(events: &impl Events) -> PortResu
     }
     walks_keep_their_promises(events).await?;
     expiring::what_is_untaken_is_found(events).await?;
-    let unreadable = UnreadableMessage { queue: "q".into(), message_id: "m".into(), body: "{".into() };
+    let unreadable =
+        UnreadableMessage { queue: "q".into(), message_id: "m".into(), tenant: None, body: "{".into() };
     events.keep_unreadable(&unreadable, START).await?;
     events.keep_unreadable(&unreadable, START).await
 }
@@ -123,6 +126,22 @@ async fn walks_keep_their_promises(events: &impl Events) -> PortResult<()> {
     for id in ids {
         assert_eq!(events.head(&ours, id, true).await?, None);
     }
+    Ok(())
+}
+
+/// The table deletes what has expired days late. It must not stand in the way of what has not.
+pub(super) async fn what_has_expired_is_not_offered(events: &EventsTable) -> PortResult<()> {
+    let (ours, now) = (tenant(), SystemClock.now());
+    let mut kept = Vec::new();
+    for (n, days) in [1, 1, 7, 1, 7].into_iter().enumerate() {
+        let event = event(&ours, "a", &n.to_string(), now);
+        events.insert(&event, &Head::born(&event, []).kept_at_most(days)).await?;
+        kept.extend((days > 1).then_some(event.id));
+    }
+    kept.sort();
+    let (event_types, now) = (vec![], now.after(Duration::from_hours(48)));
+    let wanted = Candidates { shards: 1, event_types, include_open: false, of_each_shard: 10, now };
+    assert_eq!(events.candidates(&ours, &wanted).await?, kept);
     Ok(())
 }
 

@@ -33,6 +33,9 @@ use crate::deps::Api;
 use crate::failure::Outcome;
 use crate::history;
 
+/// More logged attempts of one event are not shown with it; an endpoint's own log has them all.
+const MOST_ATTEMPTS: usize = 1000;
+
 /// How often a raced change is decided again before the client is asked to.
 const MOST_RACES: usize = 20;
 
@@ -59,7 +62,7 @@ pub(crate) async fn read(State(api): State<Arc<Api>>, headers: HeaderMap, Path(i
     let found = found(&api, &bearer, &id, now).await?;
     let (payload, attempts, endpoints) = tokio::try_join!(
         api.events.payload(&bearer.tenant, &found),
-        api.events.attempts_of(&bearer.tenant, found.head.id),
+        api.events.attempts_of(&bearer.tenant, found.head.id, MOST_ATTEMPTS),
         api.control.endpoints(&bearer.tenant),
     )?;
     let payload = payload.ok_or_else(no_event)?;

@@ -133,9 +133,14 @@ fn leave_out_repeated_bodies(explained: &mut [Value]) {
 }
 
 /// What a text takes of Lambda's bound: it is a JSON string within a JSON string, so each quote and each backslash becomes
-/// four characters.
+/// four characters, each end of a line and each tab three.
 fn written_bytes(text: &str) -> usize {
-    text.len() + 3 * text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
+    let more = |byte| match byte {
+        b'"' | b'\\' => 3,
+        b'\n' | b'\r' | b'\t' => 2,
+        _ => 0,
+    };
+    text.len() + text.bytes().map(more).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -157,5 +162,6 @@ mod tests {
         let within_lambdas = json!(answer).to_string();
         assert!(within_lambdas.len() - written_bytes(&"\"\\".repeat(1000)) < 50);
         assert_eq!(explained(&"\"".repeat(256 * 1024), 50), 4);
+        assert_eq!(explained(&"\n".repeat(256 * 1024), 50), 5);
     }
 }

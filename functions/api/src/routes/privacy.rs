@@ -87,7 +87,7 @@ fn shown(job: &Job) -> Value {
 
 /// What an erasure does not reach, and how long that lives on. What a table deletes by itself it deletes some days after its
 /// time at the latest.
-const LIVES_ON: [(&str, &str); 9] = [
+const LIVES_ON: [(&str, &str); 10] = [
     (
         "point-in-time backups of the tables: names, addresses, event types, dedup ids and excerpts of receivers' answers; \
          payloads, secrets and headers sealed, with the wrapped data key beside them",
@@ -108,6 +108,7 @@ const LIVES_ON: [(&str, &str); 9] = [
         "a day after their end",
     ),
     ("on which days events were accepted; no content", "as long as those events would have been kept"),
+    ("messages of ours that nobody could read, not even whose they are", "90 days"),
     ("log lines and access logs: ids, paths, status codes; no payload, address or key", "30 days"),
     (
         "the organization's id and the moment of its erasure, so that nothing comes back; this receipt for 90 days",

@@ -88,10 +88,8 @@ impl EventsTable {
                 .query()
                 .table_name(&self.table)
                 .key_condition_expression("pk = :pk")
-                .filter_expression("contains(body, :tenant)")
                 .projection_expression("pk, sk")
-                .expression_attribute_values(":pk", s(keys::UNREADABLE))
-                .expression_attribute_values(":tenant", s(tenant.as_str()))
+                .expression_attribute_values(":pk", s(keys::unreadable_of(Some(tenant))))
                 .set_exclusive_start_key(start);
             let answer = query.send().await.map_err(|error| Unavailable::new("reading messages", error))?;
             delete_all(&self.client, &self.table, answer.items()).await?;

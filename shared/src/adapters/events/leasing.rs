@@ -98,7 +98,12 @@ impl EventsTable {
         let (statuses, status_values) = one_of("status", statuses);
         let (types, type_values) = one_of("type", types);
         let free = "(attribute_not_exists(lease_until) OR lease_until <= :ended)";
-        let filters = [Some(free.to_owned()), statuses, types].into_iter().flatten().collect::<Vec<_>>();
+        // The table deletes what has expired days late: it must not stand in the way of what has not.
+        let kept = "#ttl > :now";
+        let filters = [Some(free.to_owned()), Some(kept.to_owned()), statuses, types]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>();
         let mut query = self
             .client
             .query()
@@ -107,6 +112,8 @@ impl EventsTable {
             .key_condition_expression("pending_pk = :pk")
             .filter_expression(filters.join(" AND "))
             .expression_attribute_names("#status", "status")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":now", n(wanted.now.seconds()))
             .expression_attribute_values(":pk", s(keys::shard(tenant, shard)))
             .expression_attribute_values(":ended", n(wanted.now.before(CLOCK_TOLERANCE).millis()));
         if !type_values.is_empty() {

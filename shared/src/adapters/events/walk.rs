@@ -9,7 +9,7 @@ use super::super::item::{Item, Unreadable, n, s, text};
 use super::page::{event_of, is_attempt};
 use super::{EventsTable, LoggedAttempt, attempt_log, head_item};
 use crate::event::EventId;
-use crate::inbox::Status;
+use crate::inbox::{Head, Status};
 use crate::job::Filter;
 use crate::keys;
 use crate::ports::{Found, PortResult, Stretch, Unavailable, Walked};
@@ -63,8 +63,11 @@ impl EventsTable {
             .expression_attribute_values(":to", s(to))
             .limit(i32::try_from(most).unwrap_or(i32::MAX));
         let answer = query.send().await.map_err(|error| Unavailable::new("walking through events", error))?;
-        let heads: Result<Vec<_>, Unreadable> = answer.items().iter().map(head_item::read).collect();
-        let mut heads = heads.map_err(|error| Unavailable::new("walking through events", error))?;
+        let readable = |item: &Item| {
+            let unreadable = |error: &Unreadable| tracing::error!(cause = %error, "a head cannot be read");
+            head_item::read(item).inspect_err(unreadable).ok() // it stops no replay, and no cancellation of one
+        };
+        let mut heads: Vec<Head> = answer.items().iter().filter_map(readable).collect();
         heads.retain(|head| head.status != Status::Deleted);
         Ok(Walked { heads, reached: answer.last_evaluated_key().and_then(event_of) })
     }
@@ -129,11 +132,16 @@ impl EventsTable {
         query.filter_expression(filters.join(" AND "))
     }
 
-    /// The attempts of one event, by endpoint, each endpoint's in their order.
+    /// The attempts of one event, by endpoint, each endpoint's in their order; no more than about `most`.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn attempts_of(&self, tenant: &TenantId, event: EventId) -> PortResult<Vec<LoggedAttempt>> {
+    pub async fn attempts_of(
+        &self,
+        tenant: &TenantId,
+        event: EventId,
+        most: usize,
+    ) -> PortResult<Vec<LoggedAttempt>> {
         let (mut attempts, mut start) = (Vec::new(), None::<Item>);
         loop {
             let query = self
@@ -143,12 +151,13 @@ impl EventsTable {
                 .key_condition_expression("pk = :pk AND begins_with(sk, :attempts)")
                 .expression_attribute_values(":pk", s(keys::shard(tenant, event.shard())))
                 .expression_attribute_values(":attempts", s(keys::attempts_of(event)))
+                .limit(i32::try_from(most).unwrap_or(i32::MAX))
                 .set_exclusive_start_key(start);
             let answer = query.send().await.map_err(|error| Unavailable::new("reading attempts", error))?;
             let read: Result<Vec<_>, Unreadable> = answer.items().iter().map(attempt_log::read).collect();
             attempts.extend(read.map_err(|error| Unavailable::new("reading attempts", error))?);
             start = answer.last_evaluated_key;
-            if start.is_none() {
+            if start.is_none() || attempts.len() >= most {
                 return Ok(attempts);
             }
         }
