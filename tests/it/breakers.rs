@@ -218,6 +218,21 @@ async fn a_probe_is_made_with_a_delivery_that_somebody_still_waits_for() {
 }
 
 #[tokio::test]
+async fn a_probe_that_was_under_way_leaves_nothing_of_a_deleted_event() {
+    let pipeline = Pipeline::parked(1).await;
+    pipeline.deliver().await;
+    pipeline.clock.advance(Duration::from_mins(1));
+    pipeline.schedule().await;
+    pipeline.webhooks.answer(500);
+    let (events, tenant, head) = (pipeline.events.clone(), pipeline.tenant.clone(), pipeline.only_head());
+    pipeline.webhooks.during_next(move || events.overwrite(&tenant, head.tombstone(START)));
+    pipeline.deliver().await;
+    assert_eq!((pipeline.events.attempts().len(), pipeline.schedule.all_parked().len()), (1, 1));
+    pipeline.run_until_quiet().await;
+    assert_eq!((pipeline.events.attempts(), pipeline.schedule.all_parked()), (vec![], vec![]));
+}
+
+#[tokio::test]
 async fn what_nobody_told_the_owner_is_told_by_the_next_who_comes_by() {
     for state in [EndpointState::Active, EndpointState::Disabled] {
         let (pipeline, _) = Pipeline::stored_event(1).await;

@@ -14,6 +14,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use triggers::breaker::{self, Gate};
 use triggers::delivery::{Pass, Step};
 use triggers::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint};
+use triggers::inbox::{Head, Status};
 use triggers::ports::{
     Clock, Control, Delayed, DeliveryQueue, Events, Limits, PortResult, Schedule, Updated,
 };
@@ -75,7 +76,13 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
             self.schedule.retire(row).await?;
         }
         for parked in &parked {
-            if !self.is_open(parked).await? {
+            let head =
+                self.events.head(&row.tenant, parked.message.event, true).await?.map(|found| found.head);
+            if !head.as_ref().is_some_and(|head| waits(head, parked)) {
+                if head.is_some_and(|head| head.status == Status::Deleted) {
+                    // A probe that was under way has left its attempt behind.
+                    self.events.forget(&row.tenant, parked.message.event).await?;
+                }
                 self.schedule.unpark(parked).await?; // acknowledged or expired meanwhile: it would prove nothing
                 continue;
             }
@@ -87,15 +94,6 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
             return Ok(Moved { probes: 1, ..Moved::default() });
         }
         Ok(Moved::default())
-    }
-
-    /// Whether anybody still waits for this delivery.
-    async fn is_open(&self, Parked { message, .. }: &Parked) -> PortResult<bool> {
-        let found = self.events.head(&message.tenant, message.event, true).await?;
-        let entry = found.and_then(|found| found.head.deliveries.get(&message.endpoint).cloned());
-        let step =
-            entry.map(|entry| entry.step(&message.generation, message.n, Timestamp::from_millis(u64::MAX)));
-        Ok(step == Some(Step::Attempt))
     }
 
     /// Sends a minute's worth of parked deliveries, the oldest events first.
@@ -125,4 +123,12 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
 
 fn delayed(parked: &Parked, delay: std::time::Duration) -> Delayed {
     Delayed { message: parked.message.clone(), delay }
+}
+
+/// Whether anybody still waits for this delivery.
+fn waits(head: &Head, Parked { message, .. }: &Parked) -> bool {
+    let entry = head.deliveries.get(&message.endpoint);
+    let step =
+        entry.map(|entry| entry.step(&message.generation, message.n, Timestamp::from_millis(u64::MAX)));
+    step == Some(Step::Attempt)
 }
