@@ -59,4 +59,5 @@ mod stats;
 mod storm;
 mod tenants;
 mod traces;
+mod turns;
 mod values;
