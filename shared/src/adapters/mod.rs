@@ -25,3 +25,5 @@ mod batch_delete;
 mod compression;
 
 mod item;
+
+mod put_over;

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-
 use super::super::batch_delete::delete_all;
-use super::super::item::{Item, item, n, s};
+use super::super::item::{Item, item, s};
+use super::super::put_over::put_over;
 use super::page::event_of;
 use super::{EventsTable, head_item};
 use crate::event::EventId;
@@ -17,20 +16,8 @@ use crate::tenant::TenantId;
 impl EventsTable {
     /// A put, so that nothing of what was there remains: the payload within the head, too, is gone.
     pub(super) async fn put_tombstone(&self, tenant: &TenantId, tombstone: &Head) -> PortResult<Updated> {
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(head_item::write(tenant, tombstone)))
-            .condition_expression("rev = :seen")
-            .expression_attribute_values(":seen", n(tombstone.rev - 1))
-            .send()
-            .await;
-        let Err(error) = put else { return Ok(Updated::Done) };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(Updated::Raced),
-            _ => Err(Unavailable::new("deleting an event", error)),
-        }
+        let item = head_item::write(tenant, tombstone);
+        put_over(&self.client, &self.table, item, tombstone.rev).await
     }
 
     pub(super) async fn delete_payload(&self, tenant: &TenantId, event: EventId) -> PortResult<()> {

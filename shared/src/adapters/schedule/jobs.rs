@@ -1,13 +1,13 @@
 //! Jobs: under way in the one partition that the scheduler walks through; ended, a replay lies in its tenant's own partition
 //! and an erasure in one that its receipt alone names.
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 
 use super::super::batch_delete::delete_all;
 use super::super::item::{Item, Unreadable, item, n, s};
+use super::super::put_over::put_over;
 use super::{ScheduleTable, job_item, readable};
 use crate::job::{Job, JobId, Work};
 use crate::keys;
@@ -59,7 +59,9 @@ impl ScheduleTable {
 
     pub(super) async fn write_job(&self, job: &Job) -> PortResult<Updated> {
         if job.ended_at.is_none() {
-            return self.put_over(job).await;
+            let mut row = written(job)?;
+            row.extend(under_way(job));
+            return put_over(&self.client, &self.table, row, job.rev).await;
         }
         let mut ended = written(job)?;
         ended.insert(
@@ -98,25 +100,6 @@ impl ScheduleTable {
                 Ok(Updated::Raced)
             }
             _ => Err(Unavailable::new("ending a job", error)),
-        }
-    }
-
-    async fn put_over(&self, job: &Job) -> PortResult<Updated> {
-        let mut row = written(job)?;
-        row.extend(under_way(job));
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(row))
-            .condition_expression("rev = :seen")
-            .expression_attribute_values(":seen", n(job.rev - 1))
-            .send()
-            .await;
-        let Err(error) = put else { return Ok(Updated::Done) };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(Updated::Raced),
-            _ => Err(Unavailable::new("writing a job", error)),
         }
     }
 
