@@ -2,9 +2,19 @@
 
 use rand::{Rng, RngExt};
 
+use crate::timestamp::Timestamp;
+
 /// A new identity of 128 random bits.
 pub(crate) fn random(prefix: &str, rng: &mut impl Rng) -> String {
     format!("{prefix}{:032x}", rng.random::<u128>())
+}
+
+/// A new identity that sorts by its moment: the digits of a `UUIDv7`.
+pub(crate) fn by_time(prefix: &str, now: Timestamp, rng: &mut impl Rng) -> String {
+    let mut random = [0; 10];
+    rng.fill_bytes(&mut random);
+    let uuid = uuid::Builder::from_unix_timestamp_millis(now.millis(), &random).into_uuid();
+    format!("{prefix}{}", uuid.simple())
 }
 
 /// Whether the text has exactly the form of an identity with this prefix.

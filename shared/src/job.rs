@@ -39,10 +39,7 @@ pub struct JobId(String);
 impl JobId {
     /// A new replay. Identities of replays sort by time: a later run is told by it.
     pub fn replay(now: Timestamp, rng: &mut impl Rng) -> Self {
-        let mut random = [0; 10];
-        rng.fill_bytes(&mut random);
-        let uuid = uuid::Builder::from_unix_timestamp_millis(now.millis(), &random).into_uuid();
-        Self(format!("{REPLAY}{}", uuid.simple()))
+        Self(id::by_time(REPLAY, now, rng))
     }
 
     /// A new erasure. Nobody can guess its identity: by it the receipt is read, when no key is left.

@@ -20,12 +20,11 @@ pub use spread::Spread;
 pub struct TenantId(String);
 
 impl TenantId {
+    const PREFIX: &str = "org_";
+
     /// A new identity, for a tenant that is just being created.
     pub fn generate(now: Timestamp, rng: &mut impl Rng) -> Self {
-        let mut random = [0; 10];
-        rng.fill_bytes(&mut random);
-        let uuid = uuid::Builder::from_unix_timestamp_millis(now.millis(), &random).into_uuid();
-        Self(format!("org_{}", uuid.simple()))
+        Self(id::by_time(Self::PREFIX, now, rng))
     }
 
     /// The identity that our own code wrote into a table or a queue. Never for text that a caller sent.
@@ -37,7 +36,7 @@ impl TenantId {
     pub(crate) fn of_message(body: &str) -> Option<Self> {
         let body: serde_json::Value = serde_json::from_str(body).ok()?;
         let text = body.get("tenant")?.as_str()?;
-        id::is_canonical("org_", text).then(|| Self(text.to_owned()))
+        id::is_canonical(Self::PREFIX, text).then(|| Self(text.to_owned()))
     }
 
     /// The identity as text, `org_...`.

@@ -1,6 +1,6 @@
 //! Leasing events, and acting on them, until each is decided: whoever loses a race reads again and decides again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -45,11 +45,9 @@ pub(crate) enum Act {
     ReleaseFromQuarantine(Duration),
 }
 
-/// What came of it.
+/// Why nothing was done with an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Ended {
-    /// It is as asked, now or since an earlier request.
-    Done,
+pub(crate) enum Refused {
     /// There is no such event.
     NotFound,
     /// The lease does not hold it.
@@ -58,10 +56,12 @@ pub(crate) enum Ended {
     NotQuarantined,
 }
 
-impl Ended {
+/// What came of an act: it is as asked, now or since an earlier request, or nothing was done.
+pub(crate) type Ended = Result<(), Refused>;
+
+impl Refused {
     pub(crate) const fn reason(self) -> &'static str {
         match self {
-            Self::Done => "done",
             Self::NotFound => "not-found",
             Self::LeaseLost => "lease-lost",
             Self::NotQuarantined => "not-quarantined",
@@ -69,85 +69,77 @@ impl Ended {
     }
 }
 
-/// What an act makes of a head.
-enum Decided {
-    Write(Box<Head>),
-    Ended(Ended),
-}
-
 impl Act {
-    fn decide(&self, head: &Head, now: Timestamp) -> Decided {
-        let next = match self {
-            Self::Acknowledge => {
-                return head
-                    .acknowledge()
-                    .map_or(Decided::Ended(Ended::Done), |next| Decided::Write(Box::new(next)));
+    /// The head to be written; none where it is as asked already.
+    fn decide(&self, head: &Head, now: Timestamp) -> Result<Option<Head>, Refused> {
+        match self {
+            Self::Acknowledge => Ok(head.acknowledge()),
+            Self::AcknowledgeAs(lease) => match head.acknowledge_as(lease, now) {
+                Acknowledged::Now(next) => Ok(Some(*next)),
+                Acknowledged::Already => Ok(None),
+                Acknowledged::Lost => Err(Refused::LeaseLost),
+            },
+            Self::Release(lease, delay) => {
+                head.release(lease, *delay, now).ok_or(Refused::LeaseLost).map(Some)
             }
-            Self::AcknowledgeAs(lease) => {
-                return match head.acknowledge_as(lease, now) {
-                    Acknowledged::Now(next) => Decided::Write(next),
-                    Acknowledged::Already => Decided::Ended(Ended::Done),
-                    Acknowledged::Lost => Decided::Ended(Ended::LeaseLost),
-                };
+            Self::Extend(lease, until) => head.extend(lease, *until, now).ok_or(Refused::LeaseLost).map(Some),
+            Self::ReleaseFromQuarantine(delay) => {
+                head.release_from_quarantine(*delay, now).ok_or(Refused::NotQuarantined).map(Some)
             }
-            Self::Release(lease, delay) => head.release(lease, *delay, now),
-            Self::Extend(lease, until) => head.extend(lease, *until, now),
-            Self::ReleaseFromQuarantine(delay) => head.release_from_quarantine(*delay, now),
-        };
-        let refused = match self {
-            Self::ReleaseFromQuarantine(_) => Ended::NotQuarantined,
-            _ => Ended::LeaseLost,
-        };
-        next.map_or(Decided::Ended(refused), |next| Decided::Write(Box::new(next)))
+        }
     }
 
     /// What is told of an event that is not there: under a lease no more than that it does not hold it.
-    fn on_absent(&self) -> Ended {
+    fn on_absent(&self) -> Refused {
         match self {
-            Self::Acknowledge | Self::ReleaseFromQuarantine(_) => Ended::NotFound,
-            Self::AcknowledgeAs(_) | Self::Release(..) | Self::Extend(..) => Ended::LeaseLost,
+            Self::Acknowledge | Self::ReleaseFromQuarantine(_) => Refused::NotFound,
+            Self::AcknowledgeAs(_) | Self::Release(..) | Self::Extend(..) => Refused::LeaseLost,
         }
     }
 }
 
-/// Acts on events of these ids; what came of each, in their order.
+/// Acts on these events, at most a hundred and all different; what came of each, in their order.
 pub(crate) async fn act(
     api: &Api,
     tenant: &TenantId,
     act: &Act,
-    ids: Vec<String>,
+    ids: &[EventId],
     now: Timestamp,
-) -> PortResult<Vec<(String, Ended)>> {
-    let known: Vec<EventId> = ids.iter().filter_map(|id| EventId::parse(id)).collect();
-    let heads = api.events.heads_of(tenant, &known).await?;
-    let acts = ids.into_iter().map(|id| {
-        let head = heads.iter().find(|head| head.id.to_string() == id);
-        async move { PortResult::Ok((id, act_on(api, tenant, act, head.cloned(), now).await?)) }
+) -> PortResult<Vec<(EventId, Ended)>> {
+    let heads = api.events.heads_of(tenant, ids).await?;
+    let mut heads: HashMap<EventId, Head> = heads.into_iter().map(|head| (head.id, head)).collect();
+    let acts = ids.iter().map(|id| {
+        let head = heads.remove(id);
+        async move { PortResult::Ok((*id, act_on(api, tenant, act, head, now).await?)) }
     });
-    let ended: Vec<(String, (Ended, Option<EventId>))> =
+    let acts: Vec<_> = acts.collect();
+    let ended: Vec<(EventId, (Ended, bool))> =
         stream::iter(acts).buffered(CONCURRENT_EVENTS).try_collect().await?;
-    let left: Vec<Share> = ended.iter().filter_map(|(_, (_, left))| left.map(Share::acked)).collect();
+    let left = ended.iter().filter(|(_, (_, has_left))| *has_left);
+    let left: Vec<Share> = left.map(|(id, _)| Share::acked(*id)).collect();
     counting::count(api, tenant, &left, now).await;
     Ok(ended.into_iter().map(|(id, (ended, _))| (id, ended)).collect())
 }
 
-/// What came of it, and the event if it has just left the inbox.
+/// What came of it, and whether the event has left the inbox by it.
 async fn act_on(
     api: &Api,
     tenant: &TenantId,
     act: &Act,
     mut head: Option<Head>,
     now: Timestamp,
-) -> PortResult<(Ended, Option<EventId>)> {
+) -> PortResult<(Ended, bool)> {
     for _ in 0..MOST_RACES {
-        let Some(seen) = head.filter(|head| !head.is_gone(now)) else { return Ok((act.on_absent(), None)) };
+        let Some(seen) = head.filter(|head| !head.is_gone(now)) else {
+            return Ok((Err(act.on_absent()), false));
+        };
         let next = match act.decide(&seen, now) {
-            Decided::Ended(ended) => return Ok((ended, None)),
-            Decided::Write(next) => next,
+            Err(refused) => return Ok((Err(refused), false)),
+            Ok(None) => return Ok((Ok(()), false)),
+            Ok(Some(next)) => next,
         };
         if api.events.update(tenant, &next).await? == Updated::Done {
-            let left = seen.status.is_in_inbox() && !next.status.is_in_inbox();
-            return Ok((Ended::Done, left.then_some(seen.id)));
+            return Ok((Ok(()), seen.status.is_in_inbox() && !next.status.is_in_inbox()));
         }
         head = api.events.head(tenant, seen.id, true).await?.map(|found| found.head);
     }

@@ -18,6 +18,15 @@ const AMAZON_ROOTS: [&[u8]; 5] = [
     include_bytes!("amazon_roots/Starfield_Services_Root_G2.pem"),
 ];
 
+/// Pauses before each try of a call about many items: what a busy table leaves undone is asked for again.
+pub(super) const BATCH_PAUSES: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+];
+
 /// How long a function waits for AWS. The SDK itself would wait for ever.
 #[derive(Clone, Copy, Debug)]
 pub enum Patience {

@@ -1,24 +1,14 @@
 //! Deleting many items at once.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 
+use super::aws::BATCH_PAUSES;
 use super::item::Item;
 use crate::ports::{PortResult, Unavailable};
 
 /// The most items that one `BatchWriteItem` takes.
 const MAX_BATCH_ITEMS: usize = 25;
-
-/// Pauses before each try of a `BatchWriteItem`: what a busy table leaves undone is asked for again.
-const PAUSES: [Duration; 5] = [
-    Duration::ZERO,
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(200),
-    Duration::from_millis(400),
-];
 
 /// Deletes the items of these keys, which differ; an item that is not there changes nothing.
 ///
@@ -37,7 +27,7 @@ async fn delete_chunk(client: &Client, table: &str, keys: &[Item]) -> PortResult
     let deletes = deletes.map_err(|error| Unavailable::new("deleting items", error))?;
     let request = |delete| WriteRequest::builder().delete_request(delete).build();
     let mut requests: Vec<WriteRequest> = deletes.into_iter().map(request).collect();
-    for pause in PAUSES {
+    for pause in BATCH_PAUSES {
         tokio::time::sleep(pause).await;
         let call = client.batch_write_item().request_items(table, requests).send().await;
         let answer = call.map_err(|error| Unavailable::new("deleting items", error))?;

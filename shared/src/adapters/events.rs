@@ -8,6 +8,7 @@ mod erasure;
 mod expiring;
 mod head_item;
 mod leasing;
+mod narrowing;
 mod page;
 mod room;
 mod walk;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::{Head, Status};
 use crate::delivery::{Delivery, DeliveryState};
-use crate::endpoint::{EndpointId, MAX_ENDPOINTS};
+use crate::endpoint::{Endpoint, EndpointId, EndpointState, MAX_ENDPOINTS};
 use crate::timestamp::Timestamp;
 
 /// What a run opens again.
@@ -22,6 +22,15 @@ pub struct Reopening<'a> {
     pub only_undelivered: bool,
     /// An endpoint that gets the event even if it did not match when the event was stored.
     pub also_to: Option<&'a EndpointId>,
+}
+
+/// To which of a tenant's endpoints events are sent again: those that take deliveries, or of these the one that is named.
+#[must_use]
+pub fn targets(endpoints: &[Endpoint], named: Option<&EndpointId>) -> BTreeSet<EndpointId> {
+    let is_target = |endpoint: &&Endpoint| {
+        endpoint.state == EndpointState::Active && named.is_none_or(|named| *named == endpoint.id)
+    };
+    endpoints.iter().filter(is_target).map(|endpoint| endpoint.id.clone()).collect()
 }
 
 impl Head {

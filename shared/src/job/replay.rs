@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::endpoint::{Endpoint, EndpointId, EndpointState};
+use crate::endpoint::{Endpoint, EndpointId};
 use crate::event::{EventId, EventType};
-use crate::inbox::replay::Reopening;
+use crate::inbox::replay::{Reopening, targets};
 use crate::inbox::{Head, Status};
 use crate::timestamp::Timestamp;
 
@@ -75,11 +75,7 @@ impl Replay {
     /// To which of a tenant's endpoints it may go: those that take deliveries.
     #[must_use]
     pub fn targets(&self, endpoints: &[Endpoint]) -> BTreeSet<EndpointId> {
-        let is_target = |endpoint: &&Endpoint| {
-            endpoint.state == EndpointState::Active
-                && self.endpoint.as_ref().is_none_or(|wanted| *wanted == endpoint.id)
-        };
-        endpoints.iter().filter(is_target).map(|endpoint| endpoint.id.clone()).collect()
+        targets(endpoints, self.endpoint.as_ref())
     }
 
     /// How many events it may send in a second while so many replays of its tenant are under way: together half of what the
@@ -154,7 +150,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::Pattern;
+    use crate::endpoint::{EndpointState, Pattern};
     use crate::testing::builders::{START, endpoint, event, tenant};
 
     const RUN: &str = "rpl_1";

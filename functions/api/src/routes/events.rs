@@ -1,6 +1,6 @@
 //! The log: every event that is kept, one event with all that was tried, its replay, its deletion.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -13,9 +13,9 @@ use triggers::adapters::events::Source;
 use triggers::answer;
 use triggers::api_key::{KeyRecord, Scope};
 use triggers::delivery::{Delivery, DeliveryMessage};
-use triggers::endpoint::{EndpointId, EndpointState};
+use triggers::endpoint::EndpointId;
 use triggers::event::EventId;
-use triggers::inbox::replay::Reopening;
+use triggers::inbox::replay::{Reopening, targets};
 use triggers::inbox::{Head, Status};
 use triggers::job::JobId;
 use triggers::ports::{
@@ -99,9 +99,7 @@ pub(crate) async fn replay(
     let endpoints = api.control.endpoints(&bearer.tenant).await?;
     let named =
         wanted.endpoint_id.as_deref().map(|id| named(id, endpoints.iter().map(|it| &it.id))).transpose()?;
-    let is_target = |id: &EndpointId| named.as_ref().is_none_or(|named| named == id);
-    let active = endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Active);
-    let targets: BTreeSet<EndpointId> = active.map(|it| it.id.clone()).filter(is_target).collect();
+    let targets = targets(&endpoints, named.as_ref());
     let run = JobId::replay(now, &mut rand::rng());
     let what = Reopening {
         run: run.as_str(),

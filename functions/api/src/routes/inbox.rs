@@ -19,7 +19,7 @@ use crate::body::{invalid, query_limit, query_value};
 use crate::cursor;
 use crate::deps::Api;
 use crate::failure::Outcome;
-use crate::leasing::{self, Act, Ended};
+use crate::leasing::{self, Act};
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
@@ -65,8 +65,8 @@ pub(crate) async fn acknowledge(
     let now = api.clock.now();
     let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxAck, now).await?;
     let event = EventId::parse(&id).ok_or_else(Problem::not_found)?;
-    let ended = leasing::act(&api, &bearer.tenant, &Act::Acknowledge, vec![event.to_string()], now).await?;
-    if ended.iter().any(|(_, ended)| *ended == Ended::Done) {
+    let ended = leasing::act(&api, &bearer.tenant, &Act::Acknowledge, &[event], now).await?;
+    if ended.iter().any(|(_, ended)| ended.is_ok()) {
         return Ok(answer::json(StatusCode::OK, &json!({"success": true})));
     }
     Err(Problem::not_found().into())

@@ -95,8 +95,11 @@ pub(crate) async fn acknowledge(State(api): State<Arc<Api>>, headers: HeaderMap,
     let ids = event_ids(wanted.event_ids)?;
     let ended = match (wanted.lease_id, ids) {
         (None, None) => return Err(invalid("name a lease or events", "/lease_id").into()),
-        (None, Some(ids)) => leasing::act(&api, &bearer.tenant, &Act::Acknowledge, ids, now).await?,
-        (Some(lease), ids) => under_lease(&api, &bearer, &lease, ids, now, Act::AcknowledgeAs).await?,
+        (None, Some(ids)) => leasing::act(&api, &bearer.tenant, &Act::Acknowledge, &ids, now).await?,
+        (Some(lease), ids) => {
+            let lease = lease_id(&lease)?;
+            under_lease(&api, &bearer, &lease, ids, now, &Act::AcknowledgeAs(lease.clone())).await?
+        }
     };
     Ok(answer::json(StatusCode::OK, &told("acked", &ended)))
 }
@@ -123,10 +126,11 @@ pub(crate) async fn release(State(api): State<Arc<Api>>, headers: HeaderMap, bod
     let ended = match (wanted.lease_id, ids) {
         (None, None) => return Err(invalid("name a lease or quarantined events", "/lease_id").into()),
         (None, Some(ids)) => {
-            leasing::act(&api, &bearer.tenant, &Act::ReleaseFromQuarantine(delay), ids, now).await?
+            leasing::act(&api, &bearer.tenant, &Act::ReleaseFromQuarantine(delay), &ids, now).await?
         }
         (Some(lease), ids) => {
-            under_lease(&api, &bearer, &lease, ids, now, |lease| Act::Release(lease, delay)).await?
+            let lease = lease_id(&lease)?;
+            under_lease(&api, &bearer, &lease, ids, now, &Act::Release(lease.clone(), delay)).await?
         }
     };
     Ok(answer::json(StatusCode::OK, &told("released", &ended)))
@@ -144,12 +148,10 @@ pub(crate) async fn extend(State(api): State<Arc<Api>>, headers: HeaderMap, body
     let (bearer, now) = bearer(&api, &headers).await?;
     let wanted: Extend = body::json(&headers, body).await?;
     let until = now.after(lease_seconds(wanted.lease_seconds)?);
-    let ended =
-        under_lease(&api, &bearer, &wanted.lease_id, None, now, |lease| Act::Extend(lease, until)).await?;
-    if let Some(lease) = LeaseId::parse(&wanted.lease_id) {
-        let leased: Vec<EventId> = ended.iter().filter_map(|(id, _)| EventId::parse(id)).collect();
-        api.events.note_lease(&bearer.tenant, &lease, &leased, until).await?; // what it holds is told as long as it does
-    }
+    let lease = lease_id(&wanted.lease_id)?;
+    let ended = under_lease(&api, &bearer, &lease, None, now, &Act::Extend(lease.clone(), until)).await?;
+    let leased: Vec<EventId> = ended.iter().map(|(id, _)| *id).collect();
+    api.events.note_lease(&bearer.tenant, &lease, &leased, until).await?; // what it holds is told as long as it does
     let mut answer = told("extended", &ended);
     answer["leased_until"] = until.to_string().into();
     Ok(answer::json(StatusCode::OK, &answer))
@@ -168,19 +170,22 @@ async fn bearer(api: &Api, headers: &HeaderMap) -> Result<(KeyRecord, Timestamp)
 async fn under_lease(
     api: &Api,
     bearer: &KeyRecord,
-    lease: &str,
-    ids: Option<Vec<String>>,
+    lease: &LeaseId,
+    ids: Option<Vec<EventId>>,
     now: Timestamp,
-    act: impl FnOnce(LeaseId) -> Act,
-) -> Result<Vec<(String, Ended)>, Problem> {
-    let lease = LeaseId::parse(lease).ok_or_else(lease_lost)?;
+    act: &Act,
+) -> Result<Vec<(EventId, Ended)>, Problem> {
     let leased = match ids {
         Some(ids) => ids,
-        None => api.events.leased(&bearer.tenant, &lease).await?.iter().map(EventId::to_string).collect(),
+        None => api.events.leased(&bearer.tenant, lease).await?,
     };
-    let act = act(lease);
-    let ended = leasing::act(api, &bearer.tenant, &act, leased, now).await?;
-    if ended.iter().any(|(_, ended)| *ended == Ended::Done) { Ok(ended) } else { Err(lease_lost()) }
+    let ended = leasing::act(api, &bearer.tenant, act, &leased, now).await?;
+    if ended.iter().any(|(_, ended)| ended.is_ok()) { Ok(ended) } else { Err(lease_lost()) }
+}
+
+/// A lease by its id. One that is none holds nothing, as any other that is lost.
+fn lease_id(text: &str) -> Result<LeaseId, Problem> {
+    LeaseId::parse(text).ok_or_else(lease_lost)
 }
 
 fn lease_lost() -> Problem {
@@ -188,12 +193,14 @@ fn lease_lost() -> Problem {
 }
 
 /// What became of each event: the list of those that went well, and why the others did not.
-fn told(done: &str, ended: &[(String, Ended)]) -> Value {
-    let of = |wanted| ended.iter().filter(move |(_, ended)| (*ended == Ended::Done) == wanted);
-    let failed = |(id, ended): &(String, Ended)| json!({"id": id, "reason": ended.reason()});
+fn told(done: &str, ended: &[(EventId, Ended)]) -> Value {
+    let went_well = ended.iter().filter(|(_, ended)| ended.is_ok()).map(|(id, _)| id.to_string());
+    let failed = |(id, ended): &(EventId, Ended)| {
+        ended.err().map(|refused| json!({"id": id.to_string(), "reason": refused.reason()}))
+    };
     json!({
-        done: of(true).map(|(id, _)| id).collect::<Vec<_>>(),
-        "failed": of(false).map(failed).collect::<Vec<_>>(),
+        done: went_well.collect::<Vec<_>>(),
+        "failed": ended.iter().filter_map(failed).collect::<Vec<_>>(),
     })
 }
 
@@ -203,14 +210,15 @@ fn lease_seconds(seconds: u64) -> Result<Duration, Problem> {
     if is_valid { Ok(Duration::from_secs(seconds)) } else { Err(invalid(detail(), "/lease_seconds")) }
 }
 
-fn event_ids(ids: Option<Vec<String>>) -> Result<Option<Vec<String>>, Problem> {
-    let Some(mut ids) = ids else { return Ok(None) };
+fn event_ids(ids: Option<Vec<String>>) -> Result<Option<Vec<EventId>>, Problem> {
+    let Some(ids) = ids else { return Ok(None) };
     if !(1..=MAX_EVENTS).contains(&ids.len()) {
         return Err(invalid(format!("\"event_ids\" must be 1 to {MAX_EVENTS}"), "/event_ids"));
     }
-    if let Some(place) = ids.iter().position(|id| EventId::parse(id).is_none()) {
-        return Err(invalid("this is no event's id", &format!("/event_ids/{place}")));
-    }
+    let parse = |(place, id): (usize, &String)| {
+        EventId::parse(id).ok_or_else(|| invalid("this is no event's id", &format!("/event_ids/{place}")))
+    };
+    let mut ids = ids.iter().enumerate().map(parse).collect::<Result<Vec<_>, _>>()?;
     ids.sort_unstable();
     ids.dedup();
     Ok(Some(ids))

@@ -1,9 +1,8 @@
 //! Many heads at once, read consistently.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 
+use super::super::aws::BATCH_PAUSES;
 use super::super::item::{Item, item, s};
 use super::{EventsTable, head_item};
 use crate::event::EventId;
@@ -13,15 +12,6 @@ use crate::tenant::TenantId;
 
 /// The most keys that one `BatchGetItem` takes.
 pub(super) const BATCH_GET_KEYS: usize = 100;
-
-/// Pauses before each try of a `BatchGetItem`: what a busy table leaves undone is asked for again.
-const BATCH_GET_PAUSES: [Duration; 5] = [
-    Duration::ZERO,
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(200),
-    Duration::from_millis(400),
-];
 
 impl EventsTable {
     /// The heads of at most a hundred events, read consistently, in the same order; some may be gone.
@@ -34,7 +24,7 @@ impl EventsTable {
             })
             .collect();
         let mut found = Vec::with_capacity(ids.len());
-        for pause in BATCH_GET_PAUSES {
+        for pause in BATCH_PAUSES {
             tokio::time::sleep(pause).await;
             let request = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted)).build();
             let request = request.map_err(|error| Unavailable::new("reading heads", error))?;

@@ -32,6 +32,9 @@ const LARGEST_PAGE: usize = 2000;
 /// Queries of one shard for one lease: so many events may be held by others before a free one.
 const MAX_QUERIES: usize = 30;
 
+/// What is written down of a lease is kept longer than it: its holder may ask late what became of it.
+const KEEP_LEASE_SECONDS: u64 = 24 * 3600;
+
 /// A question for events that may be leased.
 #[derive(Clone, Debug)]
 pub struct Candidates {
@@ -236,9 +239,6 @@ impl EventsTable {
         Ok(found.into_iter().map(|Found { head, .. }| head).collect())
     }
 }
-
-/// What is written down of a lease is kept longer than it: its holder may ask late what became of it.
-const KEEP_LEASE_SECONDS: u64 = 24 * 3600;
 
 /// The condition that an attribute is one of these, with its values; none where there are none.
 fn one_of<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> (Option<String>, Vec<(String, String)>) {

@@ -10,6 +10,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::super::item::{Item, Unreadable, s, text};
 use super::batch_get::BATCH_GET_KEYS;
+use super::narrowing::narrowed;
 use super::room::Room;
 use super::{EventsTable, head_item};
 use crate::event::{EventId, EventType};
@@ -151,35 +152,20 @@ impl EventsTable {
             Source::Inbox => ("pending_pk", request.index_name("pending")),
             Source::Log => ("pk", request.consistent_read(true)),
         };
-        let mut request = request
+        let request = request
             .scan_index_forward(query.order == Order::Ascending)
             .key_condition_expression(format!("{partition} = :pk AND sk BETWEEN :from AND :to"))
             .expression_attribute_values(":pk", s(keys::shard(tenant, shard)))
             .expression_attribute_values(":from", s(from))
             .expression_attribute_values(":to", s(to));
-        let mut filters = Vec::new();
-        if query.source == Source::Log {
-            filters.push("attribute_exists(deliveries)"); // attempts lie between the heads
-        }
-        let page = if query.event_type.is_some() || query.status.is_some() {
-            FILTERED_PAGE
-        } else {
-            query.limit + 1
+        let is_narrow = query.event_type.is_some() || query.status.is_some();
+        let page = if is_narrow { FILTERED_PAGE } else { query.limit + 1 };
+        let heads: &[&str] = match query.source {
+            Source::Inbox => &[],
+            Source::Log => &["attribute_exists(deliveries)"], // attempts lie between the heads
         };
-        if let Some(event_type) = &query.event_type {
-            filters.push("#type = :type");
-            request = request
-                .expression_attribute_names("#type", "type")
-                .expression_attribute_values(":type", s(event_type.as_str()));
-        }
-        if let Some(status) = query.status {
-            filters.push("#status = :status");
-            request = request
-                .expression_attribute_names("#status", "status")
-                .expression_attribute_values(":status", s(status.as_str()));
-        }
-        let filter = (!filters.is_empty()).then(|| filters.join(" AND "));
-        request.set_filter_expression(filter).limit(i32::try_from(page).unwrap_or(i32::MAX))
+        let request = narrowed(request, heads, query.event_type.as_ref(), query.status);
+        request.limit(i32::try_from(page).unwrap_or(i32::MAX))
     }
 
     /// The entries with their heads, in the same order; those that a query left out are read now, consistently.

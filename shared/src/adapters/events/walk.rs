@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::Select;
 use futures_util::future::try_join_all;
 
 use super::super::item::{Item, Unreadable, n, s, text};
+use super::narrowing::narrowed;
 use super::page::{event_of, is_attempt};
 use super::{EventsTable, LoggedAttempt, attempt_log, head_item};
 use crate::event::EventId;
@@ -106,8 +107,7 @@ impl EventsTable {
     }
 
     fn counting_query(&self, tenant: &TenantId, shard: u8, filter: &Filter) -> QueryFluentBuilder {
-        let mut filters = vec!["attribute_exists(deliveries)", "#ttl > :now", "#status <> :deleted"];
-        let mut query = self
+        let query = self
             .client
             .query()
             .table_name(&self.table)
@@ -119,17 +119,8 @@ impl EventsTable {
             .expression_attribute_values(":pk", s(keys::shard(tenant, shard)))
             .expression_attribute_values(":from", s(keys::events_from(filter.since)))
             .expression_attribute_values(":to", s(keys::events_from(filter.until)));
-        if let Some(event_type) = &filter.event_type {
-            filters.push("#type = :type");
-            query = query
-                .expression_attribute_names("#type", "type")
-                .expression_attribute_values(":type", s(event_type.as_str()));
-        }
-        if let Some(status) = filter.status {
-            filters.push("#status = :status");
-            query = query.expression_attribute_values(":status", s(status.as_str()));
-        }
-        query.filter_expression(filters.join(" AND "))
+        let heads = ["attribute_exists(deliveries)", "#ttl > :now", "#status <> :deleted"];
+        narrowed(query, &heads, filter.event_type.as_ref(), filter.status)
     }
 
     /// The attempts of one event, by endpoint, each endpoint's in their order; no more than about `most`.
