@@ -11,7 +11,7 @@ use crate::support::client::{Reply, Tenant};
 use crate::support::front_door::{FrontDoor, named, plain};
 use crate::support::proxy::{Fault, Rule};
 use crate::support::runtime::{Process, environment};
-use crate::support::tables;
+use crate::support::{tables, within_one_minute};
 
 /// How often the SDK tries a call.
 const ATTEMPTS: usize = 2;
@@ -100,6 +100,24 @@ fn a_claim_that_nobody_heard_of_is_found_by_the_clients_repeat() {
     assert_eq!(messages.iter().map(id_in).collect::<Vec<_>>(), vec![id.clone(); 1], "a repeat is sent again");
     consume(&messages);
     stored_are(&tenant, &[id]);
+}
+
+#[test]
+fn tokens_whose_lease_was_not_answered_are_leased_once() {
+    let statuses = within_one_minute(|| {
+        let (tenant, door) = (Tenant::of_tier("free"), FrontDoor::open());
+        let post = |number: usize| {
+            if number.is_multiple_of(10) {
+                door.proxy.spoil(Rule::every("UpdateItem", LOST).with("#minute#").times(1));
+            }
+            door.post(&tenant, &plain()).status
+        };
+        let statuses: Vec<u16> = (0..101).map(post).collect();
+        assert_eq!(door.proxy.take_repeats(), 10);
+        statuses
+    });
+    assert_eq!(statuses[..100], [202; 100]);
+    assert_eq!(statuses[100], 429);
 }
 
 #[test]

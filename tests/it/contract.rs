@@ -42,6 +42,7 @@ use triggers::timestamp::Timestamp;
 use events::events_keep_their_promises;
 
 use crate::support::aws::dynamodb;
+use crate::support::proxy::{Fault, Proxy, Rule};
 use crate::support::runtime::environment;
 use crate::support::stack::shared;
 
@@ -246,6 +247,20 @@ async fn real_events_keep_their_promises() {
 #[tokio::test]
 async fn real_limits_keep_their_promises() {
     limits_keep_their_promises(&LimitsTable::new(&clients().await, table("Limits"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn real_limits_and_claims_keep_their_promises_though_each_first_answer_is_lost() {
+    let proxy = Proxy::start();
+    let clients = aws::emulator_clients(&proxy.url()).await;
+    for write in ["UpdateItem", "PutItem", "BatchWriteItem"] {
+        proxy.spoil(Rule::every(write, Fault::AnswerLost).but_no_repeat());
+    }
+    limits_keep_their_promises(&LimitsTable::new(&clients, table("Limits"))).await.unwrap();
+    claims_keep_their_promises(&ClaimsTable::new(&clients, table("Claims"))).await.unwrap();
+    let (calls, repeats) = (proxy.take_calls(), proxy.take_repeats());
+    let writes: usize = calls.iter().filter(|(name, _)| *name != "Query").map(|(_, count)| count).sum();
+    assert_eq!(repeats, writes, "each was made twice: {calls:?}");
 }
 
 #[tokio::test]

@@ -75,11 +75,15 @@ pub async fn clients(patience: Patience) -> Result<Clients, Box<dyn std::error::
         .operation_attempt_timeout(attempt)
         .operation_timeout(operation)
         .build();
-    let retries =
-        RetryConfig::standard().with_max_attempts(attempts).with_initial_backoff(Duration::from_millis(50));
-    let loader = aws_config::from_env().http_client(http).timeout_config(timeouts).retry_config(retries);
+    let loader =
+        aws_config::from_env().http_client(http).timeout_config(timeouts).retry_config(retries(attempts));
     let config = loader.load().await;
     Ok(Clients::of(&config))
+}
+
+/// So many attempts, the second one soon.
+fn retries(attempts: u32) -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(attempts).with_initial_backoff(Duration::from_millis(50))
 }
 
 /// The clients of an emulator: plain HTTP, any credentials.
@@ -91,6 +95,7 @@ pub async fn emulator_clients(endpoint: &str) -> Clients {
         .region("us-east-1")
         .credentials_provider(credentials)
         .endpoint_url(endpoint)
+        .retry_config(retries(3))
         .load()
         .await;
     Clients::of(&config)

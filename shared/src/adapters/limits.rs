@@ -1,14 +1,15 @@
 //! The table `Limits`: a tenant's tokens and stats of each minute, its backlog of each day, and the counters behind `/metrics`.
 
 mod line;
+mod once;
 mod stats;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
 use rand::RngExt;
 
+use self::once::Outcome;
 use super::aws::Clients;
 use super::batch_delete::delete_all;
 use super::item::{Item, key_of, n, number, s, text};
@@ -74,54 +75,26 @@ impl LimitsTable {
     }
 
     async fn change_day(&self, tenant: &TenantId, day: u64, change: i64) -> PortResult<()> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", s(keys::backlog(tenant)))
-            .key("sk", s(keys::backlog_day(day)))
-            .update_expression("ADD waiting :change SET #ttl = :ttl")
-            .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":change", AttributeValue::N(change.to_string()))
-            .expression_attribute_values(":ttl", n((day + KEEP_BACKLOG_DAYS) * 86_400))
-            .send()
-            .await;
-        update.map(drop).map_err(|error| Unavailable::new("changing a backlog", error))
+        let update = self.once(keys::backlog(tenant), keys::backlog_day(day)).add("waiting", change);
+        update.set("ttl", n((day + KEEP_BACKLOG_DAYS) * 86_400)).send("changing a backlog").await.map(drop)
     }
 }
 
 impl Limits for LimitsTable {
     async fn lease(&self, meter: &Meter, minute: u64, slice: u32, limit: u32) -> PortResult<Leased> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", s(keys::minute(meter, minute)))
-            .key("sk", s(keys::ONLY))
-            .update_expression("ADD taken :slice SET #ttl = :ttl")
-            .condition_expression("attribute_not_exists(taken) OR taken <= :room")
-            .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":slice", n(slice.into()))
-            .expression_attribute_values(":room", n(limit.saturating_sub(slice).into()))
-            .expression_attribute_values(":ttl", n((minute + 1) * 60 + KEEP_SECONDS))
-            .return_values(ReturnValue::UpdatedNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let taken = |item: Option<&Item>| {
-            let taken = item.and_then(|item| number(item, "taken").ok());
-            taken.and_then(|taken| u32::try_from(taken).ok()).unwrap_or(limit)
+        let leased = self
+            .once(keys::minute(meter, minute), keys::ONLY)
+            .add("taken", slice)
+            .set("ttl", ends_after(minute))
+            .up_to("taken", limit.saturating_sub(slice).into());
+        let taken = |item: &Item| {
+            let taken = number(item, "taken").ok().and_then(|taken| u32::try_from(taken).ok());
+            taken.unwrap_or(limit)
         };
-        let error = match update {
-            Ok(answer) => return Ok(Leased::Granted { taken: taken(answer.attributes()) }),
-            Err(error) => error,
-        };
-        match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                Ok(Leased::Exhausted { left: limit.saturating_sub(taken(failed.item())) })
-            }
-            _ => Err(Unavailable::new("leasing tokens", error)),
-        }
+        Ok(match leased.send("leasing tokens").await? {
+            Outcome::Done(item) => Leased::Granted { taken: taken(&item) },
+            Outcome::Refused(item) => Leased::Exhausted { left: limit.saturating_sub(taken(&item)) },
+        })
     }
 
     async fn queue_up(&self, tenant: &TenantId, endpoint: &EndpointId, span: Span) -> PortResult<u64> {
@@ -195,35 +168,21 @@ impl Limits for LimitsTable {
             return Ok(());
         }
         let shard = rand::rng().random_range(0..COUNTER_SHARDS);
-        let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", s(keys::COUNTERS))
-            .key("sk", s(keys::counters_shard(shard)));
-        let mut expression = String::new();
+        let mut update = self.once(keys::COUNTERS, keys::counters_shard(shard));
         if let Some(wait) = wait {
             let (waited, at) = wait_names(wait.queue);
-            expression += "SET #waited = :waited, #at = :at ";
-            update = update
-                .expression_attribute_names("#waited", waited)
-                .expression_attribute_names("#at", at)
-                .expression_attribute_values(":waited", n(wait.waited_ms))
-                .expression_attribute_values(":at", n(wait.at.millis()));
-        }
-        if !added.is_empty() {
-            let terms: Vec<String> = added.iter().map(|(name, _)| format!("#{name} :{name}")).collect();
-            expression += "ADD ";
-            expression += &terms.join(", ");
+            update = update.set(waited, n(wait.waited_ms)).set(at, n(wait.at.millis()));
         }
         for (name, count) in added {
-            update = update
-                .expression_attribute_names(format!("#{name}"), name) // "stored" is a reserved word
-                .expression_attribute_values(format!(":{name}"), n(count));
+            update = update.add(name, count);
         }
-        let update = update.update_expression(expression).send().await;
-        update.map(drop).map_err(|error| Unavailable::new("counting", error))
+        update.send("counting").await.map(drop)
     }
+}
+
+/// When the item of a minute may go.
+fn ends_after(minute: u64) -> AttributeValue {
+    n((minute + 1) * 60 + KEEP_SECONDS)
 }
 
 /// The attributes that tell a queue's wait.

@@ -22,8 +22,8 @@ pub trait Limits {
         limit: u32,
     ) -> impl Future<Output = PortResult<Leased>> + Send;
 
-    /// Adds to the counters behind `/metrics`, and notes how long a queue's messages wait. Not idempotent: a lost answer
-    /// may count twice.
+    /// Adds to the counters behind `/metrics`, and notes how long a queue's messages wait. Not idempotent: after an error
+    /// nobody knows whether it was counted, and a further call counts again.
     fn count(&self, counts: Counts, wait: Option<Wait>) -> impl Future<Output = PortResult<()>> + Send;
 
     /// The latest word on how long a queue's messages wait.

@@ -39,6 +39,7 @@ pub(crate) struct Rule {
     with: &'static str,
     fault: Fault,
     times: usize,
+    spares_repeats: bool,
 }
 
 /// A running proxy. It ends with its test.
@@ -66,7 +67,7 @@ pub(crate) type Calls = BTreeMap<String, usize>;
 impl Rule {
     /// Every call of an operation, such as `PutItem`, or of a service, such as `AmazonSQS`, goes wrong like this.
     pub(crate) const fn every(operation: &'static str, fault: Fault) -> Self {
-        Self { operation, with: "", fault, times: usize::MAX }
+        Self { operation, with: "", fault, times: usize::MAX, spares_repeats: false }
     }
 
     /// The same, but only so often.
@@ -79,9 +80,15 @@ impl Rule {
         Self { with: text, ..self }
     }
 
+    /// The same, but not where the SDK tries a call again.
+    pub(crate) const fn but_no_repeat(self) -> Self {
+        Self { spares_repeats: true, ..self }
+    }
+
     fn is_for(&self, service: &str, operation: &str, request: &Request) -> bool {
         (self.operation == service || self.operation == operation)
             && String::from_utf8_lossy(&request.body).contains(self.with)
+            && !(self.spares_repeats && is_repeat(request))
     }
 }
 
@@ -172,7 +179,7 @@ impl Shared {
     fn note(&self, request: &Request) -> Option<Fault> {
         let (service, operation) = target(request);
         let mut state = self.state();
-        if request.header("amz-sdk-request").is_some_and(|attempt| !attempt.starts_with("attempt=1;")) {
+        if is_repeat(request) {
             state.repeats += 1;
         } else {
             *state.calls.entry(operation.to_owned()).or_default() += 1;
@@ -224,6 +231,11 @@ impl Shared {
 /// The service and the operation that a request is for.
 fn target(request: &Request) -> (&str, &str) {
     request.header("x-amz-target").unwrap_or_default().split_once('.').unwrap_or_default()
+}
+
+/// Whether the SDK tries a call again.
+fn is_repeat(request: &Request) -> bool {
+    request.header("amz-sdk-request").is_some_and(|attempt| !attempt.starts_with("attempt=1;"))
 }
 
 /// An answer of our own.

@@ -10,27 +10,15 @@ use crate::tenant::TenantId;
 impl LimitsTable {
     /// Adds to the item of one minute, in one step.
     pub(super) async fn add_stats(&self, tenant: &TenantId, minute: u64, stats: &Stats) -> PortResult<()> {
-        let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", s(keys::stats(tenant)))
-            .key("sk", s(keys::stats_minute(minute)))
-            .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":ttl", n((minute + 1) * 60 + KEEP_STATS.as_secs()));
-        let mut terms = Vec::new();
-        for (name, number) in stats.named() {
-            terms.push(format!("#{name} :{name}")); // "stored" is a reserved word
-            update = update
-                .expression_attribute_values(format!(":{name}"), n(number))
-                .expression_attribute_names(format!("#{name}"), name);
-        }
-        if terms.is_empty() {
+        let mut named = stats.named().peekable();
+        if named.peek().is_none() {
             return Ok(());
         }
-        let expression = format!("ADD {} SET #ttl = :ttl", terms.join(", "));
-        let update = update.update_expression(expression).send().await;
-        update.map(drop).map_err(|error| Unavailable::new("counting for a tenant", error))
+        let update = self
+            .once(keys::stats(tenant), keys::stats_minute(minute))
+            .set("ttl", n((minute + 1) * 60 + KEEP_STATS.as_secs()));
+        let update = named.fold(update, |update, (name, number)| update.add(&name, number));
+        update.send("counting for a tenant").await.map(drop)
     }
 
     /// The items of these minutes, summed.
