@@ -1,6 +1,6 @@
 //! One POST as its endpoint's owner is shown it: when, how long, what was answered, and what follows.
 
-use crate::delivery::{DeliveryMessage, LastAttempt, Pass};
+use crate::delivery::{Delivery, DeliveryMessage, DeliveryState, LastAttempt, Pass};
 use crate::timestamp::Timestamp;
 use crate::verdict::{Answer, Verdict};
 
@@ -26,9 +26,21 @@ impl Attempt {
         LastAttempt { at: self.at, duration_ms: self.duration_ms, answer: self.answer.to_string() }
     }
 
-    /// Whether it is worth an item of its own: a success at the first attempt stands in the event's head alone.
+    /// The success at the first attempt that stands in an event's head alone; `None` where that is not how this delivery
+    /// ended. What the body of the answer was nobody kept.
     #[must_use]
-    pub fn is_logged(&self) -> bool {
+    pub fn remembered(message: &DeliveryMessage, delivery: &Delivery) -> Option<Self> {
+        let is_first = delivery.state == DeliveryState::Delivered && delivery.attempts == 1;
+        let LastAttempt { at, duration_ms, answer } = delivery.last.as_ref().filter(|_| is_first)?;
+        let answer = Answer::Status { code: answer.parse().ok()?, retry_after: None, excerpt: String::new() };
+        let (message, verdict) = (DeliveryMessage { n: 1, ..message.clone() }, Verdict::Delivered);
+        Some(Self { message, at: *at, duration_ms: *duration_ms, answer, verdict })
+    }
+
+    /// Whether it is listed at its endpoint, by an item of its own: a success at the first attempt stands in the event's head
+    /// alone.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
         self.message.n > 1 || self.verdict != Verdict::Delivered || self.is_probe()
     }
 

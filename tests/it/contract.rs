@@ -242,6 +242,7 @@ async fn real_events_keep_their_promises() {
     let events = EventsTable::new(&clients, table("Events"), vault);
     events_keep_their_promises(&events).await.unwrap();
     events::what_has_expired_is_not_offered(&events).await.unwrap();
+    events::an_attempt_that_was_kept_stays_as_it_is(&events).await.unwrap();
 }
 
 #[tokio::test]

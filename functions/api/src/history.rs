@@ -1,5 +1,5 @@
 //! What was tried with an event at its endpoints: what was logged, and the last attempt, which stands in the head. A success
-//! at the first attempt stands there alone.
+//! at the first attempt stands there alone, until a replay needs its place.
 
 use serde_json::{Value, json};
 use triggers::adapters::events::LoggedAttempt;

@@ -144,7 +144,7 @@ impl<P: Ports> Delivery<P> {
 
     /// Keeps an attempt for the endpoint's owner. Where that fails, the attempt counts all the same.
     async fn log_attempt(&self, attempt: &Attempt, expires_at: Timestamp) {
-        if attempt.is_logged()
+        if attempt.is_listed()
             && let Err(error) = self.events.log_attempt(attempt, expires_at).await
         {
             tracing::warn!(cause = %error, "an attempt is not in the log");

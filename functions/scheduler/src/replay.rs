@@ -114,7 +114,7 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
             let now = self.clock.now();
             let next = replay.reopen(job.id.as_str(), &head, endpoints, now);
             let Some(next) = next else { return Ok(head) };
-            if self.events.update(&job.tenant, &next).await? == Updated::Done {
+            if self.events.reopen(&job.tenant, &head, &next).await? == Updated::Done {
                 if !head.status.is_in_inbox() {
                     self.count_return(job, &head).await;
                 }

@@ -196,8 +196,18 @@ impl Events for EventsTable {
 
     async fn log_attempt(&self, attempt: &Attempt, expires_at: Timestamp) -> PortResult<()> {
         let item = attempt_item::write(attempt, expires_at);
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
-        put.map(drop).map_err(|error| Unavailable::new("logging an attempt", error))
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        let put = put.condition_expression("attribute_not_exists(sk)").send().await;
+        match put {
+            Err(error)
+                if !error
+                    .as_service_error()
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+            {
+                Err(Unavailable::new("logging an attempt", error))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn untaken(&self, cohort: &Cohort, most: usize) -> PortResult<Untaken> {

@@ -7,8 +7,10 @@
 use std::collections::BTreeSet;
 
 use super::{Head, Status};
-use crate::delivery::{Delivery, DeliveryState};
+use crate::attempt::Attempt;
+use crate::delivery::{Delivery, DeliveryMessage, DeliveryState};
 use crate::endpoint::{Endpoint, EndpointId, EndpointState, MAX_ENDPOINTS};
+use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
 /// What a run opens again.
@@ -67,6 +69,18 @@ impl Head {
         (opened > 0 && self.status != Status::Deleted).then_some(next)
     }
 
+    /// The attempts that stand in this head alone, and that `next`, where deliveries are opened again, does not remember.
+    #[must_use]
+    pub fn forgotten_in(&self, next: &Self, tenant: &TenantId) -> Vec<Attempt> {
+        let is_opened = |(endpoint, delivery): &(&EndpointId, &Delivery)| {
+            next.deliveries.get(*endpoint).is_some_and(|opened| opened.generation != delivery.generation)
+        };
+        let remembered = |(endpoint, delivery)| {
+            Attempt::remembered(&DeliveryMessage::first(tenant, self.id, endpoint, delivery, false), delivery)
+        };
+        self.deliveries.iter().filter(is_opened).filter_map(remembered).collect()
+    }
+
     /// The deliveries of this run whose first attempt nobody recorded yet: each wants a message.
     pub fn untried_of<'a>(&'a self, run: &'a str) -> impl Iterator<Item = (&'a EndpointId, &'a Delivery)> {
         self.untried().filter(move |(_, delivery)| delivery.generation == run)
@@ -98,7 +112,7 @@ mod tests {
     use crate::delivery::DeliveryMessage;
     use crate::inbox::lease::{Acknowledged, LeaseId, Terms};
     use crate::testing::builders::{START, attempted, endpoint, event, tenant};
-    use crate::verdict::Verdict;
+    use crate::verdict::{Answer, Verdict};
 
     const RUN: &str = "rpl_1";
 
@@ -108,7 +122,7 @@ mod tests {
         let mut head = Head::born(&event(&tenant, "a", "1", START), ids.clone());
         for (id, verdict) in ids.iter().zip([Verdict::Delivered, Verdict::GiveUp]) {
             let message = DeliveryMessage::first(&tenant, head.id, id, &head.deliveries[id], false);
-            head = head.record(&message, &attempted(verdict, "x")).unwrap();
+            head = head.record(&message, &attempted(verdict, "204")).unwrap();
         }
         assert_eq!(head.status, Status::Failed);
         (head, ids.into())
@@ -135,6 +149,27 @@ mod tests {
             None,
             "a later run had them"
         );
+    }
+
+    #[test]
+    fn what_stands_in_the_head_alone_is_told_before_it_is_overwritten() {
+        let (head, endpoints) = half_delivered();
+        let (taking, tenant) = (endpoint(1).id, tenant());
+        let delivered = Attempt {
+            message: DeliveryMessage::first(&tenant, head.id, &taking, &head.deliveries[&taking], false),
+            at: START,
+            duration_ms: 1,
+            answer: Answer::Status { code: 204, retry_after: None, excerpt: String::new() },
+            verdict: Verdict::Delivered,
+        };
+        let replayed = head.reopen(&all(&endpoints), START).unwrap();
+        assert_eq!(head.forgotten_in(&replayed, &tenant), [delivered], "what failed has an item of its own");
+        let retry = Reopening { only_undelivered: true, ..all(&endpoints) };
+        assert_eq!(head.forgotten_in(&head.reopen(&retry, START).unwrap(), &tenant), []);
+        assert_eq!(replayed.forgotten_in(&replayed, &tenant), []);
+        let mut late = head.clone();
+        late.deliveries.get_mut(&taking).unwrap().attempts = 2;
+        assert_eq!(late.forgotten_in(&replayed, &tenant), [], "a second attempt has an item of its own");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{PortResult, Updated};
 use crate::attempt::Attempt;
 use crate::event::{Event, EventId};
 use crate::expiry::{Cohort, Untaken};
-use crate::inbox::Head;
+use crate::inbox::{Head, Status};
 use crate::sealed::Sealed;
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
@@ -21,7 +21,7 @@ pub enum Inserted {
 }
 
 /// The table `Events`: heads and payloads.
-pub trait Events {
+pub trait Events: Sync {
     /// Stores an event once. A payload too large for the head MUST be written before the head.
     fn insert(&self, event: &Event, head: &Head) -> impl Future<Output = PortResult<Inserted>> + Send;
 
@@ -43,6 +43,30 @@ pub trait Events {
     /// Writes what transitions change (deliveries, lease, status, rev) of `next`, only where `rev` is still the one before;
     /// and takes the event into the inbox's index or out of it, as its status says.
     fn update(&self, tenant: &TenantId, next: &Head) -> impl Future<Output = PortResult<Updated>> + Send;
+
+    /// Writes `next`, in which deliveries of `seen` are opened again, as [`Events::update`] does; the attempts that stood in
+    /// the head alone are kept before it.
+    fn reopen(
+        &self,
+        tenant: &TenantId,
+        seen: &Head,
+        next: &Head,
+    ) -> impl Future<Output = PortResult<Updated>> + Send {
+        async move {
+            let forgotten = seen.forgotten_in(next, tenant);
+            for attempt in &forgotten {
+                self.log_attempt(attempt, seen.expires_at).await?;
+            }
+            let updated = self.update(tenant, next).await?;
+            if updated == Updated::Raced && !forgotten.is_empty() {
+                let found = self.head(tenant, seen.id, true).await?;
+                if found.is_some_and(|found| found.head.status == Status::Deleted) {
+                    self.forget(tenant, seen.id).await?; // what was deleted meanwhile leaves no attempt behind
+                }
+            }
+            Ok(updated)
+        }
+    }
 
     /// The heads of a stretch of a tenant's log, the oldest first, read consistently; at most `most` items are looked at.
     fn walk(
@@ -70,7 +94,8 @@ pub trait Events {
     /// Deletes messages that nobody could read but for the name of this tenant; how many there were.
     fn purge_unreadable(&self, tenant: &TenantId) -> impl Future<Output = PortResult<usize>> + Send;
 
-    /// Keeps an attempt for the endpoint's owner, until the event expires. Keeping it twice changes nothing.
+    /// Keeps an attempt for the endpoint's owner, until the event expires. Keeping it twice changes nothing: what was kept
+    /// first stays.
     fn log_attempt(
         &self,
         attempt: &Attempt,

@@ -10,6 +10,7 @@ use crate::attempt::Attempt;
 use crate::event::{Event, EventId};
 use crate::expiry::{Cohort, Untaken};
 use crate::inbox::{Head, Status};
+use crate::keys;
 use crate::ports::{Events, Found, Inserted, PortResult, Stretch, UnreadableMessage, Updated, Walked};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
@@ -204,7 +205,7 @@ impl Events for MemoryEvents {
         yield_now().await;
         self.faults.call("logging an attempt", || {
             let mut state = self.state();
-            if !state.attempts.contains(attempt) {
+            if !state.attempts.iter().any(|kept| keys::attempt(kept) == keys::attempt(attempt)) {
                 state.attempts.push(attempt.clone());
             }
         })

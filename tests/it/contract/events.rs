@@ -5,7 +5,7 @@ use std::time::Duration;
 use triggers::adapters::events::{Candidates, EventsTable};
 use triggers::adapters::system_clock::SystemClock;
 use triggers::attempt::Attempt;
-use triggers::delivery::DeliveryMessage;
+use triggers::delivery::{DeliveryMessage, Pass};
 use triggers::event::Event;
 use triggers::inbox::lease::{LeaseId, Terms};
 use triggers::inbox::{Head, Status};
@@ -130,6 +130,27 @@ async fn walks_keep_their_promises(events: &impl Events) -> PortResult<()> {
 }
 
 /// The table deletes what has expired days late. It must not stand in the way of what has not.
+pub(super) async fn an_attempt_that_was_kept_stays_as_it_is(events: &EventsTable) -> PortResult<()> {
+    let (ours, ep) = (tenant(), endpoint(1).id);
+    let event = event(&ours, "a", "1", START);
+    let born = Head::born(&event, [ep.clone()]);
+    let delivered = |pass, excerpt: &str| Attempt {
+        message: DeliveryMessage::first(&ours, event.id, &ep, &born.deliveries[&ep], false).later(pass),
+        at: START,
+        duration_ms: 5,
+        answer: Answer::Status { code: 200, retry_after: None, excerpt: excerpt.to_owned() },
+        verdict: Verdict::Delivered,
+    };
+    for attempt in [delivered(Pass::Probe, "thanks"), delivered(Pass::None, "")] {
+        events.log_attempt(&attempt, born.expires_at).await?;
+    }
+    let kept = events.attempts_of(&ours, event.id, 10).await?;
+    assert_eq!(kept.len(), 1);
+    assert_eq!((kept[0].is_probe, kept[0].answer.as_deref()), (true, Some("thanks")));
+    assert_eq!(events.attempts(&ours, &ep, None, 10).await?.attempts, kept);
+    Ok(())
+}
+
 pub(super) async fn what_has_expired_is_not_offered(events: &EventsTable) -> PortResult<()> {
     let (ours, now) = (tenant(), SystemClock.now());
     let mut kept = Vec::new();

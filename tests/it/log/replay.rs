@@ -22,6 +22,18 @@ fn opened(reply: &Reply) -> BTreeSet<String> {
     ids.map(|id| id.as_str().expect("an id").to_owned()).collect()
 }
 
+/// To which runs the attempts at an endpoint belong; each was the first of its run, and taken.
+fn runs(event: &Value, endpoint: &str) -> Vec<Value> {
+    let mut deliveries = event["deliveries"].as_array().expect("deliveries").iter();
+    let delivery = deliveries.find(|delivery| delivery["endpoint_id"] == endpoint).expect("a delivery");
+    let run = |attempt: &Value| {
+        assert_eq!((&attempt["n"], &attempt["status"]), (&json!(1), &json!(200)));
+        assert_eq!((&attempt["verdict"], &attempt["answer"]), (&json!("delivered"), &Value::Null));
+        attempt["replay_id"].clone()
+    };
+    delivery["history"].as_array().expect("a list").iter().map(run).collect()
+}
+
 #[test]
 fn an_event_goes_once_more_to_every_endpoint_that_had_it_or_to_the_one_that_is_named() {
     let tenant = Tenant::new();
@@ -41,13 +53,21 @@ fn an_event_goes_once_more_to_every_endpoint_that_had_it_or_to_the_one_that_is_n
     tenant.stored_as("delivered", &id);
     for delivery in read(&tenant, &id)["deliveries"].as_array().unwrap() {
         assert_eq!((&delivery["replay_id"], &delivery["attempts"]), (&all.json()["replay_id"], &json!(1)));
-        assert_eq!(delivery["history"][0]["replay_id"], all.json()["replay_id"]);
+    }
+    let runs_at = |endpoint: &str| runs(&read(&tenant, &id), endpoint);
+    let first_run = all.json()["replay_id"].clone();
+    for id in &ids {
+        assert_eq!(runs_at(id), [Value::Null, first_run.clone()]);
     }
 
     let named = replay(&tenant, &id, &json!({"endpoint_id": ids[1]})).expect(202);
     assert_eq!(opened(&named), [ids[1].clone()].into());
     second.wait_for(3);
     tenant.stored_as("delivered", &id);
+    assert_eq!(runs_at(&ids[0]).len(), 2);
+    assert_eq!(runs_at(&ids[1]), [Value::Null, first_run, named.json()["replay_id"].clone()]);
+    let listed = tenant.get(&format!("/api/endpoints/{}/attempts", ids[1])).expect(200).json();
+    assert_eq!(listed["attempts"], json!([]), "they stand in their event alone");
     let added = replay(&tenant, &id, &json!({"endpoint_id": newcomer})).expect(202);
     assert_eq!(opened(&added), [newcomer].into());
     assert_eq!(new.wait_for(1)[0].id(), id);

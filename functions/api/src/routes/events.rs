@@ -109,7 +109,7 @@ pub(crate) async fn replay(
     };
     for _ in 0..MOST_RACES {
         let next = head.reopen(&what, now).ok_or_else(nothing_to_replay)?;
-        if reopened(&api, &bearer, &next, run.as_str(), now).await? == Updated::Done {
+        if reopened(&api, &bearer, (&head, &next), run.as_str(), now).await? == Updated::Done {
             if !head.status.is_in_inbox() {
                 counting::count(&api, &bearer.tenant, &[Share::returned(head.id)], now).await;
             }
@@ -129,7 +129,7 @@ pub(crate) async fn replay(
 async fn reopened(
     api: &Api,
     bearer: &KeyRecord,
-    next: &Head,
+    (seen, next): (&Head, &Head),
     run: &str,
     now: Timestamp,
 ) -> Result<Updated, Problem> {
@@ -140,7 +140,7 @@ async fn reopened(
     let at = now.after(2 * HORIZON);
     let rows: Vec<Due> = messages.iter().map(|message| Due { message: message.clone(), at }).collect();
     try_join_all(rows.iter().map(|row| api.schedule.put_due(row, next.expires_at))).await?;
-    let mut updated = api.events.update(&bearer.tenant, next).await?;
+    let mut updated = api.events.reopen(&bearer.tenant, seen, next).await?;
     if updated == Updated::Raced {
         let found = api.events.head(&bearer.tenant, next.id, true).await?;
         if found.is_some_and(|found| found.head.was_replayed_by(run)) {

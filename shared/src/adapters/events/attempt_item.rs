@@ -1,4 +1,5 @@
-//! An attempt as an item beside its event's head; the index `attempts` lists those of an endpoint by time.
+//! An attempt as an item beside its event's head; the index `attempts` lists those of an endpoint by time that are to be
+//! listed there.
 
 use super::super::item::{Item, item, n, s};
 use crate::attempt::Attempt;
@@ -13,7 +14,6 @@ pub(super) fn write(attempt: &Attempt, expires_at: Timestamp) -> Item {
     let mut attributes = item([
         ("pk", s(keys::shard(tenant, event.shard()))),
         ("sk", s(keys::attempt(attempt))),
-        ("attempts_pk", s(keys::attempts(tenant, endpoint))),
         ("attempted_at", n(attempt.at.millis())),
         ("generation", s(generation)),
         ("n", n((*number).into())),
@@ -22,13 +22,18 @@ pub(super) fn write(attempt: &Attempt, expires_at: Timestamp) -> Item {
         ("ttl", n(expires_at.seconds())),
     ]);
     let mut insert = |name: &str, value| attributes.insert(name.to_owned(), value);
+    if attempt.is_listed() {
+        insert("attempts_pk", s(keys::attempts(tenant, endpoint)));
+    }
     if attempt.is_probe() {
         insert("probe", aws_sdk_dynamodb::types::AttributeValue::Bool(true));
     }
     match &attempt.answer {
         Answer::Status { code, excerpt, .. } => {
             insert("code", n(u64::from(*code)));
-            insert("answer", s(excerpt));
+            if !excerpt.is_empty() {
+                insert("answer", s(excerpt));
+            }
         }
         Answer::None(failure) => {
             insert("error", s(failure.as_str()));
