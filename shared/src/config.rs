@@ -37,6 +37,15 @@ pub fn shed_after() -> Result<Option<Duration>, MissingVariable> {
     Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
 }
 
+/// How many times longer than AWS an emulator on a busy machine may take to answer: `AWS_PATIENCE`, which only `cargo dev` sets.
+///
+/// # Errors
+/// [`MissingVariable`] where it is no number.
+pub fn aws_patience() -> Result<u32, MissingVariable> {
+    let name = "AWS_PATIENCE";
+    optional(name).map_or(Ok(1), |text| text.parse().map_err(|_| MissingVariable(name)))
+}
+
 /// Which URLs may be endpoints: the stack's parameter `LoopbackEndpoints`.
 #[must_use]
 pub fn url_policy() -> UrlPolicy {

@@ -23,6 +23,11 @@ struct Outage {
 const REFUSED: Outage = Outage { fault: Fault::Refused, posts: 20 };
 const HUNG: Outage = Outage { fault: Fault::Silence, posts: 2 };
 
+/// A process that waits for AWS as long as it would in AWS.
+fn door() -> FrontDoor {
+    FrontDoor::with(&[("AWS_PATIENCE", "1")])
+}
+
 impl Outage {
     /// Posts while it lasts; how often, and how long the slowest post took.
     fn endure(self, mut post: impl FnMut(usize)) -> (usize, Duration) {
@@ -46,7 +51,7 @@ impl Outage {
 /// Set `TRIGGERS_OUTAGE_SECONDS` to have the queue out for so long by the clock.
 fn the_queue_is_out(outage: Outage) {
     let lasts = Duration::from_secs(size("TRIGGERS_OUTAGE_SECONDS", 0));
-    let (tenant, door) = (Tenant::of_tier("enterprise"), FrontDoor::open());
+    let (tenant, door) = (Tenant::of_tier("enterprise"), door());
     door.warm(&tenant);
     door.proxy.spoil(Rule::every("AmazonSQS", outage.fault));
     let mut refused = Vec::new();
@@ -86,7 +91,7 @@ fn a_queue_that_hangs_is_told_with_503_within_the_functions_time_until_it_is_bac
 #[test]
 fn nobody_is_let_in_while_keys_cannot_be_read_and_everybody_as_soon_as_they_can() {
     for outage in [REFUSED, HUNG] {
-        let (tenant, door) = (Tenant::new(), FrontDoor::open());
+        let (tenant, door) = (Tenant::new(), door());
         door.proxy.spoil(Rule::every("GetItem", outage.fault));
         Outage { posts: 2, ..outage }.endure(|_| door.post(&tenant, &plain()).unavailable());
         door.proxy.heal();
@@ -98,7 +103,7 @@ fn nobody_is_let_in_while_keys_cannot_be_read_and_everybody_as_soon_as_they_can(
 
 #[test]
 fn a_name_that_cannot_be_claimed_is_not_accepted() {
-    let (tenant, door) = (Tenant::new(), FrontDoor::open());
+    let (tenant, door) = (Tenant::new(), door());
     door.warm(&tenant);
     door.proxy.spoil(Rule::every("PutItem", Fault::Refused));
     REFUSED.endure(|_| door.post(&tenant, &named("a")).unavailable());
@@ -111,7 +116,7 @@ fn a_name_that_cannot_be_claimed_is_not_accepted() {
 #[test]
 fn events_are_accepted_while_the_limits_cannot_be_counted() {
     for outage in [REFUSED, HUNG] {
-        let (tenant, door) = (Tenant::of_tier("free"), FrontDoor::open());
+        let (tenant, door) = (Tenant::of_tier("free"), door());
         door.proxy.spoil(Rule::every("UpdateItem", outage.fault));
         outage.endure(|_| {
             let reply = door.post(&tenant, &plain()).expect(202);
@@ -122,7 +127,7 @@ fn events_are_accepted_while_the_limits_cannot_be_counted() {
 
 #[test]
 fn a_full_batch_is_answered_within_the_functions_time_while_nothing_of_aws_answers() {
-    let (tenant, door) = (Tenant::of_tier("business"), FrontDoor::open());
+    let (tenant, door) = (Tenant::of_tier("business"), door());
     door.warm(&tenant);
     door.proxy.spoil(Rule::every("DynamoDB_20120810", Fault::Silence));
     door.proxy.spoil(Rule::every("AmazonSQS", Fault::Silence));

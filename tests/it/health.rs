@@ -18,7 +18,8 @@ fn whoever_asks_is_told_that_it_lives_and_can_work() {
         assert!(alive.json()["version"].as_str().is_some_and(|version| version.split('.').count() == 3));
         assert!(alive.header("x-request-id").is_some());
     }
-    let ready = get("/health/ready").expect(200).json();
+    let is_ready = || Some(get("/health/ready")).filter(|reply| reply.status == 200);
+    let ready = eventually("queue and table answer within a second", is_ready).json();
     assert_eq!(ready, serde_json::json!({"status": "ready", "checks": {"queue": "ok", "table": "ok"}}));
 }
 

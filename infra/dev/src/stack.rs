@@ -258,8 +258,11 @@ fn summary(
     })
 }
 
-/// What Lambda itself sets for a function.
-fn lambda_variables(function: &str, runtime_api: &RuntimeApi, emulator: &Emulator) -> [(String, String); 8] {
+/// An emulator on a busy machine may take so many times as long as AWS.
+const AWS_PATIENCE: &str = "4";
+
+/// What Lambda itself sets for a function, and where AWS is.
+fn lambda_variables(function: &str, runtime_api: &RuntimeApi, emulator: &Emulator) -> [(String, String); 9] {
     [
         ("AWS_LAMBDA_RUNTIME_API", runtime_api.for_function(function)),
         ("AWS_LAMBDA_FUNCTION_NAME", format!("{STACK_NAME}-{function}")),
@@ -269,6 +272,7 @@ fn lambda_variables(function: &str, runtime_api: &RuntimeApi, emulator: &Emulato
         ("AWS_ACCESS_KEY_ID", "test".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
         ("AWS_ENDPOINT_URL", emulator.endpoint.clone()),
+        ("AWS_PATIENCE", AWS_PATIENCE.to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
 }

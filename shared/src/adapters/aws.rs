@@ -8,6 +8,8 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
+use crate::config;
+
 /// The authorities that sign AWS' endpoints (<https://www.amazontrust.com/repository/>). Reading the system's
 /// ~144 certificates instead would be four fifths of a cold start.
 const AMAZON_ROOTS: [&[u8]; 5] = [
@@ -57,7 +59,7 @@ impl Clients {
 /// The clients, from the environment that Lambda gives.
 ///
 /// # Errors
-/// When the trust store cannot be read, which only a wrong build can cause.
+/// When the trust store cannot be read, which only a wrong build can cause, or a variable says nothing that can be read.
 pub async fn clients(patience: Patience) -> Result<Clients, Box<dyn std::error::Error + Send + Sync>> {
     let mut roots = TrustStore::empty();
     for pem in AMAZON_ROOTS {
@@ -70,10 +72,11 @@ pub async fn clients(patience: Patience) -> Result<Clients, Box<dyn std::error::
         Patience::Interactive => (Duration::from_secs(1), Duration::from_secs(3), 2),
         Patience::Background => (Duration::from_secs(3), Duration::from_secs(10), 3),
     };
+    let factor = config::aws_patience()?;
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(attempt)
-        .operation_attempt_timeout(attempt)
-        .operation_timeout(operation)
+        .connect_timeout(attempt * factor)
+        .operation_attempt_timeout(attempt * factor)
+        .operation_timeout(operation * factor)
         .build();
     let loader =
         aws_config::from_env().http_client(http).timeout_config(timeouts).retry_config(retries(attempts));
