@@ -54,3 +54,8 @@ pub fn add_header(answer: &mut Answer, name: &'static str, value: &str) {
         answer.headers_mut().insert(HeaderName::from_static(name), value);
     }
 }
+
+/// Tells that an earlier request of the same `Idempotency-Key` is answered again.
+pub fn mark_replayed(answer: &mut Answer) {
+    add_header(answer, "idempotency-replayed", "true");
+}

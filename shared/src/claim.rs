@@ -1,4 +1,4 @@
-//! Where a duplicate is decided: a client's own name for an event is claimed once for 24 hours.
+//! Where a duplicate is decided: a client's own name for an event, or for a request, is claimed once for 24 hours.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ pub enum ClaimName {
         /// The event's name within it.
         id: String,
     },
-    /// The header `Idempotency-Key`: names the request; a repeat answers the first 202 again.
+    /// The header `Idempotency-Key`: names the request; a repeat is answered as the first one.
     Idempotency(DedupId),
     /// The header `Idempotency-Key` on a batch: names the item at this place of it.
     IdempotencyItem(DedupId, usize),
@@ -84,7 +84,7 @@ impl ClaimName {
     }
 }
 
-/// SHA-256 over type and payload: tells whether a repeat is a repeat or another event under a used name.
+/// SHA-256 over what was asked: tells whether a repeat is a repeat or something else under a used name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Fingerprint(pub [u8; 32]);
 
@@ -94,6 +94,12 @@ impl Fingerprint {
     pub fn of(event_type: &EventType, payload: &str) -> Self {
         let event_type = event_type.as_str().as_bytes();
         Self(sha256(&[event_type, b"\0", payload.as_bytes()])) // no type contains a NUL
+    }
+
+    /// The fingerprint of a request that brings no event.
+    #[must_use]
+    pub fn of_request(request: &str) -> Self {
+        Self(sha256(&[request.as_bytes()]))
     }
 }
 
@@ -107,45 +113,45 @@ fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     digest
 }
 
-/// What a claim says.
+/// What a claim says, of an event or of what else a request made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Claim {
-    /// The event that the name stands for.
-    pub event_id: EventId,
-    /// What the event held.
+pub struct Claim<I = EventId> {
+    /// What the name stands for.
+    pub id: I,
+    /// What was asked.
     pub fingerprint: Fingerprint,
     /// When the name is free again.
     pub expires_at: Timestamp,
 }
 
-impl Claim {
-    /// The claim for an event accepted at `now`.
+impl<I> Claim<I> {
+    /// The claim for what was accepted at `now`.
     #[must_use]
-    pub fn new(event_id: EventId, fingerprint: Fingerprint, now: Timestamp) -> Self {
-        Self { event_id, fingerprint, expires_at: now.after(CLAIM_LIFETIME) }
+    pub fn new(id: I, fingerprint: Fingerprint, now: Timestamp) -> Self {
+        Self { id, fingerprint, expires_at: now.after(CLAIM_LIFETIME) }
     }
 }
 
 /// How a claim ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Claimed {
-    /// The name was free: it stands for our event now.
+pub enum Claimed<I = EventId> {
+    /// The name was free: it stands for ours now.
     First,
-    /// The name stands for this event, of the same content. The event must be **sent again** under this id:
-    /// a claim never proves that its message was sent.
-    Repeat(EventId),
-    /// The name stands for an event of other content.
+    /// The name stands for this, and the same was asked. An event must be **sent again** under this id: a claim never proves
+    /// that its message was sent.
+    Repeat(I),
+    /// The name stands for something else.
     Mismatch,
 }
 
-impl Claimed {
+impl<I: Clone + PartialEq> Claimed<I> {
     /// What it means that `held` was found where `ours` was to be written.
     #[must_use]
-    pub fn decide(held: &Claim, ours: &Claim) -> Self {
-        if held.event_id == ours.event_id {
+    pub fn decide(held: &Claim<I>, ours: &Claim<I>) -> Self {
+        if held.id == ours.id {
             Self::First // our own write, repeated by the SDK after its answer was lost
         } else if held.fingerprint == ours.fingerprint {
-            Self::Repeat(held.event_id)
+            Self::Repeat(held.id.clone())
         } else {
             Self::Mismatch
         }
@@ -171,7 +177,7 @@ mod tests {
     #[test]
     fn the_same_content_is_a_repeat_and_carries_the_first_id() {
         let held = claim("1");
-        assert_eq!(Claimed::decide(&held, &claim("1")), Claimed::Repeat(held.event_id));
+        assert_eq!(Claimed::decide(&held, &claim("1")), Claimed::Repeat(held.id));
         assert_eq!(Claimed::decide(&held, &claim("2")), Claimed::Mismatch);
     }
 

@@ -118,7 +118,7 @@ pub fn under_way(tenant: &TenantId, endpoint: &EndpointId, minute: u64) -> Strin
 /// `Claims`: a client's own name for an event or a request.
 #[must_use]
 pub fn claim(tenant: &TenantId, name: &ClaimName) -> String {
-    format!("t#{tenant}#{}#{}", name.kind(), hex(&name.digest()))
+    format!("t#{tenant}#{}", claimed(name))
 }
 
 /// `Events`: the heads of one shard of a tenant; their sort key is the event's id.
@@ -258,10 +258,20 @@ pub fn replays_of(tenant: &TenantId) -> String {
     format!("t#{tenant}#")
 }
 
-/// `Schedule`: a tenant's replays that have ended; their sort key is their id.
+/// `Schedule`: a tenant's replays that have ended, whose sort key is their id, and the names of its requests for replays.
 #[must_use]
 pub fn ended_replays(tenant: &TenantId) -> String {
     format!("t#{tenant}#jobs")
+}
+
+/// `Schedule`, sort key: a client's own name for its request for a replay.
+#[must_use]
+pub fn job_name(name: &ClaimName) -> String {
+    claimed(name)
+}
+
+fn claimed(name: &ClaimName) -> String {
+    format!("{}#{}", name.kind(), hex(&name.digest()))
 }
 
 /// `Schedule`: the receipt of an erasure that has ended.

@@ -32,7 +32,7 @@ pub enum Kind {
     LeaseLost,
     /// The event has no final delivery that could be opened again.
     NothingToReplay,
-    /// The name was used for another event.
+    /// The name was used for something else.
     IdempotencyMismatch,
     /// The minute's tokens are spent.
     RateLimited,
@@ -82,7 +82,9 @@ impl Kind {
                 (415, "unsupported-media-type", "The content type is none that is read here")
             }
             Self::Invalid => (422, "invalid", "The request breaks a rule"),
-            Self::IdempotencyMismatch => (422, "idempotency-mismatch", "The name was used for another event"),
+            Self::IdempotencyMismatch => {
+                (422, "idempotency-mismatch", "The name was used for something else")
+            }
             Self::RateLimited => (429, "rate-limited", "The rate limit is reached"),
             Self::BacklogFull => (429, "backlog-full", "Too many events wait to be taken"),
             Self::Unavailable => (503, "unavailable", "Try again in a moment"),

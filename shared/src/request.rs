@@ -1,8 +1,9 @@
-//! What both HTTP functions ask of a request before they read its body.
+//! What both HTTP functions read of a request's headers.
 
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
+use crate::claim::DedupId;
 use crate::problem::{Kind, Problem};
 
 /// Asks for a plain JSON body.
@@ -32,6 +33,18 @@ pub fn require_plain(headers: &HeaderMap) -> Result<(), Problem> {
 pub fn media_type(headers: &HeaderMap) -> String {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// The header `Idempotency-Key`: the client's own name for the request
+/// (<https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>).
+///
+/// # Errors
+/// 422 where it breaks the rule of names.
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<DedupId>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().ok().and_then(DedupId::parse);
+    let detail = "the header Idempotency-Key must be 1 to 255 printable ASCII characters";
+    key.map(Some).ok_or_else(|| Problem::new(Kind::Invalid, detail))
 }
 
 /// The refusal of a body's type.

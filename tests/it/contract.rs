@@ -65,7 +65,7 @@ async fn claims_keep_their_promises(claims: &impl Claims) -> PortResult<()> {
     assert_eq!(claims.claim(&ours, &name, &first, START).await?, Claimed::First);
     assert_eq!(claims.claim(&ours, &name, &first, START).await?, Claimed::First, "our own write again");
     let repeat = claims.claim(&ours, &name, &claim("1", START), START).await?;
-    assert_eq!(repeat, Claimed::Repeat(first.event_id));
+    assert_eq!(repeat, Claimed::Repeat(first.id));
     assert_eq!(claims.claim(&ours, &name, &claim("2", START), START).await?, Claimed::Mismatch);
     assert_eq!(claims.claim(&other, &name, &claim("2", START), START).await?, Claimed::First);
     let last_moment = first.expires_at;

@@ -12,9 +12,10 @@ use triggers::claim::ClaimName;
 use triggers::event::NewEvent;
 use triggers::ports::{Claims, Clock, Control, EventQueue, Limits};
 use triggers::problem::{Kind, Problem};
+use triggers::request::idempotency_key;
 use triggers::timestamp::Timestamp;
 
-use crate::handler::{Claimable, Ingest, Repeats, idempotency_key, mark_replayed, unconfirmed};
+use crate::handler::{Claimable, Ingest, Repeats, unconfirmed};
 use crate::intake::Batch;
 use crate::invocation::Invocation;
 
@@ -108,7 +109,7 @@ fn answer_to(results: &[Result<Claimable, Problem>]) -> Answer {
         answer::retry_after(&mut answer, seconds);
     }
     if replayed > 0 {
-        mark_replayed(&mut answer);
+        answer::mark_replayed(&mut answer);
     }
     answer
 }

@@ -13,6 +13,7 @@ use triggers::limiter::Limiter;
 use triggers::ports::{Claims, Clock, Control, EventQueue, Limits};
 use triggers::problem::{Kind, Problem};
 use triggers::rate_limit::Standing;
+use triggers::request::idempotency_key;
 use triggers::timestamp::Timestamp;
 
 use crate::backpressure::Backpressure;
@@ -168,17 +169,6 @@ fn claim_name(event: &NewEvent, idempotency_key: Option<DedupId>) -> Option<Clai
     event.name.clone().or_else(|| idempotency_key.map(ClaimName::Idempotency))
 }
 
-/// The header `Idempotency-Key`.
-///
-/// # Errors
-/// 422 where it breaks the rule of names.
-pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<DedupId>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let key = value.to_str().ok().and_then(DedupId::parse);
-    let detail = "the header Idempotency-Key must be 1 to 255 printable ASCII characters";
-    key.map(Some).ok_or_else(|| Problem::new(Kind::Invalid, detail))
-}
-
 /// An event of which the queue said nothing.
 pub(crate) fn unconfirmed() -> Problem {
     Problem::new(Kind::Unavailable, "the queue did not confirm this event; please send it again")
@@ -201,12 +191,7 @@ fn answer_to(claimed: &Claimable) -> Answer {
     let body = json!({"id": id.to_string(), "status": "accepted", "accepted_at": accepted_at});
     let mut answer = answer::json(StatusCode::ACCEPTED, &body);
     if claimed.repeats == Repeats::Request {
-        mark_replayed(&mut answer);
+        answer::mark_replayed(&mut answer);
     }
     answer
-}
-
-/// Tells that an earlier answer is given again.
-pub(crate) fn mark_replayed(answer: &mut Answer) {
-    answer::add_header(answer, "idempotency-replayed", "true");
 }

@@ -45,7 +45,7 @@ impl Claims for ClaimsTable {
     ) -> PortResult<Claimed> {
         let attributes = item([
             ("pk", s(keys::claim(tenant, name))),
-            ("event_id", s(ours.event_id.to_string())),
+            ("event_id", s(ours.id.to_string())),
             ("fingerprint", b(ours.fingerprint.0.to_vec())),
             ("expires_at", n(ours.expires_at.seconds())),
         ]);
@@ -74,7 +74,7 @@ impl Claims for ClaimsTable {
 fn read(item: &Item) -> Result<Claim, Unreadable> {
     let fingerprint = bytes(item, "fingerprint").and_then(|bytes| bytes.try_into().ok());
     Ok(Claim {
-        event_id: EventId::parse(text(item, "event_id")?).ok_or(Unreadable("event_id"))?,
+        id: EventId::parse(text(item, "event_id")?).ok_or(Unreadable("event_id"))?,
         fingerprint: Fingerprint(fingerprint.ok_or(Unreadable("fingerprint"))?),
         expires_at: Timestamp::from_seconds(number(item, "expires_at")?),
     })

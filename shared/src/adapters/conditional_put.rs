@@ -1,4 +1,4 @@
-//! Putting an item in the place of the one that was read.
+//! Putting an item in the place of the one that was read, or where none is.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -23,5 +23,22 @@ pub(super) async fn put_over(client: &Client, table: &str, item: Item, rev: u64)
     match error.as_service_error() {
         Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(Updated::Raced),
         _ => Err(Unavailable::new("replacing an item", error)),
+    }
+}
+
+/// Puts an item, only where none of its key is.
+///
+/// # Errors
+/// When the table does not answer.
+pub(super) async fn put_new(client: &Client, table: &str, item: Item) -> PortResult<()> {
+    let put = client.put_item().table_name(table).set_item(Some(item));
+    let put = put.condition_expression("attribute_not_exists(pk)").send().await;
+    match put {
+        Err(error)
+            if !error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+        {
+            Err(Unavailable::new("putting an item", error))
+        }
+        _ => Ok(()),
     }
 }

@@ -19,6 +19,7 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
 use super::aws::Clients;
 use super::compression::{compress, decompress};
+use super::conditional_put::put_new;
 use super::item::{Unreadable, b, bytes, item, n, s};
 use super::vault::KmsVault;
 use crate::attempt::Attempt;
@@ -195,19 +196,7 @@ impl Events for EventsTable {
     }
 
     async fn log_attempt(&self, attempt: &Attempt, expires_at: Timestamp) -> PortResult<()> {
-        let item = attempt_item::write(attempt, expires_at);
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        let put = put.condition_expression("attribute_not_exists(sk)").send().await;
-        match put {
-            Err(error)
-                if !error
-                    .as_service_error()
-                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-            {
-                Err(Unavailable::new("logging an attempt", error))
-            }
-            _ => Ok(()),
-        }
+        put_new(&self.client, &self.table, attempt_item::write(attempt, expires_at)).await
     }
 
     async fn untaken(&self, cohort: &Cohort, most: usize) -> PortResult<Untaken> {

@@ -26,4 +26,4 @@ mod compression;
 
 mod item;
 
-mod put_over;
+mod conditional_put;

@@ -1,8 +1,8 @@
 //! The table `Schedule`: what is due later, what is parked, what will expire, and jobs.
 
 mod expiring;
-
 mod job_item;
+mod job_names;
 mod jobs;
 
 use aws_sdk_dynamodb::Client;
@@ -12,6 +12,7 @@ use super::aws::Clients;
 use super::batch_delete::delete_all;
 use super::item::{Item, Unreadable, item, n, number, s, text};
 use super::queues::{delivery_body, read_delivery};
+use crate::claim::{Claim, ClaimName, Claimed};
 use crate::delivery::DeliveryMessage;
 use crate::endpoint::EndpointId;
 use crate::expiry::Cohort;
@@ -208,6 +209,24 @@ impl Schedule for ScheduleTable {
 
     async fn put_job(&self, job: &Job) -> PortResult<()> {
         self.put_new_job(job).await
+    }
+
+    async fn put_named_job(
+        &self,
+        job: &Job,
+        name: &ClaimName,
+        ours: &Claim<JobId>,
+    ) -> PortResult<Claimed<JobId>> {
+        self.put_job_and_name(job, name, ours).await
+    }
+
+    async fn named_job(
+        &self,
+        tenant: &TenantId,
+        name: &ClaimName,
+        now: Timestamp,
+    ) -> PortResult<Option<Claim<JobId>>> {
+        self.find_name(tenant, name, now).await
     }
 
     async fn jobs(&self, most: usize) -> PortResult<Vec<Job>> {

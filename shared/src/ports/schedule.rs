@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use super::{PortResult, Updated};
+use crate::claim::{Claim, ClaimName, Claimed};
 use crate::endpoint::EndpointId;
 use crate::expiry::Cohort;
 use crate::job::{Job, JobId};
@@ -47,8 +48,25 @@ pub trait Schedule {
     /// Deletes the row of a parked delivery, unless it was parked again since it was read.
     fn unpark(&self, parked: &Parked) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Puts the row of a job that is just asked for.
+    /// Puts the row of a job that is just asked for. One that is under way already stays as it is.
     fn put_job(&self, job: &Job) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Puts the row of a job that is just asked for, and its client's own name for the request: both, or none where the name
+    /// stands for another job. MUST decide by [`Claimed::decide`] where a live claim is there.
+    fn put_named_job(
+        &self,
+        job: &Job,
+        name: &ClaimName,
+        ours: &Claim<JobId>,
+    ) -> impl Future<Output = PortResult<Claimed<JobId>>> + Send;
+
+    /// What a client's name for a request stands for, at `now`; read consistently.
+    fn named_job(
+        &self,
+        tenant: &TenantId,
+        name: &ClaimName,
+        now: Timestamp,
+    ) -> impl Future<Output = PortResult<Option<Claim<JobId>>>> + Send;
 
     /// At most `most` jobs under way.
     fn jobs(&self, most: usize) -> impl Future<Output = PortResult<Vec<Job>>> + Send;
@@ -65,7 +83,7 @@ pub trait Schedule {
     /// Writes a job, only where `rev` is still the one before. One that has ended MUST be readable at any moment meanwhile.
     fn save_job(&self, job: &Job) -> impl Future<Output = PortResult<Updated>> + Send;
 
-    /// Deletes all of a tenant's replays; how many there were.
+    /// Deletes all of a tenant's replays, and their names; how many there were.
     fn purge_replays(&self, tenant: &TenantId) -> impl Future<Output = PortResult<usize>> + Send;
 
     /// Deletes an endpoint's row, unless its version was raised since it was read.

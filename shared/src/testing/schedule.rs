@@ -1,11 +1,12 @@
 //! The table `Schedule` in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::yield_now;
 
 use super::faults::Faults;
+use crate::claim::{Claim, ClaimName, Claimed};
 use crate::endpoint::EndpointId;
 use crate::expiry::Cohort;
 use crate::job::{Job, JobId, Work};
@@ -29,6 +30,7 @@ struct State {
     endpoints: BTreeMap<String, EndpointRow>,
     expiring: BTreeMap<String, Cohort>,
     jobs: BTreeMap<JobId, Job>,
+    names: HashMap<(TenantId, String), Claim<JobId>>,
     after_next_look: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -180,7 +182,43 @@ impl Schedule for MemorySchedule {
 
     async fn put_job(&self, job: &Job) -> PortResult<()> {
         yield_now().await;
-        self.faults.call("putting a job", || drop(self.state().jobs.insert(job.id.clone(), job.clone())))
+        self.faults.call("putting a job", || {
+            self.state().jobs.entry(job.id.clone()).or_insert_with(|| job.clone());
+        })
+    }
+
+    async fn put_named_job(
+        &self,
+        job: &Job,
+        name: &ClaimName,
+        ours: &Claim<JobId>,
+    ) -> PortResult<Claimed<JobId>> {
+        yield_now().await;
+        self.faults.call("naming a job", || {
+            let mut state = self.state();
+            let key = (job.tenant.clone(), keys::job_name(name));
+            let live = state.names.get(&key);
+            let live = live.filter(|held| held.expires_at.seconds() >= job.created_at.seconds());
+            if let Some(live) = live {
+                return Claimed::decide(live, ours);
+            }
+            state.names.insert(key, ours.clone());
+            state.jobs.insert(job.id.clone(), job.clone());
+            Claimed::First
+        })
+    }
+
+    async fn named_job(
+        &self,
+        tenant: &TenantId,
+        name: &ClaimName,
+        now: Timestamp,
+    ) -> PortResult<Option<Claim<JobId>>> {
+        yield_now().await;
+        self.faults.call("reading a job's name", || {
+            let held = self.state().names.get(&(tenant.clone(), keys::job_name(name))).cloned();
+            held.filter(|held| held.expires_at.seconds() >= now.seconds())
+        })
     }
 
     async fn jobs(&self, most: usize) -> PortResult<Vec<Job>> {
@@ -227,9 +265,10 @@ impl Schedule for MemorySchedule {
         yield_now().await;
         self.faults.call("deleting replays", || {
             let mut state = self.state();
-            let before = state.jobs.len();
+            let before = state.jobs.len() + state.names.len();
             state.jobs.retain(|_, job| job.tenant != *tenant || matches!(job.work, Work::Erasure(_)));
-            before - state.jobs.len()
+            state.names.retain(|(owner, _), _| owner != tenant);
+            before - state.jobs.len() - state.names.len()
         })
     }
 

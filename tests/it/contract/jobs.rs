@@ -8,6 +8,7 @@ use triggers::adapters::control::{Added, ControlTable};
 use triggers::adapters::vault::KmsVault;
 use triggers::api_key::{KeyHash, Pepper};
 use triggers::backlog::Backlog;
+use triggers::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
 use triggers::event::EventType;
 use triggers::inbox::Status;
 use triggers::job::{Erasure, Filter, Job, JobId, Phase, Progress, Replay, Work};
@@ -115,7 +116,37 @@ pub(super) async fn jobs_keep_their_promises(schedule: &impl Schedule) -> PortRe
         assert_eq!(schedule.replay(&ours, id).await?, None);
     }
     assert_eq!(schedule.replay(&other, &others.id).await?, Some(others));
-    schedule.purge_replays(&other).await.map(drop)
+    schedule.purge_replays(&other).await?;
+    names_keep_their_promises(schedule).await
+}
+
+/// A name stands for the job it was put with, for a day, or for none.
+async fn names_keep_their_promises(schedule: &impl Schedule) -> PortResult<()> {
+    let (ours, other, now) = (tenant(), tenant(), START);
+    let name = ClaimName::Idempotency(DedupId::parse("retry of today").unwrap());
+    let claim =
+        |job: &Job, asked: &str| Claim::new(job.id.clone(), Fingerprint::of_request(asked), job.created_at);
+    let (first, second, others) = (replay_of(&ours), replay_of(&ours), replay_of(&other));
+    let held = claim(&first, "a");
+    assert_eq!(schedule.named_job(&ours, &name, now).await?, None);
+    for _ in 0..2 {
+        assert_eq!(schedule.put_named_job(&first, &name, &held).await?, Claimed::First, "twice is once");
+    }
+    let repeat = schedule.put_named_job(&second, &name, &claim(&second, "a")).await?;
+    assert_eq!(repeat, Claimed::Repeat(first.id.clone()));
+    assert_eq!(schedule.put_named_job(&second, &name, &claim(&second, "b")).await?, Claimed::Mismatch);
+    assert_eq!(schedule.replay(&ours, &second.id).await?, None, "without its name there is no job");
+    assert_eq!(schedule.put_named_job(&others, &name, &claim(&others, "a")).await?, Claimed::First);
+    assert_eq!(schedule.named_job(&ours, &name, held.expires_at).await?, Some(held.clone()));
+    let later = Timestamp::from_seconds(held.expires_at.seconds() + 1);
+    assert_eq!(schedule.named_job(&ours, &name, later).await?, None);
+    let late = Job { created_at: later, ..replay_of(&ours) };
+    assert_eq!(schedule.put_named_job(&late, &name, &claim(&late, "b")).await?, Claimed::First);
+    assert_eq!(schedule.replay(&ours, &first.id).await?, Some(first));
+    assert_eq!(schedule.purge_replays(&ours).await?, 3, "two jobs and a name");
+    assert_eq!(schedule.named_job(&ours, &name, later).await?, None);
+    assert_eq!(schedule.purge_replays(&other).await?, 2);
+    Ok(())
 }
 
 async fn erasures_keep_their_promises(schedule: &impl Schedule, ours: &TenantId) -> PortResult<()> {

@@ -29,6 +29,17 @@ impl Instance {
     fn call(&self, tenant: &Tenant, method: &str, path: &str) -> Reply {
         self.process.invoke_http(&request(method, path, &[("X-API-Key", &tenant.key)], ""))
     }
+
+    /// Asks for a replay of all there is, under this name.
+    fn ask_for_replay(&self, tenant: &Tenant, name: &str) -> Reply {
+        let headers = [
+            ("X-API-Key", tenant.key.as_str()),
+            ("Content-Type", "application/json"),
+            ("Idempotency-Key", name),
+        ];
+        let body = json!({"since": "2024-01-01T00:00:00Z"}).to_string();
+        self.process.invoke_http(&request("POST", "/api/replays", &headers, &body))
+    }
 }
 
 /// A tenant and its event that an endpoint has taken.
@@ -106,4 +117,22 @@ fn a_deletion_that_nobody_heard_of_is_done_by_its_repeat() {
     api.call(&tenant, "GET", &path).problem(404, "not-found");
     api.call(&tenant, "DELETE", &path).expect(204);
     assert_eq!((left().len(), &left()[0]["status"]["S"]), (1, &json!("deleted")));
+}
+
+#[test]
+fn a_replay_that_nobody_heard_of_is_found_by_the_clients_repeat() {
+    let (tenant, api) = (Tenant::new(), Instance::start());
+    for lost in [1, ATTEMPTS] {
+        let name = format!("{lost} answers lost");
+        api.proxy.spoil(Rule::every("TransactWriteItems", Fault::AnswerLost).times(lost));
+        let first = api.ask_for_replay(&tenant, &name);
+        if lost == ATTEMPTS {
+            first.unavailable();
+        } else {
+            assert_eq!(first.expect(202).header("idempotency-replayed"), None, "our own write is ours");
+        }
+        let again = api.ask_for_replay(&tenant, &name).expect(202);
+        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+        assert_eq!(api.ask_for_replay(&tenant, &name).id(), again.id());
+    }
 }

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use triggers::adapters::events::Source;
 use triggers::answer;
 use triggers::api_key::{KeyRecord, Scope};
+use triggers::claim::{Claim, ClaimName, Claimed, Fingerprint};
 use triggers::endpoint::{EndpointId, MAX_RATE_PER_SECOND};
 use triggers::event::EventType;
 use triggers::inbox::Status;
 use triggers::job::{Filter, Job, JobId, Progress, Replay, Work};
 use triggers::ports::{Clock, Control, Schedule, Unavailable, Updated};
 use triggers::problem::{Kind, Problem};
+use triggers::request::idempotency_key;
 use triggers::timestamp::Timestamp;
 
 use super::{events, inbox};
@@ -32,7 +34,7 @@ const RETRY_AFTER_SECONDS: u32 = 60;
 /// How often a raced change is decided again before the client is asked to.
 const MOST_RACES: usize = 20;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Create {
     since: String,
@@ -46,10 +48,27 @@ pub(crate) struct Create {
     dry_run: bool,
 }
 
-/// `POST /api/replays`: how many events that would be, and, unless that was all that was asked, a replay of them.
+/// A client's own name for its request, and what it asks.
+struct Named {
+    name: ClaimName,
+    asked: Fingerprint,
+}
+
+/// `POST /api/replays`: how many events that would be, and, unless that was all that was asked, a replay of them. A repeat under
+/// the same `Idempotency-Key` makes no other one.
 pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
     let (bearer, now) = bearer(&api, &headers).await?;
     let wanted: Create = body::json(&headers, body).await?;
+    let named = named(&headers, &wanted)?;
+    if let Some(Named { name, asked }) = &named
+        && let Some(held) = api.schedule.named_job(&bearer.tenant, name, now).await?
+    {
+        return if held.fingerprint == *asked {
+            again(&api, &bearer, held.id).await
+        } else {
+            Err(mismatch().into())
+        };
+    }
     let filter = filter(&wanted, &bearer, now)?;
     let endpoint = endpoint(&api, &bearer, &wanted).await?;
     if wanted.rate_per_second.is_some_and(|rate| !(1..=MAX_RATE_PER_SECOND).contains(&rate)) {
@@ -68,9 +87,44 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body
     let (rate_per_second, progress) = (wanted.rate_per_second, Progress::default());
     let replay = Replay { filter, endpoint, rate_per_second, count, count_is_exact, progress };
     let id = JobId::replay(now, &mut rand::rng());
-    let job = Job::new(id, bearer.tenant, Work::Replay(Box::new(replay)), now);
-    api.schedule.put_job(&job).await?;
-    Ok(answer::json(StatusCode::ACCEPTED, &shown(&job)))
+    let job = Job::new(id, bearer.tenant.clone(), Work::Replay(Box::new(replay)), now);
+    let claimed = match named {
+        None => {
+            api.schedule.put_job(&job).await?;
+            Claimed::First
+        }
+        Some(Named { name, asked }) => {
+            api.schedule.put_named_job(&job, &name, &Claim::new(job.id.clone(), asked, now)).await?
+        }
+    };
+    match claimed {
+        Claimed::First => Ok(answer::json(StatusCode::ACCEPTED, &shown(&job))),
+        Claimed::Repeat(first) => again(&api, &bearer, first).await,
+        Claimed::Mismatch => Err(mismatch().into()),
+    }
+}
+
+/// Answers a repeat: the replay that the first request made, as it is now.
+async fn again(api: &Api, bearer: &KeyRecord, first: JobId) -> Outcome {
+    let job = api.schedule.replay(&bearer.tenant, &first).await?.ok_or_else(no_replay)?;
+    let mut answer = answer::json(StatusCode::ACCEPTED, &shown(&job));
+    answer::mark_replayed(&mut answer);
+    Ok(answer)
+}
+
+/// The name of a request that is to make something.
+fn named(headers: &HeaderMap, wanted: &Create) -> Result<Option<Named>, Problem> {
+    let key = idempotency_key(headers)?.filter(|_| !wanted.dry_run);
+    let asked = Fingerprint::of_request(&json!(wanted).to_string());
+    Ok(key.map(|key| Named { name: ClaimName::Idempotency(key), asked }))
+}
+
+fn mismatch() -> Problem {
+    Problem::new(Kind::IdempotencyMismatch, "this name was used within 24 hours for another replay")
+}
+
+fn no_replay() -> Problem {
+    Problem::new(Kind::NotFound, "there is no such replay")
 }
 
 /// `GET /api/replays/{id}`: how far it has come.
@@ -103,7 +157,6 @@ async fn bearer(api: &Api, headers: &HeaderMap) -> Result<(KeyRecord, Timestamp)
 }
 
 async fn found(api: &Api, bearer: &KeyRecord, id: &str) -> Result<Job, Problem> {
-    let no_replay = || Problem::new(Kind::NotFound, "there is no such replay");
     let id = JobId::parse_replay(id).ok_or_else(no_replay)?;
     api.schedule.replay(&bearer.tenant, &id).await?.ok_or_else(no_replay)
 }

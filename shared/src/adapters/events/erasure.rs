@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::super::batch_delete::delete_all;
+use super::super::conditional_put::put_over;
 use super::super::item::{Item, item, s};
-use super::super::put_over::put_over;
 use super::page::event_of;
 use super::{EventsTable, head_item};
 use crate::event::EventId;

@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 
 use super::super::batch_delete::delete_all;
+use super::super::conditional_put::{put_new, put_over};
 use super::super::item::{Item, Unreadable, item, n, s};
-use super::super::put_over::put_over;
 use super::{ScheduleTable, job_item, readable};
 use crate::job::{Job, JobId, Work};
 use crate::keys;
@@ -19,9 +19,7 @@ const KEEP_ENDED_SECONDS: u64 = 90 * 24 * 3600;
 
 impl ScheduleTable {
     pub(super) async fn put_new_job(&self, job: &Job) -> PortResult<()> {
-        let mut row = written(job)?;
-        row.extend(under_way(job));
-        self.put(row).await
+        put_new(&self.client, &self.table, row_under_way(job)?).await
     }
 
     pub(super) async fn jobs_under_way(&self, most: usize) -> PortResult<Vec<Job>> {
@@ -59,9 +57,7 @@ impl ScheduleTable {
 
     pub(super) async fn write_job(&self, job: &Job) -> PortResult<Updated> {
         if job.ended_at.is_none() {
-            let mut row = written(job)?;
-            row.extend(under_way(job));
-            return put_over(&self.client, &self.table, row, job.rev).await;
+            return put_over(&self.client, &self.table, row_under_way(job)?, job.rev).await;
         }
         let mut ended = written(job)?;
         ended.insert(
@@ -136,12 +132,19 @@ impl ScheduleTable {
     }
 }
 
+/// The row of a job that has not ended.
+pub(super) fn row_under_way(job: &Job) -> PortResult<Item> {
+    let mut row = written(job)?;
+    row.extend(under_way(job));
+    Ok(row)
+}
+
 fn under_way(job: &Job) -> Item {
     item([("pk", s(keys::JOBS)), ("sk", s(keys::job_row(&job.tenant, &job.id)))])
 }
 
-/// Whether a transaction was canceled because another write of the same job was faster.
-fn is_race(canceled: &TransactionCanceledException) -> bool {
+/// Whether a transaction was canceled because another write of the same item was faster.
+pub(super) fn is_race(canceled: &TransactionCanceledException) -> bool {
     let mut codes = canceled.cancellation_reasons().iter().filter_map(|reason| reason.code());
     codes.any(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
 }

@@ -1,0 +1,77 @@
+//! Clients' own names for their requests for replays. A name is put together with its job, both or none: unlike the claim of an
+//! event it proves that there is a job. It lies beside the tenant's replays that have ended, and goes with them.
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+
+use super::super::item::{Item, Unreadable, b, bytes, item, n, number, s, text};
+use super::ScheduleTable;
+use super::jobs::{is_race, row_under_way};
+use crate::claim::{Claim, ClaimName, Claimed, Fingerprint};
+use crate::job::{Job, JobId};
+use crate::keys;
+use crate::ports::{PortResult, Unavailable};
+use crate::tenant::TenantId;
+use crate::timestamp::Timestamp;
+
+impl ScheduleTable {
+    pub(super) async fn put_job_and_name(
+        &self,
+        job: &Job,
+        name: &ClaimName,
+        ours: &Claim<JobId>,
+    ) -> PortResult<Claimed<JobId>> {
+        let unwritten = |error| Unavailable::new("naming a job", error);
+        let new = |item: Item| Put::builder().table_name(&self.table).set_item(Some(item));
+        let row = new(row_under_way(job)?).condition_expression("attribute_not_exists(pk)").build();
+        let claim = new(written(&job.tenant, name, ours))
+            .condition_expression("attribute_not_exists(pk) OR expires_at < :now")
+            .expression_attribute_values(":now", n(job.created_at.seconds()))
+            .build();
+        let writes = [row.map_err(unwritten)?, claim.map_err(unwritten)?]
+            .map(|put| TransactWriteItem::builder().put(put).build());
+        let answer = self.client.transact_write_items().set_transact_items(Some(writes.into())).send().await;
+        let Err(error) = answer else { return Ok(Claimed::First) };
+        let is_taken = matches!(error.as_service_error(),
+            Some(TransactWriteItemsError::TransactionCanceledException(canceled)) if is_race(canceled));
+        let held = if is_taken { self.find_name(&job.tenant, name, job.created_at).await? } else { None };
+        held.map_or_else(
+            || Err(Unavailable::new("naming a job", error)),
+            |held| Ok(Claimed::decide(&held, ours)),
+        )
+    }
+
+    pub(super) async fn find_name(
+        &self,
+        tenant: &TenantId,
+        name: &ClaimName,
+        now: Timestamp,
+    ) -> PortResult<Option<Claim<JobId>>> {
+        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let get = get.key("pk", s(keys::ended_replays(tenant))).key("sk", s(keys::job_name(name)));
+        let answer = get.send().await.map_err(|error| Unavailable::new("reading a job's name", error))?;
+        let held = answer.item().map(read).transpose();
+        let held = held.map_err(|error| Unavailable::new("reading a job's name", error))?;
+        Ok(held.filter(|held| held.expires_at.seconds() >= now.seconds()))
+    }
+}
+
+fn written(tenant: &TenantId, name: &ClaimName, claim: &Claim<JobId>) -> Item {
+    item([
+        ("pk", s(keys::ended_replays(tenant))),
+        ("sk", s(keys::job_name(name))),
+        ("id", s(claim.id.as_str())),
+        ("fingerprint", b(claim.fingerprint.0.to_vec())),
+        ("expires_at", n(claim.expires_at.seconds())),
+        ("ttl", n(claim.expires_at.seconds())),
+    ])
+}
+
+fn read(item: &Item) -> Result<Claim<JobId>, Unreadable> {
+    let fingerprint = bytes(item, "fingerprint").and_then(|bytes| bytes.try_into().ok());
+    Ok(Claim {
+        id: JobId::from_trusted(text(item, "id")?),
+        fingerprint: Fingerprint(fingerprint.ok_or(Unreadable("fingerprint"))?),
+        expires_at: Timestamp::from_seconds(number(item, "expires_at")?),
+    })
+}
