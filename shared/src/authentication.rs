@@ -109,10 +109,14 @@ impl<C: Control> Authenticator<C> {
         scope: Scope,
         now: Timestamp,
     ) -> Result<(KeyHash, KeyRecord), Problem> {
-        if let Some(key) = credential(headers).and_then(ApiKey::parse) {
-            self.peppers.hashes(&key).iter().for_each(|hash| self.forget(hash));
-        }
+        self.hashes(headers).iter().for_each(|hash| self.forget(hash));
         self.authenticate(headers, scope, now).await
+    }
+
+    /// The hashes under which the request's key may be known, whether it is or not.
+    pub fn hashes(&self, headers: &HeaderMap) -> Vec<KeyHash> {
+        let key = credential(headers).and_then(ApiKey::parse);
+        key.map(|key| self.peppers.hashes(&key)).unwrap_or_default()
     }
 
     /// The peppers that keys are hashed with.

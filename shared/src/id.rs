@@ -1,12 +1,19 @@
 //! Identities as text: a prefix that says of what, and 32 lower-case hexadecimal digits.
 
 use rand::{Rng, RngExt};
+use ring::digest::{SHA256, digest};
 
+use crate::api_key::hex;
 use crate::timestamp::Timestamp;
 
 /// A new identity of 128 random bits.
 pub(crate) fn random(prefix: &str, rng: &mut impl Rng) -> String {
     format!("{prefix}{:032x}", rng.random::<u128>())
+}
+
+/// The identity that belongs to this secret: the first 128 bits of its SHA-256.
+pub(crate) fn derived(prefix: &str, secret: &str) -> String {
+    format!("{prefix}{}", hex(&digest(&SHA256, secret.as_bytes()).as_ref()[..16]))
 }
 
 /// A new identity that sorts by its moment: the digits of a `UUIDv7`.
@@ -35,5 +42,8 @@ mod tests {
             assert!(!is_canonical("ep_", other), "{other}");
         }
         assert!(!is_canonical("lse_", &text));
+        assert!(is_canonical("era_", &derived("era_", "a secret")));
+        assert_eq!(derived("era_", "a secret"), derived("era_", "a secret"));
+        assert_ne!(derived("era_", "a secret"), derived("era_", "another"));
     }
 }

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use rand::Rng;
 
+use crate::api_key::KeyHash;
 use crate::id;
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
@@ -42,9 +43,11 @@ impl JobId {
         Self(id::by_time(REPLAY, now, rng))
     }
 
-    /// A new erasure. Nobody can guess its identity: by it the receipt is read, when no key is left.
-    pub fn erasure(rng: &mut impl Rng) -> Self {
-        Self(id::random(ERASURE, rng))
+    /// The erasure that the bearer of this key asks for: however often he does, it is one. Nobody else can tell its identity:
+    /// by it the receipt is read, when no key is left.
+    #[must_use]
+    pub fn erasure(key: &KeyHash) -> Self {
+        Self(id::derived(ERASURE, key.as_str()))
     }
 
     /// Accepts exactly the form of a replay's identity.
@@ -184,11 +187,11 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::builders::{START, tenant};
+    use crate::testing::builders::{START, erasure_id, tenant};
 
     fn job() -> Job {
         let work = Work::Erasure(Box::new(Erasure::begin()));
-        Job::new(JobId::erasure(&mut rand::rng()), tenant(), work, START)
+        Job::new(erasure_id(), tenant(), work, START)
     }
 
     #[test]
@@ -232,7 +235,7 @@ mod tests {
 
     #[test]
     fn identities_have_one_form_and_those_of_replays_sort_by_time() {
-        let (early, late) = (JobId::replay(START, &mut rand::rng()), JobId::erasure(&mut rand::rng()));
+        let (early, late) = (JobId::replay(START, &mut rand::rng()), erasure_id());
         assert_eq!(JobId::parse_replay(early.as_str()), Some(early.clone()));
         assert_eq!(JobId::parse_erasure(late.as_str()), Some(late.clone()));
         assert_eq!((JobId::parse_erasure(early.as_str()), JobId::parse_replay("rpl_1")), (None, None));

@@ -10,7 +10,7 @@ use triggers::notice::{Notice, NoticeKind};
 use triggers::ports::{Clock, Control, Events, Limits, PortResult, Schedule, UnreadableMessage};
 use triggers::stats::Stats;
 use triggers::tenant::{TenantId, Tier};
-use triggers::testing::builders::{START, endpoint, endpoint_of, event, key_of, tenant};
+use triggers::testing::builders::{START, endpoint, endpoint_of, erasure_id, event, key_of, tenant};
 use triggers::testing::faults::Fault;
 
 use crate::pipeline::Pipeline;
@@ -31,7 +31,7 @@ impl Two {
     async fn new() -> Self {
         let pipeline = Pipeline::with_endpoints(0);
         let (ours, other) = (belongings(&pipeline).await, belongings(&pipeline).await);
-        let erasure = JobId::erasure(&mut rand::rng());
+        let erasure = erasure_id();
         let work = Work::Erasure(Box::new(Erasure::begin()));
         let job = Job::new(erasure.clone(), ours.0.clone(), work, pipeline.clock.now());
         pipeline.schedule.put_job(&job).await.unwrap();
@@ -159,7 +159,7 @@ async fn what_somebody_wrote_who_had_not_seen_the_mark_is_found_by_a_later_look(
 async fn what_is_under_way_when_a_tenant_is_erased_ends_quietly() {
     let (pipeline, _) = Pipeline::stored_event(1).await;
     pipeline.post_event("accepted before").await;
-    let erasure = JobId::erasure(&mut rand::rng());
+    let erasure = erasure_id();
     let work = Work::Erasure(Box::new(Erasure::begin()));
     pipeline.schedule.put_job(&Job::new(erasure, pipeline.tenant.clone(), work, START)).await.unwrap();
     pipeline.schedule().await;

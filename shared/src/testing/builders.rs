@@ -1,6 +1,6 @@
 //! Things to test with; each builder asks only for what matters.
 
-use crate::api_key::{ApiKey, KeyRecord, Scope};
+use crate::api_key::{ApiKey, KeyRecord, Pepper, Scope};
 use crate::breaker::Health;
 use crate::delivery::LastAttempt;
 use crate::endpoint::{
@@ -9,6 +9,7 @@ use crate::endpoint::{
 };
 use crate::event::{Event, EventId, EventType, NewEvent};
 use crate::inbox::Outcome;
+use crate::job::JobId;
 use crate::sealed::{DataKey, Sealed};
 use crate::tenant::{Spread, TenantId, Tier};
 use crate::timestamp::Timestamp;
@@ -21,6 +22,12 @@ pub const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
 #[must_use]
 pub fn tenant() -> TenantId {
     TenantId::generate(START, &mut rand::rng())
+}
+
+/// The erasure that the bearer of some key asks for.
+#[must_use]
+pub fn erasure_id() -> JobId {
+    JobId::erasure(&ApiKey::generate(&mut rand::rng()).hash(&Pepper::new("pepper")))
 }
 
 /// A key that may do everything, and its record.

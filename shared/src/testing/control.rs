@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::yield_now;
 
+use super::builders::erasure_id;
 use super::faults::Faults;
 use crate::api_key::{KeyHash, KeyRecord, NOTE_USE_EVERY};
 use crate::breaker::Change;
@@ -91,7 +92,7 @@ impl MemoryControl {
 
     /// Marks a tenant as erased.
     pub fn erase(&self, tenant: &TenantId) {
-        self.state().erased.insert(tenant.clone(), JobId::erasure(&mut rand::rng()));
+        self.state().erased.insert(tenant.clone(), erasure_id());
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -15,7 +15,7 @@ use triggers::job::{Erasure, Filter, Job, JobId, Phase, Progress, Replay, Work};
 use triggers::ports::{Control, Limits, PortResult, Schedule, Updated, Vault};
 use triggers::stats::Stats;
 use triggers::tenant::{TenantId, Tier};
-use triggers::testing::builders::{START, endpoint, endpoint_of, event, key_of, tenant};
+use triggers::testing::builders::{START, endpoint, endpoint_of, erasure_id, event, key_of, tenant};
 use triggers::testing::control::MemoryControl;
 use triggers::timestamp::Timestamp;
 
@@ -57,7 +57,7 @@ fn replay_of(owner: &TenantId) -> Job {
 
 fn erasure_of(owner: &TenantId, phase: Phase) -> Job {
     let erasure = Erasure { phase, deleted: 5, found: 4, looks: 3, key_dropped_at: Some(START) };
-    held(JobId::erasure(&mut rand::rng()), owner, Work::Erasure(Box::new(erasure)))
+    held(erasure_id(), owner, Work::Erasure(Box::new(erasure)))
 }
 
 pub(super) async fn jobs_keep_their_promises(schedule: &impl Schedule) -> PortResult<()> {
@@ -160,13 +160,13 @@ async fn erasures_keep_their_promises(schedule: &impl Schedule, ours: &TenantId)
         assert_eq!(schedule.save_job(&ended).await?, Updated::Done);
         assert_eq!(schedule.erasure(&erasure.id).await?, Some(ended), "its receipt stays");
     }
-    assert_eq!(schedule.erasure(&JobId::erasure(&mut rand::rng())).await?, None);
+    assert_eq!(schedule.erasure(&erasure_id()).await?, None);
     Ok(())
 }
 
 /// What is promised of a tenant with an endpoint and this key.
 async fn tenants_end(control: &impl Control, ours: &TenantId, key: &KeyHash) -> PortResult<()> {
-    let (first, second) = (JobId::erasure(&mut rand::rng()), JobId::erasure(&mut rand::rng()));
+    let (first, second) = (erasure_id(), erasure_id());
     let before = control.standing(ours).await?;
     assert_eq!((before.endpoints.len(), before.is_erased), (1, false));
     assert!(control.key(key).await?.is_some() && control.tier(ours).await?.is_some());

@@ -30,15 +30,11 @@ impl Instance {
         self.process.invoke_http(&request(method, path, &[("X-API-Key", &tenant.key)], ""))
     }
 
-    /// Asks for a replay of all there is, under this name.
-    fn ask_for_replay(&self, tenant: &Tenant, name: &str) -> Reply {
-        let headers = [
-            ("X-API-Key", tenant.key.as_str()),
-            ("Content-Type", "application/json"),
-            ("Idempotency-Key", name),
-        ];
-        let body = json!({"since": "2024-01-01T00:00:00Z"}).to_string();
-        self.process.invoke_http(&request("POST", "/api/replays", &headers, &body))
+    /// Asks for something under this name.
+    fn ask(&self, tenant: &Tenant, method: &str, path: &str, name: &str, body: &Value) -> Reply {
+        let key = ("X-API-Key", tenant.key.as_str());
+        let headers = [key, ("Content-Type", "application/json"), ("Idempotency-Key", name)];
+        self.process.invoke_http(&request(method, path, &headers, &body.to_string()))
     }
 }
 
@@ -125,14 +121,33 @@ fn a_replay_that_nobody_heard_of_is_found_by_the_clients_repeat() {
     for lost in [1, ATTEMPTS] {
         let name = format!("{lost} answers lost");
         api.proxy.spoil(Rule::every("TransactWriteItems", Fault::AnswerLost).times(lost));
-        let first = api.ask_for_replay(&tenant, &name);
+        let wanted = json!({"since": "2024-01-01T00:00:00Z"});
+        let ask = || api.ask(&tenant, "POST", "/api/replays", &name, &wanted);
+        let first = ask();
         if lost == ATTEMPTS {
             first.unavailable();
         } else {
             assert_eq!(first.expect(202).header("idempotency-replayed"), None, "our own write is ours");
         }
-        let again = api.ask_for_replay(&tenant, &name).expect(202);
+        let again = ask().expect(202);
         assert_eq!(again.header("idempotency-replayed"), Some("true"));
-        assert_eq!(api.ask_for_replay(&tenant, &name).id(), again.id());
+        assert_eq!(ask().id(), again.id());
+    }
+}
+
+#[test]
+fn an_erasure_that_nobody_heard_of_is_told_to_the_clients_repeat() {
+    let [job, mark] = ["PutItem", "UpdateItem"].map(|write| Rule::every(write, Fault::AnswerLost));
+    let keys = Rule::every("BatchWriteItem", Fault::AnswerLost);
+    for (lost, status) in [(job, 503), (mark.with("erased_by"), 503), (keys, 202)] {
+        let (tenant, api) = (Tenant::new(), Instance::start());
+        let erase = || api.ask(&tenant, "DELETE", "/api/tenant", "-", &json!({"confirm": "A story"}));
+        api.proxy.spoil(lost.times(ATTEMPTS));
+        erase().expect(status);
+        let told = erase().expect(202).json();
+        assert_eq!(erase().expect(202).json(), told);
+        let receipt = api.call(&tenant, "GET", told["receipt_url"].as_str().expect("a path"));
+        assert_eq!(receipt.expect(200).json()["erasure_id"], told["erasure_id"]);
+        tenant.get("/api/keys").problem(401, "unauthorized");
     }
 }

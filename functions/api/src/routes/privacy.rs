@@ -7,11 +7,12 @@ use axum::extract::{Path, RawQuery, State};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use triggers::answer;
+use triggers::answer::{self, Answer};
 use triggers::api_key::Scope;
 use triggers::job::{Erasure, Job, JobId, Work};
-use triggers::ports::{Clock, Control, Schedule};
+use triggers::ports::{Clock, Control, PortResult, Schedule};
 use triggers::problem::{Kind, Problem};
+use triggers::timestamp::Timestamp;
 
 use crate::body::{self, invalid, query_limit, query_value};
 use crate::cursor;
@@ -32,18 +33,25 @@ pub(crate) struct Erase {
 }
 
 /// `DELETE /api/tenant` {confirm: the organization's name}: everything of the tenant is deleted, beginning with its keys; this
-/// cannot be undone. The receipt is read by its id alone.
+/// cannot be undone. The receipt is read by its id alone; who asks again with the same key is told it again, as long as there is
+/// a receipt.
 pub(crate) async fn erase(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
     let now = api.clock.now();
-    let (asking, bearer) = api.authenticator.authenticate_now(&headers, Scope::TenantAdmin, now).await?;
+    let known = api.authenticator.authenticate_now(&headers, Scope::TenantAdmin, now).await;
+    let (asking, bearer) = match known {
+        Err(problem) if problem.kind == Kind::Unauthorized => {
+            return begun_by_bearer(&api, &headers, now).await?.ok_or_else(|| problem.into());
+        }
+        known => known?,
+    };
     let wanted: Erase = body::json(&headers, body).await?;
-    let tenant = api.control.tenant(&bearer.tenant).await?.ok_or_else(Problem::not_found)?;
-    if wanted.confirm != tenant.organization_name {
+    let tenant = api.control.tenant(&bearer.tenant).await?;
+    if tenant.is_some_and(|tenant| tenant.organization_name != wanted.confirm) {
         return Err(invalid("\"confirm\" must be the organization's name, exactly", "/confirm").into());
     }
     // The job stands before the mark: whatever dies in between, somebody erases what is marked.
     let job = Job::new(
-        JobId::erasure(&mut rand::rng()),
+        JobId::erasure(&asking),
         bearer.tenant.clone(),
         Work::Erasure(Box::new(Erasure::begin())),
         now,
@@ -58,8 +66,23 @@ pub(crate) async fn erase(State(api): State<Arc<Api>>, headers: HeaderMap, body:
     }
     api.authenticator.forget(&asking);
     api.vault.forget(&bearer.tenant);
-    let body = json!({"erasure_id": erased_by.as_str(), "receipt_url": format!("/api/erasures/{erased_by}")});
-    Ok(answer::json(StatusCode::ACCEPTED, &body))
+    Ok(started(&erased_by))
+}
+
+/// The answer to whoever asked for the erasure with this key before, though the key may be dead since then.
+async fn begun_by_bearer(api: &Api, headers: &HeaderMap, now: Timestamp) -> PortResult<Option<Answer>> {
+    for hash in api.authenticator.hashes(headers) {
+        if let Some(job) = api.schedule.erasure(&JobId::erasure(&hash)).await? {
+            let erased_by = api.control.mark_erased(&job.tenant, &job.id, now).await?; // perhaps another was first
+            return Ok(Some(started(&erased_by)));
+        }
+    }
+    Ok(None)
+}
+
+fn started(erasure: &JobId) -> Answer {
+    let body = json!({"erasure_id": erasure.as_str(), "receipt_url": format!("/api/erasures/{erasure}")});
+    answer::json(StatusCode::ACCEPTED, &body)
 }
 
 /// `GET /api/erasures/{id}`: the receipt, for whoever knows the id.
