@@ -1,6 +1,7 @@
 //! The environment, read once at start. No other file reads it.
 
 use std::env;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -37,13 +38,13 @@ pub fn shed_after() -> Result<Option<Duration>, MissingVariable> {
     Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
 }
 
-/// How many times longer than AWS an emulator on a busy machine may take to answer: `AWS_PATIENCE`, which only `cargo dev` sets.
+/// How many times longer than AWS an emulator on a busy machine may let a client wait: `AWS_PATIENCE`, which only `cargo dev` sets.
 ///
 /// # Errors
-/// [`MissingVariable`] where it is no number.
-pub fn aws_patience() -> Result<u32, MissingVariable> {
+/// [`MissingVariable`] where it is no number above zero.
+pub fn aws_patience() -> Result<NonZeroU32, MissingVariable> {
     let name = "AWS_PATIENCE";
-    optional(name).map_or(Ok(1), |text| text.parse().map_err(|_| MissingVariable(name)))
+    optional(name).map_or(Ok(NonZeroU32::MIN), |text| text.parse().map_err(|_| MissingVariable(name)))
 }
 
 /// Which URLs may be endpoints: the stack's parameter `LoopbackEndpoints`.

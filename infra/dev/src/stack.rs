@@ -258,10 +258,10 @@ fn summary(
     })
 }
 
-/// An emulator on a busy machine may take so many times as long as AWS.
-const AWS_PATIENCE: &str = "4";
+/// An emulator on a busy machine may let a client wait so many times as long as AWS.
+const AWS_PATIENCE: &str = "3";
 
-/// What Lambda itself sets for a function, and where AWS is.
+/// What Lambda itself sets for a function, where AWS is, and how patiently to wait for it.
 fn lambda_variables(function: &str, runtime_api: &RuntimeApi, emulator: &Emulator) -> [(String, String); 9] {
     [
         ("AWS_LAMBDA_RUNTIME_API", runtime_api.for_function(function)),

@@ -20,7 +20,8 @@ const AMAZON_ROOTS: [&[u8]; 5] = [
     include_bytes!("amazon_roots/Starfield_Services_Root_G2.pem"),
 ];
 
-/// Pauses before each try of a call about many items: what a busy table leaves undone is asked for again.
+/// Pauses before each try of a call about many items: what a busy table leaves undone, or another transaction was in the way of,
+/// is asked for again.
 pub(super) const BATCH_PAUSES: [Duration; 5] = [
     Duration::ZERO,
     Duration::from_millis(50),
@@ -68,15 +69,15 @@ pub async fn clients(patience: Patience) -> Result<Clients, Box<dyn std::error::
     let context = TlsContext::builder().with_trust_store(roots).build()?;
     let provider = Provider::Rustls(CryptoMode::Ring);
     let http = Builder::new().tls_provider(provider).tls_context(context).build_https();
+    let factor = config::aws_patience()?.get();
     let (attempt, operation, attempts) = match patience {
-        Patience::Interactive => (Duration::from_secs(1), Duration::from_secs(3), 2),
+        Patience::Interactive => (Duration::from_secs(1) * factor, Duration::from_secs(3) * factor, 2),
         Patience::Background => (Duration::from_secs(3), Duration::from_secs(10), 3),
     };
-    let factor = config::aws_patience()?;
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(attempt * factor)
-        .operation_attempt_timeout(attempt * factor)
-        .operation_timeout(operation * factor)
+        .connect_timeout(attempt)
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(operation)
         .build();
     let loader =
         aws_config::from_env().http_client(http).timeout_config(timeouts).retry_config(retries(attempts));

@@ -58,7 +58,7 @@ pub(crate) mod desk;
 pub(crate) mod read_units;
 
 /// How long anything may take. Far longer than it does: a test machine may be busy.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The longest pause between two questions; the first ones come fast after another.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
