@@ -158,6 +158,14 @@ fn an_event_behind_many_attempts_is_not_passed_over() {
         assert_eq!(walk(&tenant, &format!("limit={limit}&order=asc")), oldest_first);
     }
     assert_eq!(read(&tenant, &oldest_first[0])["deliveries"], json!([]), "of no endpoint of its own");
+
+    for n in 15..=250 {
+        tables::put(&tenant, "Events", &attempt(&tenant, &oldest_first[2], n));
+    }
+    let wanting = endpoint(&tenant, &crate::support::receiver::closed_address(), "a");
+    let sample = tenant.get(&format!("/api/endpoints/{wanting}/sample")).expect(200).json();
+    let sampled = sample.as_array().expect("a list").iter().map(|event| event["id"].as_str().expect("an id"));
+    assert_eq!(sampled.collect::<Vec<_>>(), newest_first(&oldest_first));
 }
 
 /// The item of an attempt, as delivery writes it.

@@ -15,8 +15,11 @@ use crate::ports::{Events, Found, PortResult, Unavailable};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
-/// Items of one shard that are looked at for recent events, attempts among them.
+/// Items of one shard that one query looks at for recent events, attempts among them.
 const LOOKED_AT: i32 = 200;
+
+/// Queries of one shard for recent events.
+const MAX_QUERIES: usize = 5;
 
 /// An attempt as it was logged.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -96,9 +99,8 @@ impl EventsTable {
         wanted: impl Fn(&Head) -> bool,
         most: usize,
     ) -> PortResult<Vec<(Head, String)>> {
-        let shards = try_join_all((0..shards).map(|shard| self.recent_heads(tenant, shard))).await?;
-        let mut found: Vec<Found> =
-            shards.into_iter().flatten().filter(|found| wanted(&found.head)).collect();
+        let shards = (0..shards).map(|shard| self.recent_heads(tenant, shard, &wanted, most));
+        let mut found: Vec<Found> = try_join_all(shards).await?.into_iter().flatten().collect();
         found.sort_by_key(|found| std::cmp::Reverse(found.head.id));
         found.truncate(most);
         let payloads = try_join_all(found.iter().map(|found| self.payload(tenant, found))).await?;
@@ -106,24 +108,36 @@ impl EventsTable {
         Ok(found.into_iter().zip(payloads).filter_map(with).collect())
     }
 
-    async fn recent_heads(&self, tenant: &TenantId, shard: u8) -> PortResult<Vec<Found>> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk")
-            .filter_expression("attribute_exists(deliveries)")
-            .expression_attribute_values(":pk", s(keys::shard(tenant, shard)))
-            .scan_index_forward(false)
-            .limit(LOOKED_AT);
-        let failed =
-            |error: Box<dyn std::error::Error + Send + Sync>| Unavailable::new("reading events", error);
-        let answer = query.send().await.map_err(|error| failed(error.into()))?;
-        answer
-            .items()
-            .iter()
-            .map(|item| head_item::found(item).map_err(|error| failed(error.into())))
-            .collect()
+    /// The newest wanted heads of one shard, about so many as are asked for.
+    async fn recent_heads(
+        &self,
+        tenant: &TenantId,
+        shard: u8,
+        wanted: &impl Fn(&Head) -> bool,
+        most: usize,
+    ) -> PortResult<Vec<Found>> {
+        let (mut recent, mut start) = (Vec::new(), None::<Item>);
+        for _ in 0..MAX_QUERIES {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk")
+                .filter_expression("attribute_exists(deliveries)")
+                .expression_attribute_values(":pk", s(keys::shard(tenant, shard)))
+                .scan_index_forward(false)
+                .limit(LOOKED_AT)
+                .set_exclusive_start_key(start);
+            let answer = query.send().await.map_err(|error| Unavailable::new("reading events", error))?;
+            let found: Result<Vec<Found>, Unreadable> = answer.items().iter().map(head_item::found).collect();
+            let found = found.map_err(|error| Unavailable::new("reading events", error))?;
+            recent.extend(found.into_iter().filter(|found| wanted(&found.head)));
+            start = answer.last_evaluated_key;
+            if start.is_none() || recent.len() >= most {
+                break;
+            }
+        }
+        Ok(recent)
     }
 }
 
