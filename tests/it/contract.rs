@@ -221,7 +221,13 @@ async fn schedules_keep_their_promises(schedule: &impl Schedule) -> PortResult<(
 #[tokio::test]
 async fn tables_in_memory_keep_their_promises() {
     claims_keep_their_promises(&MemoryClaims::default()).await.unwrap();
-    events_keep_their_promises(&MemoryEvents::default()).await.unwrap();
+    let events = MemoryEvents::default();
+    events_keep_their_promises(&events).await.unwrap();
+    let kept = async |_: &TenantId, event| {
+        let attempts = events.attempts().into_iter();
+        attempts.filter(|attempt| attempt.message.event == event).map(|attempt| attempt.at).collect()
+    };
+    events::what_is_opened_again_keeps_its_past(&events, kept).await.unwrap();
     limits_keep_their_promises(&MemoryLimits::default()).await.unwrap();
     schedules_keep_their_promises(&MemorySchedule::default()).await.unwrap();
     let (control, tenant) = (MemoryControl::default(), tenant());
@@ -243,6 +249,11 @@ async fn real_events_keep_their_promises() {
     events_keep_their_promises(&events).await.unwrap();
     events::what_has_expired_is_not_offered(&events).await.unwrap();
     events::an_attempt_that_was_kept_stays_as_it_is(&events).await.unwrap();
+    let kept = async |tenant: &TenantId, event| {
+        let kept = events.attempts_of(tenant, event, 10).await.unwrap();
+        kept.iter().map(|attempt| attempt.at).collect()
+    };
+    events::what_is_opened_again_keeps_its_past(&events, kept).await.unwrap();
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use futures_util::future::try_join_all;
+
 use super::{PortResult, Updated};
 use crate::attempt::Attempt;
 use crate::event::{Event, EventId};
@@ -54,17 +56,16 @@ pub trait Events: Sync {
     ) -> impl Future<Output = PortResult<Updated>> + Send {
         async move {
             let forgotten = seen.forgotten_in(next, tenant);
-            for attempt in &forgotten {
-                self.log_attempt(attempt, seen.expires_at).await?;
+            try_join_all(forgotten.iter().map(|attempt| self.log_attempt(attempt, seen.expires_at))).await?;
+            let updated = self.update(tenant, next).await;
+            if forgotten.is_empty() || matches!(updated, Ok(Updated::Done)) {
+                return updated;
             }
-            let updated = self.update(tenant, next).await?;
-            if updated == Updated::Raced && !forgotten.is_empty() {
-                let found = self.head(tenant, seen.id, true).await?;
-                if found.is_some_and(|found| found.head.status == Status::Deleted) {
-                    self.forget(tenant, seen.id).await?; // what was deleted meanwhile leaves no attempt behind
-                }
+            let found = self.head(tenant, seen.id, true).await?;
+            if found.is_some_and(|found| found.head.status == Status::Deleted) {
+                self.forget(tenant, seen.id).await?; // what was deleted meanwhile leaves no attempt behind
             }
-            Ok(updated)
+            updated
         }
     }
 

@@ -1,16 +1,20 @@
 //! What the table `Events` promises.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use triggers::adapters::events::{Candidates, EventsTable};
 use triggers::adapters::system_clock::SystemClock;
 use triggers::attempt::Attempt;
 use triggers::delivery::{DeliveryMessage, Pass};
-use triggers::event::Event;
+use triggers::event::{Event, EventId};
 use triggers::inbox::lease::{LeaseId, Terms};
+use triggers::inbox::replay::Reopening;
 use triggers::inbox::{Head, Status};
 use triggers::ports::{Clock, Events, Inserted, PortResult, Stretch, UnreadableMessage, Updated};
+use triggers::tenant::TenantId;
 use triggers::testing::builders::{START, attempted, endpoint, event, tenant};
+use triggers::timestamp::Timestamp;
 use triggers::verdict::{Answer, Verdict};
 
 use super::expiring;
@@ -94,6 +98,41 @@ async fn deletions_keep_their_promises(events: &impl Events, event: &Event, born
     );
     let stretch = Stretch { shard: 0, since: START, until: START.after(Duration::from_secs(1)), after: None };
     assert_eq!(events.walk(tenant, &stretch, 100).await?.heads, []);
+    Ok(())
+}
+
+/// An event that was delivered, before and after a replay opens it again.
+async fn opened_again(events: &impl Events, tenant: &TenantId) -> PortResult<(Head, Head)> {
+    let (event, ids) = (event(tenant, "a", "1", START), BTreeSet::from([endpoint(1).id]));
+    let born = Head::born(&event, ids.clone());
+    events.insert(&event, &born).await?;
+    let (ep, delivery) = born.deliveries.iter().next().unwrap();
+    let message = DeliveryMessage::first(tenant, event.id, ep, delivery, false);
+    let seen = born.record(&message, &attempted(Verdict::Delivered, "200")).unwrap();
+    assert_eq!(events.update(tenant, &seen).await?, Updated::Done);
+    let what = Reopening { run: "rpl_1", endpoints: &ids, only_undelivered: false, also_to: None };
+    let next = seen.reopen(&what, START).unwrap();
+    Ok((seen, next))
+}
+
+/// `kept` tells which attempts of an event are kept.
+pub(super) async fn what_is_opened_again_keeps_its_past<E: Events>(
+    events: &E,
+    kept: impl AsyncFn(&TenantId, EventId) -> Vec<Timestamp>,
+) -> PortResult<()> {
+    let ours = tenant();
+    let (seen, next) = opened_again(events, &ours).await?;
+    assert_eq!(kept(&ours, seen.id).await, []);
+    assert_eq!(events.reopen(&ours, &seen, &next).await?, Updated::Done);
+    assert_eq!(kept(&ours, seen.id).await, [START]);
+    assert_eq!(events.reopen(&ours, &seen, &next).await?, Updated::Raced);
+    assert_eq!(kept(&ours, seen.id).await, [START], "it is still there");
+
+    let (seen, next) = opened_again(events, &ours).await?;
+    assert_eq!(events.bury(&ours, &seen.tombstone(START)).await?, Updated::Done);
+    events.forget(&ours, seen.id).await?;
+    assert_eq!(events.reopen(&ours, &seen, &next).await?, Updated::Raced);
+    assert_eq!(kept(&ours, seen.id).await, [], "nothing is left of what was deleted meanwhile");
     Ok(())
 }
 

@@ -31,7 +31,7 @@ pub(super) fn write(attempt: &Attempt, expires_at: Timestamp) -> Item {
     match &attempt.answer {
         Answer::Status { code, excerpt, .. } => {
             insert("code", n(u64::from(*code)));
-            if !excerpt.is_empty() {
+            if attempt.is_listed() {
                 insert("answer", s(excerpt));
             }
         }
