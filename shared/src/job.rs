@@ -43,8 +43,8 @@ impl JobId {
         Self(id::by_time(REPLAY, now, rng))
     }
 
-    /// The erasure that the bearer of this key asks for: however often he does, it is one. Nobody else can tell its identity:
-    /// by it the receipt is read, when no key is left.
+    /// The erasure that the bearer of this key asks for: however often he does, it is one. Nobody else can tell its identity
+    /// who cannot read the table of keys: by it the receipt is read, when no key is left.
     #[must_use]
     pub fn erasure(key: &KeyHash) -> Self {
         Self(id::derived(ERASURE, key.as_str()))

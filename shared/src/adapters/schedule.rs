@@ -1,4 +1,4 @@
-//! The table `Schedule`: what is due later, what is parked, what will expire, and jobs.
+//! The table `Schedule`: what is due later, what is parked, what will expire, and jobs with their names.
 
 mod expiring;
 mod job_item;

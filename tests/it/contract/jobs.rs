@@ -89,7 +89,8 @@ pub(super) async fn jobs_keep_their_promises(schedule: &impl Schedule) -> PortRe
     assert_eq!(schedule.save_job(&cancelled).await?, Updated::Done);
     assert_eq!(schedule.save_job(&cancelled).await?, Updated::Raced, "rev has moved on");
     assert_eq!(schedule.save_job(&first.ended(START)).await?, Updated::Raced, "it was cancelled meanwhile");
-    assert_eq!(schedule.replay(&ours, &first.id).await?, Some(cancelled.clone()));
+    schedule.put_job(&first).await?;
+    assert_eq!(schedule.replay(&ours, &first.id).await?, Some(cancelled.clone()), "it is under way");
     let ended = cancelled.ended(START.after(Duration::from_secs(1)));
     let read = async {
         let mut found = Vec::new();

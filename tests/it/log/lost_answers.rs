@@ -151,3 +151,15 @@ fn an_erasure_that_nobody_heard_of_is_told_to_the_clients_repeat() {
         tenant.get("/api/keys").problem(401, "unauthorized");
     }
 }
+
+#[test]
+fn a_replay_whose_name_another_transaction_was_in_the_way_of_is_asked_for_again() {
+    let (tenant, api) = (Tenant::new(), Instance::start());
+    let wanted = json!({"since": "2024-01-01T00:00:00Z"});
+    let ask = |name| api.ask(&tenant, "POST", "/api/replays", name, &wanted);
+    api.proxy.spoil(Rule::every("TransactWriteItems", Fault::Conflict).times(2));
+    let id = ask("at once").expect(202).id();
+    assert_eq!(ask("at once").expect(202).id(), id);
+    api.proxy.spoil(Rule::every("TransactWriteItems", Fault::Conflict));
+    ask("never").unavailable();
+}

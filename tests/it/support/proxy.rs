@@ -15,6 +15,11 @@ use super::read_units::half_units;
 use super::stack::shared;
 use super::wire::{self, Request, Server};
 
+/// How `DynamoDB` tells that another transaction is in the way.
+const CONFLICT: &str = r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+    "Message":"Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict, None]",
+    "CancellationReasons":[{"Code":"TransactionConflict","Message":"Transaction is ongoing for the item"},{"Code":"None"}]}"#;
+
 /// How a call goes wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Fault {
@@ -26,6 +31,8 @@ pub(crate) enum Fault {
     AnswerLost,
     /// Nothing is done, and the answer has this status.
     Status(u16),
+    /// Nothing is done, since another transaction about the same items is under way.
+    Conflict,
     /// Of a batch of messages these are refused, the others sent.
     EntriesRefused(&'static [usize]),
     /// Of a batch of messages these are left out of the answer, as if nobody had seen them.
@@ -160,6 +167,7 @@ impl Shared {
                 Some(Fault::Status(status)) => {
                     Reply { status, headers: http::HeaderMap::new(), body: vec![] }
                 }
+                Some(Fault::Conflict) => reply(400, CONFLICT.as_bytes()),
                 Some(Fault::EntriesRefused(entries)) => {
                     let mut answer = self.forward_without(entries, &mut request);
                     add_failures(&mut answer, entries);

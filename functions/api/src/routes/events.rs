@@ -33,7 +33,7 @@ use crate::deps::Api;
 use crate::failure::Outcome;
 use crate::history;
 
-/// More logged attempts of one event are not shown with it; an endpoint's own log has them all.
+/// More logged attempts of one event are not shown with it.
 const MOST_ATTEMPTS: usize = 1000;
 
 /// How often a raced change is decided again before the client is asked to.

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use triggers::adapters::events::Source;
-use triggers::answer;
+use triggers::answer::{self, Answer};
 use triggers::api_key::{KeyRecord, Scope};
 use triggers::claim::{Claim, ClaimName, Claimed, Fingerprint};
 use triggers::endpoint::{EndpointId, MAX_RATE_PER_SECOND};
@@ -34,17 +34,22 @@ const RETRY_AFTER_SECONDS: u32 = 60;
 /// How often a raced change is decided again before the client is asked to.
 const MOST_RACES: usize = 20;
 
+/// What is asked for. Absent members are not written: a repeat is known as one by a version that has more of them.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Create {
     since: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
-    #[serde(rename = "type")]
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     event_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     endpoint_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     rate_per_second: Option<u32>,
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     dry_run: bool,
 }
 
@@ -60,14 +65,8 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body
     let (bearer, now) = bearer(&api, &headers).await?;
     let wanted: Create = body::json(&headers, body).await?;
     let named = named(&headers, &wanted)?;
-    if let Some(Named { name, asked }) = &named
-        && let Some(held) = api.schedule.named_job(&bearer.tenant, name, now).await?
-    {
-        return if held.fingerprint == *asked {
-            again(&api, &bearer, held.id).await
-        } else {
-            Err(mismatch().into())
-        };
+    if let Some(answer) = answered_before(&api, &bearer, named.as_ref(), now).await? {
+        return Ok(answer);
     }
     let filter = filter(&wanted, &bearer, now)?;
     let endpoint = endpoint(&api, &bearer, &wanted).await?;
@@ -80,9 +79,9 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body
         return Ok(answer::json(StatusCode::OK, &json!({"count": count, "count_is_exact": count_is_exact})));
     }
     if api.schedule.replays_under_way(&bearer.tenant).await? >= MOST_UNDER_WAY {
-        let detail = format!("{MOST_UNDER_WAY} replays are under way; cancel one, or wait for one to end");
-        let refused = Problem::new(Kind::RateLimited, detail);
-        return Err(Problem { retry_after: Some(RETRY_AFTER_SECONDS), ..refused }.into());
+        // A repeat that overlaps with the first request may have counted that one.
+        let before = answered_before(&api, &bearer, named.as_ref(), now).await?;
+        return before.ok_or_else(|| too_many().into());
     }
     let (rate_per_second, progress) = (wanted.rate_per_second, Progress::default());
     let replay = Replay { filter, endpoint, rate_per_second, count, count_is_exact, progress };
@@ -99,13 +98,28 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body
     };
     match claimed {
         Claimed::First => Ok(answer::json(StatusCode::ACCEPTED, &shown(&job))),
-        Claimed::Repeat(first) => again(&api, &bearer, first).await,
+        Claimed::Repeat(first) => Ok(again(&api, &bearer, first).await?),
         Claimed::Mismatch => Err(mismatch().into()),
     }
 }
 
+/// The answer where a request of this name was carried out before.
+async fn answered_before(
+    api: &Api,
+    bearer: &KeyRecord,
+    named: Option<&Named>,
+    now: Timestamp,
+) -> Result<Option<Answer>, Problem> {
+    let Some(Named { name, asked }) = named else { return Ok(None) };
+    match api.schedule.named_job(&bearer.tenant, name, now).await? {
+        None => Ok(None),
+        Some(held) if held.fingerprint == *asked => again(api, bearer, held.id).await.map(Some),
+        Some(_) => Err(mismatch()),
+    }
+}
+
 /// Answers a repeat: the replay that the first request made, as it is now.
-async fn again(api: &Api, bearer: &KeyRecord, first: JobId) -> Outcome {
+async fn again(api: &Api, bearer: &KeyRecord, first: JobId) -> Result<Answer, Problem> {
     let job = api.schedule.replay(&bearer.tenant, &first).await?.ok_or_else(no_replay)?;
     let mut answer = answer::json(StatusCode::ACCEPTED, &shown(&job));
     answer::mark_replayed(&mut answer);
@@ -121,6 +135,11 @@ fn named(headers: &HeaderMap, wanted: &Create) -> Result<Option<Named>, Problem>
 
 fn mismatch() -> Problem {
     Problem::new(Kind::IdempotencyMismatch, "this name was used within 24 hours for another replay")
+}
+
+fn too_many() -> Problem {
+    let detail = format!("{MOST_UNDER_WAY} replays are under way; cancel one, or wait for one to end");
+    Problem { retry_after: Some(RETRY_AFTER_SECONDS), ..Problem::new(Kind::RateLimited, detail) }
 }
 
 fn no_replay() -> Problem {

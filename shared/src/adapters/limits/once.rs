@@ -1,7 +1,7 @@
 //! Updates that take effect once, though the SDK tries again where an answer was lost.
 //!
 //! Each leaves a mark of its own on the item. A repeat that finds its mark there has had its effect, and is answered with
-//! what it left. Where another update came between both, the repeat takes effect again: an item keeps one mark.
+//! what it left. Where another update came between both, the repeat is a new update: an item keeps one mark.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;

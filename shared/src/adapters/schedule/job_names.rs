@@ -4,6 +4,7 @@
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 
+use super::super::aws::BATCH_PAUSES;
 use super::super::item::{Item, Unreadable, b, bytes, item, n, number, s, text};
 use super::ScheduleTable;
 use super::jobs::{is_race, row_under_way};
@@ -30,15 +31,20 @@ impl ScheduleTable {
             .build();
         let writes = [row.map_err(unwritten)?, claim.map_err(unwritten)?]
             .map(|put| TransactWriteItem::builder().put(put).build());
-        let answer = self.client.transact_write_items().set_transact_items(Some(writes.into())).send().await;
-        let Err(error) = answer else { return Ok(Claimed::First) };
-        let is_taken = matches!(error.as_service_error(),
-            Some(TransactWriteItemsError::TransactionCanceledException(canceled)) if is_race(canceled));
-        let held = if is_taken { self.find_name(&job.tenant, name, job.created_at).await? } else { None };
-        held.map_or_else(
-            || Err(Unavailable::new("naming a job", error)),
-            |held| Ok(Claimed::decide(&held, ours)),
-        )
+        for pause in BATCH_PAUSES {
+            tokio::time::sleep(pause).await; // a transaction that another one was in the way of has told nothing yet
+            let put = self.client.transact_write_items().set_transact_items(Some(writes.clone().into()));
+            let Err(error) = put.send().await else { return Ok(Claimed::First) };
+            match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(canceled))
+                    if is_race(canceled) => {}
+                _ => return Err(Unavailable::new("naming a job", error)),
+            }
+            if let Some(held) = self.find_name(&job.tenant, name, job.created_at).await? {
+                return Ok(Claimed::decide(&held, ours));
+            }
+        }
+        Err(Unavailable::new("naming a job", "too many races"))
     }
 
     pub(super) async fn find_name(
