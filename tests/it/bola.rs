@@ -206,23 +206,20 @@ impl Intruder<'_> {
         self.own.tenant.get("/api/tenant").expect(200);
     }
 
-    /// The keys of an erased tenant are as unknown as one that never was. The one that asked for it is told what came of that, and
+    /// The key of an erased tenant is as unknown as one that never was. It is told what came of the erasure that it asked for, and
     /// nothing else.
     fn nobody_is_told_who_is_erased(&self, guarded: &[Operation]) {
         let erased = tenant_named("Example Ltd"); // as the document's example confirms it
-        let (unknown, further) = (ApiKey::generate(&mut rand::rng()), erased.further_key(&["tenant:admin"]));
+        let unknown = ApiKey::generate(&mut rand::rng());
         let erase = operation("DELETE /api/tenant");
         let told = erase.request(&Ids::new()).send(&erased).expect(202).json();
         assert_eq!(erase.request(&Ids::new()).send(&erased).expect(202).json(), told);
-        for operation in guarded {
+        for operation in guarded.iter().filter(|operation| operation.name() != erase.name()) {
             let ids = operation.slots().iter().map(|slot| (slot.name, never(slot.kind))).collect();
-            let unknown = self.ask(*operation, &ids, Some(unknown.expose()));
-            let asked_for_it = (operation.name() != erase.name()).then_some(&erased.key);
-            for key in asked_for_it.into_iter().chain([&further.key]) {
-                let erased = self.ask(*operation, &ids, Some(key));
-                erased.problem(401, "unauthorized");
-                assert_eq!(said(&erased, &ids), said(&unknown, &ids), "{}", operation.name());
-            }
+            let keys = [erased.key.as_str(), unknown.expose()];
+            let [erased, unknown] = keys.map(|key| self.ask(*operation, &ids, Some(key)));
+            erased.problem(401, "unauthorized");
+            assert_eq!(said(&erased, &ids), said(&unknown, &ids), "{}", operation.name());
         }
     }
 

@@ -42,6 +42,7 @@ mod openapi;
 mod operators;
 mod outages;
 mod pager;
+mod permissions;
 mod queue;
 mod rate_limits;
 mod read_units;

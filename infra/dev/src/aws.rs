@@ -1,7 +1,7 @@
 //! The few AWS calls a deployment takes, spoken to the emulator as plain HTTP.
 //!
-//! The emulator checks no signature; it only reads from the `Authorization` header which service
-//! is meant.
+//! The emulator checks no signature; it reads from the `Authorization` header which service is meant, and who calls: `test` may do
+//! everything.
 
 use std::time::Duration;
 
@@ -34,12 +34,12 @@ impl Aws {
         Ok(format!("{}{path}", self.endpoint))
     }
 
-    /// `CloudFormation`: one action of the query protocol; answers XML.
-    pub(crate) fn cloudformation(&self, parameters: &[(&str, &str)]) -> Result<String, Error> {
+    /// `CloudFormation` or IAM: one action of the query protocol; answers XML.
+    pub(crate) fn query(&self, service: &str, parameters: &[(&str, &str)]) -> Result<String, Error> {
         let pair = |(name, value): &(&str, &str)| format!("{name}={}", percent_encoded(value));
         let form: Vec<String> = parameters.iter().map(pair).collect();
         let kind = "application/x-www-form-urlencoded";
-        let answer = self.call("cloudformation", "POST", "/", kind, form.join("&").as_bytes())?;
+        let answer = self.call(service, "POST", "/", kind, form.join("&").as_bytes())?;
         if answer.is_success() {
             return Ok(answer.text);
         }
@@ -78,6 +78,22 @@ fn percent_encoded(text: &str) -> String {
         .collect()
 }
 
+/// What was percent-encoded; an escape that is none stays as it is.
+pub(crate) fn percent_decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut bytes: Vec<u8> = parts.next().unwrap_or_default().into();
+    for part in parts {
+        match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend(&part.as_bytes()[2..]);
+            }
+            None => bytes.extend([b"%", part.as_bytes()].concat()),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// The texts of all elements called `name`, in order; enough for the flat lists of AWS answers.
 pub(crate) fn xml_texts(xml: &str, name: &str) -> Vec<String> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
@@ -105,5 +121,7 @@ mod tests {
     #[test]
     fn a_form_value_keeps_every_byte() {
         assert_eq!(percent_encoded("a b&ü"), "a%20b%26%C3%BC");
+        assert_eq!(percent_decoded("a%20b%26%C3%BC"), "a b&ü");
+        assert_eq!(percent_decoded("100%, %zz%2"), "100%, %zz%2");
     }
 }

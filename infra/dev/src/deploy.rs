@@ -70,7 +70,7 @@ impl Deployed {
             call.push((format!("{member}.ParameterValue"), value));
         }
         let call: Vec<(&str, &str)> = call.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        aws.cloudformation(&call)?;
+        aws.query("cloudformation", &call)?;
         wait_until_complete(aws).map(|outputs| Self { outputs })
     }
 
@@ -103,11 +103,14 @@ impl Deployed {
     }
 }
 
+/// What Lambda knows of a function.
+pub(crate) fn function_configuration(aws: &Aws, function: &str) -> Result<Value, Error> {
+    aws.lambda("GET", &format!("functions/{STACK_NAME}-{function}/configuration"), &Value::Null)
+}
+
 /// The environment variables the template gives a function, references resolved.
 pub(crate) fn function_variables(aws: &Aws, function: &str) -> Result<BTreeMap<String, String>, Error> {
-    let path = format!("functions/{STACK_NAME}-{function}/configuration");
-    let mut configuration = aws.lambda("GET", &path, &Value::Null)?;
-    let variables = configuration["Environment"]["Variables"].take();
+    let variables = function_configuration(aws, function)?["Environment"]["Variables"].take();
     Ok(serde_json::from_value(variables).unwrap_or_default())
 }
 
@@ -137,7 +140,8 @@ fn with_deployed_code(template: &str) -> String {
 fn wait_until_complete(aws: &Aws) -> Result<BTreeMap<String, String>, Error> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let answer = aws.cloudformation(&[("Action", "DescribeStacks"), ("StackName", STACK_NAME)])?;
+        let answer =
+            aws.query("cloudformation", &[("Action", "DescribeStacks"), ("StackName", STACK_NAME)])?;
         let status = xml_texts(&answer, "StackStatus").pop().unwrap_or_default();
         match status.as_str() {
             "CREATE_COMPLETE" => {
@@ -153,7 +157,7 @@ fn wait_until_complete(aws: &Aws) -> Result<BTreeMap<String, String>, Error> {
 /// Why each resource that failed did so.
 fn reasons(aws: &Aws) -> Option<String> {
     let events = [("Action", "DescribeStackEvents"), ("StackName", STACK_NAME)];
-    let events = xml_texts(&aws.cloudformation(&events).ok()?, "member");
+    let events = xml_texts(&aws.query("cloudformation", &events).ok()?, "member");
     let reason = |event: &String| {
         let text = |name| xml_texts(event, name).pop().unwrap_or_default();
         let of_resource = text("LogicalResourceId") != STACK_NAME;

@@ -8,6 +8,7 @@ use crate::deploy::STACK_NAME;
 use crate::environment;
 use crate::error::Error;
 use crate::http::Client;
+use crate::identity;
 use crate::process::wait_until;
 use crate::session::{Logged, Session};
 
@@ -42,6 +43,7 @@ impl Emulator {
             .env("BIND_HOST", "127.0.0.1") // it would serve every interface
             .env("MINISTACK_HOST", "127.0.0.1")
             .env("AWS_ENDPOINT_URL", &endpoint)
+            .env(identity::CHECKED.0, identity::CHECKED.1)
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
             .env("TMPDIR", session.dir());

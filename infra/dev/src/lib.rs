@@ -31,6 +31,7 @@ mod emulator;
 mod runtime_api;
 
 mod deploy;
+mod identity;
 
 mod functions;
 

@@ -14,6 +14,7 @@ use crate::environment;
 use crate::error::Error;
 use crate::functions::{Function, Functions, PROCESSES_PER_FUNCTION};
 use crate::http::Client;
+use crate::identity;
 use crate::output::Output;
 use crate::ports;
 use crate::process::{ProcessId, wait_until};
@@ -135,6 +136,7 @@ impl Stack {
         for name in names {
             let mut environment = deploy::function_variables(&aws, &name)?;
             environment.extend(lambda_variables(&name, &runtime_api, &emulator));
+            environment.extend(identity::credentials(&aws, &name)?);
             let binary = workspace::pick(&binaries, &name)?.to_path_buf();
             let output = Output::new(&name, &session.log(&name), options.events)?;
             functions.push(Function { name, binary, environment, output });
@@ -262,15 +264,13 @@ fn summary(
 const AWS_PATIENCE: &str = "3";
 
 /// What Lambda itself sets for a function, where AWS is, and how patiently to wait for it.
-fn lambda_variables(function: &str, runtime_api: &RuntimeApi, emulator: &Emulator) -> [(String, String); 9] {
+fn lambda_variables(function: &str, runtime_api: &RuntimeApi, emulator: &Emulator) -> [(String, String); 7] {
     [
         ("AWS_LAMBDA_RUNTIME_API", runtime_api.for_function(function)),
         ("AWS_LAMBDA_FUNCTION_NAME", format!("{STACK_NAME}-{function}")),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
         ("AWS_REGION", REGION.to_owned()),
-        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
         ("AWS_ENDPOINT_URL", emulator.endpoint.clone()),
         ("AWS_PATIENCE", AWS_PATIENCE.to_owned()),
     ]

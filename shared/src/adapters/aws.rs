@@ -90,10 +90,16 @@ fn retries(attempts: u32) -> RetryConfig {
     RetryConfig::standard().with_max_attempts(attempts).with_initial_backoff(Duration::from_millis(50))
 }
 
-/// The clients of an emulator: plain HTTP, any credentials.
+/// The clients of an emulator, over plain HTTP, as somebody who may do everything.
 #[cfg(any(test, feature = "testing"))]
 pub async fn emulator_clients(endpoint: &str) -> Clients {
-    let credentials = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "test");
+    emulator_clients_as(endpoint, "test", "test").await
+}
+
+/// The clients of an emulator, over plain HTTP, as whoever has this key and its secret.
+#[cfg(any(test, feature = "testing"))]
+pub async fn emulator_clients_as(endpoint: &str, key_id: &str, secret: &str) -> Clients {
+    let credentials = aws_sdk_sqs::config::Credentials::new(key_id, secret, None, None, "test");
     let config = aws_config::from_env()
         .http_client(Builder::new().build_http())
         .region("us-east-1")

@@ -30,10 +30,15 @@ pub(crate) fn receive(queue: &str) -> Vec<Value> {
     answer["Messages"].as_array_mut().map(std::mem::take).unwrap_or_default()
 }
 
+/// The header `Authorization` by which the emulator takes a call to a service from whoever may do everything.
+pub(crate) fn signature(service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=test/20250101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    )
+}
+
 fn service(emulator: &str, name: &str, target: &str, input: &Value) -> Reply {
-    let signature = format!(
-        "AWS4-HMAC-SHA256 Credential=test/20250101/us-east-1/{name}/aws4_request, SignedHeaders=host, Signature=0"
-    );
+    let signature = signature(name);
     let headers = [
         ("content-type", "application/x-amz-json-1.0"),
         ("x-amz-target", target),

@@ -10,6 +10,7 @@ use dev::stack::Stack;
 use http::HeaderMap;
 use serde_json::{Value, json};
 
+use super::aws::signature;
 use super::client::{Reply, call};
 use super::read_units::half_units;
 use super::stack::shared;
@@ -204,9 +205,8 @@ impl Shared {
         let (service, operation) = target(request);
         if service.starts_with("DynamoDB") && answer.status == 200 && self.state().half_units.is_some() {
             let ask = |input: &Value| {
-                self.forward(&Request { body: input.to_string().into(), ..request.clone() })
-                    .expect(200)
-                    .json()
+                let mut asked = Request { body: input.to_string().into(), ..request.clone() };
+                self.forward_as_ours("dynamodb", &mut asked).expect(200).json()
             };
             let input = serde_json::from_slice(&request.body).expect("JSON");
             let read = half_units(operation, &input, &answer.json(), ask);
@@ -222,6 +222,16 @@ impl Shared {
         call(&request.method, &url, &headers, request.body.clone())
     }
 
+    /// Forwards a request whose body is no more what the caller signed.
+    fn forward_as_ours(&self, service: &str, request: &mut Request) -> Reply {
+        for (name, value) in &mut request.headers {
+            if name.eq_ignore_ascii_case("authorization") {
+                *value = signature(service);
+            }
+        }
+        self.forward(request)
+    }
+
     /// Forwards a `SendMessageBatch` without the entries of these numbers, which are their ids.
     fn forward_without(&self, entries: &[usize], request: &mut Request) -> Reply {
         let mut input: Value = serde_json::from_slice(&request.body).expect("JSON");
@@ -232,7 +242,7 @@ impl Shared {
             return reply(200, br#"{"Successful":[]}"#); // the emulator knows no empty batch
         }
         request.body = input.to_string().into();
-        self.forward(request)
+        self.forward_as_ours("sqs", request)
     }
 }
 
@@ -253,7 +263,7 @@ fn reply(status: u16, body: &[u8]) -> Reply {
 
 /// Whether a header belongs to the request or the answer, and not to the connection.
 fn is_end_to_end(name: &str) -> bool {
-    !["connection", "content-length", "date", "host", "keep-alive", "transfer-encoding"].contains(&name)
+    !["connection", "content-length", "date", "keep-alive", "transfer-encoding"].contains(&name)
 }
 
 /// Adds entries that failed to the answer to a `SendMessageBatch`, as AWS tells them.
