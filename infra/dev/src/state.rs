@@ -30,7 +30,7 @@ pub struct Summary {
     pub admin_token: String,
     /// The web console.
     pub console: String,
-    /// The emulator: what `AWS_ENDPOINT_URL` has to be to look inside.
+    /// The emulator: what `AWS_ENDPOINT_URL` has to be to look inside, as `test` with the secret `test`.
     pub emulator: String,
     /// Real table names by their names in the design: `Control` is `triggers-control`.
     pub tables: BTreeMap<String, String>,
