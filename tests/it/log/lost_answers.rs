@@ -163,3 +163,17 @@ fn a_replay_whose_name_another_transaction_was_in_the_way_of_is_asked_for_again(
     api.proxy.spoil(Rule::every("TransactWriteItems", Fault::Conflict));
     ask("never").unavailable();
 }
+
+#[test]
+fn whoever_asks_for_an_erasure_that_another_key_asked_for_is_told_of_that_one() {
+    let (tenant, api) = (Tenant::new(), Instance::start());
+    let other = tenant.further_key(&["tenant:admin"]);
+    let erase = |by: &Tenant| api.ask(by, "DELETE", "/api/tenant", "-", &json!({"confirm": "A story"}));
+    api.proxy.spoil(Rule::every("BatchWriteItem", Fault::Refused).times(ATTEMPTS)); // the keys live on for a while
+    let told = erase(&tenant).expect(202).json();
+    for _ in 0..2 {
+        assert_eq!(erase(&other).expect(202).json(), told);
+    }
+    other.get("/api/keys").problem(401, "unauthorized");
+    assert_eq!(erase(&tenant).expect(202).json(), told);
+}
