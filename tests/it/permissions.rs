@@ -1,15 +1,22 @@
 //! Every function calls AWS as its own role, in the local stack too: all other stories show that a role allows what its function
 //! does, these that it allows no more, and what is rarely done.
 
+use std::fmt::Debug;
+
 use serde_json::json;
-use triggers::adapters::aws;
+use triggers::adapters::aws::{self, Clients};
 use triggers::adapters::claims::ClaimsTable;
+use triggers::adapters::control::ControlTable;
 use triggers::adapters::events::EventsTable;
+use triggers::adapters::schedule::ScheduleTable;
 use triggers::adapters::vault::KmsVault;
 use triggers::claim::{Claim, ClaimName, DedupId, Fingerprint};
 use triggers::event::EventId;
-use triggers::ports::Claims;
-use triggers::testing::builders::{START, tenant};
+use triggers::expiry::Cohort;
+use triggers::inbox::Head;
+use triggers::job::{Erasure, Job, Work};
+use triggers::ports::{Claims, Control, PortResult, Schedule};
+use triggers::testing::builders::{START, erasure_id, event, tenant};
 
 use crate::support::client::Tenant;
 use crate::support::eventually;
@@ -25,29 +32,52 @@ const READERS: [&str; 3] = ["delivery", "scheduler", "api"];
 /// A write of what was written twice before.
 const THIRD_WRITE: &str = r#"":seen":{"N":"2"}"#;
 
+/// The emulator, as a function calls it.
+async fn clients_of(function: &str) -> Clients {
+    let environment = environment(function, &[]);
+    let [id, secret] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| environment[name].as_str());
+    aws::emulator_clients_as(&shared().summary().emulator, id, secret).await
+}
+
+#[track_caller]
+fn check<T: Debug>(result: PortResult<T>, is_allowed: bool, who: &str) {
+    match result {
+        Ok(_) => assert!(is_allowed, "{who} may not"),
+        Err(error) => {
+            assert!(!is_allowed && format!("{error:?}").contains("AccessDenied"), "{who}: {error:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_never_reads_an_event_or_claims_a_name_may_not() {
     let tables = &shared().summary().tables;
     for function in FUNCTIONS {
-        let environment = environment(function, &[]);
-        let [id, secret] =
-            ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| environment[name].as_str());
-        let clients = aws::emulator_clients_as(&shared().summary().emulator, id, secret).await;
-
+        let clients = clients_of(function).await;
         let vault = KmsVault::new(&clients, tables["Control"].clone(), String::new());
         let read = EventsTable::new(&clients, tables["Events"].clone(), vault).ping().await;
-        assert_eq!(read.is_ok(), READERS.contains(&function), "{function}: {read:?}");
+        check(read, READERS.contains(&function), function);
 
         let name = ClaimName::Dedup(DedupId::parse("a").unwrap());
-        let claim =
-            Claim::new(EventId::generate(START, 1, &mut rand::rng()), Fingerprint::of_request("a"), START);
+        let id = EventId::generate(START, 1, &mut rand::rng());
+        let claim = Claim::new(id, Fingerprint::of_request("a"), START);
         let claims = ClaimsTable::new(&clients, tables["Claims"].clone());
-        let claimed = claims.claim(&tenant(), &name, &claim, START).await;
-        assert_eq!(claimed.is_ok(), function == "ingest", "{function}: {claimed:?}");
-        for refused in [read.err(), claimed.err()].into_iter().flatten() {
-            assert!(format!("{refused:?}").contains("AccessDenied"), "{function}: {refused:?}");
-        }
+        check(claims.claim(&tenant(), &name, &claim, START).await, function == "ingest", function);
     }
+}
+
+#[tokio::test]
+async fn a_grant_ends_where_its_condition_does() {
+    let (tables, ours) = (&shared().summary().tables, tenant());
+    let control = ControlTable::new(&clients_of("ingest").await, tables["Control"].clone());
+    check(control.note_use(&ours, "key_1", START).await, true, "ingest, of the use of a key");
+    check(control.mark_erased(&ours, &erasure_id(), START).await, false, "ingest, of anything else");
+
+    let schedule = ScheduleTable::new(&clients_of("consumer").await, tables["Schedule"].clone());
+    let cohort = Cohort::of(&ours, &Head::born(&event(&ours, "a", "1", START), []));
+    check(schedule.put_expiring(&cohort).await, true, "consumer, of what expires");
+    let job = Job::new(erasure_id(), ours, Work::Erasure(Box::new(Erasure::begin())), START);
+    check(schedule.put_job(&job).await, false, "consumer, of anything else");
 }
 
 /// What the scheduler does only where a write of a job lost its answer. A replay of four shards is written after each.
@@ -59,7 +89,8 @@ fn the_scheduler_may_read_the_job_that_it_raced_for() {
     eventually("a visit of ours loses an answer, and ends the replay all the same", || {
         let body = json!({"since": "2024-01-01T00:00:00Z"}).to_string();
         let id = tenant.post("/api/replays", body).expect(202).id();
-        proxy.spoil(Rule::every("PutItem", Fault::AnswerLost).with(THIRD_WRITE).times(1));
+        proxy.heal();
+        proxy.spoil(Rule::every("PutItem", Fault::AnswerLost).with(&id).with(THIRD_WRITE).times(1));
         scheduler.invoke("{}");
         let replay = tenant.get(&format!("/api/replays/{id}")).expect(200).json();
         let is_ours = proxy.take_repeats() > 0; // or the stack's own scheduler was first

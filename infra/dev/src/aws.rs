@@ -1,7 +1,7 @@
 //! The few AWS calls a deployment takes, spoken to the emulator as plain HTTP.
 //!
-//! The emulator checks no signature; it reads from the `Authorization` header which service is meant, and who calls: `test` may do
-//! everything.
+//! The emulator reads from the `Authorization` header which service is meant, and who calls. `test` may do everything, and of it no
+//! signature is checked.
 
 use std::time::Duration;
 

@@ -156,5 +156,5 @@ fn print(summary: &Summary, json: bool) {
     println!("URL          {}", summary.url);
     println!("admin token  {}", summary.admin_token);
     println!("console      {}", summary.console);
-    println!("emulator     {}", summary.emulator);
+    println!("emulator     {} (sign as test, test)", summary.emulator);
 }

@@ -23,6 +23,10 @@ pub(crate) fn credentials(aws: &Aws, function: &str) -> Result<[(String, String)
         let to_user = [("UserName", user.as_str()), ("PolicyName", &name), ("PolicyDocument", &policy)];
         aws.query("iam", &[&[("Action", "PutUserPolicy")], to_user.as_slice()].concat())?;
     }
+    let managed = aws.query("iam", &[("Action", "ListAttachedRolePolicies"), ("RoleName", role)])?;
+    for policy in xml_texts(&managed, "PolicyArn") {
+        aws.query("iam", &[("Action", "AttachUserPolicy"), ("UserName", &user), ("PolicyArn", &policy)])?;
+    }
     let key = aws.query("iam", &[("Action", "CreateAccessKey"), ("UserName", &user)])?;
     Ok([
         ("AWS_ACCESS_KEY_ID".to_owned(), one(&key, "AccessKeyId")?),

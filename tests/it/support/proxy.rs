@@ -44,7 +44,7 @@ pub(crate) enum Fault {
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     operation: &'static str,
-    with: &'static str,
+    with: Vec<String>,
     fault: Fault,
     times: usize,
     spares_repeats: bool,
@@ -75,27 +75,28 @@ pub(crate) type Calls = BTreeMap<String, usize>;
 impl Rule {
     /// Every call of an operation, such as `PutItem`, or of a service, such as `AmazonSQS`, goes wrong like this.
     pub(crate) const fn every(operation: &'static str, fault: Fault) -> Self {
-        Self { operation, with: "", fault, times: usize::MAX, spares_repeats: false }
+        Self { operation, with: Vec::new(), fault, times: usize::MAX, spares_repeats: false }
     }
 
     /// The same, but only so often.
-    pub(crate) const fn times(self, times: usize) -> Self {
+    pub(crate) fn times(self, times: usize) -> Self {
         Self { times, ..self }
     }
 
-    /// The same, but only if this is in the request.
-    pub(crate) const fn with(self, text: &'static str) -> Self {
-        Self { with: text, ..self }
+    /// The same, but only if this is in the request too.
+    pub(crate) fn with(mut self, text: impl Into<String>) -> Self {
+        self.with.push(text.into());
+        self
     }
 
     /// The same, but not where the SDK tries a call again.
-    pub(crate) const fn but_no_repeat(self) -> Self {
+    pub(crate) fn but_no_repeat(self) -> Self {
         Self { spares_repeats: true, ..self }
     }
 
     fn is_for(&self, service: &str, operation: &str, request: &Request) -> bool {
         (self.operation == service || self.operation == operation)
-            && String::from_utf8_lossy(&request.body).contains(self.with)
+            && self.with.iter().all(|text| String::from_utf8_lossy(&request.body).contains(text))
             && !(self.spares_repeats && is_repeat(request))
     }
 }
