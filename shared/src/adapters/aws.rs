@@ -33,7 +33,7 @@ pub(super) const BATCH_PAUSES: [Duration; 5] = [
 /// How long a function waits for AWS. The SDK itself would wait for ever.
 #[derive(Clone, Copy, Debug)]
 pub enum Patience {
-    /// A client is waiting for a 202: one attempt within 1 s, all within 3 s.
+    /// A client is waiting for a 202: one attempt within 1 s, all within 3 s; so many times as long as [`config::aws_patience`] says.
     Interactive,
     /// A queue is waiting: one attempt within 3 s, all within 10 s.
     Background,

@@ -21,7 +21,9 @@ pub(super) async fn put_over(client: &Client, table: &str, item: Item, rev: u64)
         .await;
     let Err(error) = put else { return Ok(Updated::Done) };
     match error.as_service_error() {
-        Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(Updated::Raced),
+        Some(
+            PutItemError::ConditionalCheckFailedException(_) | PutItemError::TransactionConflictException(_),
+        ) => Ok(Updated::Raced),
         _ => Err(Unavailable::new("replacing an item", error)),
     }
 }

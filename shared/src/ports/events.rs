@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use super::{PortResult, Updated};
 use crate::attempt::Attempt;
@@ -56,8 +56,12 @@ pub trait Events: Sync {
     ) -> impl Future<Output = PortResult<Updated>> + Send {
         async move {
             let forgotten = seen.forgotten_in(next, tenant);
-            try_join_all(forgotten.iter().map(|attempt| self.log_attempt(attempt, seen.expires_at))).await?;
-            let updated = self.update(tenant, next).await;
+            let kept =
+                join_all(forgotten.iter().map(|attempt| self.log_attempt(attempt, seen.expires_at))).await;
+            let updated = match kept.into_iter().collect::<PortResult<()>>() {
+                Ok(()) => self.update(tenant, next).await,
+                Err(error) => Err(error),
+            };
             if forgotten.is_empty() || matches!(updated, Ok(Updated::Done)) {
                 return updated;
             }

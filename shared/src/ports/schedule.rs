@@ -49,7 +49,7 @@ pub trait Schedule {
     fn unpark(&self, parked: &Parked) -> impl Future<Output = PortResult<()>> + Send;
 
     /// Puts the row of a job that is just asked for. One that is under way already stays as it is; one that
-    /// has ended must not be put again.
+    /// has ended begins anew.
     fn put_job(&self, job: &Job) -> impl Future<Output = PortResult<()>> + Send;
 
     /// Puts the row of a job that is just asked for, and its client's own name for the request: both, or none where the name

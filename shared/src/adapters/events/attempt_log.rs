@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
 
 use super::super::item::{Item, Unreadable, item, n, number, s, text};
+use super::page::{event_of, is_attempt};
 use super::{EventsTable, head_item};
 use crate::endpoint::EndpointId;
 use crate::event::EventId;
@@ -132,13 +133,21 @@ impl EventsTable {
             let found: Result<Vec<Found>, Unreadable> = answer.items().iter().map(head_item::found).collect();
             let found = found.map_err(|error| Unavailable::new("reading events", error))?;
             recent.extend(found.into_iter().filter(|found| wanted(&found.head)));
-            start = answer.last_evaluated_key;
+            start = answer.last_evaluated_key.map(behind_attempts);
             if start.is_none() || recent.len() >= most {
                 break;
             }
         }
         Ok(recent)
     }
+}
+
+/// Where to go on, backwards, from this key: from one among the attempts of an event at its head, which comes after them.
+fn behind_attempts(mut key: Item) -> Item {
+    if let Some(event) = event_of(&key).filter(|_| is_attempt(&key)) {
+        key.insert("sk".to_owned(), s(keys::attempts_of(event)));
+    }
+    key
 }
 
 /// The key after which the index goes on.
