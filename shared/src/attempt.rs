@@ -31,10 +31,10 @@ impl Attempt {
     #[must_use]
     pub fn remembered(message: &DeliveryMessage, delivery: &Delivery) -> Option<Self> {
         let is_first = delivery.state == DeliveryState::Delivered && delivery.attempts == 1;
-        let LastAttempt { at, duration_ms, answer } = delivery.last.as_ref().filter(|_| is_first)?;
-        let answer = Answer::Status { code: answer.parse().ok()?, retry_after: None, excerpt: String::new() };
+        let last = delivery.last.as_ref().filter(|_| is_first)?;
+        let answer = Answer::Status { code: last.code()?, retry_after: None, excerpt: String::new() };
         let (message, verdict) = (DeliveryMessage { n: 1, ..message.clone() }, Verdict::Delivered);
-        Some(Self { message, at: *at, duration_ms: *duration_ms, answer, verdict })
+        Some(Self { message, at: last.at, duration_ms: last.duration_ms, answer, verdict })
     }
 
     /// Whether it is listed at its endpoint, by an item of its own: a success at the first attempt stands in the event's head

@@ -130,6 +130,12 @@ impl<I> Claim<I> {
     pub fn new(id: I, fingerprint: Fingerprint, now: Timestamp) -> Self {
         Self { id, fingerprint, expires_at: now.after(CLAIM_LIFETIME) }
     }
+
+    /// Whether the name is not free again yet.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expires_at.seconds() >= now.seconds()
+    }
 }
 
 /// How a claim ended.

@@ -74,6 +74,14 @@ pub struct LastAttempt {
     pub answer: String,
 }
 
+impl LastAttempt {
+    /// The HTTP status, if there was an answer.
+    #[must_use]
+    pub fn code(&self) -> Option<u16> {
+        self.answer.parse().ok()
+    }
+}
+
 /// The generation of the original run.
 pub const ORIGINAL: &str = "0";
 

@@ -118,7 +118,7 @@ pub fn under_way(tenant: &TenantId, endpoint: &EndpointId, minute: u64) -> Strin
 /// `Claims`: a client's own name for an event or a request.
 #[must_use]
 pub fn claim(tenant: &TenantId, name: &ClaimName) -> String {
-    format!("t#{tenant}#{}", claimed(name))
+    format!("t#{tenant}#{}", job_name(name))
 }
 
 /// `Events`: the heads of one shard of a tenant; their sort key is the event's id.
@@ -267,10 +267,6 @@ pub fn ended_replays(tenant: &TenantId) -> String {
 /// `Schedule`, sort key: a client's own name for its request for a replay.
 #[must_use]
 pub fn job_name(name: &ClaimName) -> String {
-    claimed(name)
-}
-
-fn claimed(name: &ClaimName) -> String {
     format!("{}#{}", name.kind(), hex(&name.digest()))
 }
 

@@ -43,8 +43,9 @@ pub(crate) fn last_attempt(
     endpoint: &EndpointId,
     delivery: &Delivery,
 ) -> Option<LoggedAttempt> {
-    let LastAttempt { at, duration_ms, answer } = delivery.last.clone()?;
-    let code = answer.parse().ok();
+    let last = delivery.last.clone()?;
+    let code = last.code().map(u64::from);
+    let LastAttempt { at, duration_ms, answer } = last;
     let verdict = match delivery.state {
         DeliveryState::Delivered => "delivered",
         DeliveryState::Failed => "give_up",

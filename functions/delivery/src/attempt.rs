@@ -188,13 +188,9 @@ impl<P: Ports> Delivery<P> {
         Err(Unavailable::new("recording a delivery", "too many races"))
     }
 
-    /// Leaves an event that is gone as it is. Of one that was deleted while an attempt was under way nothing may be left:
-    /// the attempt was logged after its owner had everything deleted.
+    /// Leaves an event that is gone, and nothing of an attempt that was under way when it was deleted.
     async fn leave(&self, message: &DeliveryMessage, head: &Head) -> PortResult<Tally> {
-        if head.status == Status::Deleted {
-            self.events.forget(&message.tenant, message.event).await?;
-        }
-        Ok(Tally::default())
+        self.events.leave(&message.tenant, head).await.map(|()| Tally::default())
     }
 
     /// Makes sure that the attempt after this message's is scheduled, where the head asks for it.

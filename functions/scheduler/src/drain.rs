@@ -14,7 +14,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use triggers::breaker::{self, Gate};
 use triggers::delivery::{Pass, Step};
 use triggers::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint};
-use triggers::inbox::{Head, Status};
+use triggers::inbox::Head;
 use triggers::ports::{
     Clock, Control, Delayed, DeliveryQueue, Events, Limits, PortResult, Schedule, Updated,
 };
@@ -79,9 +79,8 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
             let head =
                 self.events.head(&row.tenant, parked.message.event, true).await?.map(|found| found.head);
             if !head.as_ref().is_some_and(|head| waits(head, parked)) {
-                if head.is_some_and(|head| head.status == Status::Deleted) {
-                    // A probe that was under way has left its attempt behind.
-                    self.events.forget(&row.tenant, parked.message.event).await?;
+                if let Some(head) = &head {
+                    self.events.leave(&row.tenant, head).await?; // a probe under way may have left its attempt behind
                 }
                 self.schedule.unpark(parked).await?; // acknowledged or expired meanwhile: it would prove nothing
                 continue;

@@ -12,8 +12,9 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
 use super::aws::Clients;
-use super::item::{Item, Unreadable, b, bytes, item, n, number, s, text};
-use crate::claim::{Claim, ClaimName, Claimed, Fingerprint};
+use super::claim_item;
+use super::item::{Item, Unreadable, item, n, s, text};
+use crate::claim::{Claim, ClaimName, Claimed};
 use crate::event::EventId;
 use crate::keys;
 use crate::ports::{Claims, PortResult, Unavailable};
@@ -43,18 +44,14 @@ impl Claims for ClaimsTable {
         ours: &Claim,
         now: Timestamp,
     ) -> PortResult<Claimed> {
-        let attributes = item([
-            ("pk", s(keys::claim(tenant, name))),
-            ("event_id", s(ours.id.to_string())),
-            ("fingerprint", b(ours.fingerprint.0.to_vec())),
-            ("expires_at", n(ours.expires_at.seconds())),
-        ]);
+        let mut attributes = claim_item::write(ours);
+        attributes.extend(item([("pk", s(keys::claim(tenant, name))), ("event_id", s(ours.id.to_string()))]));
         let put = self
             .client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(attributes))
-            .condition_expression("attribute_not_exists(pk) OR expires_at < :now")
+            .condition_expression(claim_item::FREE)
             .expression_attribute_values(":now", n(now.seconds()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
@@ -72,10 +69,5 @@ impl Claims for ClaimsTable {
 }
 
 fn read(item: &Item) -> Result<Claim, Unreadable> {
-    let fingerprint = bytes(item, "fingerprint").and_then(|bytes| bytes.try_into().ok());
-    Ok(Claim {
-        id: EventId::parse(text(item, "event_id")?).ok_or(Unreadable("event_id"))?,
-        fingerprint: Fingerprint(fingerprint.ok_or(Unreadable("fingerprint"))?),
-        expires_at: Timestamp::from_seconds(number(item, "expires_at")?),
-    })
+    claim_item::read(item, EventId::parse(text(item, "event_id")?).ok_or(Unreadable("event_id"))?)
 }

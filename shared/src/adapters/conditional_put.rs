@@ -28,19 +28,16 @@ pub(super) async fn put_over(client: &Client, table: &str, item: Item, rev: u64)
     }
 }
 
-/// Puts an item, only where none of its key is.
+/// Puts an item, only where none of its key is; whether there was none.
 ///
 /// # Errors
 /// When the table does not answer.
-pub(super) async fn put_new(client: &Client, table: &str, item: Item) -> PortResult<()> {
+pub(super) async fn put_new(client: &Client, table: &str, item: Item) -> PortResult<bool> {
     let put = client.put_item().table_name(table).set_item(Some(item));
     let put = put.condition_expression("attribute_not_exists(pk)").send().await;
-    match put {
-        Err(error)
-            if !error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-        {
-            Err(Unavailable::new("putting an item", error))
-        }
-        _ => Ok(()),
+    let Err(error) = put else { return Ok(true) };
+    match error.as_service_error() {
+        Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
+        _ => Err(Unavailable::new("putting an item", error)),
     }
 }

@@ -196,7 +196,7 @@ impl Events for EventsTable {
     }
 
     async fn log_attempt(&self, attempt: &Attempt, expires_at: Timestamp) -> PortResult<()> {
-        put_new(&self.client, &self.table, attempt_item::write(attempt, expires_at)).await
+        put_new(&self.client, &self.table, attempt_item::write(attempt, expires_at)).await.map(drop)
     }
 
     async fn untaken(&self, cohort: &Cohort, most: usize) -> PortResult<Untaken> {

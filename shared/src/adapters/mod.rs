@@ -21,6 +21,8 @@ pub mod webhooks;
 pub mod system_clock;
 
 mod batch_delete;
+mod cancellation;
+mod claim_item;
 
 mod compression;
 

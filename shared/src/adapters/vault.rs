@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::DataKeySpec;
 
 use super::aws::Clients;
+use super::conditional_put::put_new;
 use super::item::{b, bytes, item, s};
 use crate::keys;
 use crate::ports::{PortResult, Unavailable, Vault};
@@ -69,19 +69,11 @@ impl KmsVault {
         let wrapped = answer.ciphertext_blob().map(|blob| blob.clone().into_inner()).unwrap_or_default();
         let attributes =
             item([("pk", s(keys::tenant(tenant))), ("sk", s(keys::DATA_KEY)), ("wrapped", b(wrapped))]);
-        let put = self.dynamodb.put_item().table_name(&self.table).set_item(Some(attributes));
-        match put.condition_expression("attribute_not_exists(sk)").send().await {
-            Ok(_) => self.remember(tenant, answer.plaintext().map(Blob::as_ref)),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-            {
-                let first = self.stored(tenant).await?;
-                self.unwrap(tenant, first.unwrap_or_default()).await
-            }
-            Err(error) => Err(Unavailable::new("storing a data key", error)),
+        if put_new(&self.dynamodb, &self.table, attributes).await? {
+            return self.remember(tenant, answer.plaintext().map(Blob::as_ref));
         }
+        let first = self.stored(tenant).await?;
+        self.unwrap(tenant, first.unwrap_or_default()).await
     }
 
     fn remember(&self, tenant: &TenantId, plain: Option<&[u8]>) -> PortResult<DataKey> {

@@ -65,9 +65,8 @@ pub trait Events: Sync {
             if forgotten.is_empty() || matches!(updated, Ok(Updated::Done)) {
                 return updated;
             }
-            let found = self.head(tenant, seen.id, true).await?;
-            if found.is_some_and(|found| found.head.status == Status::Deleted) {
-                self.forget(tenant, seen.id).await?; // what was deleted meanwhile leaves no attempt behind
+            if let Some(found) = self.head(tenant, seen.id, true).await? {
+                self.leave(tenant, &found.head).await?;
             }
             updated
         }
@@ -86,6 +85,16 @@ pub trait Events: Sync {
 
     /// Deletes payload and attempts of an event. Doing it twice changes nothing.
     fn forget(&self, tenant: &TenantId, event: EventId) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Leaves an event as it is; where it was deleted, an attempt that was kept after that goes too.
+    fn leave(&self, tenant: &TenantId, head: &Head) -> impl Future<Output = PortResult<()>> + Send {
+        async move {
+            if head.status == Status::Deleted {
+                self.forget(tenant, head.id).await?;
+            }
+            Ok(())
+        }
+    }
 
     /// Deletes at most `most` items of one shard of a tenant, each event's payload with it; how many there were. MUST
     /// leave nothing behind once it found none.

@@ -39,7 +39,7 @@ impl Claims for MemoryClaims {
         self.faults.call("claiming", || {
             let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
             let key = keys::claim(tenant, name);
-            if let Some(live) = held.get(&key).filter(|claim| claim.expires_at.seconds() >= now.seconds()) {
+            if let Some(live) = held.get(&key).filter(|claim| claim.is_live(now)) {
                 return Claimed::decide(live, ours);
             }
             held.insert(key, *ours);

@@ -197,9 +197,7 @@ impl Schedule for MemorySchedule {
         self.faults.call("naming a job", || {
             let mut state = self.state();
             let key = (job.tenant.clone(), keys::job_name(name));
-            let live = state.names.get(&key);
-            let live = live.filter(|held| held.expires_at.seconds() >= job.created_at.seconds());
-            if let Some(live) = live {
+            if let Some(live) = state.names.get(&key).filter(|held| held.is_live(job.created_at)) {
                 return Claimed::decide(live, ours);
             }
             state.names.insert(key, ours.clone());
@@ -217,7 +215,7 @@ impl Schedule for MemorySchedule {
         yield_now().await;
         self.faults.call("reading a job's name", || {
             let held = self.state().names.get(&(tenant.clone(), keys::job_name(name))).cloned();
-            held.filter(|held| held.expires_at.seconds() >= now.seconds())
+            held.filter(|held| held.is_live(now))
         })
     }
 

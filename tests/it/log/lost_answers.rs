@@ -5,37 +5,18 @@ use serde_json::{Value, json};
 
 use super::endpoint;
 use crate::support::client::{Reply, Tenant};
-use crate::support::proxy::{Fault, Proxy, Rule};
+use crate::support::desk::Desk;
+use crate::support::proxy::{Fault, Rule};
 use crate::support::receiver::Receiver;
-use crate::support::runtime::{Process, environment, request};
+use crate::support::stack::shared;
 use crate::support::{eventually, tables};
 
 /// How often the SDK tries a call.
 const ATTEMPTS: usize = 3;
 
-/// A process of api whose calls to AWS go through a proxy.
-struct Instance {
-    proxy: Proxy,
-    process: Process,
-}
-
-impl Instance {
-    fn start() -> Self {
-        let proxy = Proxy::start();
-        let environment = environment("api", &[("AWS_ENDPOINT_URL", &proxy.url())]);
-        Self { process: Process::start("api", &environment), proxy }
-    }
-
-    fn call(&self, tenant: &Tenant, method: &str, path: &str) -> Reply {
-        self.process.invoke_http(&request(method, path, &[("X-API-Key", &tenant.key)], ""))
-    }
-
-    /// Asks for something under this name.
-    fn ask(&self, tenant: &Tenant, method: &str, path: &str, name: &str, body: &Value) -> Reply {
-        let key = ("X-API-Key", tenant.key.as_str());
-        let headers = [key, ("Content-Type", "application/json"), ("Idempotency-Key", name)];
-        self.process.invoke_http(&request(method, path, &headers, &body.to_string()))
-    }
+/// One process of api whose calls to AWS go through a proxy.
+fn api() -> Desk {
+    Desk::start(shared(), 1)
 }
 
 /// A tenant and its event that an endpoint has taken.
@@ -49,10 +30,10 @@ fn delivered(receiver: &Receiver) -> (Tenant, String) {
 
 #[test]
 fn an_event_is_sent_that_was_opened_without_our_hearing_of_it() {
-    let (receiver, api) = (Receiver::answering(200), Instance::start());
+    let (receiver, api) = (Receiver::answering(200), api());
     let (tenant, id) = delivered(&receiver);
     api.proxy.spoil(Rule::every("UpdateItem", Fault::AnswerLost).with(":deliveries").times(1));
-    let reply = api.call(&tenant, "POST", &format!("/api/events/{id}/replay")).expect(202);
+    let reply = api.clerks[0].ask(&tenant, "POST", &format!("/api/events/{id}/replay"), "").expect(202);
     assert!(api.proxy.take_repeats() >= 1, "the SDK tried again");
     assert_eq!(reply.json()["endpoint_ids"].as_array().map(Vec::len), Some(1));
     receiver.wait_for(2);
@@ -75,10 +56,10 @@ fn an_event_is_sent_by_the_scheduler_where_we_die_after_opening_it() {
     let opened = Rule::every("UpdateItem", Fault::AnswerLost).with(":deliveries").times(ATTEMPTS);
     let unsent = Rule::every("SendMessageBatch", Fault::Status(500)).times(ATTEMPTS);
     for (rule, told) in [(opened, 503), (unsent, 202)] {
-        let (receiver, api) = (Receiver::answering(200), Instance::start());
+        let (receiver, api) = (Receiver::answering(200), api());
         let (tenant, id) = delivered(&receiver);
         api.proxy.spoil(rule);
-        api.call(&tenant, "POST", &format!("/api/events/{id}/replay")).expect(told);
+        api.clerks[0].ask(&tenant, "POST", &format!("/api/events/{id}/replay"), "").expect(told);
         assert_eq!(tables::due_rows(&tenant, &id).len(), 1, "its message waits in the schedule");
         hurry(&tenant, &id);
         receiver.wait_for(2);
@@ -88,10 +69,10 @@ fn an_event_is_sent_by_the_scheduler_where_we_die_after_opening_it() {
 
 #[test]
 fn a_row_that_is_left_behind_does_not_make_a_replay_fail_nor_send_anything_twice() {
-    let (receiver, api) = (Receiver::answering(200), Instance::start());
+    let (receiver, api) = (Receiver::answering(200), api());
     let (tenant, id) = delivered(&receiver);
     api.proxy.spoil(Rule::every("BatchWriteItem", Fault::Status(500)).times(ATTEMPTS));
-    api.call(&tenant, "POST", &format!("/api/events/{id}/replay")).expect(202);
+    api.clerks[0].ask(&tenant, "POST", &format!("/api/events/{id}/replay"), "").expect(202);
     receiver.wait_for(2);
     tenant.stored_as("delivered", &id);
     assert_eq!(tables::due_rows(&tenant, &id).len(), 1);
@@ -103,26 +84,26 @@ fn a_row_that_is_left_behind_does_not_make_a_replay_fail_nor_send_anything_twice
 
 #[test]
 fn a_deletion_that_nobody_heard_of_is_done_by_its_repeat() {
-    let (receiver, api) = (Receiver::answering(200), Instance::start());
+    let (receiver, api) = (Receiver::answering(200), api());
     let (tenant, id) = delivered(&receiver);
     let path = format!("/api/events/{id}");
     let left = || -> Vec<Value> { tables::all_of(&tenant, &id) };
     api.proxy.spoil(Rule::every("PutItem", Fault::AnswerLost).times(1));
     api.proxy.spoil(Rule::every("BatchWriteItem", Fault::Status(500)).times(ATTEMPTS));
-    api.call(&tenant, "DELETE", &path).unavailable();
-    api.call(&tenant, "GET", &path).problem(404, "not-found");
-    api.call(&tenant, "DELETE", &path).expect(204);
+    api.clerks[0].ask(&tenant, "DELETE", &path, "").unavailable();
+    api.clerks[0].ask(&tenant, "GET", &path, "").problem(404, "not-found");
+    api.clerks[0].ask(&tenant, "DELETE", &path, "").expect(204);
     assert_eq!((left().len(), &left()[0]["status"]["S"]), (1, &json!("deleted")));
 }
 
 #[test]
 fn a_replay_that_nobody_heard_of_is_found_by_the_clients_repeat() {
-    let (tenant, api) = (Tenant::new(), Instance::start());
+    let (tenant, api) = (Tenant::new(), api());
     for lost in [1, ATTEMPTS] {
         let name = format!("{lost} answers lost");
         api.proxy.spoil(Rule::every("TransactWriteItems", Fault::AnswerLost).times(lost));
         let wanted = json!({"since": "2024-01-01T00:00:00Z"});
-        let ask = || api.ask(&tenant, "POST", "/api/replays", &name, &wanted);
+        let ask = || api.clerks[0].ask_as(&tenant, "POST", "/api/replays", &name, &wanted);
         let first = ask();
         if lost == ATTEMPTS {
             first.unavailable();
@@ -140,13 +121,14 @@ fn an_erasure_that_nobody_heard_of_is_told_to_the_clients_repeat() {
     let [job, mark] = ["PutItem", "UpdateItem"].map(|write| Rule::every(write, Fault::AnswerLost));
     let keys = Rule::every("BatchWriteItem", Fault::AnswerLost);
     for (lost, status) in [(job, 503), (mark.with("erased_by"), 503), (keys, 202)] {
-        let (tenant, api) = (Tenant::new(), Instance::start());
-        let erase = || api.ask(&tenant, "DELETE", "/api/tenant", "-", &json!({"confirm": "A story"}));
+        let (tenant, api) = (Tenant::new(), api());
+        let erase =
+            || api.clerks[0].ask_as(&tenant, "DELETE", "/api/tenant", "-", &json!({"confirm": "A story"}));
         api.proxy.spoil(lost.times(ATTEMPTS));
         erase().expect(status);
         let told = erase().expect(202).json();
         assert_eq!(erase().expect(202).json(), told);
-        let receipt = api.call(&tenant, "GET", told["receipt_url"].as_str().expect("a path"));
+        let receipt = api.clerks[0].ask(&tenant, "GET", told["receipt_url"].as_str().expect("a path"), "");
         assert_eq!(receipt.expect(200).json()["erasure_id"], told["erasure_id"]);
         tenant.get("/api/keys").problem(401, "unauthorized");
     }
@@ -154,9 +136,9 @@ fn an_erasure_that_nobody_heard_of_is_told_to_the_clients_repeat() {
 
 #[test]
 fn a_replay_whose_name_another_transaction_was_in_the_way_of_is_asked_for_again() {
-    let (tenant, api) = (Tenant::new(), Instance::start());
+    let (tenant, api) = (Tenant::new(), api());
     let wanted = json!({"since": "2024-01-01T00:00:00Z"});
-    let ask = |name| api.ask(&tenant, "POST", "/api/replays", name, &wanted);
+    let ask = |name| api.clerks[0].ask_as(&tenant, "POST", "/api/replays", name, &wanted);
     api.proxy.spoil(Rule::every("TransactWriteItems", Fault::Conflict).times(2));
     let id = ask("at once").expect(202).id();
     assert_eq!(ask("at once").expect(202).id(), id);
@@ -166,8 +148,9 @@ fn a_replay_whose_name_another_transaction_was_in_the_way_of_is_asked_for_again(
 
 #[test]
 fn whoever_asks_for_an_erasure_that_another_key_asked_for_is_told_of_that_one() {
-    let api = Instance::start();
-    let erase = |by: &Tenant| api.ask(by, "DELETE", "/api/tenant", "-", &json!({"confirm": "A story"}));
+    let api = api();
+    let erase =
+        |by: &Tenant| api.clerks[0].ask_as(by, "DELETE", "/api/tenant", "-", &json!({"confirm": "A story"}));
     eventually("both keys ask before the scheduler deletes them", || {
         let (tenant, told) = (Tenant::new(), |reply: Reply| reply.expect(202).json());
         let other = tenant.further_key(&["tenant:admin"]);

@@ -53,10 +53,10 @@ pub(crate) struct Create {
     dry_run: bool,
 }
 
-/// A client's own name for its request, and what it asks.
+/// A client's own name for its request, and what it is to stand for.
 struct Named {
     name: ClaimName,
-    asked: Fingerprint,
+    claim: Claim<JobId>,
 }
 
 /// `POST /api/replays`: how many events that would be, and, unless that was all that was asked, a replay of them. A repeat under
@@ -64,7 +64,8 @@ struct Named {
 pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
     let (bearer, now) = bearer(&api, &headers).await?;
     let wanted: Create = body::json(&headers, body).await?;
-    let named = named(&headers, &wanted)?;
+    let id = JobId::replay(now, &mut rand::rng());
+    let named = named(&headers, &wanted, &id, now)?;
     if let Some(answer) = answered_before(&api, &bearer, named.as_ref(), now).await? {
         return Ok(answer);
     }
@@ -85,22 +86,16 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body
     }
     let (rate_per_second, progress) = (wanted.rate_per_second, Progress::default());
     let replay = Replay { filter, endpoint, rate_per_second, count, count_is_exact, progress };
-    let id = JobId::replay(now, &mut rand::rng());
     let job = Job::new(id, bearer.tenant.clone(), Work::Replay(Box::new(replay)), now);
     let claimed = match named {
         None => {
             api.schedule.put_job(&job).await?;
             Claimed::First
         }
-        Some(Named { name, asked }) => {
-            api.schedule.put_named_job(&job, &name, &Claim::new(job.id.clone(), asked, now)).await?
-        }
+        Some(Named { name, claim }) => api.schedule.put_named_job(&job, &name, &claim).await?,
     };
-    match claimed {
-        Claimed::First => Ok(answer::json(StatusCode::ACCEPTED, &shown(&job))),
-        Claimed::Repeat(first) => Ok(again(&api, &bearer, first).await?),
-        Claimed::Mismatch => Err(mismatch().into()),
-    }
+    let before = again(&api, &bearer, claimed).await?;
+    Ok(before.unwrap_or_else(|| answer::json(StatusCode::ACCEPTED, &shown(&job))))
 }
 
 /// The answer where a request of this name was carried out before.
@@ -110,31 +105,33 @@ async fn answered_before(
     named: Option<&Named>,
     now: Timestamp,
 ) -> Result<Option<Answer>, Problem> {
-    let Some(Named { name, asked }) = named else { return Ok(None) };
-    match api.schedule.named_job(&bearer.tenant, name, now).await? {
-        None => Ok(None),
-        Some(held) if held.fingerprint == *asked => again(api, bearer, held.id).await.map(Some),
-        Some(_) => Err(mismatch()),
-    }
+    let Some(Named { name, claim }) = named else { return Ok(None) };
+    let held = api.schedule.named_job(&bearer.tenant, name, now).await?;
+    again(api, bearer, held.map_or(Claimed::First, |held| Claimed::decide(&held, claim))).await
 }
 
-/// Answers a repeat: the replay that the first request made, as it is now.
-async fn again(api: &Api, bearer: &KeyRecord, first: JobId) -> Result<Answer, Problem> {
+/// The answer to a repeat: the replay that the first request made, as it is now. None to a first request.
+async fn again(api: &Api, bearer: &KeyRecord, claimed: Claimed<JobId>) -> Result<Option<Answer>, Problem> {
+    let first = match claimed {
+        Claimed::First => return Ok(None),
+        Claimed::Repeat(first) => first,
+        Claimed::Mismatch => {
+            let detail = "this name was used within 24 hours for another replay";
+            return Err(Problem::new(Kind::IdempotencyMismatch, detail));
+        }
+    };
     let job = api.schedule.replay(&bearer.tenant, &first).await?.ok_or_else(no_replay)?;
     let mut answer = answer::json(StatusCode::ACCEPTED, &shown(&job));
     answer::mark_replayed(&mut answer);
-    Ok(answer)
+    Ok(Some(answer))
 }
 
-/// The name of a request that is to make something.
-fn named(headers: &HeaderMap, wanted: &Create) -> Result<Option<Named>, Problem> {
+/// The name of a request that is to make this replay.
+fn named(headers: &HeaderMap, wanted: &Create, id: &JobId, now: Timestamp) -> Result<Option<Named>, Problem> {
     let key = idempotency_key(headers)?.filter(|_| !wanted.dry_run);
     let asked = Fingerprint::of_request(&json!(wanted).to_string());
-    Ok(key.map(|key| Named { name: ClaimName::Idempotency(key), asked }))
-}
-
-fn mismatch() -> Problem {
-    Problem::new(Kind::IdempotencyMismatch, "this name was used within 24 hours for another replay")
+    let claim = Claim::new(id.clone(), asked, now);
+    Ok(key.map(|key| Named { name: ClaimName::Idempotency(key), claim }))
 }
 
 fn too_many() -> Problem {

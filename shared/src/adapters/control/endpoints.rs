@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 
+use super::super::cancellation::{CONDITION, reasons};
 use super::super::item::{Item, Unreadable, b, bytes, item, n, number, s, text};
 use super::{ControlTable, health_item};
 use crate::breaker::Change;
@@ -184,8 +185,7 @@ const DISABLED: &str = "disabled";
 fn broken_conditions(error: Option<&TransactWriteItemsError>) -> Vec<bool> {
     match error {
         Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
-            let reasons = canceled.cancellation_reasons().iter();
-            reasons.map(|reason| reason.code() == Some("ConditionalCheckFailed")).collect()
+            reasons(canceled).into_iter().map(|reason| reason == Some(CONDITION)).collect()
         }
         _ => Vec::new(),
     }

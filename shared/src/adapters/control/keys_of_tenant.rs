@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 
+use super::super::cancellation::{CONDITION, CONFLICT, reasons};
 use super::super::item::{Item, Unreadable, item, n, number, s, text};
 use super::{ControlTable, spread_item, tenant_item};
 use crate::api_key::{KeyHash, KeyRecord, MAX_KEYS, NOTE_USE_EVERY, Scope};
@@ -224,7 +225,7 @@ impl ControlTable {
         else {
             return Err(Unavailable::new("writing keys", error));
         };
-        let reasons: Vec<_> = canceled.cancellation_reasons().iter().map(|reason| reason.code()).collect();
+        let reasons = reasons(canceled);
         let (of_keys, of_tenant) = reasons.split_at(keys.min(reasons.len()));
         if of_keys.contains(&Some(CONDITION)) {
             Ok(Written::KeyGone)
@@ -235,12 +236,6 @@ impl ControlTable {
         }
     }
 }
-
-/// A transaction is canceled because a condition does not hold.
-const CONDITION: &str = "ConditionalCheckFailed";
-
-/// A transaction is canceled because another writes the same item just now.
-const CONFLICT: &str = "TransactionConflict";
 
 /// How often a key is made anew because its tenant was changed meanwhile.
 const MOST_RACES: usize = 10;

@@ -5,10 +5,12 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 
 use super::super::aws::BATCH_PAUSES;
-use super::super::item::{Item, Unreadable, b, bytes, item, n, number, s, text};
+use super::super::cancellation::is_race;
+use super::super::claim_item;
+use super::super::item::{Item, Unreadable, item, n, s, text};
 use super::ScheduleTable;
-use super::jobs::{is_race, row_under_way};
-use crate::claim::{Claim, ClaimName, Claimed, Fingerprint};
+use super::jobs::row_under_way;
+use crate::claim::{Claim, ClaimName, Claimed};
 use crate::job::{Job, JobId};
 use crate::keys;
 use crate::ports::{PortResult, Unavailable};
@@ -26,7 +28,7 @@ impl ScheduleTable {
         let new = |item: Item| Put::builder().table_name(&self.table).set_item(Some(item));
         let row = new(row_under_way(job)?).condition_expression("attribute_not_exists(pk)").build();
         let claim = new(written(&job.tenant, name, ours))
-            .condition_expression("attribute_not_exists(pk) OR expires_at < :now")
+            .condition_expression(claim_item::FREE)
             .expression_attribute_values(":now", n(job.created_at.seconds()))
             .build();
         let writes = [row.map_err(unwritten)?, claim.map_err(unwritten)?]
@@ -58,26 +60,21 @@ impl ScheduleTable {
         let answer = get.send().await.map_err(|error| Unavailable::new("reading a job's name", error))?;
         let held = answer.item().map(read).transpose();
         let held = held.map_err(|error| Unavailable::new("reading a job's name", error))?;
-        Ok(held.filter(|held| held.expires_at.seconds() >= now.seconds()))
+        Ok(held.filter(|held| held.is_live(now)))
     }
 }
 
 fn written(tenant: &TenantId, name: &ClaimName, claim: &Claim<JobId>) -> Item {
-    item([
+    let mut attributes = claim_item::write(claim);
+    attributes.extend(item([
         ("pk", s(keys::ended_replays(tenant))),
         ("sk", s(keys::job_name(name))),
         ("id", s(claim.id.as_str())),
-        ("fingerprint", b(claim.fingerprint.0.to_vec())),
-        ("expires_at", n(claim.expires_at.seconds())),
         ("ttl", n(claim.expires_at.seconds())),
-    ])
+    ]));
+    attributes
 }
 
 fn read(item: &Item) -> Result<Claim<JobId>, Unreadable> {
-    let fingerprint = bytes(item, "fingerprint").and_then(|bytes| bytes.try_into().ok());
-    Ok(Claim {
-        id: JobId::from_trusted(text(item, "id")?),
-        fingerprint: Fingerprint(fingerprint.ok_or(Unreadable("fingerprint"))?),
-        expires_at: Timestamp::from_seconds(number(item, "expires_at")?),
-    })
+    claim_item::read(item, JobId::from_trusted(text(item, "id")?))
 }

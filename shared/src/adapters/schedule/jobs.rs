@@ -2,10 +2,10 @@
 //! and an erasure in one that its receipt alone names.
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 
 use super::super::batch_delete::delete_all;
+use super::super::cancellation::is_race;
 use super::super::conditional_put::{put_new, put_over};
 use super::super::item::{Item, Unreadable, item, n, s};
 use super::{ScheduleTable, job_item, readable};
@@ -19,7 +19,7 @@ const KEEP_ENDED_SECONDS: u64 = 90 * 24 * 3600;
 
 impl ScheduleTable {
     pub(super) async fn put_new_job(&self, job: &Job) -> PortResult<()> {
-        put_new(&self.client, &self.table, row_under_way(job)?).await
+        put_new(&self.client, &self.table, row_under_way(job)?).await.map(drop)
     }
 
     pub(super) async fn jobs_under_way(&self, most: usize) -> PortResult<Vec<Job>> {
@@ -141,12 +141,6 @@ pub(super) fn row_under_way(job: &Job) -> PortResult<Item> {
 
 fn under_way(job: &Job) -> Item {
     item([("pk", s(keys::JOBS)), ("sk", s(keys::job_row(&job.tenant, &job.id)))])
-}
-
-/// Whether a transaction was canceled because another write of the same item was faster.
-pub(super) fn is_race(canceled: &TransactionCanceledException) -> bool {
-    let mut codes = canceled.cancellation_reasons().iter().filter_map(|reason| reason.code());
-    codes.any(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
 }
 
 fn written(job: &Job) -> PortResult<Item> {
