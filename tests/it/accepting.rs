@@ -1,7 +1,8 @@
 //! An event is accepted: the 202, what it tells, and what is kept.
 
+use domain::event::MAX_BODY_BYTES;
+use domain::event::id::EventId;
 use serde_json::{Value, json};
-use triggers::event::{EventId, MAX_BODY_BYTES};
 
 use crate::support::client::{Reply, Tenant};
 use crate::support::tables;

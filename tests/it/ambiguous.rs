@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
-use triggers::adapters::queues::read_event;
+use store::adapters::queues::envelope::read_event;
 
 use crate::support::aws::{queue, receive};
 use crate::support::client::{Reply, Tenant};

@@ -1,13 +1,14 @@
 //! When nothing more is accepted: an inbox that is full, and events that nobody stores.
 
+use domain::tenant::backlog::Backlog;
+use domain::testing::tenant;
+use domain::timestamp::Timestamp;
 use serde_json::{Value, json};
-use triggers::adapters::aws::emulator_clients;
-use triggers::adapters::limits::LimitsTable;
-use triggers::adapters::system_clock::SystemClock;
-use triggers::backlog::Backlog;
-use triggers::ports::{Clock, Counts, Limits, QueueName, Wait};
-use triggers::testing::builders::tenant;
-use triggers::timestamp::Timestamp;
+use store::adapters::aws::emulator_clients;
+use store::adapters::limits::LimitsTable;
+use store::adapters::system_clock::SystemClock;
+use store::ports::Clock;
+use store::ports::limits::{Counts, Limits, QueueName, Wait};
 
 use crate::pipeline::Pipeline;
 use crate::support::aws::dynamodb;

@@ -5,8 +5,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::tenant::api_key::{ApiKey, Scope};
 use serde_json::{Value, json};
-use triggers::api_key::{ApiKey, Scope};
 
 use crate::support::belongings::{Owner, never, tenant_named};
 use crate::support::client::Reply;

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use triggers::adapters::queues::delivery_body;
-use triggers::delivery::{DeliveryState, Pass};
-use triggers::endpoint::EndpointState;
-use triggers::inbox::Status;
-use triggers::notice::{Notice, NoticeKind};
-use triggers::ports::{Clock, Control};
-use triggers::testing::builders::{START, attempted};
-use triggers::testing::faults::Fault;
-use triggers::timestamp::Timestamp;
-use triggers::verdict::Verdict;
+use domain::delivery::verdict::Verdict;
+use domain::delivery::{Bypass, DeliveryState};
+use domain::endpoint::EndpointState;
+use domain::endpoint::health::{Notice, NoticeKind};
+use domain::inbox::Status;
+use domain::testing::{START, attempted};
+use domain::timestamp::Timestamp;
+use store::adapters::queues::envelope::delivery_body;
+use store::ports::Clock;
+use store::ports::control::Control;
+use store::testing::faults::Fault;
 
 use crate::pipeline::Pipeline;
 
@@ -23,7 +24,7 @@ fn hours(hours: u64) -> Timestamp {
 }
 
 /// The header that names the event.
-fn event_of(request: &triggers::ports::WebhookRequest) -> &str {
+fn event_of(request: &domain::delivery::webhook_request::WebhookRequest) -> &str {
     &request.headers.iter().find(|(name, _)| name == "webhook-id").expect("it is signed").1
 }
 
@@ -212,7 +213,7 @@ async fn a_probe_is_made_with_a_delivery_that_somebody_still_waits_for() {
     pipeline.schedule().await;
     let probes = pipeline.delivery_messages();
     assert_eq!(probes.len(), 1);
-    assert_eq!((probes[0].event, probes[0].pass), (parked[2].message.event, Pass::Probe));
+    assert_eq!((probes[0].event, probes[0].bypass), (parked[2].message.event, Bypass::Probe));
     pipeline.run_until_quiet().await;
     assert_eq!(pipeline.webhooks.received().len(), 1, "what was acknowledged is not sent");
 }
@@ -279,7 +280,7 @@ async fn an_event_whose_next_attempt_is_far_away_reaches_its_endpoint_wherever_s
         for dies_in in ["put", "visit"] {
             for call in 0..60 {
                 let (pipeline, id) = Pipeline::stored_event(1).await;
-                let first = pipeline.delivery_messages()[0].later(Pass::None);
+                let first = pipeline.delivery_messages()[0].later(Bypass::None);
                 pipeline.drop_deliveries();
                 pipeline.deliveries.push(delivery_body(&first), Duration::ZERO);
                 let head = pipeline.events.current(&pipeline.tenant, id).unwrap();

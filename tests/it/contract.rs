@@ -8,36 +8,42 @@ mod stats;
 
 use std::time::Duration;
 
+use domain::delivery::DeliveryMessage;
+use domain::delivery::schedule::{Due, Parked, shard_of_endpoint, shard_of_event};
+use domain::endpoint::health::Failed;
+use domain::endpoint::pace::Pace;
+use domain::endpoint::{Endpoint, EndpointState, MAX_ENDPOINTS};
+use domain::event::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
+use domain::event::event_type::EventType;
+use domain::event::id::EventId;
+use domain::inbox::Head;
+use domain::tenant::Tenant;
+use domain::tenant::api_key::{KeyRecord, Pepper};
+use domain::tenant::backlog::Backlog;
+use domain::tenant::id::TenantId;
+use domain::tenant::rate_limit::{Leased, Meter, Metered};
+use domain::tenant::tier::Tier;
+use domain::testing::{START, endpoint, endpoint_of, event, key_of, tenant};
+use domain::timestamp::Timestamp;
 use serde_json::json;
-use triggers::adapters::aws;
-use triggers::adapters::claims::ClaimsTable;
-use triggers::adapters::control::{Added, ControlTable, Written};
-use triggers::adapters::events::EventsTable;
-use triggers::adapters::limits::LimitsTable;
-use triggers::adapters::schedule::ScheduleTable;
-use triggers::adapters::vault::KmsVault;
-use triggers::api_key::{KeyRecord, Pepper};
-use triggers::backlog::Backlog;
-use triggers::breaker::Failed;
-use triggers::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
-use triggers::delivery::DeliveryMessage;
-use triggers::endpoint::{Endpoint, EndpointState, MAX_ENDPOINTS};
-use triggers::event::{EventId, EventType};
-use triggers::inbox::Head;
-use triggers::pace::Pace;
-use triggers::ports::{
-    Claims, Control, Counts, Limits, PortResult, QueueName, Schedule, Standing, Updated, Wait,
-};
-use triggers::rate_limit::{Leased, Meter, Metered};
-use triggers::schedule::{Due, Parked, shard_of_endpoint, shard_of_event};
-use triggers::tenant::{Tenant, TenantId, Tier};
-use triggers::testing::builders::{START, endpoint, endpoint_of, event, key_of, tenant};
-use triggers::testing::claims::MemoryClaims;
-use triggers::testing::control::MemoryControl;
-use triggers::testing::events::MemoryEvents;
-use triggers::testing::limits::MemoryLimits;
-use triggers::testing::schedule::MemorySchedule;
-use triggers::timestamp::Timestamp;
+use store::adapters::aws;
+use store::adapters::claims::ClaimsTable;
+use store::adapters::control::ControlTable;
+use store::adapters::control::endpoints::Added;
+use store::adapters::control::keys_of_tenant::Written;
+use store::adapters::events::EventsTable;
+use store::adapters::limits::LimitsTable;
+use store::adapters::schedule::ScheduleTable;
+use store::adapters::vault::KmsVault;
+use store::ports::control::{Control, TenantSettings};
+use store::ports::limits::{Counts, Limits, QueueName, Wait};
+use store::ports::schedule::Schedule;
+use store::ports::{Claims, PortResult, Updated};
+use store::testing::claims::MemoryClaims;
+use store::testing::control::MemoryControl;
+use store::testing::events::MemoryEvents;
+use store::testing::limits::MemoryLimits;
+use store::testing::schedule::MemorySchedule;
 
 use events::events_keep_their_promises;
 
@@ -130,7 +136,7 @@ async fn endpoints_keep_their_promises(control: &impl Control, tenant: &TenantId
     let found = control.endpoints(tenant).await?;
     assert_eq!(found.len(), 1);
     let standing = control.standing(tenant).await?;
-    assert_eq!(standing, Standing { endpoints: found.clone(), ..Standing::default() });
+    assert_eq!(standing, TenantSettings { endpoints: found.clone(), ..TenantSettings::default() });
     let seen = found[0].clone();
     assert_eq!(control.endpoint(tenant, &seen.id).await?, Some(seen.clone()));
     let failed = |is_gone| {
@@ -155,10 +161,10 @@ async fn endpoints_keep_their_promises(control: &impl Control, tenant: &TenantId
         assert_eq!(now.state == EndpointState::Disabled, n > 3);
     }
     assert!(now.health.open.is_some());
-    let stranger = triggers::testing::builders::tenant();
+    let stranger = domain::testing::tenant();
     assert_eq!(control.endpoint(&stranger, &seen.id).await?, None);
     assert_eq!(control.endpoints(&stranger).await?, []);
-    assert_eq!(control.standing(&stranger).await?, Standing::default());
+    assert_eq!(control.standing(&stranger).await?, TenantSettings::default());
     assert_eq!(control.change_health(&stranger, &seen, &change).await?, Updated::Raced);
     assert_eq!(control.tier(&stranger).await?, None);
     Ok(())
@@ -167,7 +173,7 @@ async fn endpoints_keep_their_promises(control: &impl Control, tenant: &TenantId
 async fn schedules_keep_their_promises(schedule: &impl Schedule) -> PortResult<()> {
     let (ours, stranger, place) = (tenant(), tenant(), endpoint(1).id);
     let event = event(&ours, "a", "1", START);
-    let head = Head::born(&event, [place.clone()]);
+    let head = Head::new(&event, [place.clone()]);
     let first = DeliveryMessage::first(&ours, event.id, &place, &head.deliveries[&place], false);
     let (second, shard) = (first.next(), shard_of_event(event.id));
     let due = |message: &DeliveryMessage, minutes| Due {
@@ -306,13 +312,13 @@ async fn how_a_tenant_stands_is_read_at_once() {
     let (key, record) = key_of(&tenant, Tier::Pro);
     let owner = owner(&record);
     control.create_tenant(&owner, &key.hash(&Pepper::new("pepper")), &record).await.unwrap();
-    let standing = Standing { endpoints: vec![endpoint], ..Standing::default() };
+    let standing = TenantSettings { endpoints: vec![endpoint], ..TenantSettings::default() };
     assert_eq!(control.standing(&tenant).await.unwrap(), standing);
     let set = json!({"TableName": table("Control"), "UpdateExpression": "SET retention_days = :days, erased_at = :at",
         "Key": {"pk": {"S": format!("t#{tenant}")}, "sk": {"S": "tenant"}},
         "ExpressionAttributeValues": {":days": {"N": "3"}, ":at": {"N": "1"}}});
     dynamodb(&shared().summary().emulator, "UpdateItem", &set).expect(200);
-    let standing = Standing { retention_days: Some(3), is_erased: true, ..standing };
+    let standing = TenantSettings { retention_days: Some(3), is_erased: true, ..standing };
     assert_eq!(control.standing(&tenant).await.unwrap(), standing);
 }
 

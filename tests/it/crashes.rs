@@ -3,9 +3,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use domain::inbox::Status;
 use http::StatusCode;
-use triggers::inbox::Status;
-use triggers::testing::faults::Fault;
+use store::testing::faults::Fault;
 
 use crate::pipeline::{Pipeline, id_of};
 

@@ -16,7 +16,7 @@ static STACK: LazyStack = LazyStack::new("tests-crowds");
 const EVENTS: usize = 1000;
 
 /// One tenth is what batches of ten make; the rest is for batches that were not full.
-const MOST_CALLS: usize = 110;
+const MAX_CALLS: usize = 110;
 
 /// The lines that delivery has written, one for each call.
 fn calls(stack: &Stack) -> Vec<Value> {
@@ -63,5 +63,5 @@ fn sent(stack: &'static Stack) -> Option<(Vec<Value>, usize)> {
 fn a_thousand_events_for_a_fast_endpoint_take_hardly_more_calls_than_full_batches() {
     let (lines, at_once) = eventually("no held request runs out of time", || sent(STACK.get()));
     println!("{EVENTS} events in {} calls, {at_once} requests before the first answer", lines.len());
-    assert!(lines.len() <= MOST_CALLS, "{} calls", lines.len());
+    assert!(lines.len() <= MAX_CALLS, "{} calls", lines.len());
 }

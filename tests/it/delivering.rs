@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use domain::timestamp::Timestamp;
 use serde_json::json;
-use triggers::adapters::system_clock::SystemClock;
-use triggers::ports::Clock;
-use triggers::timestamp::Timestamp;
+use store::adapters::system_clock::SystemClock;
+use store::ports::Clock;
 
 use crate::support::client::Tenant;
 use crate::support::python::verify;

@@ -2,16 +2,23 @@
 
 use std::time::Duration;
 
-use triggers::api_key::{KeyHash, Pepper};
-use triggers::backlog::Backlog;
-use triggers::inbox::{Head, Status};
-use triggers::job::{Erasure, Filter, Job, JobId, Progress, Replay, Work};
-use triggers::notice::{Notice, NoticeKind};
-use triggers::ports::{Clock, Control, Events, Limits, PortResult, Schedule, UnreadableMessage};
-use triggers::stats::Stats;
-use triggers::tenant::{TenantId, Tier};
-use triggers::testing::builders::{START, endpoint, endpoint_of, erasure_id, event, key_of, tenant};
-use triggers::testing::faults::Fault;
+use domain::endpoint::health::{Notice, NoticeKind};
+use domain::inbox::{Head, Status};
+use domain::job::erasure::Erasure;
+use domain::job::replay::{Filter, Progress, Replay};
+use domain::job::{Job, JobId, Work};
+use domain::tenant::api_key::{KeyHash, Pepper};
+use domain::tenant::backlog::Backlog;
+use domain::tenant::id::TenantId;
+use domain::tenant::stats::Stats;
+use domain::tenant::tier::Tier;
+use domain::testing::{START, endpoint, endpoint_of, erasure_id, event, key_of, tenant};
+use store::ports::control::Control;
+use store::ports::events::{Events, UnreadableMessage};
+use store::ports::limits::Limits;
+use store::ports::schedule::Schedule;
+use store::ports::{Clock, PortResult};
+use store::testing::faults::Fault;
 
 use crate::pipeline::Pipeline;
 
@@ -83,7 +90,7 @@ async fn belongings(pipeline: &Pipeline) -> (TenantId, KeyHash) {
     pipeline.control.put_endpoint(&tenant, endpoint_of(&tenant, 1));
     for n in 0..3 {
         let event = event(&tenant, "a", &n.to_string(), START);
-        pipeline.events.insert(&event, &Head::born(&event, [])).await.unwrap();
+        pipeline.events.insert(&event, &Head::new(&event, [])).await.unwrap();
     }
     let kept = UnreadableMessage {
         queue: "q".to_owned(),
@@ -148,7 +155,7 @@ async fn what_somebody_wrote_who_had_not_seen_the_mark_is_found_by_a_later_look(
     assert_eq!(two.left(&two.ours).await.unwrap(), Vec::<String>::new(), "the first look takes everything");
     let (_, first) = two.receipt().await;
     let late = event(&two.ours.0, "a", "1", START);
-    two.pipeline.events.insert(&late, &Head::born(&late, [])).await.unwrap();
+    two.pipeline.events.insert(&late, &Head::new(&late, [])).await.unwrap();
     two.pipeline.run_until_quiet().await;
     two.is_erased("late").await;
     let (_, last) = two.receipt().await;

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use domain::event::id::EventId;
+use domain::inbox::expiry::{Cohort, EVENT_TYPE};
+use domain::inbox::{Head, Status};
+use domain::tenant::tier::Tier;
+use domain::testing::{START, event};
+use domain::timestamp::Timestamp;
 use serde_json::{Value, json};
-use triggers::adapters::system_clock::SystemClock;
-use triggers::event::EventId;
-use triggers::expiry::{Cohort, EVENT_TYPE};
-use triggers::inbox::{Head, Status};
-use triggers::ports::{Clock, Events, Limits};
-use triggers::tenant::Tier;
-use triggers::testing::builders::{START, event};
-use triggers::testing::faults::Fault;
-use triggers::timestamp::Timestamp;
+use store::adapters::system_clock::SystemClock;
+use store::ports::Clock;
+use store::ports::events::Events;
+use store::ports::limits::Limits;
+use store::testing::faults::Fault;
 
 use crate::pipeline::{Pipeline, id_of};
 use crate::support::client::Tenant;
@@ -185,7 +187,7 @@ fn over_the_real_tables_an_owner_finds_it_in_the_inbox() {
     // The same a month ago: an event, and the row whose time has come.
     let now = SystemClock.now();
     let born = now.before(Duration::from_hours(30 * 24 - 12));
-    let old = event(&triggers::testing::builders::tenant(), "order.created", "1", born);
+    let old = event(&domain::testing::tenant(), "order.created", "1", born);
     let mut item = tables::item(&tenant, &id);
     item["sk"]["S"] = old.id.to_string().into();
     tables::put(&tenant, "Events", &item);

@@ -1,9 +1,9 @@
 //! What would become of an event.
 
+use domain::event::MAX_BODY_BYTES;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
-use triggers::event::MAX_BODY_BYTES;
 
 use crate::support::client::Tenant;
 use crate::support::eventually;

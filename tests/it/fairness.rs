@@ -3,15 +3,17 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use domain::delivery::verdict::Answer;
+use domain::delivery::verdict::failure::Failure;
+use domain::delivery::webhook_request::WebhookRequest;
+use domain::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint, MAX_RATE_PER_SECOND};
+use domain::tenant::id::TenantId;
+use domain::testing::{endpoint_of, tenant};
+use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
+use store::ports::{Clock, WebhookSender};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
-use triggers::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint, MAX_RATE_PER_SECOND};
-use triggers::ports::{Clock, WebhookRequest, WebhookSender};
-use triggers::tenant::TenantId;
-use triggers::testing::builders::{endpoint_of, tenant};
-use triggers::timestamp::Timestamp;
-use triggers::verdict::{Answer, Failure};
 
 use crate::support::simulation::Simulation;
 
@@ -41,7 +43,7 @@ impl WebhookSender for Receivers {
             return Answer::None(Failure::TimedOut);
         }
         let (_, id) = request.headers.iter().find(|(name, _)| name == "webhook-id").unwrap();
-        let accepted_at = triggers::event::EventId::parse(id).unwrap().accepted_at();
+        let accepted_at = domain::event::id::EventId::parse(id).unwrap().accepted_at();
         self.waited.lock().unwrap().push(now.since(accepted_at));
         sleep(GOOD).await;
         Answer::Status { code: 200, retry_after: None, excerpt: String::new() }

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use domain::delivery::verdict::Answer;
+use domain::delivery::webhook_request::WebhookRequest;
+use domain::endpoint::url::{EndpointUrl, UrlPolicy};
+use domain::timestamp::Timestamp;
+use store::ports::WebhookSender;
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
-use triggers::adapters::webhooks::WebhookClient;
-use triggers::endpoint::{EndpointUrl, UrlPolicy};
-use triggers::ports::{WebhookRequest, WebhookSender};
-use triggers::timestamp::Timestamp;
-use triggers::verdict::Answer;
+use webhooks::client::WebhookClient;
 
 use crate::support::alone::{alone, resident_kib};
 use crate::support::authority::Authority;
@@ -21,21 +22,21 @@ use crate::support::name_server::{NameServer, Said};
 use crate::support::receiver::Receiver;
 
 /// What no exchange may pass: deadline and politeness, and half a second for a busy machine.
-const MOST_TIME: Duration = Duration::from_millis(15_500);
+const MAX_TIME: Duration = Duration::from_millis(15_500);
 
 /// What may be read from the socket after a handshake, and during it.
-const MOST_OF_ANSWER: u64 = 16 * 1024;
-const MOST_OF_HANDSHAKE: u64 = 64 * 1024;
+const MAX_OF_ANSWER: u64 = 16 * 1024;
+const MAX_OF_HANDSHAKE: u64 = 64 * 1024;
 
 /// How long a good receiver's delivery may take while all others hang.
-const MOST_DELAY: Duration = Duration::from_secs(1);
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
 /// The resident memory that one exchange may cost, this test's own side of it included.
-const MOST_KIB_EACH: u64 = 256;
+const MAX_KIB_EACH: u64 = 256;
 
 /// What is sent: an event as they usually are, and the largest there is.
 const USUAL_BYTES: usize = 1024;
-const MOST_BYTES: usize = 256 * 1024;
+const MAX_BYTES: usize = 256 * 1024;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
@@ -185,8 +186,8 @@ async fn meet_them_all() {
     );
     println!("resident memory: at most {kib} KiB more for {count} exchanges at once, both sides of each");
     assert!(count >= 60, "{count}");
-    assert!(meanwhile.posts >= 50 && meanwhile.slowest < MOST_DELAY);
-    assert!(kib <= count * MOST_KIB_EACH);
+    assert!(meanwhile.posts >= 50 && meanwhile.slowest < MAX_DELAY);
+    assert!(kib <= count * MAX_KIB_EACH);
     canary.set_nonblocking(true).unwrap();
     assert!(canary.accept().is_err(), "a redirect was followed");
 }
@@ -201,7 +202,7 @@ async fn post_to_all(client: &WebhookClient<Detour>, cases: Vec<Case>) -> (Vec<O
         let client = client.clone();
         exchanges.spawn(async move {
             let began = Instant::now();
-            let bytes = if case.name.contains("never reads") { MOST_BYTES } else { USUAL_BYTES };
+            let bytes = if case.name.contains("never reads") { MAX_BYTES } else { USUAL_BYTES };
             let (class, excerpt) = class(&client.post(&request(&case.url, bytes), NOW).await);
             Outcome { case, class, excerpt, took: began.elapsed() }
         });
@@ -231,9 +232,9 @@ fn report(outcomes: &[Outcome], detour: &Detour) {
         let read = detour.read_from(case.dials);
         println!("{:42} {class:28} {:5.2} s {read:6} bytes read", case.name, took.as_secs_f64());
         let behind_tls = case.url.starts_with("https");
-        let most_read = MOST_OF_ANSWER + if behind_tls { MOST_OF_HANDSHAKE } else { 0 };
+        let most_read = MAX_OF_ANSWER + if behind_tls { MAX_OF_HANDSHAKE } else { 0 };
         let is_right = case.expects.split('|').any(|right| right == class);
-        if !is_right || *took > MOST_TIME || *excerpt > 1024 || read > most_read {
+        if !is_right || *took > MAX_TIME || *excerpt > 1024 || read > most_read {
             wrong.push(case.name);
         }
     }

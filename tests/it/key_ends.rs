@@ -4,8 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use triggers::adapters::system_clock::SystemClock;
-use triggers::ports::Clock;
+use store::adapters::system_clock::SystemClock;
+use store::ports::Clock;
 
 use crate::support::client::Tenant;
 use crate::support::eventually;

@@ -1,9 +1,9 @@
 //! API keys: made, listed, and limited to what they are for.
 
+use domain::timestamp::Timestamp;
 use serde_json::{Value, json};
-use triggers::adapters::system_clock::SystemClock;
-use triggers::ports::Clock;
-use triggers::timestamp::Timestamp;
+use store::adapters::system_clock::SystemClock;
+use store::ports::Clock;
 
 use crate::support::client::{Reply, Tenant, call};
 

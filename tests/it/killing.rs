@@ -17,7 +17,7 @@ static STACK: LazyStack = LazyStack::new("tests-killing");
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// A kill may hit consumers that are idle: so many are tried until one is not.
-const MOST_BURSTS: usize = 15;
+const MAX_BURSTS: usize = 15;
 
 fn whole(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap())
@@ -61,7 +61,7 @@ fn consumers_killed_in_the_middle_of_a_burst_lose_nothing_and_store_nothing_twic
     tenant.set_webhook(&receiver.url());
     let before = counter(stack, "triggers_accepted_total");
     let (mut ids, mut killed, mut cut_off) = (Vec::new(), 0, 0.0);
-    for _ in 0..MOST_BURSTS {
+    for _ in 0..MAX_BURSTS {
         ids.extend(post(&tenant, 50));
         killed += stack.kill_function("consumer");
         all_are_delivered(&tenant, &ids);

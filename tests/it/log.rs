@@ -7,9 +7,9 @@ mod replay;
 
 use std::slice;
 
+use domain::event::id::EventId;
+use domain::timestamp::Timestamp;
 use serde_json::{Value, json};
-use triggers::event::EventId;
-use triggers::timestamp::Timestamp;
 
 use crate::queue::{act, fill, lease, tenant_with};
 use crate::support::client::{Tenant, ids};

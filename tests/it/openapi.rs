@@ -198,7 +198,8 @@ fn every_id_in_a_request_says_of_what_it_is() {
 
 #[test]
 fn every_scope_of_the_document_is_one_that_a_key_can_have() {
-    let known: HashSet<&str> = triggers::api_key::Scope::ALL.map(triggers::api_key::Scope::as_str).into();
+    let known: HashSet<&str> =
+        domain::tenant::api_key::Scope::ALL.map(domain::tenant::api_key::Scope::as_str).into();
     for operation in operations() {
         assert!(operation.scope().is_none_or(|scope| known.contains(scope)), "{}", operation.name());
     }

@@ -23,7 +23,7 @@ const BATCH_EVERY: Duration = Duration::from_millis(500);
 const ACKNOWLEDGED: usize = 20;
 const ACKNOWLEDGED_EVERY: Duration = Duration::from_millis(200);
 
-const MOST_PAGES: usize = 2000;
+const MAX_PAGES: usize = 2000;
 
 /// An inbox that others change.
 struct Inbox {
@@ -46,7 +46,7 @@ struct Walk {
 
 /// What the walks came to.
 #[derive(Debug, Default)]
-struct Walked {
+struct LogPage {
     walks: usize,
     filtered: usize,
     pages: usize,
@@ -132,11 +132,11 @@ impl Inbox {
     }
 
     /// Walks once through all that is pending now; what arrives meanwhile may be met.
-    fn walk(&self, walk: &Walk, walked: &mut Walked) {
+    fn walk(&self, walk: &Walk, walked: &mut LogPage) {
         self.note_stored();
         let (began, before) = (Instant::now(), self.pending(walk));
         let (mut met, mut cursor) = (BTreeSet::new(), String::new());
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let asked = Instant::now();
             let page = self.tenant.inbox(&format!("?{}&cursor={cursor}", walk.query()));
             let events = ids(&page);
@@ -192,7 +192,7 @@ fn a_pager_misses_nothing_and_meets_nothing_twice_while_events_arrive_and_leave(
         stored: Mutex::default(),
         acks: Mutex::default(),
     };
-    let mut walked = Walked::default();
+    let mut walked = LogPage::default();
     let arrived = thread::scope(|scope| {
         scope.spawn(|| inbox.regularly(BATCH_EVERY, || inbox.post()));
         scope.spawn(|| inbox.regularly(ACKNOWLEDGED_EVERY, || inbox.acknowledge()));

@@ -3,20 +3,24 @@
 
 use std::fmt::Debug;
 
+use domain::event::claim::{Claim, ClaimName, DedupId, Fingerprint};
+use domain::event::id::EventId;
+use domain::inbox::Head;
+use domain::inbox::expiry::Cohort;
+use domain::job::erasure::Erasure;
+use domain::job::{Job, Work};
+use domain::testing::{START, erasure_id, event, tenant};
 use serde_json::json;
-use triggers::adapters::aws::{self, Clients};
-use triggers::adapters::claims::ClaimsTable;
-use triggers::adapters::control::ControlTable;
-use triggers::adapters::events::EventsTable;
-use triggers::adapters::schedule::ScheduleTable;
-use triggers::adapters::vault::KmsVault;
-use triggers::claim::{Claim, ClaimName, DedupId, Fingerprint};
-use triggers::event::EventId;
-use triggers::expiry::Cohort;
-use triggers::inbox::Head;
-use triggers::job::{Erasure, Job, Work};
-use triggers::ports::{Claims, Control, PortResult, Schedule};
-use triggers::testing::builders::{START, erasure_id, event, tenant};
+use store::adapters::aws;
+use store::adapters::aws::Clients;
+use store::adapters::claims::ClaimsTable;
+use store::adapters::control::ControlTable;
+use store::adapters::events::EventsTable;
+use store::adapters::schedule::ScheduleTable;
+use store::adapters::vault::KmsVault;
+use store::ports::control::Control;
+use store::ports::schedule::Schedule;
+use store::ports::{Claims, PortResult};
 
 use crate::support::client::Tenant;
 use crate::support::eventually;
@@ -74,7 +78,7 @@ async fn a_grant_ends_where_its_condition_does() {
     check(control.mark_erased(&ours, &erasure_id(), START).await, false, "ingest, of anything else");
 
     let schedule = ScheduleTable::new(&clients_of("consumer").await, tables["Schedule"].clone());
-    let cohort = Cohort::of(&ours, &Head::born(&event(&ours, "a", "1", START), []));
+    let cohort = Cohort::of(&ours, &Head::new(&event(&ours, "a", "1", START), []));
     check(schedule.put_expiring(&cohort).await, true, "consumer, of what expires");
     let job = Job::new(erasure_id(), ours, Work::Erasure(Box::new(Erasure::begin())), START);
     check(schedule.put_job(&job).await, false, "consumer, of anything else");

@@ -8,36 +8,38 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use consumer::expirations::Expirations;
 use consumer::handler::Consumer;
 use delivery::handler::{Delivery, Ports};
+use domain::delivery::DeliveryMessage;
+use domain::delivery::schedule::HORIZON;
+use domain::delivery::signature::SigningSecrets;
+use domain::endpoint::Endpoint;
+use domain::endpoint::health::Failed;
+use domain::endpoint::url::UrlPolicy;
+use domain::event::id::EventId;
+use domain::inbox::Head;
+use domain::tenant::api_key::{ApiKey, Pepper};
+use domain::tenant::id::TenantId;
+use domain::tenant::tier::Tier;
+use domain::testing::{START, endpoint, endpoint_of, key_of, tenant};
+use domain::timestamp::Timestamp;
 use http::{HeaderMap, HeaderValue};
 use ingest::backpressure::Backpressure;
 use ingest::handler::Ingest;
+use runtime::answer::Answer;
 use scheduler::handler::Scheduler;
 use serde_json::Value;
-use triggers::answer::Answer;
-use triggers::api_key::{ApiKey, Pepper};
-use triggers::authentication::Authenticator;
-use triggers::breaker::Failed;
-use triggers::delivery::DeliveryMessage;
-use triggers::endpoint::{Endpoint, UrlPolicy};
-use triggers::event::EventId;
-use triggers::inbox::Head;
-use triggers::limiter::Limiter;
-use triggers::ports::Clock;
-use triggers::schedule::HORIZON;
-use triggers::signature::SigningSecrets;
-use triggers::tenant::{TenantId, Tier};
-use triggers::testing::builders::{START, endpoint, endpoint_of, key_of, tenant};
-use triggers::testing::claims::MemoryClaims;
-use triggers::testing::clock::FixedClock;
-use triggers::testing::control::MemoryControl;
-use triggers::testing::events::MemoryEvents;
-use triggers::testing::faults::Faults;
-use triggers::testing::limits::MemoryLimits;
-use triggers::testing::queues::{MemoryQueue, record};
-use triggers::testing::schedule::MemorySchedule;
-use triggers::testing::vault::MemoryVault;
-use triggers::testing::webhooks::ScriptedWebhooks;
-use triggers::timestamp::Timestamp;
+use store::authentication::Authenticator;
+use store::limiter::Limiter;
+use store::ports::Clock;
+use store::testing::claims::MemoryClaims;
+use store::testing::clock::FixedClock;
+use store::testing::control::MemoryControl;
+use store::testing::events::MemoryEvents;
+use store::testing::faults::Faults;
+use store::testing::limits::MemoryLimits;
+use store::testing::queues::{MemoryQueue, record};
+use store::testing::schedule::MemorySchedule;
+use store::testing::vault::MemoryVault;
+use store::testing::webhooks::ScriptedWebhooks;
 
 type MemoryIngest = Ingest<MemoryControl, MemoryLimits, MemoryClaims, MemoryQueue, FixedClock>;
 type MemoryConsumer =
@@ -239,7 +241,8 @@ impl Pipeline {
 
     /// Lets delivery handle one message that is no longer in the queue.
     pub(crate) async fn deliver_again(&self, message: &DeliveryMessage) {
-        self.deliveries.push(triggers::adapters::queues::delivery_body(message), std::time::Duration::ZERO);
+        self.deliveries
+            .push(store::adapters::queues::envelope::delivery_body(message), std::time::Duration::ZERO);
         self.deliver().await;
     }
 
@@ -266,7 +269,7 @@ impl Pipeline {
 
     /// The same, as long as the next step, at its moment, `goes_on`.
     pub(crate) async fn run_while(&self, goes_on: impl Fn(&Self, Timestamp) -> bool) {
-        for _ in 0..MOST_STEPS {
+        for _ in 0..MAX_STEPS {
             let Some(next) = self.next_step().filter(|next| goes_on(self, *next)) else { return };
             self.clock.set(next.max(self.clock.now()));
             if self.clock.now().minutes() > self.visited.get() {
@@ -338,7 +341,7 @@ impl Pipeline {
         let bodies = self.deliveries.bodies();
         bodies
             .iter()
-            .map(|body| triggers::adapters::queues::read_delivery(body).expect("our own form"))
+            .map(|body| store::adapters::queues::envelope::read_delivery(body).expect("our own form"))
             .collect()
     }
 }
@@ -350,6 +353,6 @@ pub(crate) fn id_of(answer: &Answer) -> EventId {
 }
 
 /// More than any of these stories takes.
-const MOST_STEPS: usize = 200_000;
+const MAX_STEPS: usize = 200_000;
 
 const DEAD_LETTERS: &str = "arn:aws:sqs:us-east-1:000000000000:dead-letters";

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use domain::timestamp::Timestamp;
 use serde_json::{Value, json};
-use triggers::timestamp::Timestamp;
 
 use crate::support::client::{Reply, Tenant};
 use crate::support::eventually;

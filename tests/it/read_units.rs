@@ -1,12 +1,12 @@
 //! What listing and leasing cost depends on what is pending, not on what is stored: counted in read units, on the way of
 //! one process of api.
 
+use domain::event::id::EventId;
+use domain::timestamp::Timestamp;
+use runtime::config::required;
 use serde_json::{Value, json};
-use triggers::adapters::system_clock::SystemClock;
-use triggers::config::required;
-use triggers::event::EventId;
-use triggers::ports::Clock;
-use triggers::timestamp::Timestamp;
+use store::adapters::system_clock::SystemClock;
+use store::ports::Clock;
 
 use crate::queue::fill;
 use crate::support::aws::dynamodb;

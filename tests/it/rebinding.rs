@@ -5,13 +5,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Instant;
 
+use domain::delivery::verdict::Answer;
+use domain::delivery::verdict::failure::Failure;
+use domain::delivery::webhook_request::WebhookRequest;
+use domain::endpoint::address::is_public;
+use domain::endpoint::url::{EndpointUrl, UrlPolicy};
+use domain::timestamp::Timestamp;
+use store::ports::WebhookSender;
 use tokio::task::JoinSet;
-use triggers::adapters::webhooks::WebhookClient;
-use triggers::address::is_public;
-use triggers::endpoint::{EndpointUrl, UrlPolicy};
-use triggers::ports::{WebhookRequest, WebhookSender};
-use triggers::timestamp::Timestamp;
-use triggers::verdict::{Answer, Failure};
+use webhooks::client::WebhookClient;
 
 use crate::support::authority::Authority;
 use crate::support::detour::Detour;

@@ -2,9 +2,9 @@
 
 use std::slice;
 
-use triggers::event::MAX_BODY_BYTES;
-use triggers::tenant::Tier;
-use triggers::testing::builders;
+use domain::event::MAX_BODY_BYTES;
+use domain::tenant::tier::Tier;
+use domain::testing;
 
 use crate::support::client::{Reply, Tenant, call};
 use crate::support::tables;
@@ -93,7 +93,7 @@ fn one_byte_more_than_256_kib_is_too_large() {
 #[test]
 fn a_missing_a_mistyped_and_an_unknown_key_cannot_be_told_apart() {
     let tenant = Tenant::new();
-    let (unknown, _) = builders::key_of(&builders::tenant(), Tier::Pro);
+    let (unknown, _) = testing::key_of(&testing::tenant(), Tier::Pro);
     let mistyped = tenant.key.replacen("trg_live_", "trg_live_x", 1);
     let url = &tenant.stack.summary().url;
     let answers = |method: &str, path: &str| {

@@ -6,20 +6,22 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use domain::delivery::DeliveryMessage;
+use domain::delivery::verdict::{Answer, Verdict};
+use domain::delivery::webhook_request::WebhookRequest;
+use domain::event::id::EventId;
+use domain::inbox::{Head, Status};
+use domain::job::replay::{Filter, Progress, Replay};
+use domain::job::{Job, JobId, Work};
+use domain::tenant::id::TenantId;
+use domain::testing::{START, attempted, endpoint_of, event, tenant};
+use domain::timestamp::Timestamp;
+use store::ports::events::Events;
+use store::ports::schedule::Schedule;
+use store::ports::{Clock, Delayed, DeliveryQueue, PortResult, WebhookSender};
 use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
-use triggers::delivery::DeliveryMessage;
-use triggers::event::EventId;
-use triggers::inbox::{Head, Status};
-use triggers::job::{Filter, Job, JobId, Progress, Replay, Work};
-use triggers::ports::{
-    Clock, Delayed, DeliveryQueue, Events, PortResult, Schedule, WebhookRequest, WebhookSender,
-};
-use triggers::tenant::TenantId;
-use triggers::testing::builders::{START, attempted, endpoint_of, event, tenant};
-use triggers::timestamp::Timestamp;
-use triggers::verdict::{Answer, Verdict};
 
 use crate::support::simulation::{FairQueue, Simulation};
 
@@ -139,7 +141,7 @@ async fn store(system: &Simulation, tenant: &TenantId) {
     let endpoint = endpoint_of(tenant, 1).id;
     for n in 0..REPLAYED {
         let event = event(tenant, "a", "1", START.before(Duration::from_secs(n + 1)));
-        let head = Head::born(&event, [endpoint.clone()]);
+        let head = Head::new(&event, [endpoint.clone()]);
         let first = DeliveryMessage::first(tenant, event.id, &endpoint, &head.deliveries[&endpoint], true);
         let taken = head.record(&first, &attempted(Verdict::Delivered, "200")).unwrap();
         system.events.insert(&event, &taken).await.unwrap();

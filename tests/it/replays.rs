@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use triggers::backlog::Backlog;
-use triggers::endpoint::{Endpoint, EndpointId};
-use triggers::event::EventId;
-use triggers::inbox::Status;
-use triggers::job::{Filter, Job, JobId, Progress, Replay, Work};
-use triggers::ports::{Clock, Limits, Schedule, Updated};
-use triggers::testing::builders::{START, endpoint, endpoint_of};
-use triggers::testing::faults::Fault;
-use triggers::timestamp::Timestamp;
+use domain::endpoint::Endpoint;
+use domain::endpoint::id::EndpointId;
+use domain::event::id::EventId;
+use domain::inbox::Status;
+use domain::job::replay::{Filter, Progress, Replay};
+use domain::job::{Job, JobId, Work};
+use domain::tenant::backlog::Backlog;
+use domain::testing::{START, endpoint, endpoint_of};
+use domain::timestamp::Timestamp;
+use store::ports::limits::Limits;
+use store::ports::schedule::Schedule;
+use store::ports::{Clock, Updated};
+use store::testing::faults::Fault;
 
 use crate::pipeline::Pipeline;
 
@@ -65,7 +69,7 @@ async fn ended(pipeline: &Pipeline, id: &JobId, state: &str) -> (u64, u64, u64) 
 
 /// How often each event came to its receivers.
 fn posts(pipeline: &Pipeline) -> BTreeMap<String, usize> {
-    let id = |request: &triggers::ports::WebhookRequest| {
+    let id = |request: &domain::delivery::webhook_request::WebhookRequest| {
         request.headers.iter().find(|(name, _)| name == "webhook-id").expect("it is signed").1.clone()
     };
     pipeline.webhooks.received().iter().fold(BTreeMap::new(), |mut times, request| {

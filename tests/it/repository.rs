@@ -1,57 +1,10 @@
-//! What the repository promises about itself: pure domain files, small files, one TLS provider, links that lead somewhere.
+//! What the repository promises about itself: pure rules, small files, one TLS provider, links that lead somewhere.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::support::client::{Reply, Tenant};
-
-/// The domain, as `shared/src/lib.rs` lists it.
-const DOMAIN: [&str; 28] = [
-    "timestamp",
-    "tenant",
-    "api_key",
-    "rate_limit",
-    "json",
-    "event",
-    "claim",
-    "cloud_event",
-    "keys",
-    "sealed",
-    "endpoint",
-    "address",
-    "breaker",
-    "pace",
-    "delivery",
-    "schedule",
-    "signature",
-    "retry_schedule",
-    "verdict",
-    "attempt",
-    "inbox",
-    "job",
-    "notice",
-    "expiry",
-    "problem",
-    "backlog",
-    "stats",
-    "metrics",
-];
-
-/// What a pure file does not say.
-const IMPURE: [&str; 12] = [
-    "async ",
-    "aws_",
-    "tokio",
-    "hyper",
-    "std::env",
-    "SystemTime",
-    "Instant",
-    "std::fs",
-    "std::net::Tcp",
-    "rand::rng",
-    "crate::ports",
-    "crate::adapters",
-];
 
 const MAX_LINES: usize = 400;
 const MAX_MAIN_LINES: usize = 60;
@@ -84,33 +37,18 @@ fn files(ending: &str) -> Vec<PathBuf> {
     found
 }
 
-#[test]
-fn domain_files_are_pure() {
-    let is_domain = |path: &PathBuf| {
-        let within = path.strip_prefix(root().join("shared/src")).ok();
-        let first = within.and_then(|within| within.iter().next()).unwrap_or_default();
-        DOMAIN.iter().any(|module| first == *module || first.to_string_lossy() == format!("{module}.rs"))
-    };
-    let is_test = |path: &PathBuf| path.ends_with("inbox/interleavings.rs");
-    let domain: Vec<PathBuf> =
-        files("rs").into_iter().filter(|path| is_domain(path) && !is_test(path)).collect();
-    assert!(domain.len() >= DOMAIN.len(), "{domain:?}");
-    for path in domain {
-        let text = fs::read_to_string(&path).unwrap();
-        let code = text.split("#[cfg(test)]").next().unwrap();
-        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
-            let impure = IMPURE.iter().find(|word| line.contains(*word));
-            assert_eq!(impure, None, "{}: {line}", path.display());
-        }
-    }
-}
+/// What the rules must not depend on, not even through another crate.
+const IMPURE: [&str; 7] = ["aws-", "aws_", "futures", "hyper", "lambda_", "tokio", "tracing"];
 
 #[test]
-fn the_domain_is_listed_before_everything_else() {
-    let text = read("shared/src/lib.rs");
-    let modules: Vec<&str> =
-        text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
-    assert_eq!(modules[..DOMAIN.len()], DOMAIN);
+fn the_rules_depend_on_nothing_that_acts() {
+    let arguments = ["tree", "--offline", "--package", "domain", "--edges", "normal", "--prefix", "none"];
+    let tree = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().expect("cargo runs");
+    let tree = String::from_utf8(tree.stdout).expect("text");
+    assert!(tree.lines().next().is_some_and(|line| line.starts_with("domain v")), "{tree}");
+    for line in tree.lines() {
+        assert!(!IMPURE.iter().any(|name| line.starts_with(name)), "domain depends on {line}");
+    }
 }
 
 #[test]

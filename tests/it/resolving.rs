@@ -4,13 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use domain::delivery::verdict::Answer;
+use domain::delivery::verdict::failure::Failure;
+use domain::delivery::webhook_request::WebhookRequest;
+use domain::endpoint::url::{EndpointUrl, UrlPolicy};
+use domain::timestamp::Timestamp;
+use store::ports::WebhookSender;
 use tokio::task::JoinSet;
 use tokio_rustls::rustls::RootCertStore;
-use triggers::adapters::webhooks::WebhookClient;
-use triggers::endpoint::{EndpointUrl, UrlPolicy};
-use triggers::ports::{WebhookRequest, WebhookSender};
-use triggers::timestamp::Timestamp;
-use triggers::verdict::{Answer, Failure};
+use webhooks::client::WebhookClient;
 
 use crate::support::detour::Detour;
 use crate::support::name_server::{NameServer, Question, Said};

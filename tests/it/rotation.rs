@@ -3,18 +3,20 @@
 
 use std::time::{Duration, Instant};
 
+use domain::delivery::signature::SigningSecrets;
+use domain::delivery::webhook_request;
+use domain::endpoint::private::Private;
+use domain::endpoint::secret::{Secret, Secrets};
+use domain::endpoint::url::{EndpointUrl, UrlPolicy};
+use domain::inbox::Head;
+use domain::tenant::api_key::Pepper;
+use domain::testing::{endpoint_of, event, private, tenant};
+use domain::timestamp::Timestamp;
 use http::{HeaderMap, HeaderName};
 use standardwebhooks::Webhook;
-use triggers::api_key::Pepper;
-use triggers::endpoint::{EndpointUrl, Private, Secret, Secrets, UrlPolicy};
-use triggers::inbox::Head;
-use triggers::ports::Clock;
-use triggers::signature::SigningSecrets;
-use triggers::testing::builders::{endpoint_of, event, private, tenant};
-use triggers::timestamp::Timestamp;
-use triggers::webhook;
+use store::ports::Clock;
 
-use triggers::adapters::system_clock::SystemClock;
+use store::adapters::system_clock::SystemClock;
 
 const DELIVERIES: u32 = 100_000;
 
@@ -35,7 +37,7 @@ fn a_hundred_thousand_deliveries_across_a_rotation_are_genuine_for_holders_of_ei
     let (tenant, signing) = (tenant(), SigningSecrets::new(Pepper::new("signing").into()));
     let (endpoint, payload) = (endpoint_of(&tenant, 1), r#"{"n": 1.50}"#);
     let event = event(&tenant, "order.created", payload, start);
-    let head = Head::born(&event, []);
+    let head = Head::new(&event, []);
     let url = EndpointUrl::parse("https://example.com/", UrlPolicy::Strict).unwrap();
 
     let (begun, mut genuine) = (Instant::now(), [0, 0]);
@@ -44,7 +46,8 @@ fn a_hundred_thousand_deliveries_across_a_rotation_are_genuine_for_holders_of_ei
             start.after(Duration::from_millis(u64::from(n) * u64::from(SPAN_MS) / u64::from(DELIVERIES)));
         let secrets = if sent_at < rotated_at { before.clone() } else { after.clone() };
         let private = Private { secrets, ..private() };
-        let request = webhook::request(url.clone(), &endpoint, &private, &signing, (&head, payload), sent_at);
+        let request =
+            webhook_request::request(url.clone(), &endpoint, &private, &signing, (&head, payload), sent_at);
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
             headers.insert(HeaderName::try_from(name).unwrap(), value.parse().unwrap());

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use domain::testing;
 use serde_json::{Value, json};
-use triggers::adapters::queues::{delivery_body, event_body, read_delivery, read_event};
-use triggers::adapters::system_clock::SystemClock;
-use triggers::ports::Clock;
-use triggers::testing::builders;
+use store::adapters::queues::envelope::{delivery_body, event_body, read_delivery, read_event};
+use store::adapters::system_clock::SystemClock;
+use store::ports::Clock;
 
 use crate::support::aws::{dynamodb, queue, receive};
 use crate::support::client::Tenant;
@@ -30,7 +30,7 @@ fn with_ids(sample: &str, tenant: &Tenant, event: &str) -> String {
 
 /// The id of an event that is accepted at this moment.
 fn event_id() -> String {
-    builders::event(&builders::tenant(), "a", "1", SystemClock.now()).id.to_string()
+    testing::event(&testing::tenant(), "a", "1", SystemClock.now()).id.to_string()
 }
 
 /// The body of the first record of a batch.

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue};
+use runtime::answer::Answer;
 use serde_json::{Value, json};
-use triggers::adapters::aws::emulator_clients;
-use triggers::adapters::queues::Queue;
-use triggers::adapters::system_clock::SystemClock;
-use triggers::answer::Answer;
+use store::adapters::aws::emulator_clients;
+use store::adapters::queues::Queue;
+use store::adapters::system_clock::SystemClock;
 
 use crate::pipeline::id_of;
 use crate::support::client::Tenant;

@@ -6,17 +6,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use domain::event::id::EventId;
+use domain::tenant::Tenant as Owner;
+use domain::tenant::api_key::{KeyHash, KeyRecord, MAX_KEYS, Pepper};
+use domain::tenant::spread::Spread;
+use domain::tenant::tier::Tier;
+use domain::testing;
+use domain::testing::{START, key_of};
+use domain::timestamp::Timestamp;
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
-use triggers::adapters::aws;
-use triggers::adapters::control::{ControlTable, Written};
-use triggers::adapters::system_clock::SystemClock;
-use triggers::api_key::{KeyHash, KeyRecord, MAX_KEYS, Pepper};
-use triggers::event::EventId;
-use triggers::ports::{Clock, Control, Updated};
-use triggers::tenant::{Spread, Tenant as Owner, Tier};
-use triggers::testing::builders::{self, START, key_of};
-use triggers::timestamp::Timestamp;
+use store::adapters::aws;
+use store::adapters::control::ControlTable;
+use store::adapters::control::keys_of_tenant::Written;
+use store::adapters::system_clock::SystemClock;
+use store::ports::control::Control;
+use store::ports::{Clock, Updated};
 
 use crate::inbox::walk;
 use crate::pipeline::Pipeline;
@@ -196,7 +201,7 @@ async fn tenant_in_table() -> (ControlTable, Owner, KeyHash) {
     let summary = shared().summary();
     let clients = aws::emulator_clients(&summary.emulator).await;
     let control = ControlTable::new(&clients, summary.tables["Control"].clone());
-    let (key, record) = key_of(&builders::tenant(), Tier::Pro);
+    let (key, record) = key_of(&testing::tenant(), Tier::Pro);
     let owner = Owner {
         id: record.tenant.clone(),
         organization_name: "Contract".to_owned(),

@@ -1,12 +1,12 @@
 //! The ways to get the protocol wrong that an exhaustive search once found (docs/ARCHITECTURE.md, "Traces"), each as
 //! a story over the real handlers.
 
-use triggers::adapters::queues::delivery_body;
-use triggers::delivery::{DeliveryMessage, DeliveryState};
-use triggers::inbox::Status;
-use triggers::schedule::Parked;
-use triggers::testing::builders::attempted;
-use triggers::verdict::Verdict;
+use domain::delivery::schedule::Parked;
+use domain::delivery::verdict::Verdict;
+use domain::delivery::{DeliveryMessage, DeliveryState};
+use domain::inbox::Status;
+use domain::testing::attempted;
+use store::adapters::queues::envelope::delivery_body;
 
 use crate::pipeline::Pipeline;
 

@@ -3,20 +3,23 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use domain::endpoint::{Endpoint, MAX_RATE_PER_SECOND};
+use domain::inbox::Head;
+use domain::job::replay::{Filter, Progress, Replay};
+use domain::job::{Job, JobId, Work};
+use domain::testing::{START, endpoint_of, event, tenant};
+use domain::timestamp::Timestamp;
 use scheduler::handler::Scheduler;
-use triggers::endpoint::{Endpoint, MAX_RATE_PER_SECOND};
-use triggers::inbox::Head;
-use triggers::job::{Filter, Job, JobId, Progress, Replay, Work};
-use triggers::ports::{Clock, Events, Schedule};
-use triggers::testing::builders::{START, endpoint_of, event, tenant};
-use triggers::testing::clock::FixedClock;
-use triggers::testing::control::MemoryControl;
-use triggers::testing::events::MemoryEvents;
-use triggers::testing::faults::Faults;
-use triggers::testing::limits::MemoryLimits;
-use triggers::testing::queues::MemoryQueue;
-use triggers::testing::schedule::MemorySchedule;
-use triggers::timestamp::Timestamp;
+use store::ports::Clock;
+use store::ports::events::Events;
+use store::ports::schedule::Schedule;
+use store::testing::clock::FixedClock;
+use store::testing::control::MemoryControl;
+use store::testing::events::MemoryEvents;
+use store::testing::faults::Faults;
+use store::testing::limits::MemoryLimits;
+use store::testing::queues::MemoryQueue;
+use store::testing::schedule::MemorySchedule;
 
 /// Far more than are advanced side by side.
 const JOBS: u8 = 30;
@@ -43,7 +46,7 @@ async fn no_job_waits_until_long_ones_have_ended() {
         control.put_endpoint(&tenant, Endpoint { rate_per_second, ..endpoint_of(&tenant, number) });
         for n in 0..EVENTS {
             let event = event(&tenant, "a", "1", START.after(Duration::from_millis(n)));
-            let acked = Head::born(&event, [endpoint_of(&tenant, number).id]);
+            let acked = Head::new(&event, [endpoint_of(&tenant, number).id]);
             events.insert(&event, &acked.acknowledge().unwrap()).await.unwrap();
         }
         let until = START.after(Duration::from_secs(60));

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use domain::problem::Problem;
+use domain::tenant::api_key::Pepper;
+use domain::tenant::spread::Spread;
+use domain::tenant::tier::Tier;
 use http::HeaderMap;
-use triggers::api_key::Pepper;
-use triggers::problem::Problem;
-use triggers::tenant::{Spread, Tier};
 
 /// The stack's parameter `Signup`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

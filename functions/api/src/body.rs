@@ -1,13 +1,13 @@
 //! A request's JSON body and query, read with the contract's strictness.
 
 use axum::body::{self, Body, Bytes};
+use domain::event::json::Bounds;
+use domain::event::{InvalidEvent, json, object};
+use domain::problem::{Kind, Problem};
+use domain::timestamp::Timestamp;
 use http::HeaderMap;
+use runtime::request::require_json;
 use serde::de::DeserializeOwned;
-use triggers::event::{InvalidEvent, object};
-use triggers::json::{self, Bounds};
-use triggers::problem::{Kind, Problem};
-use triggers::request::require_json;
-use triggers::timestamp::Timestamp;
 
 /// No body of these routes is larger.
 const MAX_BODY_BYTES: usize = 64 * 1024;

@@ -1,10 +1,10 @@
 //! What changes in a tenant's inbox by its owner's hand, for its backlog and its stats.
 
-use triggers::batch;
-use triggers::ports::Counts;
-use triggers::stats::{Share, Shares};
-use triggers::tenant::TenantId;
-use triggers::timestamp::Timestamp;
+use domain::tenant::id::TenantId;
+use domain::tenant::stats::{Share, Shares};
+use domain::timestamp::Timestamp;
+use runtime::batch;
+use store::ports::limits::Counts;
 
 use crate::deps::Api;
 

@@ -2,9 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use triggers::api_key::{Pepper, Peppers};
-use triggers::problem::{Kind, Problem};
-use triggers::tenant::TenantId;
+use domain::problem::{Kind, Problem};
+use domain::tenant::api_key::{Pepper, Peppers};
+use domain::tenant::id::TenantId;
 
 const PURPOSE: &str = "cursor";
 
@@ -50,7 +50,7 @@ fn message(tenant: &TenantId, filter: &str, place: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use triggers::timestamp::Timestamp;
+    use domain::timestamp::Timestamp;
 
     use super::*;
 

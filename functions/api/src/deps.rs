@@ -1,20 +1,21 @@
 //! What the handlers share, made once per process.
 
-use triggers::adapters::aws::Clients;
-use triggers::adapters::control::ControlTable;
-use triggers::adapters::events::EventsTable;
-use triggers::adapters::limits::LimitsTable;
-use triggers::adapters::queues::Queue;
-use triggers::adapters::schedule::ScheduleTable;
-use triggers::adapters::system_clock::SystemClock;
-use triggers::adapters::vault::KmsVault;
-use triggers::adapters::webhooks::WebhookClient;
-use triggers::api_key::Peppers;
-use triggers::authentication::Authenticator;
-use triggers::config::{self, MissingVariable, required};
-use triggers::endpoint::UrlPolicy;
-use triggers::limiter::Limiter;
-use triggers::signature::SigningSecrets;
+use domain::delivery::signature::SigningSecrets;
+use domain::endpoint::url::UrlPolicy;
+use domain::tenant::api_key::Peppers;
+use runtime::config;
+use runtime::config::{MissingVariable, required};
+use store::adapters::aws::Clients;
+use store::adapters::control::ControlTable;
+use store::adapters::events::EventsTable;
+use store::adapters::limits::LimitsTable;
+use store::adapters::queues::Queue;
+use store::adapters::schedule::ScheduleTable;
+use store::adapters::system_clock::SystemClock;
+use store::adapters::vault::KmsVault;
+use store::authentication::Authenticator;
+use store::limiter::Limiter;
+use webhooks::client::WebhookClient;
 
 use crate::access::{Admin, Environment, Signup};
 

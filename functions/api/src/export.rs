@@ -3,15 +3,18 @@
 
 use std::fmt;
 
+use domain::delivery::Delivery;
+use domain::endpoint::id::EndpointId;
+use domain::problem::Problem;
+use domain::tenant::api_key::KeyRecord;
+use domain::timestamp::Timestamp;
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
-use triggers::adapters::events::{Kept, Looked, Room};
-use triggers::api_key::KeyRecord;
-use triggers::delivery::Delivery;
-use triggers::endpoint::EndpointId;
-use triggers::ports::{Control, Events, Found, PortResult};
-use triggers::problem::Problem;
-use triggers::timestamp::Timestamp;
+use store::adapters::events::room::ResponseBudget;
+use store::adapters::events::walk::{ExportItem, ExportPage};
+use store::ports::PortResult;
+use store::ports::control::Control;
+use store::ports::events::{Events, Found};
 
 use crate::deps::Api;
 use crate::history;
@@ -58,7 +61,7 @@ impl Export<'_> {
     /// A page that looked at `limit` events and attempts. The first page begins with what is no event.
     pub(crate) async fn page(&self, place: Option<Place>, limit: usize) -> Result<Page, Problem> {
         let mut page = Page { lines: String::new(), next: None };
-        let mut room = Room::default();
+        let mut room = ResponseBudget::default();
         if place.is_none() {
             page.lines = self.about_the_tenant().await?;
         }
@@ -70,7 +73,7 @@ impl Export<'_> {
                 return Ok(page);
             }
             let (tenant, after) = (&self.bearer.tenant, place.after.as_deref());
-            let Looked { kept, looked_at, reached } =
+            let ExportPage { kept, looked_at, reached } =
                 self.api.events.kept(tenant, place.shard, after, left, self.now).await?;
             left -= looked_at.min(left);
             let lines = kept
@@ -112,11 +115,13 @@ impl Export<'_> {
     }
 
     /// The line of something that is kept; none of what is left of a deleted event.
-    async fn line(&self, kept: Kept) -> PortResult<Option<String>> {
+    async fn line(&self, kept: ExportItem) -> PortResult<Option<String>> {
         match kept {
-            Kept::Attempt(attempt) => Ok(Some(of_kind("attempt", attempts::shown(&attempt)).to_string())),
-            Kept::Event(found) if found.head.is_gone(self.now) => Ok(None),
-            Kept::Event(found) => self.line_of_event(&found).await,
+            ExportItem::Attempt(attempt) => {
+                Ok(Some(of_kind("attempt", attempts::shown(&attempt)).to_string()))
+            }
+            ExportItem::Event(found) if found.head.is_gone(self.now) => Ok(None),
+            ExportItem::Event(found) => self.line_of_event(&found).await,
         }
     }
 

@@ -1,8 +1,8 @@
 //! A problem on its way to the client: the handler gives it, the outermost layer adds the request id.
 
 use axum::response::{IntoResponse, Response};
-use triggers::answer::Answer;
-use triggers::problem::Problem;
+use domain::problem::Problem;
+use runtime::answer::Answer;
 
 /// What every handler gives back.
 pub(crate) type Outcome = Result<Answer, Failure>;

@@ -1,11 +1,11 @@
 //! What was tried with an event at its endpoints: what was logged, and the last attempt, which stands in the head. A success
 //! at the first attempt stands there alone, until a replay needs its place.
 
+use domain::delivery::{Delivery, DeliveryState, LastAttempt};
+use domain::endpoint::id::EndpointId;
+use domain::event::id::EventId;
 use serde_json::{Value, json};
-use triggers::adapters::events::LoggedAttempt;
-use triggers::delivery::{Delivery, DeliveryState, LastAttempt};
-use triggers::endpoint::EndpointId;
-use triggers::event::EventId;
+use store::adapters::events::attempt_log::LoggedAttempt;
 
 use crate::routes::attempts;
 

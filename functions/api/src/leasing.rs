@@ -3,26 +3,29 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use domain::event::event_type::EventType;
+use domain::event::id::EventId;
+use domain::inbox::Head;
+use domain::inbox::lease::{Acknowledged, LeaseId, Terms};
+use domain::tenant::api_key::KeyRecord;
+use domain::tenant::id::TenantId;
+use domain::tenant::stats::Share;
+use domain::timestamp::Timestamp;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rand::RngExt;
-use triggers::adapters::events::{Candidates, Room};
-use triggers::api_key::KeyRecord;
-use triggers::event::{EventId, EventType};
-use triggers::inbox::Head;
-use triggers::inbox::lease::{Acknowledged, LeaseId, Terms};
-use triggers::ports::{Events, PortResult, Unavailable, Updated};
-use triggers::stats::Share;
-use triggers::tenant::TenantId;
-use triggers::timestamp::Timestamp;
+use store::adapters::events::leasing::Candidates;
+use store::adapters::events::room::ResponseBudget;
+use store::ports::events::Events;
+use store::ports::{PortResult, Unavailable, Updated};
 
 use crate::counting;
 use crate::deps::Api;
 
 /// How often a raced change is decided again before the client is asked to.
-const MOST_RACES: usize = 20;
+const MAX_RACES: usize = 20;
 
 /// How often others may be faster before a lease contents itself with what it has.
-const MOST_ROUNDS: u32 = 8;
+const MAX_ROUNDS: u32 = 8;
 
 /// Among so many times the events that it wants, a lease looks for a place of its own once others were faster.
 const SPREAD: usize = 16;
@@ -129,7 +132,7 @@ async fn act_on(
     mut head: Option<Head>,
     now: Timestamp,
 ) -> PortResult<(Ended, bool)> {
-    for _ in 0..MOST_RACES {
+    for _ in 0..MAX_RACES {
         let Some(seen) = head.filter(|head| !head.is_gone(now)) else {
             return Ok((Err(act.on_absent()), false));
         };
@@ -159,12 +162,12 @@ pub(crate) async fn lease(
     limit: usize,
     now: Timestamp,
 ) -> PortResult<Vec<(Head, String)>> {
-    let (mut events, mut room) = (Vec::new(), Room::default());
+    let (mut events, mut room) = (Vec::new(), ResponseBudget::default());
     let mut seen: BTreeSet<EventId> = BTreeSet::new();
     let shards = bearer.spread.read();
     let mut candidates =
         Candidates { shards, event_types, include_open: terms.include_open, of_each_shard: 0, now };
-    for round in 0..MOST_ROUNDS {
+    for round in 0..MAX_ROUNDS {
         let wanted = limit - events.len();
         candidates.of_each_shard =
             if round == 0 { wanted } else { (seen.len() + limit * SPREAD).div_ceil(shards.into()) };

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post};
+use domain::problem::{Kind, Problem};
+use domain::tenant::rate_limit::RateLimitStatus;
 use http::StatusCode;
 use http::header::{ALLOW, CONTENT_TYPE};
 use lambda_http::{Request, RequestExt};
+use runtime::answer;
+use store::ports::Clock;
 use tower::ServiceExt;
-use triggers::answer;
-use triggers::ports::Clock;
-use triggers::problem::{Kind, Problem};
-use triggers::rate_limit::Standing;
 
 use crate::deps::Api;
 use crate::failure::Failure;
@@ -94,7 +94,7 @@ pub(crate) async fn answer(
     let mut response = written(response, &request_id);
     let headers = response.headers_mut();
     headers.insert("x-request-id", request_id.parse()?);
-    for (name, value) in standing.iter().flat_map(Standing::headers) {
+    for (name, value) in standing.iter().flat_map(RateLimitStatus::headers) {
         headers.insert(name, value.parse()?);
     }
     let milliseconds = api.clock.now().millis_since(began);
@@ -110,7 +110,7 @@ async fn meter(
     api: &Api,
     path: &str,
     request: &Request,
-    standing: &mut Option<Standing>,
+    standing: &mut Option<RateLimitStatus>,
 ) -> Result<(), Problem> {
     if !path.starts_with("/api/") {
         return Ok(()); // health and metrics touch nothing of a tenant's

@@ -6,12 +6,12 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use domain::inbox::expiry::Cohort;
 use futures_util::future::join_all;
-use triggers::expiry::Cohort;
-use triggers::ports::Schedule;
+use store::ports::schedule::Schedule;
 
 /// More tenants and days than one instance meets; what is forgotten is put once more.
-const MOST_REMEMBERED: usize = 10_000;
+const MAX_REMEMBERED: usize = 10_000;
 
 /// Writes down when events will expire.
 pub struct Expirations<S> {
@@ -43,7 +43,7 @@ impl<S: Schedule> Expirations<S> {
 
     fn remember(&self, cohort: Cohort) {
         let mut put = self.put();
-        if put.len() >= MOST_REMEMBERED {
+        if put.len() >= MAX_REMEMBERED {
             put.clear();
         }
         put.insert(cohort);

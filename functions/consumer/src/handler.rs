@@ -4,18 +4,20 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use domain::event::Event;
+use domain::tenant::id::TenantId;
+use domain::tenant::stats::{Share, Shares, Stats};
+use domain::timestamp::Timestamp;
 use futures_util::future::{join, join_all};
-use triggers::adapters::queues::{UnknownForm, read_event};
-use triggers::batch::{self, Message};
-use triggers::event::Event;
-use triggers::metrics::Metrics;
-use triggers::ports::{
-    Clock, Control, Counts, Delayed, DeliveryQueue, Events, Limits, QueueName, Schedule, SourceQueue,
-    Standing,
-};
-use triggers::stats::{Share, Shares, Stats};
-use triggers::tenant::TenantId;
-use triggers::timestamp::Timestamp;
+use runtime::batch;
+use runtime::batch::Message;
+use runtime::metrics::Metrics;
+use store::adapters::queues::envelope::{UnknownForm, read_event};
+use store::ports::control::{Control, TenantSettings};
+use store::ports::events::Events;
+use store::ports::limits::{Counts, Limits, QueueName};
+use store::ports::schedule::Schedule;
+use store::ports::{Clock, Delayed, DeliveryQueue, SourceQueue};
 
 use crate::expirations::Expirations;
 use crate::store::Stored;
@@ -43,7 +45,7 @@ pub struct Consumer<C, E, L, H, S, Q, T> {
 }
 
 /// How each tenant stands, or why that cannot be known now.
-type Standings = HashMap<TenantId, Result<Standing, String>>;
+type Standings = HashMap<TenantId, Result<TenantSettings, String>>;
 
 /// What a message says.
 type Read = Result<Event, UnknownForm>;

@@ -10,12 +10,15 @@
 //! Everything here may run twice: the put decides who was first, and a second message of an attempt does nothing.
 //! Nothing is dropped but what belongs to an erased tenant: whatever fails makes the queue give the event out again.
 
-use triggers::delivery::DeliveryMessage;
-use triggers::event::{Event, EventId};
-use triggers::expiry::Cohort;
-use triggers::inbox::Head;
-use triggers::ports::{Events, Inserted, PortResult, Standing};
-use triggers::tenant::TenantId;
+use domain::delivery::DeliveryMessage;
+use domain::event::Event;
+use domain::event::id::EventId;
+use domain::inbox::Head;
+use domain::inbox::expiry::Cohort;
+use domain::tenant::id::TenantId;
+use store::ports::PortResult;
+use store::ports::control::TenantSettings;
+use store::ports::events::{Events, Inserted};
 
 /// What became of one message.
 #[derive(Clone)]
@@ -34,9 +37,13 @@ pub(crate) struct Stored {
 
 impl Stored {
     /// Stores an event with an open delivery for each endpoint that wants it, for as long as tier and tenant both keep it.
-    pub(crate) async fn store(events: &impl Events, event: &Event, standing: &Standing) -> PortResult<Self> {
+    pub(crate) async fn store(
+        events: &impl Events,
+        event: &Event,
+        standing: &TenantSettings,
+    ) -> PortResult<Self> {
         let matches = standing.endpoints.iter().filter(|endpoint| endpoint.wants(&event.event_type));
-        let born = Head::born(event, matches.map(|endpoint| endpoint.id.clone()))
+        let born = Head::new(event, matches.map(|endpoint| endpoint.id.clone()))
             .kept_at_most(standing.retention_days.unwrap_or(u16::MAX));
         let (head, is_new) = match events.insert(event, &born).await? {
             Inserted::New => (born, true),

@@ -18,25 +18,26 @@
 //! after the POST and before the update makes the receiver see the same `webhook-id` twice; nothing makes an event see no
 //! one.
 
-use triggers::attempt::Attempt;
-use triggers::delivery::{DeliveryMessage, ORIGINAL, Pass, Step};
-use triggers::endpoint::{Endpoint, EndpointUrl, Private};
-use triggers::inbox::{Head, Outcome, Status};
-use triggers::ports::{
-    Clock, Delayed, DeliveryQueue, Events, Found, PortResult, Schedule, Unavailable, Updated, Vault,
-    WebhookSender,
-};
-use triggers::schedule::{Due, LONGEST_DELAY, Parked};
-use triggers::timestamp::Timestamp;
-use triggers::verdict::{Answer, Failure, Verdict};
-use triggers::webhook;
+use domain::delivery::attempt::Attempt;
+use domain::delivery::schedule::{Due, MAX_DELAY, Parked};
+use domain::delivery::verdict::failure::Failure;
+use domain::delivery::verdict::{Answer, Verdict};
+use domain::delivery::{Bypass, DeliveryMessage, ORIGINAL, Step, webhook_request};
+use domain::endpoint::Endpoint;
+use domain::endpoint::private::Private;
+use domain::endpoint::url::EndpointUrl;
+use domain::inbox::{Head, Outcome, Status};
+use domain::timestamp::Timestamp;
+use store::ports::events::{Events, Found};
+use store::ports::schedule::Schedule;
+use store::ports::{Clock, Delayed, DeliveryQueue, PortResult, Unavailable, Updated, Vault, WebhookSender};
 
-use crate::gates::Entry;
+use crate::admission::Admission;
 use crate::handler::{Delivery, Ports};
 use crate::tally::Tally;
 
 /// How often a raced update is decided again before the message goes back to its queue.
-const MOST_RACES: usize = 20;
+const MAX_RACES: usize = 20;
 
 impl<P: Ports> Delivery<P> {
     /// Does what a message says, as far as the head it finds still asks for it and the endpoint takes it.
@@ -44,7 +45,7 @@ impl<P: Ports> Delivery<P> {
         &self,
         message: &DeliveryMessage,
         first_receipt: bool,
-        entry: Entry,
+        entry: Admission,
     ) -> PortResult<Tally> {
         let Some(found) = self.read(message, first_receipt).await? else { return Ok(Tally::default()) };
         if found.head.is_gone(self.clock.now()) {
@@ -52,7 +53,7 @@ impl<P: Ports> Delivery<P> {
         }
         match self.step(&found.head, message) {
             Step::Nothing => Ok(Tally::default()),
-            Step::Wait(at) => self.send_at(message.later(Pass::None), at, &found.head).await,
+            Step::Wait(at) => self.send_at(message.later(Bypass::None), at, &found.head).await,
             Step::EnsureNext(at) => self.send_at(message.next(), at, &found.head).await,
             Step::Attempt => self.enter(found, message, entry).await,
         }
@@ -75,20 +76,20 @@ impl<P: Ports> Delivery<P> {
     }
 
     /// Makes the attempt, unless the endpoint as it is now takes none.
-    async fn enter(&self, found: Found, message: &DeliveryMessage, entry: Entry) -> PortResult<Tally> {
+    async fn enter(&self, found: Found, message: &DeliveryMessage, entry: Admission) -> PortResult<Tally> {
         match entry {
-            Entry::Unknown(error) => Err(Unavailable::new("reading an endpoint", error)),
-            Entry::Deleted => self.record(found.head, message, &Outcome::EndpointDeleted).await,
-            Entry::Disabled(endpoint) => {
+            Admission::Unknown(error) => Err(Unavailable::new("reading an endpoint", error)),
+            Admission::Deleted => self.record(found.head, message, &Outcome::EndpointDeleted).await,
+            Admission::Disabled(endpoint) => {
                 let recorded = self.record(found.head, message, &Outcome::EndpointDisabled).await?;
                 Ok(recorded.plus(&self.tell_what_is_left(message, &endpoint).await))
             }
-            Entry::Parked => self.park(&found.head, message).await,
-            Entry::Later(at) => {
-                let sent = self.send_at(message.later(Pass::Paced), at, &found.head).await?;
+            Admission::Parked => self.park(&found.head, message).await,
+            Admission::Later(at) => {
+                let sent = self.send_at(message.later(Bypass::Paced), at, &found.head).await?;
                 Ok(sent.plus(&Tally::once("paced")))
             }
-            Entry::Open(endpoint) => self.attempt(found, message, &endpoint).await,
+            Admission::Open(endpoint) => self.attempt(found, message, &endpoint).await,
         }
     }
 
@@ -138,7 +139,7 @@ impl<P: Ports> Delivery<P> {
         let Ok(url) = EndpointUrl::parse(&endpoint.url, self.url_policy) else {
             return Answer::None(Failure::Refused);
         };
-        let request = webhook::request(url, endpoint, private, &self.signing, event, now);
+        let request = webhook_request::request(url, endpoint, private, &self.signing, event, now);
         self.webhooks.post(&request, now).await
     }
 
@@ -154,7 +155,7 @@ impl<P: Ports> Delivery<P> {
     /// Parks a delivery until its endpoint takes it again.
     async fn park(&self, head: &Head, message: &DeliveryMessage) -> PortResult<Tally> {
         let token = format!("{:032x}", rand::random::<u128>());
-        let parked = Parked { message: message.later(Pass::None), token };
+        let parked = Parked { message: message.later(Bypass::None), token };
         self.schedule.park(&parked, head.expires_at).await?;
         tracing::debug!(step = "parked", event = %message.event, endpoint = %message.endpoint, n = message.n);
         Ok(Tally::once("parked"))
@@ -167,7 +168,7 @@ impl<P: Ports> Delivery<P> {
         message: &DeliveryMessage,
         outcome: &Outcome,
     ) -> PortResult<Tally> {
-        for _ in 0..MOST_RACES {
+        for _ in 0..MAX_RACES {
             let Some(next) = head.record(message, outcome) else {
                 return self.ensure_next(&head, message).await; // somebody recorded it, perhaps we ourselves
             };
@@ -204,7 +205,7 @@ impl<P: Ports> Delivery<P> {
     /// Sends a message that arrives then: through the queue, or as a row where that is longer than the queue can delay.
     async fn send_at(&self, message: DeliveryMessage, at: Timestamp, head: &Head) -> PortResult<Tally> {
         let delay = at.since(self.clock.now());
-        if delay > LONGEST_DELAY {
+        if delay > MAX_DELAY {
             self.schedule.put_due(&Due { message, at }, head.expires_at).await?;
         } else {
             self.deliveries.send(&[Delayed { message, delay }]).await?;

@@ -1,18 +1,19 @@
 //! The ports for real, by the environment.
 
-use triggers::adapters::aws::{self, Patience};
-use triggers::adapters::control::ControlTable;
-use triggers::adapters::events::EventsTable;
-use triggers::adapters::limits::LimitsTable;
-use triggers::adapters::queues::Queue;
-use triggers::adapters::schedule::ScheduleTable;
-use triggers::adapters::system_clock::SystemClock;
-use triggers::adapters::vault::KmsVault;
-use triggers::adapters::webhooks::WebhookClient;
-use triggers::api_key::Peppers;
-use triggers::config::{required, url_policy};
-use triggers::signature::SigningSecrets;
-use triggers::telemetry;
+use domain::delivery::signature::SigningSecrets;
+use domain::tenant::api_key::Peppers;
+use runtime::config::{self, required, url_policy};
+use runtime::telemetry;
+use store::adapters::aws;
+use store::adapters::aws::Patience;
+use store::adapters::control::ControlTable;
+use store::adapters::events::EventsTable;
+use store::adapters::limits::LimitsTable;
+use store::adapters::queues::Queue;
+use store::adapters::schedule::ScheduleTable;
+use store::adapters::system_clock::SystemClock;
+use store::adapters::vault::KmsVault;
+use webhooks::client::WebhookClient;
 
 use crate::handler::{Delivery, Ports};
 
@@ -36,7 +37,7 @@ impl Delivery<Aws> {
     /// # Errors
     /// Where a variable is absent, or the build is wrong.
     pub async fn from_env() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let clients = aws::clients(Patience::Background).await?;
+        let clients = aws::clients(Patience::Background, config::aws_patience()?.get()).await?;
         let vault = KmsVault::new(&clients, required("CONTROL_TABLE")?, required("DATA_KMS_KEY")?);
         Ok(Self {
             control: ControlTable::new(&clients, required("CONTROL_TABLE")?),

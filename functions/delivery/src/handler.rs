@@ -3,22 +3,25 @@
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use triggers::adapters::queues::{UnknownForm, read_delivery};
-use triggers::batch::{self, Message};
-use triggers::delivery::DeliveryMessage;
-use triggers::endpoint::UrlPolicy;
-use triggers::metrics::Metrics;
-use triggers::ports::{
-    Clock, Control, DeliveryQueue, Events, Limits, QueueName, Schedule, SourceQueue, Vault, WebhookSender,
-};
-use triggers::signature::SigningSecrets;
-use triggers::timestamp::Timestamp;
+use domain::delivery::DeliveryMessage;
+use domain::delivery::signature::SigningSecrets;
+use domain::endpoint::url::UrlPolicy;
+use domain::timestamp::Timestamp;
+use runtime::batch;
+use runtime::batch::Message;
+use runtime::metrics::Metrics;
+use store::adapters::queues::envelope::{UnknownForm, read_delivery};
+use store::ports::control::Control;
+use store::ports::events::Events;
+use store::ports::limits::{Limits, QueueName};
+use store::ports::schedule::Schedule;
+use store::ports::{Clock, DeliveryQueue, SourceQueue, Vault, WebhookSender};
 
-use crate::gates::{Entry, Gates};
+use crate::admission::{Admission, Admissions};
 use crate::tally::Tally;
 
 /// What one message takes at most: the exchange with its receiver, and the calls to AWS around it.
-const LONGEST_DELIVERY: Duration = Duration::from_secs(20);
+const MAX_DELIVERY: Duration = Duration::from_secs(20);
 
 /// The tables, queues and services of a deployment.
 pub trait Ports {
@@ -96,19 +99,19 @@ impl<P: Ports> Delivery<P> {
     /// Delivers some messages at the same time.
     async fn handle_some(&self, messages: &[&Message], until: Timestamp) -> Vec<Ended> {
         let now = self.clock.now();
-        if now.after(LONGEST_DELIVERY) > until {
+        if now.after(MAX_DELIVERY) > until {
             return messages.iter().map(|_| Ended::failed("there was no time left")).collect();
         }
         let read: Vec<Read<'_>> = messages.iter().map(|message| Read::new(message)).collect();
         let deliveries: Vec<&DeliveryMessage> =
             read.iter().filter_map(|read| read.delivery.as_ref().ok()).collect();
-        let mut gates = Gates::enter(&self.control, &self.limits, &deliveries, now).await;
+        let mut gates = Admissions::enter(&self.control, &self.limits, &deliveries, now).await;
         let mut entries = std::mem::take(&mut gates.entries).into_iter();
         let mut entry_of = |read: &Read<'_>| match read.delivery {
             Ok(_) => entries.next(),
             Err(_) => None,
         };
-        let entries: Vec<Option<Entry>> = read.iter().map(&mut entry_of).collect();
+        let entries: Vec<Option<Admission>> = read.iter().map(&mut entry_of).collect();
         let keys: Vec<String> = read.iter().map(Read::key).collect();
         let ended = batch::once_each(&keys, async |place| {
             self.handle_message(&read[place], entries[place].clone()).await
@@ -121,7 +124,7 @@ impl<P: Ports> Delivery<P> {
     async fn handle_message(
         &self,
         Read { message, delivery }: &Read<'_>,
-        entry: Option<Entry>,
+        entry: Option<Admission>,
     ) -> Result<Tally, String> {
         match (delivery, entry) {
             (Ok(delivery), Some(entry)) => {
@@ -156,7 +159,7 @@ impl<'a> Read<'a> {
     /// What two messages for the same attempt have in common.
     fn key(&self) -> String {
         match &self.delivery {
-            Ok(DeliveryMessage { tenant, event, endpoint, generation, n, fresh: _, pass: _ }) => {
+            Ok(DeliveryMessage { tenant, event, endpoint, generation, n, fresh: _, bypass: _ }) => {
                 format!("{tenant} {event} {endpoint} {generation} {n}")
             }
             Err(_) => self.message.message_id.clone(),

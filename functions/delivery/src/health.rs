@@ -1,16 +1,18 @@
 //! What an attempt says about its endpoint: noted where it changes something, and told to the endpoint's owner.
 
-use triggers::breaker::{Change, Failed, Health};
-use triggers::delivery::{DeliveryMessage, Pass};
-use triggers::endpoint::Endpoint;
-use triggers::ports::{Clock, Control, Events, Inserted, PortResult, Updated};
-use triggers::verdict::{Answer, Verdict};
+use domain::delivery::verdict::{Answer, Verdict};
+use domain::delivery::{Bypass, DeliveryMessage};
+use domain::endpoint::Endpoint;
+use domain::endpoint::health::{Change, Failed, Health};
+use store::ports::control::Control;
+use store::ports::events::{Events, Inserted};
+use store::ports::{Clock, PortResult, Updated};
 
 use crate::handler::{Delivery, Ports};
 use crate::tally::Tally;
 
 /// How often a raced change is decided again. Whoever lost so often was beaten by others who noted the same.
-const MOST_RACES: usize = 5;
+const MAX_RACES: usize = 5;
 
 impl<P: Ports> Delivery<P> {
     /// Notes what the attempt says about its endpoint. Where that fails, nothing is lost but the note.
@@ -36,7 +38,7 @@ impl<P: Ports> Delivery<P> {
         verdict: Verdict,
     ) -> PortResult<Tally> {
         let (mut seen, mut tally) = (endpoint.clone(), Tally::default());
-        for _ in 0..MOST_RACES {
+        for _ in 0..MAX_RACES {
             tally = tally.plus(&self.tell(message, &mut seen).await?); // whoever noted it may have died before telling
             let Some(change) = self.change(&seen.health, message, answer, verdict) else { return Ok(tally) };
             if self.control.change_health(&message.tenant, &seen, &change).await? == Updated::Done {
@@ -79,7 +81,7 @@ impl<P: Ports> Delivery<P> {
         let failed = Failed {
             error: answer.to_string(),
             not_before,
-            is_probe: message.pass == Pass::Probe,
+            is_probe: message.bypass == Bypass::Probe,
             is_gone: verdict == Verdict::DisableEndpoint,
         };
         health.after_failure(&failed, now)

@@ -6,7 +6,7 @@ mod attempt;
 
 pub mod aws;
 
-mod gates;
+mod admission;
 
 pub mod handler;
 

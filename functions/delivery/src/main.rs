@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{LambdaEvent, service_fn};
-use triggers::adapters::system_clock::SystemClock;
-use triggers::telemetry;
+use runtime::telemetry;
+use store::adapters::system_clock::SystemClock;
 
 use delivery::handler::Delivery;
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use triggers::event::EventId;
-use triggers::metrics::Metrics;
-use triggers::ports::Counts;
-use triggers::stats::{Histogram, Share, Shares, Stats};
-use triggers::tenant::TenantId;
+use domain::event::id::EventId;
+use domain::tenant::id::TenantId;
+use domain::tenant::stats::{Histogram, Share, Shares, Stats};
+use runtime::metrics::Metrics;
+use store::ports::limits::Counts;
 
 /// What was done: for one message, or for many together.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -14,13 +14,14 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use domain::problem::{Kind, Problem};
+use domain::tenant::api_key::KeyRecord;
+use domain::tenant::backlog::Backlog;
+use domain::tenant::id::TenantId;
+use domain::timestamp::Timestamp;
 use futures_util::future::join;
-use triggers::api_key::KeyRecord;
-use triggers::backlog::Backlog;
-use triggers::ports::{Limits, PortResult, QueueName, Wait};
-use triggers::problem::{Kind, Problem};
-use triggers::tenant::TenantId;
-use triggers::timestamp::Timestamp;
+use store::ports::PortResult;
+use store::ports::limits::{Limits, QueueName, Wait};
 
 /// How often the queue is looked at.
 const LOOK_AT_QUEUE: Duration = Duration::from_secs(10);
@@ -35,7 +36,7 @@ const SKEW: Duration = Duration::from_secs(5);
 const FRESH: Duration = Duration::from_secs(60);
 
 /// More tenants than one instance serves in a minute.
-const MOST_TENANTS: usize = 10_000;
+const MAX_TENANTS: usize = 10_000;
 
 /// Knows when to accept nothing more.
 pub struct Backpressure<L> {
@@ -147,7 +148,7 @@ impl<L: Limits> Backpressure<L> {
         if queue_due {
             queue.looked_at = Some(now);
         }
-        if backlogs.len() >= MOST_TENANTS {
+        if backlogs.len() >= MAX_TENANTS {
             backlogs.clear();
         }
         let backlog_due =
@@ -165,11 +166,11 @@ impl<L: Limits> Backpressure<L> {
 
 #[cfg(test)]
 mod tests {
-    use triggers::ports::Counts;
-    use triggers::tenant::Tier;
-    use triggers::testing::builders::{START, key_of, tenant};
-    use triggers::testing::faults::{Fault, Faults};
-    use triggers::testing::limits::MemoryLimits;
+    use domain::tenant::tier::Tier;
+    use domain::testing::{START, key_of, tenant};
+    use store::ports::limits::Counts;
+    use store::testing::faults::{Fault, Faults};
+    use store::testing::limits::MemoryLimits;
 
     use super::*;
 

@@ -3,19 +3,22 @@
 
 use std::time::Duration;
 
+use domain::event::NewEvent;
+use domain::event::claim::ClaimName;
+use domain::problem::{Kind, Problem};
+use domain::tenant::api_key::KeyRecord;
+use domain::timestamp::Timestamp;
 use futures_util::stream::{self, StreamExt};
 use http::{HeaderMap, StatusCode};
+use runtime::answer;
+use runtime::answer::Answer;
+use runtime::request::idempotency_key;
 use serde_json::{Value, json};
-use triggers::answer::{self, Answer};
-use triggers::api_key::KeyRecord;
-use triggers::claim::ClaimName;
-use triggers::event::NewEvent;
-use triggers::ports::{Claims, Clock, Control, EventQueue, Limits};
-use triggers::problem::{Kind, Problem};
-use triggers::request::idempotency_key;
-use triggers::timestamp::Timestamp;
+use store::ports::control::Control;
+use store::ports::limits::Limits;
+use store::ports::{Claims, Clock, EventQueue};
 
-use crate::handler::{Claimable, Ingest, Repeats, unconfirmed};
+use crate::handler::{Claimable, Duplicate, Ingest, unconfirmed};
 use crate::intake::Batch;
 use crate::invocation::Invocation;
 
@@ -96,8 +99,8 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
 
 fn answer_to(results: &[Result<Claimable, Problem>]) -> Answer {
     let count = |repeats| results.iter().flatten().filter(|item| item.repeats == repeats).count();
-    let (replayed, duplicate) = (count(Repeats::Request), count(Repeats::Event));
-    let accepted = count(Repeats::Nothing) + replayed;
+    let (replayed, duplicate) = (count(Duplicate::Request), count(Duplicate::Event));
+    let accepted = count(Duplicate::Nothing) + replayed;
     let refused: Vec<&Problem> = results.iter().filter_map(|result| result.as_ref().err()).collect();
     let status = if accepted == results.len() { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
     let results: Vec<Value> = results.iter().enumerate().map(result_of).collect();
@@ -117,7 +120,7 @@ fn answer_to(results: &[Result<Claimable, Problem>]) -> Answer {
 fn result_of((index, result): (usize, &Result<Claimable, Problem>)) -> Value {
     match result {
         Ok(item) => {
-            let status = if item.repeats == Repeats::Event { "duplicate" } else { "accepted" };
+            let status = if item.repeats == Duplicate::Event { "duplicate" } else { "accepted" };
             json!({"index": index, "id": item.event.id.to_string(), "status": status})
         }
         Err(problem) => {

@@ -1,20 +1,24 @@
 //! The steps of accepting one event, in the only order that loses nothing:
 //! authenticate, take a token, validate, claim, send, 202.
 
+use domain::event::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
+use domain::event::id::EventId;
+use domain::event::{Event, NewEvent};
+use domain::problem::{Kind, Problem};
+use domain::tenant::api_key::{KeyRecord, Scope};
+use domain::tenant::rate_limit::RateLimitStatus;
+use domain::timestamp::Timestamp;
 use futures_util::future::join;
 use http::{HeaderMap, StatusCode};
+use runtime::answer;
+use runtime::answer::Answer;
+use runtime::request::idempotency_key;
 use serde_json::json;
-use triggers::answer::{self, Answer};
-use triggers::api_key::{KeyRecord, Scope};
-use triggers::authentication::{Authenticator, require};
-use triggers::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
-use triggers::event::{Event, EventId, NewEvent};
-use triggers::limiter::Limiter;
-use triggers::ports::{Claims, Clock, Control, EventQueue, Limits};
-use triggers::problem::{Kind, Problem};
-use triggers::rate_limit::Standing;
-use triggers::request::idempotency_key;
-use triggers::timestamp::Timestamp;
+use store::authentication::{Authenticator, require};
+use store::limiter::Limiter;
+use store::ports::control::Control;
+use store::ports::limits::Limits;
+use store::ports::{Claims, Clock, EventQueue};
 
 use crate::backpressure::Backpressure;
 use crate::intake::{Form, Single};
@@ -41,12 +45,12 @@ pub struct Ingest<C, L, K, Q, T> {
 /// An event that may be sent, and what it repeats.
 pub(crate) struct Claimable {
     pub(crate) event: Event,
-    pub(crate) repeats: Repeats,
+    pub(crate) repeats: Duplicate,
 }
 
 /// Whether this is something we had before.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Repeats {
+pub(crate) enum Duplicate {
     /// It is new.
     Nothing,
     /// An event of the same `dedup_id`: the client is told.
@@ -66,7 +70,7 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
             answer::problem(&problem, request_id)
         });
         answer::add_header(&mut answer, "x-request-id", request_id);
-        for (name, value) in invocation.standing.iter().flat_map(Standing::headers) {
+        for (name, value) in invocation.standing.iter().flat_map(RateLimitStatus::headers) {
             answer::add_header(&mut answer, name, &value);
         }
         invocation.looked_up(self.authenticator.lookups(), self.limiter.uncounted());
@@ -151,13 +155,13 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
         let fresh = EventId::generate(now, bearer.spread.write_at(now), &mut rand::rng());
         let Some(name) = name else {
             let event = event.into_event(fresh, bearer.tenant.clone(), bearer.tier);
-            return Ok(Claimable { event, repeats: Repeats::Nothing });
+            return Ok(Claimable { event, repeats: Duplicate::Nothing });
         };
         let claim = Claim::new(fresh, Fingerprint::of(&event.event_type, &event.payload), now);
         let (id, repeats) = match self.claims.claim(&bearer.tenant, &name, &claim, now).await? {
-            Claimed::First => (fresh, Repeats::Nothing),
-            Claimed::Repeat(first) if name.is_of_event() => (first, Repeats::Event),
-            Claimed::Repeat(first) => (first, Repeats::Request),
+            Claimed::First => (fresh, Duplicate::Nothing),
+            Claimed::Repeat(first) if name.is_of_event() => (first, Duplicate::Event),
+            Claimed::Repeat(first) => (first, Duplicate::Request),
             Claimed::Mismatch => return Err(mismatch()),
         };
         Ok(Claimable { event: event.into_event(id, bearer.tenant.clone(), bearer.tier), repeats })
@@ -182,7 +186,7 @@ fn mismatch() -> Problem {
 fn answer_to(claimed: &Claimable) -> Answer {
     let id = claimed.event.id;
     let accepted_at = id.accepted_at().to_string();
-    if claimed.repeats == Repeats::Event {
+    if claimed.repeats == Duplicate::Event {
         let detail = "an event of this name was accepted before, under this id";
         let body = json!({"id": id.to_string(), "status": "duplicate", "accepted_at": accepted_at,
             "detail": detail, "error": detail});
@@ -190,7 +194,7 @@ fn answer_to(claimed: &Claimable) -> Answer {
     }
     let body = json!({"id": id.to_string(), "status": "accepted", "accepted_at": accepted_at});
     let mut answer = answer::json(StatusCode::ACCEPTED, &body);
-    if claimed.repeats == Repeats::Request {
+    if claimed.repeats == Duplicate::Request {
         answer::mark_replayed(&mut answer);
     }
     answer

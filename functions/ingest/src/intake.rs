@@ -7,14 +7,13 @@
 //! | `application/cloudevents-batch+json` | a batch of CloudEvents | likewise |
 //! | any, with the header `ce-specversion` | one CloudEvent, the body is its data | as without it |
 
+use domain::event::json::{Rule, Violation};
+use domain::event::{InvalidEvent, NewEvent, cloud_event, require_object};
+use domain::problem::{Kind, Problem};
 use http::HeaderMap;
+use runtime::request::{media_type, require_plain, unsupported};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use triggers::cloud_event;
-use triggers::event::{InvalidEvent, NewEvent, require_object};
-use triggers::json::{Rule, Violation};
-use triggers::problem::{Kind, Problem};
-use triggers::request::{media_type, require_plain, unsupported};
 
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
 const MAX_BATCH_EVENTS: usize = 500;

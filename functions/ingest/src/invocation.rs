@@ -1,19 +1,19 @@
 //! What one invocation has come to: the standing that its answer tells, and the line that it leaves in the log.
 
-use triggers::authentication::Lookups;
-use triggers::metrics::Metrics;
-use triggers::problem::{Kind, Problem};
-use triggers::rate_limit::Standing;
-use triggers::timestamp::Timestamp;
+use domain::problem::{Kind, Problem};
+use domain::tenant::rate_limit::RateLimitStatus;
+use domain::timestamp::Timestamp;
+use runtime::metrics::Metrics;
+use store::authentication::Lookups;
 
-use crate::handler::{Claimable, Repeats};
+use crate::handler::{Claimable, Duplicate};
 
 /// One request on its way.
 pub(crate) struct Invocation {
     /// When it began: all its decisions are of this moment.
     pub(crate) now: Timestamp,
     /// Where its bearer stands, once that is known.
-    pub(crate) standing: Option<Standing>,
+    pub(crate) standing: Option<RateLimitStatus>,
     metrics: Metrics,
 }
 
@@ -24,7 +24,7 @@ impl Invocation {
 
     /// An event that the queue has.
     pub(crate) fn accepted(&mut self, Claimable { event, repeats }: &Claimable) {
-        let is_new = *repeats == Repeats::Nothing;
+        let is_new = *repeats == Duplicate::Nothing;
         self.metrics.count(if is_new { "accepted" } else { "duplicate" }, 1);
         tracing::debug!(
             step = "accepted",

@@ -1,17 +1,18 @@
 //! Accepts events over HTTP: authenticate, limit, validate, claim, enqueue, 202.
 
+use domain::tenant::api_key::Peppers;
 use lambda_http::{Body, Request, RequestExt, service_fn};
-use triggers::adapters::aws::{self, Patience};
-use triggers::adapters::claims::ClaimsTable;
-use triggers::adapters::control::ControlTable;
-use triggers::adapters::limits::LimitsTable;
-use triggers::adapters::queues::Queue;
-use triggers::adapters::system_clock::SystemClock;
-use triggers::api_key::Peppers;
-use triggers::authentication::Authenticator;
-use triggers::config::{self, required};
-use triggers::limiter::Limiter;
-use triggers::telemetry;
+use runtime::config::required;
+use runtime::{config, telemetry};
+use store::adapters::aws;
+use store::adapters::aws::Patience;
+use store::adapters::claims::ClaimsTable;
+use store::adapters::control::ControlTable;
+use store::adapters::limits::LimitsTable;
+use store::adapters::queues::Queue;
+use store::adapters::system_clock::SystemClock;
+use store::authentication::Authenticator;
+use store::limiter::Limiter;
 
 use ingest::backpressure::Backpressure;
 use ingest::handler::Ingest;
@@ -19,7 +20,7 @@ use ingest::handler::Ingest;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
-    let clients = aws::clients(Patience::Interactive).await?;
+    let clients = aws::clients(Patience::Interactive, config::aws_patience()?.get()).await?;
     let control = ControlTable::new(&clients, required("CONTROL_TABLE")?);
     let limits = LimitsTable::new(&clients, required("LIMITS_TABLE")?);
     let ingest = Ingest {

@@ -9,17 +9,19 @@
 //!
 //! A parked row is taken away after its message was sent, and only where it was not parked again meanwhile.
 
+use domain::delivery::gate::{self, Gate};
+use domain::delivery::schedule::{EndpointRow, Parked, SHARDS, drain_delay, drained_per_minute};
+use domain::delivery::{Bypass, Step};
+use domain::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint};
+use domain::inbox::Head;
+use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use triggers::breaker::{self, Gate};
-use triggers::delivery::{Pass, Step};
-use triggers::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint};
-use triggers::inbox::Head;
-use triggers::ports::{
-    Clock, Control, Delayed, DeliveryQueue, Events, Limits, PortResult, Schedule, Updated,
-};
-use triggers::schedule::{EndpointRow, Parked, SHARDS, drain_delay, drained_per_minute};
-use triggers::timestamp::Timestamp;
+use store::ports::control::Control;
+use store::ports::events::Events;
+use store::ports::limits::Limits;
+use store::ports::schedule::Schedule;
+use store::ports::{Clock, Delayed, DeliveryQueue, PortResult, Updated};
 
 use crate::handler::{Moved, Scheduler};
 
@@ -47,10 +49,10 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
     async fn look_at(&self, row: &EndpointRow, until: Timestamp) -> PortResult<Moved> {
         let endpoint = self.control.endpoint(&row.tenant, &row.endpoint).await?;
         match endpoint {
-            Some(endpoint) if breaker::gate(&endpoint, Pass::Probe) == Gate::Parked => {
+            Some(endpoint) if gate::gate(&endpoint, Bypass::Probe) == Gate::Parked => {
                 self.retire_if_empty(row).await
             }
-            Some(endpoint) if breaker::gate(&endpoint, Pass::None) == Gate::Parked => {
+            Some(endpoint) if gate::gate(&endpoint, Bypass::None) == Gate::Parked => {
                 self.probe(row, &endpoint).await
             }
             endpoint => {
@@ -88,7 +90,7 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
             if self.control.change_health(&row.tenant, endpoint, &change).await? == Updated::Raced {
                 break; // the endpoint has changed: the next visit sees how
             }
-            self.deliveries.send(&[Delayed::not(parked.message.later(Pass::Probe))]).await?;
+            self.deliveries.send(&[Delayed::not(parked.message.later(Bypass::Probe))]).await?;
             self.schedule.unpark(parked).await?;
             return Ok(Moved { probes: 1, ..Moved::default() });
         }

@@ -1,10 +1,14 @@
 //! Messages whose time comes before the next visit: sent with the rest of their delay, and only then is their row taken away.
 //! Sent twice, a message does nothing the second time.
 
+use domain::delivery::schedule::{Due, HORIZON, SHARDS};
+use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
-use triggers::ports::{Clock, Control, Delayed, DeliveryQueue, Events, Limits, PortResult, Schedule};
-use triggers::schedule::{Due, HORIZON, SHARDS};
-use triggers::timestamp::Timestamp;
+use store::ports::control::Control;
+use store::ports::events::Events;
+use store::ports::limits::Limits;
+use store::ports::schedule::Schedule;
+use store::ports::{Clock, Delayed, DeliveryQueue, PortResult};
 
 use crate::handler::{Moved, Scheduler};
 

@@ -1,7 +1,12 @@
-//! One step of an erasure, as `triggers::job::Erasure` orders them. Each may be made twice: what is deleted stays deleted.
+//! One step of an erasure, as `domain::job::erasure::Erasure` orders them. Each may be made twice: what is deleted stays deleted.
 
-use triggers::job::{Erasure, Job, Phase, Work};
-use triggers::ports::{Clock, Control, DeliveryQueue, Events, Limits, PortResult, Schedule};
+use domain::job::erasure::{Erasure, Phase};
+use domain::job::{Job, Work};
+use store::ports::control::Control;
+use store::ports::events::Events;
+use store::ports::limits::Limits;
+use store::ports::schedule::Schedule;
+use store::ports::{Clock, DeliveryQueue, PortResult};
 
 use crate::handler::Scheduler;
 use crate::jobs::Stepped;

@@ -1,19 +1,21 @@
 //! Events that nobody took and that will expire: their owner is told by one event in the inbox, and only then is the row taken
 //! away. Told twice, it is the same event, stored once.
 
+use domain::inbox::expiry::{Cohort, MAX_LOOKED_AT};
+use domain::tenant::stats::{Share, Shares};
+use domain::timestamp::Timestamp;
 use futures_util::stream::{self, StreamExt};
-use triggers::batch;
-use triggers::expiry::{Cohort, MOST_LOOKED_AT};
-use triggers::ports::{
-    Clock, Control, Counts, DeliveryQueue, Events, Inserted, Limits, PortResult, Schedule,
-};
-use triggers::stats::{Share, Shares};
-use triggers::timestamp::Timestamp;
+use runtime::batch;
+use store::ports::control::Control;
+use store::ports::events::{Events, Inserted};
+use store::ports::limits::{Counts, Limits};
+use store::ports::schedule::Schedule;
+use store::ports::{Clock, DeliveryQueue, PortResult};
 
 use crate::handler::{Moved, Scheduler};
 
 /// So many rows in one visit: at midnight those of all tenants are due at once, and there is a day to tell them.
-const MOST_ROWS: usize = 1000;
+const MAX_ROWS: usize = 1000;
 
 /// Rows that are handled side by side.
 const CONCURRENT_ROWS: usize = 8;
@@ -21,7 +23,7 @@ const CONCURRENT_ROWS: usize = 8;
 impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, L, S, Q, T> {
     /// Tells the owners of what will expire.
     pub(crate) async fn tell_what_expires(&self, until: Timestamp) -> Moved {
-        let rows = match self.schedule.expiring(self.clock.now(), MOST_ROWS).await {
+        let rows = match self.schedule.expiring(self.clock.now(), MAX_ROWS).await {
             Ok(rows) => rows,
             Err(error) => return Moved::of(Err(error)),
         };
@@ -34,7 +36,7 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
     }
 
     async fn tell(&self, row: &Cohort) -> PortResult<Moved> {
-        let untaken = self.events.untaken(row, MOST_LOOKED_AT).await?;
+        let untaken = self.events.untaken(row, MAX_LOOKED_AT).await?;
         let mut moved = Moved::default();
         if !untaken.events.is_empty()
             && let Some(tier) = self.control.tier(&row.tenant).await?

@@ -4,13 +4,17 @@
 
 use std::time::Duration;
 
+use domain::timestamp::Timestamp;
 use futures_util::future::join4;
-use triggers::metrics::Metrics;
-use triggers::ports::{Clock, Control, DeliveryQueue, Events, Limits, PortResult, Schedule};
-use triggers::timestamp::Timestamp;
+use runtime::metrics::Metrics;
+use store::ports::control::Control;
+use store::ports::events::Events;
+use store::ports::limits::Limits;
+use store::ports::schedule::Schedule;
+use store::ports::{Clock, DeliveryQueue, PortResult};
 
 /// No step begins when less time than this is left.
-const LONGEST_STEP: Duration = Duration::from_secs(10);
+const MAX_STEP: Duration = Duration::from_secs(10);
 
 /// What the scheduler touches; its IAM policy says the same.
 pub struct Scheduler<C, E, L, S, Q, T> {
@@ -74,7 +78,7 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
 
     /// Whether there is time for another step.
     pub(crate) fn has_time(&self, until: Timestamp) -> bool {
-        self.clock.now().after(LONGEST_STEP) <= until
+        self.clock.now().after(MAX_STEP) <= until
     }
 }
 

@@ -4,16 +4,20 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
+use domain::job::{Job, Work};
+use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 use rand::seq::SliceRandom;
-use triggers::job::{Job, Work};
-use triggers::ports::{Clock, Control, DeliveryQueue, Events, Limits, PortResult, Schedule, Updated};
-use triggers::timestamp::Timestamp;
+use store::ports::control::Control;
+use store::ports::events::Events;
+use store::ports::limits::Limits;
+use store::ports::schedule::Schedule;
+use store::ports::{Clock, DeliveryQueue, PortResult, Updated};
 
 use crate::handler::{Moved, Scheduler};
 
 /// So many jobs are looked at in one visit.
-const MOST_JOBS: usize = 1000;
+const MAX_JOBS: usize = 1000;
 
 /// Jobs that are advanced side by side.
 const CONCURRENT_JOBS: usize = 8;
@@ -44,7 +48,7 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
     /// Advances every job that nobody else is at: a step of each, and again, from another one on in every visit, so that
     /// none waits for long ones.
     pub(crate) async fn advance_jobs(&self, until: Timestamp) -> Moved {
-        let mut jobs = match self.schedule.jobs(MOST_JOBS).await {
+        let mut jobs = match self.schedule.jobs(MAX_JOBS).await {
             Ok(jobs) => jobs,
             Err(error) => return Moved::of(Err(error)),
         };

@@ -4,17 +4,18 @@
 use std::time::Duration;
 
 use lambda_runtime::{LambdaEvent, service_fn};
+use runtime::config::{self, required};
+use runtime::telemetry;
 use serde_json::Value;
-use triggers::adapters::aws::{self, Patience};
-use triggers::adapters::control::ControlTable;
-use triggers::adapters::events::EventsTable;
-use triggers::adapters::limits::LimitsTable;
-use triggers::adapters::queues::Queue;
-use triggers::adapters::schedule::ScheduleTable;
-use triggers::adapters::system_clock::SystemClock;
-use triggers::adapters::vault::KmsVault;
-use triggers::config::required;
-use triggers::telemetry;
+use store::adapters::aws;
+use store::adapters::aws::Patience;
+use store::adapters::control::ControlTable;
+use store::adapters::events::EventsTable;
+use store::adapters::limits::LimitsTable;
+use store::adapters::queues::Queue;
+use store::adapters::schedule::ScheduleTable;
+use store::adapters::system_clock::SystemClock;
+use store::adapters::vault::KmsVault;
 
 use scheduler::handler::Scheduler;
 
@@ -24,7 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(55);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
-    let clients = aws::clients(Patience::Background).await?;
+    let clients = aws::clients(Patience::Background, config::aws_patience()?.get()).await?;
     let vault = KmsVault::new(&clients, required("CONTROL_TABLE")?, required("DATA_KMS_KEY")?);
     let scheduler = Scheduler {
         control: ControlTable::new(&clients, required("CONTROL_TABLE")?),

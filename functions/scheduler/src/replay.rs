@@ -9,18 +9,20 @@
 //! A process that dies before the last of these leaves heads that are open under the run's id: the next visit finds them,
 //! opens nothing twice, and sends their messages. So does the last step of a replay that was cancelled.
 
+use domain::delivery::DeliveryMessage;
+use domain::delivery::schedule::{drain_delay, drained_per_minute};
+use domain::endpoint::Endpoint;
+use domain::inbox::Head;
+use domain::job::replay::Replay;
+use domain::job::{Job, Work};
+use domain::tenant::stats::{Share, Shares};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use triggers::batch;
-use triggers::delivery::DeliveryMessage;
-use triggers::endpoint::Endpoint;
-use triggers::inbox::Head;
-use triggers::job::{Job, Replay, Work};
-use triggers::ports::{
-    Clock, Control, Counts, Delayed, DeliveryQueue, Events, Limits, PortResult, Schedule, Stretch,
-    Unavailable, Updated,
-};
-use triggers::schedule::{drain_delay, drained_per_minute};
-use triggers::stats::{Share, Shares};
+use runtime::batch;
+use store::ports::control::Control;
+use store::ports::events::{Events, LogRange};
+use store::ports::limits::{Counts, Limits};
+use store::ports::schedule::Schedule;
+use store::ports::{Clock, Delayed, DeliveryQueue, PortResult, Unavailable, Updated};
 
 use crate::handler::Scheduler;
 use crate::jobs::Stepped;
@@ -36,7 +38,7 @@ const LOOKED_BACK: usize = 2 * STEP;
 const CONCURRENT_HEADS: usize = 16;
 
 /// How often a raced update is decided again before the visit ends.
-const MOST_RACES: usize = 20;
+const MAX_RACES: usize = 20;
 
 impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, L, S, Q, T> {
     /// The next step of a replay that has sent so many events in this visit.
@@ -110,7 +112,7 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
         endpoints: &[Endpoint],
         mut head: Head,
     ) -> PortResult<Head> {
-        for _ in 0..MOST_RACES {
+        for _ in 0..MAX_RACES {
             let now = self.clock.now();
             let next = replay.reopen(job.id.as_str(), &head, endpoints, now);
             let Some(next) = next else { return Ok(head) };
@@ -137,8 +139,8 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
 }
 
 /// What a replay has not come through yet of its shard.
-fn stretch(Replay { filter, progress, .. }: &Replay) -> Stretch {
-    Stretch { shard: progress.shard, since: filter.since, until: filter.until, after: progress.after }
+fn stretch(Replay { filter, progress, .. }: &Replay) -> LogRange {
+    LogRange { shard: progress.shard, since: filter.since, until: filter.until, after: progress.after }
 }
 
 /// The messages of what this run opened in a head and nobody tried yet.

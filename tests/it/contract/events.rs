@@ -3,19 +3,22 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use triggers::adapters::events::{Candidates, EventsTable};
-use triggers::adapters::system_clock::SystemClock;
-use triggers::attempt::Attempt;
-use triggers::delivery::{DeliveryMessage, Pass};
-use triggers::event::{Event, EventId};
-use triggers::inbox::lease::{LeaseId, Terms};
-use triggers::inbox::replay::Reopening;
-use triggers::inbox::{Head, Status};
-use triggers::ports::{Clock, Events, Inserted, PortResult, Stretch, UnreadableMessage, Updated};
-use triggers::tenant::TenantId;
-use triggers::testing::builders::{START, attempted, endpoint, event, tenant};
-use triggers::timestamp::Timestamp;
-use triggers::verdict::{Answer, Verdict};
+use domain::delivery::attempt::Attempt;
+use domain::delivery::verdict::{Answer, Verdict};
+use domain::delivery::{Bypass, DeliveryMessage};
+use domain::event::Event;
+use domain::event::id::EventId;
+use domain::inbox::lease::{LeaseId, Terms};
+use domain::inbox::replay::Reopening;
+use domain::inbox::{Head, Status};
+use domain::tenant::id::TenantId;
+use domain::testing::{START, attempted, endpoint, event, tenant};
+use domain::timestamp::Timestamp;
+use store::adapters::events::EventsTable;
+use store::adapters::events::leasing::Candidates;
+use store::adapters::system_clock::SystemClock;
+use store::ports::events::{Events, Inserted, LogRange, UnreadableMessage};
+use store::ports::{Clock, PortResult, Updated};
 
 use super::expiring;
 
@@ -24,7 +27,7 @@ pub(super) async fn events_keep_their_promises(events: &impl Events) -> PortResu
     for payload in [r#"{"n": 1.50}"#.to_owned(), incompressible(200_000)] {
         let event = event(&ours, "order.created", &payload, START);
         let ids = [endpoint(1).id, endpoint(2).id];
-        let born = Head::born(&event, ids.clone());
+        let born = Head::new(&event, ids.clone());
         assert_eq!(events.head(&ours, event.id, true).await?, None);
         assert_eq!(events.insert(&event, &born).await?, Inserted::New);
         assert_eq!(events.insert(&event, &born).await?, Inserted::Existing(Box::new(born.clone())));
@@ -65,7 +68,7 @@ async fn updates_keep_their_promises(events: &impl Events, event: &Event, born: 
     assert_eq!(events.update(&event.tenant, &acked).await?, Updated::Done);
     assert_eq!(events.insert(event, born).await?, Inserted::Existing(Box::new(acked.clone())));
     assert_eq!(acked.status, Status::Acked);
-    let unknown = Head::born(&triggers::testing::builders::event(&event.tenant, "a", "1", START), []);
+    let unknown = Head::new(&domain::testing::event(&event.tenant, "a", "1", START), []);
     assert_eq!(events.update(&event.tenant, &Head { rev: 2, ..unknown }).await?, Updated::Raced);
     Ok(())
 }
@@ -96,7 +99,8 @@ async fn deletions_keep_their_promises(events: &impl Events, event: &Event, born
         Inserted::Existing(Box::new(left)),
         "it does not come back"
     );
-    let stretch = Stretch { shard: 0, since: START, until: START.after(Duration::from_secs(1)), after: None };
+    let stretch =
+        LogRange { shard: 0, since: START, until: START.after(Duration::from_secs(1)), after: None };
     assert_eq!(events.walk(tenant, &stretch, 100).await?.heads, []);
     Ok(())
 }
@@ -104,7 +108,7 @@ async fn deletions_keep_their_promises(events: &impl Events, event: &Event, born
 /// An event that was delivered, before and after a replay opens it again.
 async fn opened_again(events: &impl Events, tenant: &TenantId) -> PortResult<(Head, Head)> {
     let (event, ids) = (event(tenant, "a", "1", START), BTreeSet::from([endpoint(1).id]));
-    let born = Head::born(&event, ids.clone());
+    let born = Head::new(&event, ids.clone());
     events.insert(&event, &born).await?;
     let (ep, delivery) = born.deliveries.iter().next().unwrap();
     let message = DeliveryMessage::first(tenant, event.id, ep, delivery, false);
@@ -142,20 +146,20 @@ async fn walks_keep_their_promises(events: &impl Events) -> PortResult<()> {
     let mut ids = Vec::new();
     for second in 0..5 {
         let event = event(&ours, "a", "1", at(second));
-        events.insert(&event, &Head::born(&event, [])).await?;
+        events.insert(&event, &Head::new(&event, [])).await?;
         ids.push(event.id);
     }
-    let stretch = Stretch { shard: 0, since: at(1), until: at(4), after: None };
-    let walk = async |stretch: &Stretch, most| {
+    let stretch = LogRange { shard: 0, since: at(1), until: at(4), after: None };
+    let walk = async |stretch: &LogRange, most| {
         let walked = events.walk(&ours, stretch, most).await?;
         PortResult::Ok((walked.heads.iter().map(|head| head.id).collect::<Vec<_>>(), walked.reached))
     };
     assert_eq!(walk(&stretch, 100).await?, (ids[1..4].to_vec(), None), "from `since` on, and before `until`");
     assert_eq!(walk(&stretch, 2).await?, (ids[1..3].to_vec(), Some(ids[2])));
-    let rest = Stretch { after: Some(ids[2]), ..stretch.clone() };
+    let rest = LogRange { after: Some(ids[2]), ..stretch.clone() };
     assert_eq!(walk(&rest, 100).await?, (vec![ids[3]], None));
-    assert_eq!(walk(&Stretch { shard: 1, ..stretch.clone() }, 100).await?, (vec![], None));
-    assert_eq!(walk(&Stretch { until: START, ..stretch }, 100).await?, (vec![], None));
+    assert_eq!(walk(&LogRange { shard: 1, ..stretch.clone() }, 100).await?, (vec![], None));
+    assert_eq!(walk(&LogRange { until: START, ..stretch }, 100).await?, (vec![], None));
     assert_eq!(events.purge(&tenant(), 0, 100).await?, 0, "another tenant has nothing");
     let mut purged = Vec::new();
     while purged.last() != Some(&0) {
@@ -172,7 +176,7 @@ async fn walks_keep_their_promises(events: &impl Events) -> PortResult<()> {
 pub(super) async fn an_attempt_that_was_kept_stays_as_it_is(events: &EventsTable) -> PortResult<()> {
     let (ours, ep) = (tenant(), endpoint(1).id);
     let event = event(&ours, "a", "1", START);
-    let born = Head::born(&event, [ep.clone()]);
+    let born = Head::new(&event, [ep.clone()]);
     let delivered = |pass, excerpt: &str| Attempt {
         message: DeliveryMessage::first(&ours, event.id, &ep, &born.deliveries[&ep], false).later(pass),
         at: START,
@@ -180,7 +184,7 @@ pub(super) async fn an_attempt_that_was_kept_stays_as_it_is(events: &EventsTable
         answer: Answer::Status { code: 200, retry_after: None, excerpt: excerpt.to_owned() },
         verdict: Verdict::Delivered,
     };
-    for attempt in [delivered(Pass::Probe, "thanks"), delivered(Pass::None, "")] {
+    for attempt in [delivered(Bypass::Probe, "thanks"), delivered(Bypass::None, "")] {
         events.log_attempt(&attempt, born.expires_at).await?;
     }
     let kept = events.attempts_of(&ours, event.id, 10).await?;
@@ -195,7 +199,7 @@ pub(super) async fn what_has_expired_is_not_offered(events: &EventsTable) -> Por
     let mut kept = Vec::new();
     for (n, days) in [1, 1, 7, 1, 7].into_iter().enumerate() {
         let event = event(&ours, "a", &n.to_string(), now);
-        events.insert(&event, &Head::born(&event, []).kept_at_most(days)).await?;
+        events.insert(&event, &Head::new(&event, []).kept_at_most(days)).await?;
         kept.extend((days > 1).then_some(event.id));
     }
     kept.sort();

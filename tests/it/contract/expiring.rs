@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use triggers::event::{Event, EventId};
-use triggers::expiry::{Cohort, Untaken};
-use triggers::inbox::Head;
-use triggers::ports::{Events, PortResult, Schedule};
-use triggers::testing::builders::{START, event, tenant};
-use triggers::timestamp::Timestamp;
+use domain::event::Event;
+use domain::event::id::EventId;
+use domain::inbox::Head;
+use domain::inbox::expiry::{Cohort, Untaken};
+use domain::testing::{START, event, tenant};
+use domain::timestamp::Timestamp;
+use store::ports::PortResult;
+use store::ports::events::Events;
+use store::ports::schedule::Schedule;
 
 /// So late that no scheduler of these days finds it due: 2100-01-01.
 const FAR: Timestamp = Timestamp::from_seconds(4_102_444_800);
@@ -16,7 +19,7 @@ pub(super) async fn rows_keep_their_promises(schedule: &impl Schedule) -> PortRe
     let (ours, other) = (tenant(), tenant());
     let cohort = |tenant, days: u64| {
         let event = event(tenant, "a", "1", FAR.after(Duration::from_hours(24 * days)));
-        Cohort::of(tenant, &Head::born(&event, []))
+        Cohort::of(tenant, &Head::new(&event, []))
     };
     let rows = [cohort(&ours, 0), cohort(&ours, 1), cohort(&other, 2)];
     for row in [&rows[2], &rows[1], &rows[0], &rows[0]] {
@@ -45,13 +48,13 @@ pub(super) async fn what_is_untaken_is_found(events: &impl Events) -> PortResult
         let id = EventId::generate(at, 16, &mut rand::rng()); // on any shard
         Event { id, ..event(&ours, "order.created", "1", at) }
     };
-    let cohort = Cohort::of(&ours, &Head::born(&at(START), []));
+    let cohort = Cohort::of(&ours, &Head::new(&at(START), []));
     let just_before = |moment: Timestamp| Timestamp::from_millis(moment.millis() - 1);
     let hour = |hour| cohort.born_from.after(Duration::from_hours(hour));
     let born = [hour(0), hour(5), hour(5), hour(10), hour(20), just_before(cohort.born_before())].map(at);
     let outside = [just_before(cohort.born_from), cohort.born_before()].map(at);
     for event in born.iter().chain(&outside) {
-        events.insert(event, &Head::born(event, [])).await?;
+        events.insert(event, &Head::new(event, [])).await?;
     }
     let mut inside: Vec<_> = born.iter().map(|event| (event.id, event.event_type.clone())).collect();
     inside.sort_unstable_by_key(|(id, _)| *id);

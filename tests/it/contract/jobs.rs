@@ -2,22 +2,29 @@
 
 use std::time::Duration;
 
+use domain::event::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
+use domain::event::event_type::EventType;
+use domain::inbox::Status;
+use domain::job::erasure::{Erasure, Phase};
+use domain::job::replay::{Filter, Progress, Replay};
+use domain::job::{Job, JobId, Work};
+use domain::tenant::api_key::{KeyHash, Pepper};
+use domain::tenant::backlog::Backlog;
+use domain::tenant::id::TenantId;
+use domain::tenant::stats::Stats;
+use domain::tenant::tier::Tier;
+use domain::testing::{START, endpoint, endpoint_of, erasure_id, event, key_of, tenant};
+use domain::timestamp::Timestamp;
 use futures_util::future::join;
 use serde_json::json;
-use triggers::adapters::control::{Added, ControlTable};
-use triggers::adapters::vault::KmsVault;
-use triggers::api_key::{KeyHash, Pepper};
-use triggers::backlog::Backlog;
-use triggers::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
-use triggers::event::EventType;
-use triggers::inbox::Status;
-use triggers::job::{Erasure, Filter, Job, JobId, Phase, Progress, Replay, Work};
-use triggers::ports::{Control, Limits, PortResult, Schedule, Updated, Vault};
-use triggers::stats::Stats;
-use triggers::tenant::{TenantId, Tier};
-use triggers::testing::builders::{START, endpoint, endpoint_of, erasure_id, event, key_of, tenant};
-use triggers::testing::control::MemoryControl;
-use triggers::timestamp::Timestamp;
+use store::adapters::control::ControlTable;
+use store::adapters::control::endpoints::Added;
+use store::adapters::vault::KmsVault;
+use store::ports::control::Control;
+use store::ports::limits::Limits;
+use store::ports::schedule::Schedule;
+use store::ports::{PortResult, Updated, Vault};
+use store::testing::control::MemoryControl;
 
 use super::{clients, owner, table};
 use crate::support::aws::dynamodb;

@@ -1,9 +1,10 @@
 //! What is counted of a tenant by the minute.
 
-use triggers::ports::{Limits, PortResult};
-use triggers::stats::{Histogram, Stats};
-use triggers::tenant::TenantId;
-use triggers::testing::builders::START;
+use domain::tenant::id::TenantId;
+use domain::tenant::stats::{Histogram, Stats};
+use domain::testing::START;
+use store::ports::PortResult;
+use store::ports::limits::Limits;
 
 pub(super) async fn keep_their_promises(
     limits: &impl Limits,

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use domain::delivery::DeliveryMessage;
+use domain::delivery::attempt::Attempt;
+use domain::delivery::verdict::Answer as Outcome;
+use domain::delivery::verdict::Verdict;
+use domain::testing::START;
 use serde_json::{Value, json};
-use triggers::attempt::Attempt;
-use triggers::delivery::DeliveryMessage;
-use triggers::ports::Events;
-use triggers::testing::builders::START;
-use triggers::verdict::{Answer as Outcome, Verdict};
+use store::ports::events::Events;
 
 use super::{busy, endpoint, large_payload, page, tried};
 use crate::pipeline::Pipeline;

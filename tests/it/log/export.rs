@@ -10,7 +10,7 @@ use crate::support::client::Tenant;
 use crate::support::tables;
 
 /// Lambda's bound for an answer is 6 MB; a page ends well before.
-const MOST_PAGE_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
+const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 
 /// The pages of an export, to its end.
 fn pages(tenant: &Tenant, limit: usize) -> Vec<String> {
@@ -132,7 +132,7 @@ fn large_payloads_come_whole_and_no_page_is_larger_than_an_answer_may_be() {
     });
     let pages = pages(&tenant, 1000);
     let sizes: Vec<usize> = pages.iter().map(String::len).collect();
-    assert!(sizes.iter().all(|size| *size <= MOST_PAGE_BYTES) && sizes.len() >= 3, "{sizes:?}");
+    assert!(sizes.iter().all(|size| *size <= MAX_PAGE_BYTES) && sizes.len() >= 3, "{sizes:?}");
     let text = pages.concat();
     for payload in &payloads {
         assert_eq!(text.matches(payload.as_str()).count(), 1);

@@ -1,10 +1,9 @@
 //! A process of its own for a test that measures its process.
 
-use std::env;
-use std::fs;
 use std::process::Command;
+use std::{env, fs};
 
-use triggers::config::required;
+use runtime::config::required;
 
 const ALONE: &str = "TEST_RUNS_ALONE";
 

@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use domain::timestamp::Timestamp;
 use rand::RngExt;
 use serde_json::{Value, json};
-use triggers::adapters::system_clock::SystemClock;
-use triggers::ports::Clock;
-use triggers::timestamp::Timestamp;
+use store::adapters::system_clock::SystemClock;
+use store::ports::Clock;
 
 use super::client::{Reply, Tenant, ids};
 use super::eventually;
 
 /// After so many leases an event is quarantined.
-const MOST_LEASES: u64 = 10;
+const MAX_LEASES: u64 = 10;
 
 /// Others may have an event this long after the end of its lease.
 const TOLERANCE_MS: u64 = 1000;
@@ -356,7 +356,7 @@ fn done(reply: &Reply, member: &str) -> BTreeSet<String> {
 }
 
 fn free_after(count: u64, moment: u64) -> Option<u64> {
-    (count < MOST_LEASES).then_some(moment)
+    (count < MAX_LEASES).then_some(moment)
 }
 
 fn now() -> u64 {

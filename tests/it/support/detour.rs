@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use triggers::adapters::webhooks::connection::{Checked, Dialer, Internet};
+use webhooks::connection::{Checked, Dialer, Internet};
 
 /// Where an address leads to.
 type Way = dyn Fn(SocketAddr) -> Option<SocketAddr> + Send + Sync;

@@ -1,17 +1,17 @@
 //! Instances of ingest within this process, over the real tables: many of them at once, as Lambda has them.
 
+use domain::tenant::api_key::Pepper;
 use http::{HeaderMap, HeaderValue};
 use ingest::backpressure::Backpressure;
 use ingest::handler::Ingest;
-use triggers::adapters::aws;
-use triggers::adapters::claims::ClaimsTable;
-use triggers::adapters::control::ControlTable;
-use triggers::adapters::limits::LimitsTable;
-use triggers::answer::Answer;
-use triggers::api_key::Pepper;
-use triggers::authentication::Authenticator;
-use triggers::limiter::Limiter;
-use triggers::ports::{Clock, EventQueue};
+use runtime::answer::Answer;
+use store::adapters::aws;
+use store::adapters::claims::ClaimsTable;
+use store::adapters::control::ControlTable;
+use store::adapters::limits::LimitsTable;
+use store::authentication::Authenticator;
+use store::limiter::Limiter;
+use store::ports::{Clock, EventQueue};
 
 use super::client::Tenant;
 use super::runtime::environment;

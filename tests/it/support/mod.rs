@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use triggers::adapters::system_clock::SystemClock;
-use triggers::config::required;
-use triggers::ports::Clock;
+use ::runtime::config::required;
+use store::adapters::system_clock::SystemClock;
+use store::ports::Clock;
 
 pub(crate) mod stack;
 
@@ -61,7 +61,7 @@ pub(crate) mod read_units;
 const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The longest pause between two questions; the first ones come fast after another.
-const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+const MAX_PAUSE: Duration = Duration::from_millis(200);
 
 /// Asks again until there is an answer; the only place where a test waits.
 pub(crate) fn eventually<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
@@ -73,7 +73,7 @@ pub(crate) fn eventually<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -
         }
         assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         thread::sleep(pause);
-        pause = LONGEST_PAUSE.min(pause * 3 / 2);
+        pause = MAX_PAUSE.min(pause * 3 / 2);
     }
 }
 

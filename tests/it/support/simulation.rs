@@ -8,27 +8,28 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use delivery::handler::{Delivery, Ports};
+use domain::delivery::DeliveryMessage;
+use domain::delivery::signature::SigningSecrets;
+use domain::endpoint::url::UrlPolicy;
+use domain::event::id::EventId;
+use domain::inbox::Head;
+use domain::tenant::api_key::Pepper;
+use domain::tenant::id::TenantId;
+use domain::testing::{START, endpoint_of, event};
+use domain::timestamp::Timestamp;
 use scheduler::handler::Scheduler;
+use store::adapters::queues::envelope::delivery_body;
+use store::ports::events::Events;
+use store::ports::{Clock, Delayed, DeliveryQueue, PortResult, SourceQueue, WebhookSender};
+use store::testing::control::MemoryControl;
+use store::testing::events::MemoryEvents;
+use store::testing::limits::MemoryLimits;
+use store::testing::queues::record;
+use store::testing::schedule::MemorySchedule;
+use store::testing::vault::MemoryVault;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep};
-use triggers::adapters::queues::delivery_body;
-use triggers::api_key::Pepper;
-use triggers::delivery::DeliveryMessage;
-use triggers::endpoint::UrlPolicy;
-use triggers::event::EventId;
-use triggers::inbox::Head;
-use triggers::ports::{Clock, Delayed, DeliveryQueue, Events, PortResult, SourceQueue, WebhookSender};
-use triggers::signature::SigningSecrets;
-use triggers::tenant::TenantId;
-use triggers::testing::builders::{START, endpoint_of, event};
-use triggers::testing::control::MemoryControl;
-use triggers::testing::events::MemoryEvents;
-use triggers::testing::limits::MemoryLimits;
-use triggers::testing::queues::record;
-use triggers::testing::schedule::MemorySchedule;
-use triggers::testing::vault::MemoryVault;
-use triggers::timestamp::Timestamp;
 
 /// The function's instances, as the template allows them.
 const WORKERS: usize = 100;
@@ -226,7 +227,7 @@ impl Simulation {
     /// Stores an event for the endpoint of this number, and sends its first message.
     pub(crate) async fn post(&self, tenant: &TenantId, number: u8) -> EventId {
         let event = event(tenant, "a", "1", self.clock.now());
-        let head = Head::born(&event, [endpoint_of(tenant, number).id]);
+        let head = Head::new(&event, [endpoint_of(tenant, number).id]);
         self.events.insert(&event, &head).await.unwrap();
         let (endpoint, entry) = head.deliveries.first_key_value().unwrap();
         let first = DeliveryMessage::first(tenant, event.id, endpoint, entry, true);

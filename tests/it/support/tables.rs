@@ -1,7 +1,7 @@
 //! What the tables really hold, read past the API.
 
+use domain::timestamp::Timestamp;
 use serde_json::{Value, json};
-use triggers::timestamp::Timestamp;
 
 use super::aws::dynamodb;
 use super::client::Tenant;

@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
+use domain::delivery::verdict::failure::Failure;
+use domain::delivery::verdict::{Answer, Verdict};
+use domain::delivery::{ORIGINAL, webhook_request};
+use domain::endpoint::url::EndpointUrl;
+use domain::event::Event;
+use domain::event::event_type::EventType;
+use domain::event::id::EventId;
+use domain::inbox::Head;
+use domain::problem::{Kind, Problem};
+use domain::tenant::api_key::Scope;
 use http::{HeaderMap, StatusCode};
+use runtime::answer;
 use serde_json::{Value, json};
-use triggers::adapters::events::LoggedAttempt;
-use triggers::answer;
-use triggers::api_key::Scope;
-use triggers::delivery::ORIGINAL;
-use triggers::endpoint::EndpointUrl;
-use triggers::event::{Event, EventId, EventType};
-use triggers::inbox::Head;
-use triggers::ports::{Clock, WebhookSender};
-use triggers::problem::{Kind, Problem};
-use triggers::verdict::{Answer, Failure, Verdict};
-use triggers::webhook;
+use store::adapters::events::attempt_log::LoggedAttempt;
+use store::ports::{Clock, WebhookSender};
 
 use super::endpoints::{found, open};
 use crate::body::{query_limit, query_value};
@@ -52,12 +54,12 @@ pub(crate) async fn test(
         payload: json!({"test": true, "endpoint_id": endpoint.id.as_str()}).to_string(),
         dedup_id: None,
     };
-    let head = Head::born(&event, []);
+    let head = Head::new(&event, []);
     let answer = match EndpointUrl::parse(&endpoint.url, api.url_policy) {
         Err(_) => Answer::None(Failure::Refused),
         Ok(url) => {
             let about = (&head, event.payload.as_str());
-            let request = webhook::request(url, &endpoint, &private, &api.signing, about, now);
+            let request = webhook_request::request(url, &endpoint, &private, &api.signing, about, now);
             api.webhooks.post(&request, now).await
         }
     };
@@ -112,14 +114,15 @@ pub(crate) async fn sample(
     let shards = bearer.spread.read();
     let wanted = |head: &Head| endpoint.wants(&head.event_type) && !head.is_gone(now);
     let recent = api.events.recent(&bearer.tenant, shards, wanted, SAMPLES).await?;
-    let bodies: Vec<String> = recent.iter().map(|(head, payload)| webhook::body(head, payload)).collect();
+    let bodies: Vec<String> =
+        recent.iter().map(|(head, payload)| webhook_request::body(head, payload)).collect();
     Ok(answer::typed(StatusCode::OK, "application/json", format!("[{}]", bodies.join(","))))
 }
 
 /// `GET /.well-known/webhook-keys?endpoint_id=`: with which public keys an endpoint's `v1a` signatures are checked.
 pub(crate) async fn public_keys(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Outcome {
     let id = query_value(query.as_deref(), "endpoint_id");
-    let id = id.and_then(|text| triggers::endpoint::EndpointId::parse(&text));
+    let id = id.and_then(|text| domain::endpoint::id::EndpointId::parse(&text));
     let detail = "name the endpoint: each has keys of its own, at ?endpoint_id=ep_...";
     let id = id.ok_or_else(|| Problem::new(Kind::Invalid, detail).at("/endpoint_id"))?;
     Ok(answer::json(StatusCode::OK, &api.signing.keys_of(&id).key_set()))

@@ -5,23 +5,27 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
+use domain::endpoint::headers::Headers;
+use domain::endpoint::health::Health;
+use domain::endpoint::id::EndpointId;
+use domain::endpoint::pattern::Pattern;
+use domain::endpoint::private::Private;
+use domain::endpoint::secret::{Secret, Secrets};
+use domain::endpoint::url::EndpointUrl;
+use domain::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint, EndpointState, MAX_ENDPOINTS, Signing};
+use domain::problem::{Kind, Problem};
+use domain::sealed::Sealed;
+use domain::tenant::api_key::{KeyRecord, Scope};
+use domain::tenant::id::TenantId;
+use domain::timestamp::Timestamp;
 use futures_util::future::try_join_all;
 use http::{HeaderMap, StatusCode};
+use runtime::answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use triggers::adapters::control::Added;
-use triggers::answer;
-use triggers::api_key::{KeyRecord, Scope};
-use triggers::breaker::Health;
-use triggers::endpoint::{
-    DEFAULT_RATE_PER_SECOND, Endpoint, EndpointId, EndpointState, EndpointUrl, Headers, MAX_ENDPOINTS,
-    Pattern, Private, Secret, Secrets, Signing,
-};
-use triggers::ports::{Clock, Control, PortResult, Unavailable, Updated, Vault};
-use triggers::problem::{Kind, Problem};
-use triggers::sealed::Sealed;
-use triggers::tenant::TenantId;
-use triggers::timestamp::Timestamp;
+use store::adapters::control::endpoints::Added;
+use store::ports::control::Control;
+use store::ports::{Clock, PortResult, Unavailable, Updated, Vault};
 
 use super::settings::{Settings, configure, read_headers, read_secret, read_url};
 use crate::body::{self, invalid};
@@ -35,10 +39,10 @@ const MAX_OVERLAP_SECONDS: u64 = 7 * 24 * 3600;
 const DEFAULT_OVERLAP_SECONDS: u64 = 24 * 3600;
 
 /// How often a raced change is decided again before the client is asked to.
-const MOST_RACES: usize = 10;
+const MAX_RACES: usize = 10;
 
 /// Parked deliveries are counted up to here.
-const MOST_COUNTED: i32 = 10_000;
+const MAX_COUNTED: i32 = 10_000;
 
 /// `POST /api/endpoints`: a further endpoint. Its secret is shown here, and never again.
 pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
@@ -184,7 +188,7 @@ pub(super) async fn set_default(
     url: &EndpointUrl,
 ) -> Result<Option<Secret>, Problem> {
     let id = EndpointId::default_of(tenant);
-    for _ in 0..MOST_RACES {
+    for _ in 0..MAX_RACES {
         let Some(seen) = api.control.endpoint(tenant, &id).await? else {
             let secret = Secret::generate(&mut rand::rng());
             let private = Private { secrets: Secrets::new(secret.clone()), headers: Headers::default() };
@@ -232,7 +236,7 @@ async fn update(
     id: &str,
     change: impl Fn(&mut Endpoint, &mut Private) -> Result<(), Problem>,
 ) -> Result<Endpoint, Problem> {
-    for _ in 0..MOST_RACES {
+    for _ in 0..MAX_RACES {
         let seen = found(api, tenant, id).await?;
         let known = open(api, tenant, &seen).await?;
         let (mut next, mut private) = (seen.clone(), known.clone());
@@ -288,7 +292,7 @@ async fn seal(api: &Api, tenant: &TenantId, id: &EndpointId, private: &Private) 
 /// An endpoint as its owner is shown it: all but its secrets, and of its headers the names alone.
 pub(crate) async fn shown(api: &Api, tenant: &TenantId, endpoint: &Endpoint) -> PortResult<Value> {
     let private = open(api, tenant, endpoint).await?;
-    let parked = api.schedule.count_parked(tenant, &endpoint.id, MOST_COUNTED).await?;
+    let parked = api.schedule.count_parked(tenant, &endpoint.id, MAX_COUNTED).await?;
     let now = api.clock.now();
     let overlaps = private.secrets.previous.iter().map(|(_, until)| *until);
     let overlap = overlaps.filter(|until| now < *until).max().map(|until| until.to_string());

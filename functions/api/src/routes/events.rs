@@ -5,39 +5,39 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
+use domain::delivery::schedule::{Due, HORIZON};
+use domain::delivery::{Delivery, DeliveryMessage};
+use domain::endpoint::id::EndpointId;
+use domain::event::id::EventId;
+use domain::inbox::replay::{Reopening, targets};
+use domain::inbox::{Head, Status};
+use domain::job::JobId;
+use domain::problem::{Kind, Problem};
+use domain::tenant::api_key::{KeyRecord, Scope};
+use domain::tenant::stats::Share;
+use domain::timestamp::Timestamp;
 use futures_util::future::try_join_all;
 use http::{HeaderMap, StatusCode};
+use runtime::answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use triggers::adapters::events::Source;
-use triggers::answer;
-use triggers::api_key::{KeyRecord, Scope};
-use triggers::delivery::{Delivery, DeliveryMessage};
-use triggers::endpoint::EndpointId;
-use triggers::event::EventId;
-use triggers::inbox::replay::{Reopening, targets};
-use triggers::inbox::{Head, Status};
-use triggers::job::JobId;
-use triggers::ports::{
-    Clock, Control, Delayed, DeliveryQueue, Events, Found, Schedule, Unavailable, Updated,
-};
-use triggers::problem::{Kind, Problem};
-use triggers::schedule::{Due, HORIZON};
-use triggers::stats::Share;
-use triggers::timestamp::Timestamp;
+use store::adapters::events::page::Source;
+use store::ports::control::Control;
+use store::ports::events::{Events, Found};
+use store::ports::schedule::Schedule;
+use store::ports::{Clock, Delayed, DeliveryQueue, Unavailable, Updated};
 
 use super::inbox::{answer_page, read_query, shown_with};
 use crate::body::{self, moment, query_value};
-use crate::counting;
 use crate::deps::Api;
 use crate::failure::Outcome;
-use crate::history;
+use crate::{counting, history};
 
 /// More logged attempts of one event are not shown with it.
-const MOST_ATTEMPTS: usize = 1000;
+const MAX_ATTEMPTS: usize = 1000;
 
 /// How often a raced change is decided again before the client is asked to.
-const MOST_RACES: usize = 20;
+const MAX_RACES: usize = 20;
 
 /// `GET /api/events`: a page of all that is kept, by time. To follow what comes in, lease from the inbox.
 pub(crate) async fn list(
@@ -62,7 +62,7 @@ pub(crate) async fn read(State(api): State<Arc<Api>>, headers: HeaderMap, Path(i
     let found = found(&api, &bearer, &id, now).await?;
     let (payload, attempts, endpoints) = tokio::try_join!(
         api.events.payload(&bearer.tenant, &found),
-        api.events.attempts_of(&bearer.tenant, found.head.id, MOST_ATTEMPTS),
+        api.events.attempts_of(&bearer.tenant, found.head.id, MAX_ATTEMPTS),
         api.control.endpoints(&bearer.tenant),
     )?;
     let payload = payload.ok_or_else(no_event)?;
@@ -107,7 +107,7 @@ pub(crate) async fn replay(
         only_undelivered: false,
         also_to: named.as_ref().filter(|named| targets.contains(*named)),
     };
-    for _ in 0..MOST_RACES {
+    for _ in 0..MAX_RACES {
         let next = head.reopen(&what, now).ok_or_else(nothing_to_replay)?;
         if reopened(&api, &bearer, (&head, &next), run.as_str(), now).await? == Updated::Done {
             if !head.status.is_in_inbox() {
@@ -172,7 +172,7 @@ pub(crate) async fn delete(
     let now = api.clock.now();
     let (_, bearer) = api.authenticator.authenticate(&headers, Scope::TenantAdmin, now).await?;
     let id = EventId::parse(&id).ok_or_else(no_event)?;
-    for _ in 0..MOST_RACES {
+    for _ in 0..MAX_RACES {
         let head = api.events.head(&bearer.tenant, id, true).await?.map(|found| found.head);
         let head = head.filter(|head| head.expires_at > now).ok_or_else(no_event)?;
         let is_left = head.status == Status::Deleted;

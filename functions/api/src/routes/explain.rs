@@ -4,22 +4,26 @@ use std::sync::Arc;
 
 use axum::body::{self, Body};
 use axum::extract::State;
+use domain::delivery::gate::{Gate, gate};
+use domain::delivery::webhook_request::WebhookRequest;
+use domain::delivery::{Bypass, webhook_request};
+use domain::endpoint::pattern::Pattern;
+use domain::endpoint::url::EndpointUrl;
+use domain::endpoint::{Endpoint, EndpointState};
+use domain::event::id::EventId;
+use domain::event::{Event, NewEvent};
+use domain::inbox::Head;
+use domain::problem::{Kind, Problem};
+use domain::tenant::api_key::Scope;
+use domain::tenant::id::TenantId;
+use domain::timestamp::Timestamp;
 use futures_util::future::try_join_all;
 use http::{HeaderMap, StatusCode};
+use runtime::answer;
+use runtime::request::require_json;
 use serde_json::{Map, Value, json};
-use triggers::answer;
-use triggers::api_key::Scope;
-use triggers::breaker::{Gate, gate};
-use triggers::delivery::Pass;
-use triggers::endpoint::{Endpoint, EndpointState, EndpointUrl, Pattern};
-use triggers::event::{Event, EventId, NewEvent};
-use triggers::inbox::Head;
-use triggers::ports::{Clock, Control, PortResult, WebhookRequest};
-use triggers::problem::{Kind, Problem};
-use triggers::request::require_json;
-use triggers::tenant::TenantId;
-use triggers::timestamp::Timestamp;
-use triggers::webhook;
+use store::ports::control::Control;
+use store::ports::{Clock, PortResult};
 
 use super::endpoints::open;
 use crate::deps::Api;
@@ -46,7 +50,7 @@ pub(crate) async fn explain(State(api): State<Arc<Api>>, headers: HeaderMap, bod
     );
     let mut endpoints = api.control.endpoints(&event.tenant).await?;
     endpoints.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-    let asked = Asked { head: Head::born(&event, []), event, now };
+    let asked = Asked { head: Head::new(&event, []), event, now };
     let mut explained: Vec<Value> =
         try_join_all(endpoints.iter().map(|endpoint| asked.of(&api, endpoint))).await?;
     leave_out_repeated_bodies(&mut explained);
@@ -65,7 +69,7 @@ impl Asked {
     /// What would become of it at one endpoint.
     async fn of(&self, api: &Api, endpoint: &Endpoint) -> PortResult<Value> {
         let pattern = endpoint.matching(&self.event.event_type);
-        let (state, gate) = (state(endpoint), gate(endpoint, Pass::None));
+        let (state, gate) = (state(endpoint), gate(endpoint, Bypass::None));
         let request = match gate {
             Gate::Open | Gate::Parked if pattern.is_some() => self.request(api, endpoint).await?,
             _ => None,
@@ -93,7 +97,7 @@ impl Asked {
         let tenant: &TenantId = &self.event.tenant;
         let private = open(api, tenant, endpoint).await?;
         let about = (&self.head, self.event.payload.as_str());
-        let request = webhook::request(url, endpoint, &private, &api.signing, about, self.now);
+        let request = webhook_request::request(url, endpoint, &private, &api.signing, about, self.now);
         let is_owners = |name: &str| private.headers.iter().any(|(owners, _)| owners == name);
         Ok(Some(shown(&request, is_owners)))
     }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use axum::extract::State;
 use http::StatusCode;
+use runtime::answer;
+use runtime::answer::Answer;
 use serde_json::json;
+use store::ports::PortResult;
 use tokio::time::timeout;
-use triggers::answer::{self, Answer};
-use triggers::ports::PortResult;
 
 use crate::deps::Api;
 

@@ -4,16 +4,17 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
+use domain::event::event_type::EventType;
+use domain::event::id::EventId;
+use domain::inbox::{Head, Status};
+use domain::problem::Problem;
+use domain::tenant::api_key::{KeyRecord, Scope};
+use domain::timestamp::Timestamp;
 use http::{HeaderMap, StatusCode};
+use runtime::answer;
 use serde_json::{Value, json};
-use triggers::adapters::events::{Order, Page, PageQuery, Source};
-use triggers::answer;
-use triggers::api_key::{KeyRecord, Scope};
-use triggers::event::{EventId, EventType};
-use triggers::inbox::{Head, Status};
-use triggers::ports::Clock;
-use triggers::problem::Problem;
-use triggers::timestamp::Timestamp;
+use store::adapters::events::page::{Order, Page, PageQuery, Source};
+use store::ports::Clock;
 
 use crate::body::{invalid, query_limit, query_value};
 use crate::cursor;

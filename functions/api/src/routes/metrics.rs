@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use domain::delivery::schedule::SHARDS;
 use futures_util::future::try_join_all;
 use http::{HeaderMap, StatusCode};
-use triggers::adapters::queues::Depth;
-use triggers::answer;
-use triggers::ports::{Counts, QueueName, Schedule, Wait};
-use triggers::schedule::SHARDS;
+use runtime::answer;
+use store::adapters::queues::Depth;
+use store::ports::limits::{Counts, QueueName, Wait};
+use store::ports::schedule::Schedule;
 
 use crate::access::{Environment, admin_only};
 use crate::deps::Api;
@@ -89,7 +90,7 @@ fn text(counts: &Counts, held: usize, queues: &[(QueueName, Depth, Depth)], wait
 
 #[cfg(test)]
 mod tests {
-    use triggers::timestamp::Timestamp;
+    use domain::timestamp::Timestamp;
 
     use super::*;
 

@@ -1,7 +1,8 @@
 //! The API's own description, as it was when this function was built.
 
 use http::StatusCode;
-use triggers::answer::{self, Answer};
+use runtime::answer;
+use runtime::answer::Answer;
 
 /// `GET /openapi.json`: for everybody, since it tells nothing that the source does not.
 pub(crate) async fn document() -> Answer {

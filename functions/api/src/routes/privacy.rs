@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
+use domain::job::erasure::Erasure;
+use domain::job::{Job, JobId, Work};
+use domain::problem::{Kind, Problem};
+use domain::tenant::api_key::Scope;
+use domain::timestamp::Timestamp;
 use http::{HeaderMap, StatusCode};
+use runtime::answer;
+use runtime::answer::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use triggers::answer::{self, Answer};
-use triggers::api_key::Scope;
-use triggers::job::{Erasure, Job, JobId, Work};
-use triggers::ports::{Clock, Control, PortResult, Schedule};
-use triggers::problem::{Kind, Problem};
-use triggers::timestamp::Timestamp;
+use store::ports::control::Control;
+use store::ports::schedule::Schedule;
+use store::ports::{Clock, PortResult};
 
 use crate::body::{self, invalid, query_limit, query_value};
 use crate::cursor;

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
+use domain::event::event_type::EventType;
+use domain::event::id::EventId;
+use domain::inbox::lease::{LeaseId, Terms};
+use domain::problem::{Kind, Problem};
+use domain::tenant::api_key::{KeyRecord, Scope};
+use domain::timestamp::Timestamp;
 use http::{HeaderMap, StatusCode};
+use runtime::answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use triggers::answer;
-use triggers::api_key::{KeyRecord, Scope};
-use triggers::event::{EventId, EventType};
-use triggers::inbox::lease::{LeaseId, Terms};
-use triggers::ports::Clock;
-use triggers::problem::{Kind, Problem};
-use triggers::timestamp::Timestamp;
+use store::ports::Clock;
 
 use super::inbox::shown_with;
 use crate::body::{self, invalid};
@@ -230,7 +231,7 @@ fn types(names: &[String]) -> Result<Vec<EventType>, Problem> {
     }
     let parse = |(place, name): (usize, &String)| {
         let wrong =
-            |error: triggers::event::InvalidEvent| invalid(error.to_string(), &format!("/types/{place}"));
+            |error| invalid(domain::event::InvalidEvent::Type(error).to_string(), &format!("/types/{place}"));
         EventType::parse(name.as_str()).map_err(wrong)
     };
     names.iter().enumerate().map(parse).collect()

@@ -4,21 +4,26 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
+use domain::endpoint::MAX_RATE_PER_SECOND;
+use domain::endpoint::id::EndpointId;
+use domain::event::claim::{Claim, ClaimName, Claimed, Fingerprint};
+use domain::event::event_type::EventType;
+use domain::inbox::Status;
+use domain::job::replay::{Filter, Progress, Replay};
+use domain::job::{Job, JobId, Work};
+use domain::problem::{Kind, Problem};
+use domain::tenant::api_key::{KeyRecord, Scope};
+use domain::timestamp::Timestamp;
 use http::{HeaderMap, StatusCode};
+use runtime::answer;
+use runtime::answer::Answer;
+use runtime::request::idempotency_key;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use triggers::adapters::events::Source;
-use triggers::answer::{self, Answer};
-use triggers::api_key::{KeyRecord, Scope};
-use triggers::claim::{Claim, ClaimName, Claimed, Fingerprint};
-use triggers::endpoint::{EndpointId, MAX_RATE_PER_SECOND};
-use triggers::event::EventType;
-use triggers::inbox::Status;
-use triggers::job::{Filter, Job, JobId, Progress, Replay, Work};
-use triggers::ports::{Clock, Control, Schedule, Unavailable, Updated};
-use triggers::problem::{Kind, Problem};
-use triggers::request::idempotency_key;
-use triggers::timestamp::Timestamp;
+use store::adapters::events::page::Source;
+use store::ports::control::Control;
+use store::ports::schedule::Schedule;
+use store::ports::{Clock, Unavailable, Updated};
 
 use super::{events, inbox};
 use crate::body::{self, invalid, moment};
@@ -26,13 +31,13 @@ use crate::deps::Api;
 use crate::failure::Outcome;
 
 /// So many replays of one tenant may be under way.
-const MOST_UNDER_WAY: usize = 10;
+const MAX_UNDER_WAY: usize = 10;
 
 /// When it may be worth asking for another.
 const RETRY_AFTER_SECONDS: u32 = 60;
 
 /// How often a raced change is decided again before the client is asked to.
-const MOST_RACES: usize = 20;
+const MAX_RACES: usize = 20;
 
 /// What is asked for. Absent members are not written: a repeat is known as one by a version that has more of them.
 #[derive(Deserialize, Serialize)]
@@ -79,7 +84,7 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body
     if wanted.dry_run {
         return Ok(answer::json(StatusCode::OK, &json!({"count": count, "count_is_exact": count_is_exact})));
     }
-    if api.schedule.replays_under_way(&bearer.tenant).await? >= MOST_UNDER_WAY {
+    if api.schedule.replays_under_way(&bearer.tenant).await? >= MAX_UNDER_WAY {
         // A repeat that overlaps with the first request may have counted that one.
         let before = answered_before(&api, &bearer, named.as_ref(), now).await?;
         return before.ok_or_else(|| too_many().into());
@@ -135,7 +140,7 @@ fn named(headers: &HeaderMap, wanted: &Create, id: &JobId, now: Timestamp) -> Re
 }
 
 fn too_many() -> Problem {
-    let detail = format!("{MOST_UNDER_WAY} replays are under way; cancel one, or wait for one to end");
+    let detail = format!("{MAX_UNDER_WAY} replays are under way; cancel one, or wait for one to end");
     Problem { retry_after: Some(RETRY_AFTER_SECONDS), ..Problem::new(Kind::RateLimited, detail) }
 }
 
@@ -156,7 +161,7 @@ pub(crate) async fn cancel(
     Path(id): Path<String>,
 ) -> Outcome {
     let (bearer, _) = bearer(&api, &headers).await?;
-    for _ in 0..MOST_RACES {
+    for _ in 0..MAX_RACES {
         let seen = found(&api, &bearer, &id).await?;
         let Some(next) = seen.cancel() else { return Ok(answer::json(StatusCode::ACCEPTED, &shown(&seen))) };
         if api.schedule.save_job(&next).await? == Updated::Done {

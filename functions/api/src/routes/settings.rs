@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use domain::endpoint::headers::Headers;
+use domain::endpoint::pattern::Pattern;
+use domain::endpoint::secret::Secret;
+use domain::endpoint::url::EndpointUrl;
+use domain::endpoint::{Endpoint, MAX_RATE_PER_SECOND, Signing};
+use domain::problem::Problem;
 use serde::Deserialize;
-use triggers::endpoint::{Endpoint, EndpointUrl, Headers, MAX_RATE_PER_SECOND, Pattern, Secret, Signing};
-use triggers::problem::Problem;
 
 use crate::body::invalid;
 use crate::deps::Api;

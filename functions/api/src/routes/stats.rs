@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
+use domain::tenant::api_key::Scope;
+use domain::tenant::stats::Window;
+use domain::timestamp::Timestamp;
 use http::{HeaderMap, StatusCode};
+use runtime::answer;
 use serde_json::json;
-use triggers::answer;
-use triggers::api_key::Scope;
-use triggers::ports::{Clock, Limits};
-use triggers::stats::Window;
-use triggers::timestamp::Timestamp;
+use store::ports::Clock;
+use store::ports::limits::Limits;
 
 use crate::body::{invalid, query_value};
 use crate::deps::Api;

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
+use domain::problem::Problem;
+use domain::tenant::Tenant;
+use domain::tenant::api_key::Scope;
+use domain::timestamp::Timestamp;
 use http::{HeaderMap, StatusCode};
+use runtime::answer;
+use runtime::answer::Answer;
 use serde::Deserialize;
 use serde_json::Value;
-use triggers::answer::{self, Answer};
-use triggers::api_key::Scope;
-use triggers::ports::{Clock, Unavailable, Updated};
-use triggers::problem::Problem;
-use triggers::tenant::Tenant;
-use triggers::timestamp::Timestamp;
+use store::ports::{Clock, Unavailable, Updated};
 
 use super::keys::{tenant_members, tier_of};
 use crate::access::admin_only;
@@ -22,7 +23,7 @@ use crate::deps::Api;
 use crate::failure::Outcome;
 
 /// How often a raced change is decided again before the client is asked to.
-const MOST_RACES: usize = 10;
+const MAX_RACES: usize = 10;
 
 /// `GET /api/tenant`.
 pub(crate) async fn read(State(api): State<Arc<Api>>, headers: HeaderMap) -> Outcome {
@@ -48,7 +49,7 @@ pub(crate) async fn change(State(api): State<Arc<Api>>, headers: HeaderMap, body
     if wanted.tier.is_some() && !api.admin.is_bearer(&headers) {
         return Err(admin_only().into());
     }
-    for _ in 0..MOST_RACES {
+    for _ in 0..MAX_RACES {
         let seen = api.control.tenant(&bearer.tenant).await?.ok_or_else(Problem::not_found)?;
         let next = changed(seen.clone(), &wanted, now, api.environment.spread_delay())?;
         if next == seen || api.control.change_tenant(&seen, &next, now).await? == Updated::Done {

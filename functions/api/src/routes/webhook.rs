@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
+use domain::tenant::api_key::Scope;
 use http::{HeaderMap, StatusCode};
+use runtime::answer;
 use serde::Deserialize;
 use serde_json::json;
-use triggers::answer;
-use triggers::api_key::Scope;
-use triggers::ports::Clock;
+use store::ports::Clock;
 
 use super::endpoints::set_default;
 use super::settings::read_url;

@@ -1,0 +1,91 @@
+//! Where the schedule lives: fourteen attempts over 103 h 42 m 35 s, as one table.
+
+use std::time::Duration;
+
+use rand::{Rng, RngExt};
+
+use crate::timestamp::Timestamp;
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+
+/// Seconds from one attempt to the next; the first attempt is made at once.
+const DELAYS_SECONDS: [u64; ATTEMPTS as usize] = [
+    0,
+    5,
+    30,
+    2 * MINUTE,
+    10 * MINUTE,
+    30 * MINUTE,
+    HOUR,
+    2 * HOUR,
+    4 * HOUR,
+    8 * HOUR,
+    16 * HOUR,
+    24 * HOUR,
+    24 * HOUR,
+    24 * HOUR,
+];
+
+/// Each delay is stretched or shortened by up to this share, so that many deliveries do not return at once.
+const JITTER_PERCENT: u64 = 20;
+
+/// A receiver's own `Retry-After` is honoured up to this.
+const MAX_WISH: Duration = Duration::from_hours(24);
+
+/// How many attempts a delivery has.
+pub const ATTEMPTS: u32 = 14;
+
+/// When the attempt after attempt `n` (counted from 1) is due; `None` when there is none.
+///
+/// `wish` is the receiver's `Retry-After`: never shortens our own step, and never stretches it past 24 hours.
+pub fn next_attempt_at(
+    n: u32,
+    now: Timestamp,
+    wish: Option<Duration>,
+    rng: &mut impl Rng,
+) -> Option<Timestamp> {
+    let step = *DELAYS_SECONDS.get(usize::try_from(n).ok()?)? * 1000;
+    let jitter = step * JITTER_PERCENT / 100;
+    let ours = Duration::from_millis(rng.random_range(step - jitter..=step + jitter));
+    let wish = wish.unwrap_or_default().min(MAX_WISH);
+    Some(now.after(ours.max(wish)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_is_the_documented_one() {
+        let total: u64 = DELAYS_SECONDS.iter().sum();
+        assert_eq!(total, 103 * HOUR + 42 * MINUTE + 35);
+        assert_eq!(ATTEMPTS, 14);
+        assert!(DELAYS_SECONDS.is_sorted());
+    }
+
+    #[test]
+    fn every_delay_stays_within_its_jitter() {
+        let now = Timestamp::from_seconds(1000);
+        for n in 1..ATTEMPTS {
+            let step = DELAYS_SECONDS[n as usize] * 1000;
+            for _ in 0..100 {
+                let due = next_attempt_at(n, now, None, &mut rand::rng()).unwrap().since(now);
+                let due = u64::try_from(due.as_millis()).unwrap();
+                assert!((step * 8 / 10..=step * 12 / 10).contains(&due), "attempt {n}: {due} ms");
+            }
+        }
+        assert_eq!(next_attempt_at(ATTEMPTS, now, None, &mut rand::rng()), None);
+        assert_eq!(next_attempt_at(u32::MAX, now, None, &mut rand::rng()), None);
+    }
+
+    #[test]
+    fn a_wish_lengthens_a_delay_up_to_a_day_and_shortens_none() {
+        let now = Timestamp::from_seconds(1000);
+        let due =
+            |n, wish| next_attempt_at(n, now, Some(Duration::from_secs(wish)), &mut rand::rng()).unwrap();
+        assert_eq!(due(1, 120), now.after(Duration::from_secs(120)));
+        assert_eq!(due(1, u64::MAX), now.after(Duration::from_hours(24)));
+        assert!(due(9, 1) > now.after(Duration::from_hours(6)));
+    }
+}

@@ -1,0 +1,117 @@
+//! The signatures of a request: Standard Webhooks 1.0, scheme `v1` (HMAC-SHA-256) and, where the endpoint wants it, `v1a`
+//! (Ed25519).
+//!
+//! Specification: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
+//!
+//! The key of `v1a` is our own and differs from endpoint to endpoint: with one key for all, whoever has an endpoint of his own
+//! could point it at somebody else's receiver and have his events signed for it. It follows from one secret of the stack and
+//! the endpoint's id, so that nothing is stored, and its public half can be told to anybody who knows the id.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD};
+use ring::hmac;
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use serde_json::{Value, json};
+
+use crate::endpoint::id::EndpointId;
+use crate::endpoint::secret::Secret;
+use crate::tenant::api_key::Peppers;
+use crate::timestamp::Timestamp;
+
+/// What a signature is over: `id.timestamp.body`.
+///
+/// `sent_at` is the moment of this attempt, to the second: the value of `webhook-timestamp`.
+#[must_use]
+pub fn content(id: &str, sent_at: Timestamp, body: &[u8]) -> Vec<u8> {
+    [format!("{id}.{}.", sent_at.seconds()).as_bytes(), body].concat()
+}
+
+/// The signature of a content under a secret: `v1,` and base64 of the HMAC.
+#[must_use]
+pub fn sign(secret: &Secret, content: &[u8]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &secret.bytes().unwrap_or_default());
+    format!("v1,{}", BASE64.encode(hmac::sign(&key, content)))
+}
+
+/// The stack's secrets from which the keys of `v1a` follow; the newest first, the others for as long as receivers may know
+/// no newer public key.
+pub struct SigningSecrets(Peppers);
+
+/// One endpoint's keys of `v1a`, the newest first.
+pub struct SigningKeys(Vec<(u32, Ed25519KeyPair)>);
+
+impl SigningSecrets {
+    /// The secrets of the stack.
+    #[must_use]
+    pub fn new(secrets: Peppers) -> Self {
+        Self(secrets)
+    }
+
+    /// The keys of an endpoint.
+    #[must_use]
+    pub fn keys_of(&self, endpoint: &EndpointId) -> SigningKeys {
+        let seeds = self.0.tags("webhook-signing", endpoint.as_str().as_bytes());
+        let key = |(version, seed): (u32, Vec<u8>)| {
+            Some((version, Ed25519KeyPair::from_seed_unchecked(&seed).ok()?)) // 32 bytes, as every seed
+        };
+        SigningKeys(seeds.filter_map(key).collect())
+    }
+}
+
+impl SigningKeys {
+    /// The signatures of a content: `v1a,` and base64, one for each key.
+    pub fn sign(&self, content: &[u8]) -> impl Iterator<Item = String> {
+        self.0.iter().map(move |(_, key)| format!("v1a,{}", BASE64.encode(key.sign(content))))
+    }
+
+    /// The newest public key in the form of Standard Webhooks: `whpk_` and base64.
+    #[must_use]
+    pub fn public(&self) -> Option<String> {
+        self.0.first().map(|(_, key)| format!("whpk_{}", BASE64.encode(key.public_key())))
+    }
+
+    /// The public keys as a JSON Web Key Set (RFC 7517, RFC 8037).
+    #[must_use]
+    pub fn key_set(&self) -> Value {
+        let key = |(version, key): &(u32, Ed25519KeyPair)| {
+            json!({
+                "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": version.to_string(),
+                "x": URL_SAFE_NO_PAD.encode(key.public_key()),
+            })
+        };
+        json!({"keys": self.0.iter().map(key).collect::<Vec<_>>()})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ring::signature::{ED25519, UnparsedPublicKey};
+
+    use super::*;
+    use crate::testing::{START, endpoint};
+
+    #[test]
+    fn the_vector_of_the_specification_holds() {
+        let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let sent_at = Timestamp::from_seconds(1_614_265_330);
+        let content = content("msg_p5jXN8AQM9LWM0D4loKWxJek", sent_at, br#"{"test": 2432232314}"#);
+        assert_eq!(sign(&secret, &content), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn each_endpoint_has_keys_of_its_own_that_anybody_can_check() {
+        let secrets = SigningSecrets::new(Peppers::parse("2:new,1:old").unwrap());
+        let (keys, other) = (secrets.keys_of(&endpoint(1).id), secrets.keys_of(&endpoint(2).id));
+        let content = content("evt_1", START, b"{}");
+        let signatures: Vec<String> = keys.sign(&content).collect();
+        assert_eq!(signatures.len(), 2, "one for each version of the secret");
+        let public = BASE64.decode(&keys.public().unwrap()["whpk_".len()..]).unwrap();
+        let signature = BASE64.decode(&signatures[0]["v1a,".len()..]).unwrap();
+        assert_eq!(UnparsedPublicKey::new(&ED25519, &public).verify(&content, &signature), Ok(()));
+        assert!(UnparsedPublicKey::new(&ED25519, &public).verify(b"other", &signature).is_err());
+        assert_ne!(keys.public(), other.public());
+        let set = keys.key_set();
+        assert_eq!((&set["keys"][0]["kid"], &set["keys"][1]["kid"]), (&json!("2"), &json!("1")));
+        assert_eq!(set["keys"][0]["x"], URL_SAFE_NO_PAD.encode(&public));
+    }
+}

@@ -1,0 +1,149 @@
+//! What an answer means: each attempt ends in exactly one verdict.
+
+pub mod failure;
+
+use self::failure::Failure;
+
+use std::fmt;
+use std::time::Duration;
+
+use rand::Rng;
+
+use crate::delivery::retry_schedule::next_attempt_at;
+use crate::timestamp::Timestamp;
+
+/// What came of one POST.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// The receiver answered.
+    Status {
+        /// The HTTP status.
+        code: u16,
+        /// Its `Retry-After`, already turned into a span.
+        retry_after: Option<Duration>,
+        /// The beginning of its body, as text: what the endpoint's owner is shown.
+        excerpt: String,
+    },
+    /// There was no answer.
+    None(Failure),
+}
+
+impl Answer {
+    /// Whether the receiver said when it wants to be asked again.
+    #[must_use]
+    pub const fn asks_for_a_pause(&self) -> bool {
+        matches!(self, Self::Status { code: 429 | 503, retry_after: Some(_), .. })
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status { code, .. } => write!(f, "{code}"),
+            Self::None(failure) => failure.fmt(f),
+        }
+    }
+}
+
+/// What is to be done after an attempt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// The receiver took it.
+    Delivered,
+    /// Try again then.
+    RetryAt(Timestamp),
+    /// All attempts are spent.
+    GiveUp,
+    /// The receiver is gone for good: this delivery fails, and the endpoint is disabled.
+    DisableEndpoint,
+}
+
+impl Verdict {
+    /// The verdict on the answer to attempt `n`, counted from 1.
+    ///
+    /// A redirect is a failure and never followed. `Retry-After` counts with 429 and 503 alone.
+    pub fn on(answer: &Answer, n: u32, now: Timestamp, rng: &mut impl Rng) -> Self {
+        let wish = match *answer {
+            Answer::Status { code: 200..=299, .. } => return Self::Delivered,
+            Answer::Status { code: 410, .. } => return Self::DisableEndpoint,
+            Answer::Status { code: 429 | 503, retry_after, .. } => retry_after,
+            Answer::Status { .. } | Answer::None(_) => None,
+        };
+        next_attempt_at(n, now, wish, rng).map_or(Self::GiveUp, Self::RetryAt)
+    }
+
+    /// The verdict's name in logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::RetryAt(_) => "retry",
+            Self::GiveUp => "give_up",
+            Self::DisableEndpoint => "disable_endpoint",
+        }
+    }
+}
+
+/// Reads `Retry-After` (RFC 9110 section 10.2.3) in both forms; `None` for what is neither, or lies in the past.
+#[must_use]
+pub fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
+    let header = header.trim();
+    if header.bytes().all(|c| c.is_ascii_digit()) && !header.is_empty() {
+        return Some(Duration::from_secs(header.parse().unwrap_or(u64::MAX))); // more digits than u64: very long
+    }
+    let moment = httpdate::parse_http_date(header).ok()?;
+    let since_epoch = moment.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let wait = Timestamp::from_seconds(since_epoch.as_secs()).since(now);
+    (!wait.is_zero()).then_some(wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::retry_schedule::ATTEMPTS;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
+
+    fn on(code: u16, wish: Option<u64>, n: u32) -> Verdict {
+        let retry_after = wish.map(Duration::from_secs);
+        let answer = Answer::Status { code, retry_after, excerpt: String::new() };
+        Verdict::on(&answer, n, NOW, &mut rand::rng())
+    }
+
+    #[test]
+    fn success_is_any_2xx_and_410_is_final() {
+        for code in [200, 201, 204, 299] {
+            assert_eq!(on(code, None, 1), Verdict::Delivered);
+        }
+        assert_eq!(on(410, None, 1), Verdict::DisableEndpoint);
+    }
+
+    #[test]
+    fn everything_else_is_tried_again_until_the_attempts_are_spent() {
+        for code in [100, 301, 302, 307, 400, 401, 404, 408, 425, 429, 500, 502, 503, 504, 999] {
+            assert!(matches!(on(code, None, 1), Verdict::RetryAt(_)), "{code}");
+            assert_eq!(on(code, None, ATTEMPTS), Verdict::GiveUp, "{code}");
+        }
+        let none = Answer::None(Failure::TimedOut);
+        assert!(matches!(Verdict::on(&none, 13, NOW, &mut rand::rng()), Verdict::RetryAt(_)));
+    }
+
+    #[test]
+    fn a_wish_counts_with_429_and_503_alone() {
+        assert_eq!(on(503, Some(120), 1), Verdict::RetryAt(NOW.after(Duration::from_secs(120))));
+        assert_eq!(on(429, Some(120), 1), Verdict::RetryAt(NOW.after(Duration::from_secs(120))));
+        assert_ne!(on(500, Some(120), 1), Verdict::RetryAt(NOW.after(Duration::from_secs(120))));
+    }
+
+    #[test]
+    fn both_forms_of_retry_after_are_read_and_hostile_ones_ignored() {
+        let seconds = |header| retry_after(header, NOW).map(|wait| wait.as_secs());
+        assert_eq!(seconds("120"), Some(120));
+        assert_eq!(seconds(" 0 "), Some(0));
+        assert_eq!(seconds("99999999999999999999999"), Some(u64::MAX));
+        assert_eq!(seconds("Tue, 14 Nov 2023 22:15:20 GMT"), Some(120));
+        for hostile in ["", "-1", "NaN", "1.5", "1e3", "soon", "Tue, 14 Nov 2000 22:15:20 GMT"] {
+            assert_eq!(seconds(hostile), None, "{hostile}");
+        }
+    }
+}

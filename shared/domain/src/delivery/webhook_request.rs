@@ -1,0 +1,59 @@
+//! The request that an endpoint gets: the inbox's own members as its body, signed for this attempt.
+
+use serde_json::json;
+
+use crate::delivery::signature::{SigningSecrets, content, sign};
+use crate::endpoint::private::Private;
+use crate::endpoint::url::EndpointUrl;
+use crate::endpoint::{Endpoint, Signing};
+use crate::inbox::Head;
+use crate::timestamp::Timestamp;
+
+/// A signed request, ready to be sent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WebhookRequest {
+    /// Where to.
+    pub url: EndpointUrl,
+    /// Name and value of each header but those of the connection.
+    pub headers: Vec<(String, String)>,
+    /// The exact bytes that were signed.
+    pub body: Vec<u8>,
+}
+
+/// The body for an event. The payload stands in it byte for byte as it was accepted.
+#[must_use]
+pub fn body(head: &Head, payload: &str) -> String {
+    let (event_type, created_at) =
+        (json!(head.event_type.as_str()), json!(head.id.accepted_at().to_string()));
+    format!(r#"{{"id":"{}","type":{event_type},"created_at":{created_at},"payload":{payload}}}"#, head.id)
+}
+
+/// The signed request for an attempt at `now`.
+#[must_use]
+pub fn request(
+    url: EndpointUrl,
+    endpoint: &Endpoint,
+    private: &Private,
+    signing: &SigningSecrets,
+    (head, payload): (&Head, &str),
+    now: Timestamp,
+) -> WebhookRequest {
+    let (id, body) = (head.id.to_string(), body(head, payload));
+    let content = content(&id, now, body.as_bytes());
+    let mut signatures: Vec<String> = private.secrets.at(now).map(|secret| sign(secret, &content)).collect();
+    if endpoint.signing == Signing::Ed25519 {
+        signatures.extend(signing.keys_of(&endpoint.id).sign(&content));
+    }
+    let ours = [
+        ("content-type", "application/json".to_owned()),
+        ("user-agent", concat!("Triggers/", env!("CARGO_PKG_VERSION")).to_owned()),
+        ("webhook-id", id.clone()),
+        ("webhook-timestamp", now.seconds().to_string()),
+        ("webhook-signature", signatures.join(" ")),
+        ("x-event-id", id),
+        ("x-event-type", head.event_type.as_str().to_owned()),
+    ];
+    let ours = ours.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let owners = private.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    WebhookRequest { url, headers: ours.chain(owners).collect(), body: body.into_bytes() }
+}

@@ -1,0 +1,93 @@
+//! What nobody but an endpoint's requests may show: its secrets and its owner's headers, as one sealed text.
+
+use serde::{Deserialize, Serialize};
+
+use crate::endpoint::headers::Headers;
+use crate::endpoint::id::EndpointId;
+use crate::endpoint::secret::{Secret, Secrets};
+use crate::sealed::{Damaged, DataKey, Sealed};
+use crate::tenant::id::TenantId;
+use crate::timestamp::Timestamp;
+
+/// What nobody but an endpoint's requests may show.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Private {
+    /// What its requests are signed with.
+    pub secrets: Secrets,
+    /// The owner's own headers, which often carry a credential.
+    pub headers: Headers,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Stored {
+    secret: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    previous: Vec<(String, u64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<(String, String)>,
+}
+
+impl Private {
+    /// Encrypts it for this endpoint.
+    ///
+    /// # Errors
+    /// [`Damaged`] when it cannot be written, which no private part of ours causes.
+    pub fn seal(
+        &self,
+        key: &DataKey,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        nonce: [u8; 12],
+    ) -> Result<Sealed, Damaged> {
+        let previous = self.secrets.previous.iter();
+        let stored = Stored {
+            secret: self.secrets.current.expose().to_owned(),
+            previous: previous.map(|(secret, until)| (secret.expose().to_owned(), until.millis())).collect(),
+            headers: self.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        };
+        let text = serde_json::to_vec(&stored).map_err(|_| Damaged)?;
+        key.seal(tenant, endpoint.as_str(), &text, nonce)
+    }
+
+    /// Decrypts that of this endpoint.
+    ///
+    /// # Errors
+    /// [`Damaged`] for what was not sealed for it.
+    pub fn open(
+        key: &DataKey,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        sealed: &Sealed,
+    ) -> Result<Self, Damaged> {
+        let text = key.open(tenant, endpoint.as_str(), sealed)?;
+        let stored: Stored = serde_json::from_slice(&text).map_err(|_| Damaged)?;
+        let secret = |text: String| Secret::parse(text).ok_or(Damaged);
+        let previous = stored.previous.into_iter();
+        let previous = previous.map(|(text, until)| Ok((secret(text)?, Timestamp::from_millis(until))));
+        let previous = previous.collect::<Result<_, Damaged>>()?;
+        Ok(Self {
+            secrets: Secrets { current: secret(stored.secret)?, previous },
+            headers: Headers::parse(stored.headers).map_err(|_| Damaged)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{START, endpoint, tenant};
+
+    #[test]
+    fn a_private_part_comes_out_as_it_went_in() {
+        let (key, tenant, id) = (DataKey::new(&[1; 32]).unwrap(), tenant(), endpoint(1).id);
+        let [first, second] = [0, 1].map(|_| Secret::generate(&mut rand::rng()));
+        let plain = Private { secrets: Secrets::new(first), headers: Headers::default() };
+        let headers = Headers::parse([("authorization".to_owned(), "Bearer x".to_owned())]).unwrap();
+        let rotated = Private { secrets: plain.secrets.rotate(second, START, START), headers };
+        for private in [plain, rotated] {
+            let sealed = private.seal(&key, &tenant, &id, rand::random()).unwrap();
+            assert_eq!(Private::open(&key, &tenant, &id, &sealed), Ok(private));
+            assert_eq!(Private::open(&key, &tenant, &endpoint(2).id, &sealed), Err(Damaged));
+        }
+    }
+}

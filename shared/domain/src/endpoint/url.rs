@@ -1,0 +1,304 @@
+//! Which URLs may be endpoints: the form of a URL, checked when it is configured and again at send time. What its name
+//! may be says [`crate::endpoint::address::name`]; where the name leads is checked at every connection ([`crate::endpoint::address`]).
+//!
+//! A URL is judged as it is written, before and after parsing: parsers drop tabs, decode hosts and fold full-width digits,
+//! so a URL passes only if its host stands in it as it will be looked up.
+
+use thiserror::Error;
+use url::{Host, Url};
+
+use crate::endpoint::address::name;
+use crate::endpoint::address::name::RefusedName;
+
+/// Which URLs may be endpoints. Decided by the stack's parameter `LoopbackEndpoints`, never through the API.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UrlPolicy {
+    /// Public `https` only.
+    Strict,
+    /// Also `http://127.0.0.1:PORT` and `http://localhost:PORT`, in these two spellings: for the local stack.
+    LoopbackAllowed,
+}
+
+/// Where an endpoint's requests go: a URL that passed every rule of [`UrlPolicy`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EndpointUrl {
+    url: Url,
+    is_loopback: bool,
+}
+
+/// Why a URL cannot be an endpoint.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum RefusedUrl {
+    /// More than 2,048 characters.
+    #[error("it is longer than 2048 characters")]
+    TooLong,
+    /// Characters that some parsers drop and others do not.
+    #[error("it must not contain spaces, control characters or backslashes")]
+    Characters,
+    /// No absolute URL.
+    #[error("it is not an absolute URL")]
+    Unreadable,
+    /// Credentials or a fragment.
+    #[error("it must not carry a user, a password or a fragment")]
+    Extras,
+    /// Another scheme.
+    #[error("it must begin with https://")]
+    Scheme,
+    /// An IP address, in whatever spelling.
+    #[error("its host must be a name, not an IP address")]
+    IpLiteral,
+    /// A name in disguise, or none at all.
+    #[error("its host must be a domain name in plain spelling, without a dot at its end")]
+    Host,
+    /// A name that is not public.
+    #[error("its host must be a public domain name")]
+    InternalName,
+    /// Another port.
+    #[error("its port must be 443 or 8443")]
+    Port,
+}
+
+/// The most characters of a URL.
+const MAX_CHARACTERS: usize = 2048;
+
+/// A URL as it was written and as it was read.
+struct Candidate<'a> {
+    text: &'a str,
+    url: Option<&'a Url>,
+}
+
+/// One rule: what is said when it is broken, and whether this URL breaks it.
+type Rule = (RefusedUrl, fn(&Candidate) -> bool);
+
+/// The rules that every URL keeps.
+const OF_ALL: [Rule; 5] = [
+    (RefusedUrl::TooLong, |it| it.text.len() > MAX_CHARACTERS),
+    (RefusedUrl::Characters, |it| it.text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\')),
+    (RefusedUrl::Unreadable, |it| it.url.is_none()),
+    (RefusedUrl::Extras, |it| it.authority().contains('@')),
+    (RefusedUrl::Extras, |it| it.text.contains('#')),
+];
+
+/// The rules of public URLs, which come after those.
+const OF_PUBLIC: [Rule; 8] = [
+    (RefusedUrl::Scheme, |it| it.url.is_none_or(|url| url.scheme() != "https")),
+    (RefusedUrl::Unreadable, |it| it.authority().is_empty()), // `https:/host` and `https:///host`
+    (RefusedUrl::IpLiteral, |it| it.name().is_none()),
+    (RefusedUrl::IpLiteral, |it| it.refused_name() == Some(RefusedName::Number)),
+    (RefusedUrl::Host, |it| it.refused_name() == Some(RefusedName::Form)),
+    (RefusedUrl::Host, |it| !it.is_plainly_spelt()),
+    (RefusedUrl::InternalName, |it| it.refused_name() == Some(RefusedName::Internal)),
+    (RefusedUrl::Port, |it| !matches!(it.written_port(), None | Some("443" | "8443"))),
+];
+
+impl Candidate<'_> {
+    /// What stands between the scheme and the path: host and port, as written.
+    fn authority(&self) -> &str {
+        let rest = self.text.split_once("://").map_or("", |(_, rest)| rest);
+        rest.split(['/', '?', '#']).next().unwrap_or_default()
+    }
+
+    fn written_host(&self) -> &str {
+        self.authority().split(':').next().unwrap_or_default()
+    }
+
+    fn written_port(&self) -> Option<&str> {
+        self.authority().split_once(':').map(|(_, port)| port)
+    }
+
+    /// The name as it was read; `None` for an address.
+    fn name(&self) -> Option<&str> {
+        match self.url?.host()? {
+            Host::Domain(name) => Some(name),
+            Host::Ipv4(_) | Host::Ipv6(_) => None,
+        }
+    }
+
+    fn refused_name(&self) -> Option<RefusedName> {
+        name::check(self.name()?).err()
+    }
+
+    /// Whether each label stands there as it is looked up, or in a script that has no ASCII form but `xn--`: what looks like
+    /// other characters than it becomes (full-width digits, circled letters, `%61`) is a disguise.
+    fn is_plainly_spelt(&self) -> bool {
+        let (written, read) = (self.written_host(), self.name().unwrap_or_default());
+        let same = |(written, read): (&str, &str)| {
+            written.eq_ignore_ascii_case(read) || (!written.is_ascii() && read.starts_with("xn--"))
+        };
+        written.split('.').count() == read.split('.').count()
+            && written.split('.').zip(read.split('.')).all(same)
+    }
+
+    /// Compared as text, since a parser folds `0x7f.1` and many others into 127.0.0.1.
+    fn names_loopback(&self) -> bool {
+        let has_port = self.url.is_some_and(|url| url.port().is_some());
+        let authority = self.text.strip_prefix("http://").map_or("", |_| self.authority());
+        has_port && ["127.0.0.1:", "localhost:"].iter().any(|start| authority.starts_with(start))
+    }
+}
+
+impl EndpointUrl {
+    /// Checks a URL's form. Where its name leads is checked at every connection ([`crate::endpoint::address`]).
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn parse(text: &str, policy: UrlPolicy) -> Result<Self, RefusedUrl> {
+        let url = Url::parse(text);
+        let candidate = Candidate { text, url: url.as_ref().ok() };
+        let first_broken = |rules: &[Rule]| {
+            let broken = rules.iter().find(|(_, breaks)| breaks(&candidate));
+            broken.map_or(Ok(()), |(refused, _)| Err(*refused))
+        };
+        first_broken(&OF_ALL)?;
+        let is_loopback = policy == UrlPolicy::LoopbackAllowed && candidate.names_loopback();
+        if !is_loopback {
+            first_broken(&OF_PUBLIC)?;
+        }
+        let url = url.map_err(|_| RefusedUrl::Unreadable)?;
+        Ok(Self { url, is_loopback })
+    }
+
+    /// A URL that passed no rule, for tests of what stands behind them; `None` for what cannot be read at all.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn unchecked(text: &str) -> Option<Self> {
+        Some(Self { url: Url::parse(text).ok()?, is_loopback: false })
+    }
+
+    /// The URL as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// Whether it passed by [`UrlPolicy::LoopbackAllowed`] only.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.is_loopback
+    }
+
+    /// The name or loopback address to connect to.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// The port to connect to.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.url.port_or_known_default().unwrap_or(443)
+    }
+
+    /// The `Host` header: name, and the port where it is not the scheme's own.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        match self.url.port() {
+            Some(port) => format!("{}:{port}", self.host()),
+            None => self.host().to_owned(),
+        }
+    }
+
+    /// Path and query, the target of the request.
+    #[must_use]
+    pub fn path_and_query(&self) -> &str {
+        &self.url[url::Position::BeforePath..url::Position::AfterQuery]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_https_urls_pass() {
+        for url in [
+            "https://example.com",
+            "https://a.example.com:8443/x?y=1",
+            "https://bücher.de/",
+            "HTTPS://Example.COM:443",
+        ] {
+            assert!(EndpointUrl::parse(url, UrlPolicy::Strict).is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn each_rule_refuses_what_it_is_for() {
+        let check = |url: &str, refused| {
+            assert_eq!(EndpointUrl::parse(url, UrlPolicy::Strict), Err(refused), "{url}");
+        };
+        check("example.com/hook", RefusedUrl::Unreadable);
+        check(&format!("https://example.com/{}", "x".repeat(2048)), RefusedUrl::TooLong);
+        for text in [
+            "https://exa\tmple.com",
+            " https://example.com",
+            "https://example.com\\@a",
+            "https://a.com/\u{a0}",
+        ] {
+            check(text, RefusedUrl::Characters);
+        }
+        for text in ["https:/example.com", "https:example.com", "https:///example.com", "https://"] {
+            check(text, RefusedUrl::Unreadable);
+        }
+        check("http://example.com", RefusedUrl::Scheme);
+        check("ftp://example.com", RefusedUrl::Scheme);
+        check("http://127.0.0.1:8000/", RefusedUrl::Scheme);
+        check("https://user@example.com", RefusedUrl::Extras);
+        check("https://:pw@example.com", RefusedUrl::Extras);
+        check("https://example.com/#part", RefusedUrl::Extras);
+        check("https://@example.com", RefusedUrl::Extras);
+        for port in ["", "0", "22", "80", "0443", "65535"] {
+            check(&format!("https://example.com:{port}/"), RefusedUrl::Port);
+        }
+        for host in
+            ["ex%61mple.com", "ｅxample.com", "example。com", "exam\u{ad}ple.com", "example.com.", "a..com"]
+        {
+            check(&format!("https://{host}/"), RefusedUrl::Host);
+        }
+        for literal in ["127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "1"]
+        {
+            check(&format!("https://{literal}/"), RefusedUrl::IpLiteral);
+        }
+        for name in [
+            "localhost",
+            "printer",
+            "a.local",
+            "metadata.google.internal",
+            "x.localhost",
+            "1.0.10.in-addr.arpa",
+        ] {
+            check(&format!("https://{name}/"), RefusedUrl::InternalName);
+        }
+    }
+
+    #[test]
+    fn the_local_stack_allows_two_spellings_of_loopback_and_no_other() {
+        for url in ["http://127.0.0.1:9000/hook", "http://localhost:9000/"] {
+            let parsed = EndpointUrl::parse(url, UrlPolicy::LoopbackAllowed).unwrap();
+            assert!(parsed.is_loopback());
+            assert_eq!(parsed.port(), 9000);
+        }
+        for url in [
+            "http://127.0.0.1/",
+            "http://127.1:9000/",
+            "http://0x7f.1:9000/",
+            "http://[::1]:9000/",
+            "http://127.0.0.1.evil.com:9000/",
+            "http://localhost.evil.com:9000/",
+            "http://127.0.0.1:9000@evil.com/",
+            "http://LOCALHOST:9000/",
+            "http://127.0.0.2:9000/",
+            "http://10.0.0.1:9000/",
+            "http://127.0.0.1:80/",
+        ] {
+            assert!(EndpointUrl::parse(url, UrlPolicy::LoopbackAllowed).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_request_target_and_host_keep_what_was_configured() {
+        let url = EndpointUrl::parse("https://example.com:8443/a/b?c=d%20e", UrlPolicy::Strict).unwrap();
+        assert_eq!((url.path_and_query(), url.authority()), ("/a/b?c=d%20e", "example.com:8443".to_owned()));
+        let url = EndpointUrl::parse("https://example.com", UrlPolicy::Strict).unwrap();
+        assert_eq!((url.path_and_query(), url.authority()), ("/", "example.com".to_owned()));
+    }
+}

@@ -1,0 +1,371 @@
+//! CloudEvents 1.0.2 as they come over HTTP (<https://github.com/cloudevents/spec>): structured, where the body is the whole
+//! event in the JSON format, and binary, where its attributes are headers and the body is its data.
+//!
+//! The payload is always the whole event in the JSON format, so that nothing of it is lost and a receiver can hand it to any
+//! CloudEvents library: of a structured one the exact text, of a binary one a text that is the same for every repeat.
+
+mod attribute;
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use self::attribute::{judge, judge_name, of_header, of_member};
+use crate::event::claim::ClaimName;
+use crate::event::event_type::EventType;
+use crate::event::json::Bounds;
+use crate::event::{InvalidEvent, MAX_BODY_BYTES, NewEvent, PAYLOAD_BOUNDS, json, of_shape};
+
+/// The header that marks the binary form.
+pub const BINARY_MARK: &str = "ce-specversion";
+
+/// The attributes that must be there, in the order in which a payload shows them.
+const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
+
+/// Reads an event in the structured form, or one item of a batch.
+///
+/// ```
+/// use domain::event::cloud_event::structured;
+/// let body = br#"{"specversion":"1.0","id":"7","source":"/shop","type":"order.created","data":{"n":1.50}}"#;
+/// let event = structured(body).unwrap();
+/// assert_eq!(event.payload.as_bytes(), body);
+/// assert_eq!(event.event_type.as_str(), "order.created");
+/// ```
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn structured(body: &[u8]) -> Result<NewEvent, InvalidEvent> {
+    within_bounds(body.len())?;
+    json::check(body, PAYLOAD_BOUNDS)?;
+    let whole: &RawValue = of_shape(body)?;
+    let members: BTreeMap<String, &RawValue> = of_shape(body)?;
+    let mut attributes = BTreeMap::new();
+    for (name, raw) in &members {
+        if name == "data" || name == "data_base64" {
+            continue;
+        }
+        if let Some(text) = of_member(name, raw)? {
+            attributes.insert(name.clone(), text);
+        }
+    }
+    judge_data(&members)?;
+    let blame = |name: &str| InvalidEvent::attribute(name, "is required");
+    event(&attributes, whole.get().to_owned(), blame)
+}
+
+/// Reads an event in the binary form.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn binary(headers: &HeaderMap, body: &[u8]) -> Result<NewEvent, InvalidEvent> {
+    within_bounds(body.len())?;
+    let mut attributes = BTreeMap::new();
+    for (header, value) in headers {
+        let Some(name) = header.as_str().strip_prefix("ce-") else { continue };
+        let blame = |rule| InvalidEvent::header(header.as_str(), rule);
+        judge_name(name).map_err(blame)?;
+        if name == "datacontenttype" {
+            return Err(blame("is told by Content-Type"));
+        }
+        let text = of_header(value.as_bytes()).ok_or_else(|| blame("is not well encoded"))?;
+        judge(name, &text).map_err(blame)?;
+        if attributes.insert(name.to_owned(), text).is_some() {
+            return Err(blame("comes twice"));
+        }
+    }
+    if let Some(value) = headers.get(CONTENT_TYPE) {
+        let text = value.to_str().ok().filter(|text| !text.is_empty());
+        let text = text.ok_or_else(|| InvalidEvent::header("content-type", "must be printable ASCII"))?;
+        attributes.insert("datacontenttype".to_owned(), text.to_owned());
+    }
+    let data = data_member(&attributes, body)?;
+    let payload = payload(&attributes, data);
+    within_bounds(payload.len())?;
+    let read = event(&attributes, payload, |name| InvalidEvent::header(&format!("ce-{name}"), "is required"));
+    read.map_err(|error| match error {
+        InvalidEvent::Type(_) => InvalidEvent::header("ce-type", EventType::RULE),
+        other => other,
+    })
+}
+
+fn within_bounds(actual: usize) -> Result<(), InvalidEvent> {
+    if actual > MAX_BODY_BYTES { Err(InvalidEvent::TooLarge { actual }) } else { Ok(()) }
+}
+
+/// The event of these attributes, each of which keeps its rule; `missing` blames one that is not there.
+fn event(
+    attributes: &BTreeMap<String, String>,
+    payload: String,
+    missing: impl Fn(&str) -> InvalidEvent,
+) -> Result<NewEvent, InvalidEvent> {
+    if let Some(name) = REQUIRED.iter().find(|name| !attributes.contains_key(**name)) {
+        return Err(missing(name));
+    }
+    let of = |name: &str| attributes.get(name).cloned().unwrap_or_default();
+    let name = ClaimName::CloudEvent { source: of("source"), id: of("id") };
+    Ok(NewEvent { event_type: EventType::parse(of("type"))?, payload, name: Some(name) })
+}
+
+/// There is one form of data, and base64 is base64.
+fn judge_data(members: &BTreeMap<String, &RawValue>) -> Result<(), InvalidEvent> {
+    let value = |name: &str| members.get(name).map(|raw| raw.get()).filter(|raw| *raw != "null");
+    let Some(encoded) = value("data_base64") else { return Ok(()) };
+    let blame = |rule| InvalidEvent::attribute("data_base64", rule);
+    if value("data").is_some() {
+        return Err(blame("must not stand beside \"data\""));
+    }
+    let text: Option<String> = serde_json::from_str(encoded).ok();
+    match text.map(|text| BASE64.decode(text)) {
+        Some(Ok(_)) => Ok(()),
+        Some(Err(_)) | None => Err(blame("must be base64")),
+    }
+}
+
+/// The member that holds the body: as JSON where it is JSON, as text where it is text, otherwise as base64.
+fn data_member(attributes: &BTreeMap<String, String>, body: &[u8]) -> Result<Option<String>, InvalidEvent> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let content_type = attributes.get("datacontenttype").map(|text| text.to_ascii_lowercase());
+    let (essence, parameters) = match content_type.as_deref() {
+        None => ("application/json", ""),
+        Some(text) => text.split_once(';').unwrap_or((text, "")),
+    };
+    let essence = essence.trim();
+    if essence.ends_with("/json") || essence.ends_with("+json") {
+        // Its event is one level and some values more, and keeps the bounds of a payload.
+        let around = Bounds { depth: 1, nodes: 1 + attributes.len() };
+        json::check(
+            body,
+            Bounds {
+                depth: PAYLOAD_BOUNDS.depth - around.depth,
+                nodes: PAYLOAD_BOUNDS.nodes.saturating_sub(around.nodes),
+            },
+        )?;
+        let data: &RawValue = of_shape(body)?;
+        return Ok(Some(format!("\"data\":{}", data.get())));
+    }
+    let text = std::str::from_utf8(body).ok().filter(|_| essence.starts_with("text/") && is_utf8(parameters));
+    Ok(Some(match text {
+        Some(text) => format!("\"data\":{}", json!(text)),
+        None => format!("\"data_base64\":\"{}\"", BASE64.encode(body)),
+    }))
+}
+
+/// Whether a media type's parameters leave the text in UTF-8.
+fn is_utf8(parameters: &str) -> bool {
+    let charset = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("charset="));
+    charset.is_none_or(|charset| matches!(charset.trim_matches('"'), "utf-8" | "us-ascii"))
+}
+
+/// The event in the JSON format, its attributes in one order whatever that of the headers was.
+fn payload(attributes: &BTreeMap<String, String>, data: Option<String>) -> String {
+    let required = REQUIRED.iter().filter_map(|name| attributes.get_key_value(*name));
+    let others = attributes.iter().filter(|(name, _)| !REQUIRED.contains(&name.as_str()));
+    let member = |(name, text): (&String, &String)| format!("\"{name}\":{}", Value::from(text.as_str()));
+    let members: Vec<String> = required.chain(others).map(member).chain(data).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOOD: &str = r#"{"specversion":"1.0","id":"7","source":"/shop","type":"a"}"#;
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&str, &str)| {
+            let name: HeaderName = name.parse().unwrap();
+            (name, HeaderValue::from_bytes(value.as_bytes()).unwrap())
+        };
+        let good = [("ce-specversion", "1.0"), ("ce-id", "7"), ("ce-source", "/shop"), ("ce-type", "a")];
+        let own = pairs.iter().map(pair);
+        own.chain(good.iter().filter(|(name, _)| pairs.iter().all(|(own, _)| own != name)).map(pair))
+            .collect()
+    }
+
+    /// The good event with one member replaced or added.
+    fn with(name: &str, value: &str) -> String {
+        let mut members: serde_json::Map<String, Value> = serde_json::from_str(GOOD).unwrap();
+        members.insert(name.to_owned(), serde_json::from_str(value).unwrap());
+        Value::from(members).to_string()
+    }
+
+    #[test]
+    fn source_and_id_name_the_event_and_its_text_is_the_payload() {
+        let body = "\n {\"type\":\"a\", \"id\":\"7\",\"source\":\"\\u002fshop\",\"specversion\":\"1.0\",\"data\":1.50} ";
+        let event = structured(body.as_bytes()).unwrap();
+        assert_eq!(event.payload, body.trim());
+        assert_eq!(event.name, Some(ClaimName::CloudEvent { source: "/shop".into(), id: "7".into() }));
+    }
+
+    #[test]
+    fn each_attribute_keeps_its_rule() {
+        for (name, good, bad) in [
+            ("specversion", &[r#""1.0""#][..], &[r#""1""#, r#""0.3""#, "1.0", "null"][..]),
+            ("id", &[r#""é ""#], &[r#""""#, "7", "null", r#""\u0007""#, r#""\ufdd0""#, r#""\uffff""#]),
+            ("source", &[r#""urn:x:y""#, r#""a""#], &[r#""""#, r#""a b""#, "true"]),
+            ("type", &[r#""a.b""#], &[r#""""#, r#""a b""#, "[]"]),
+            (
+                "time",
+                &[
+                    r#""2018-04-05T17:31:00Z""#,
+                    r#""2018-04-05T17:31:00.5+02:00""#,
+                    r#""1960-01-01T00:00:00Z""#,
+                    "null",
+                ],
+                &[r#""now""#, "5"],
+            ),
+            ("subject", &[r#""s s""#, "null"], &[r#""""#, "{}"]),
+            ("datacontenttype", &[r#""text/plain""#], &[r#""""#, "1"]),
+            ("dataschema", &[r#""https://x/y""#], &[r#""""#, "1"]),
+            ("ext1", &[r#""""#, "true", "-2147483648", "null"], &["2147483648", "1.5", "{}", "[]"]),
+            ("Ext", &[], &[r#""x""#]),
+            ("my_ext", &[], &[r#""x""#]),
+            ("", &[], &[r#""x""#]),
+            ("data", &["null", "{}", "[1]"], &[]),
+            ("data_base64", &[r#""AAA=""#, "null"], &[r#""A""#, "1", r#""é""#]),
+        ] {
+            for value in good {
+                assert!(structured(with(name, value).as_bytes()).is_ok(), "{name} {value}");
+            }
+            for value in bad {
+                let error = structured(with(name, value).as_bytes()).unwrap_err();
+                assert_eq!(error.pointer(), Some(format!("/{name}")), "{name} {value} {error}");
+            }
+        }
+        for missing in REQUIRED {
+            let mut members: serde_json::Map<String, Value> = serde_json::from_str(GOOD).unwrap();
+            members.remove(missing);
+            let error = structured(Value::from(members).to_string().as_bytes()).unwrap_err();
+            assert_eq!(error, InvalidEvent::attribute(missing, "is required"));
+        }
+        let both = with("data", "1").replace("\"data\"", "\"data_base64\":\"AAAA\",\"data\"");
+        assert!(structured(both.as_bytes()).is_err());
+        assert!(matches!(structured(b"[]"), Err(InvalidEvent::Shape(_))));
+        assert!(matches!(structured(b"{\"id\":1,\"id\":1}"), Err(InvalidEvent::Json(_))));
+    }
+
+    #[test]
+    fn a_binary_event_reads_as_the_same_event_in_the_json_format() {
+        let all = headers(&[
+            ("ce-zz", "Euro%20%E2%82%AC"),
+            ("content-type", "application/json"),
+            ("ce-subject", "\"a \\\"b\\\"\""),
+            ("ce-type", "a"),
+        ]);
+        let event = binary(&all, b" {\"b\":1.50, \"a\":\"\\u00e9\"}\n").unwrap();
+        let expected = concat!(
+            r#"{"specversion":"1.0","id":"7","source":"/shop","type":"a","datacontenttype":"application/json","#,
+            r#""subject":"a \"b\"","zz":"Euro €","data":{"b":1.50, "a":"\u00e9"}}"#
+        );
+        assert_eq!(event.payload, expected);
+        assert_eq!(structured(event.payload.as_bytes()), Ok(event), "which is one in the structured form");
+    }
+
+    #[test]
+    fn data_is_json_or_text_or_base64() {
+        let data = |content_type: &str, body: &[u8]| {
+            let headers = if content_type.is_empty() {
+                headers(&[])
+            } else {
+                headers(&[("content-type", content_type)])
+            };
+            binary(&headers, body)
+                .map(|event| event.payload.split_once(r#","data"#).unwrap_or_default().1.to_owned())
+        };
+        assert_eq!(data("", b"[1]").unwrap(), "\":[1]}");
+        assert_eq!(
+            data("application/x+JSON; charset=utf-8", b"7").unwrap(),
+            "contenttype\":\"application/x+JSON; charset=utf-8\",\"data\":7}"
+        );
+        assert!(data("text/plain", b"a\n\"b\"").unwrap().ends_with(r#""data":"a\n\"b\""}"#));
+        assert!(data("text/plain", b"\xff\x00\x01").unwrap().ends_with(r#""data_base64":"/wAB"}"#));
+        assert!(data("text/plain; charset=UTF-8", b"a").unwrap().ends_with(r#""data":"a"}"#));
+        assert!(
+            data("text/plain; charset=\"utf-16\"", b"h\0").unwrap().ends_with(r#""data_base64":"aAA="}"#)
+        );
+        assert!(data("text/json", b"{\"a\":1}").unwrap().ends_with(r#""data":{"a":1}}"#));
+        assert!(data("image/png;x=%41%", b"abc").unwrap().contains("image/png;x=%41%"));
+        assert!(data("image/png", b"abc").unwrap().ends_with(r#""data_base64":"YWJj"}"#));
+        assert_eq!(data("", b"").unwrap(), "");
+        assert!(matches!(data("application/json", b"{"), Err(InvalidEvent::Json(_))));
+        let large = vec![0; MAX_BODY_BYTES];
+        assert!(
+            matches!(data("image/png", &large), Err(InvalidEvent::TooLarge { .. })),
+            "a third more as base64"
+        );
+    }
+
+    #[test]
+    fn a_binary_event_keeps_the_bounds_of_a_payload() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let many = |count: usize| format!("[{}1]", "1,".repeat(count - 2));
+        for (good, bad) in [(nested(31), nested(32)), (many(9_995), many(9_996))] {
+            let event = binary(&headers(&[]), good.as_bytes()).unwrap();
+            assert!(structured(event.payload.as_bytes()).is_ok());
+            assert!(matches!(binary(&headers(&[]), bad.as_bytes()), Err(InvalidEvent::Json(_))));
+        }
+    }
+
+    #[test]
+    fn an_error_repeats_little_of_what_was_sent() {
+        for name in ["\\\"".repeat(50_000), "a".repeat(100_000)] {
+            let body = GOOD.replace("\"id\"", &format!("\"{name}\":[],\"id\""));
+            let error = structured(body.as_bytes()).unwrap_err();
+            assert!(error.to_string().len() < 500 && error.pointer().unwrap().len() < 2000, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_header_at_fault_is_named() {
+        for (name, value) in [
+            ("ce-id", ""),
+            ("ce-id", "%zz"),
+            ("ce-id", "%ff"),
+            ("ce-id", "\"open"),
+            ("ce-specversion", "0.3"),
+            ("ce-source", "a%20b"),
+            ("ce-type", "a%20b"),
+            ("ce-time", "now"),
+            ("ce-my-ext", "x"),
+            ("ce-data", "x"),
+            ("ce-datacontenttype", "x"),
+        ] {
+            let error = binary(&headers(&[(name, value)]), b"1").unwrap_err();
+            assert!(error.to_string().contains(name), "{name} {value}: {error}");
+        }
+        let mut twice = headers(&[]);
+        twice.append("ce-id", HeaderValue::from_static("8"));
+        assert_eq!(binary(&twice, b"1"), Err(InvalidEvent::header("ce-id", "comes twice")));
+        twice.remove("ce-id");
+        assert_eq!(binary(&twice, b"1"), Err(InvalidEvent::header("ce-id", "is required")));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_back_from_its_header(text in "\\PC{1,40}") {
+            let encoded: String = text.bytes().map(|byte| match byte {
+                b'!'..=b'~' if byte != b'"' && byte != b'%' => char::from(byte).to_string(),
+                _ => format!("%{byte:02X}"),
+            }).collect();
+            let event = binary(&headers(&[("ce-subject", &encoded)]), b"").unwrap();
+            let payload: Value = serde_json::from_str(&event.payload).unwrap();
+            prop_assert_eq!(payload["subject"].as_str(), Some(text.as_str()));
+        }
+
+        #[test]
+        fn no_input_makes_the_readers_panic(body in proptest::collection::vec(any::<u8>(), 0..200), value in "[ -~]{0,20}") {
+            let _ = structured(&body);
+            let _ = binary(&headers(&[("ce-id", &value), ("content-type", &value)]), &body);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What is stored so that only the holder of its tenant's data key can read it: AES-256-GCM, bound to its tenant and to what
+//! it is, so that a text moved to another place opens nowhere.
+
+use std::fmt;
+
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use thiserror::Error;
+
+use crate::tenant::id::TenantId;
+
+/// The key of one tenant's private data.
+#[derive(Clone)]
+pub struct DataKey(LessSafeKey);
+
+/// An encrypted text: nonce, ciphertext, tag.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sealed(Vec<u8>);
+
+/// It was not sealed here, or with another key.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("what was stored cannot be decrypted")]
+pub struct Damaged;
+
+impl DataKey {
+    /// The key of these 32 bytes.
+    ///
+    /// # Errors
+    /// [`Damaged`] for another length.
+    pub fn new(bytes: &[u8]) -> Result<Self, Damaged> {
+        UnboundKey::new(&AES_256_GCM, bytes).map(|key| Self(LessSafeKey::new(key))).map_err(|_| Damaged)
+    }
+
+    /// Encrypts a text that is `what` of this tenant. A nonce must never be used twice: 96 random bits.
+    ///
+    /// # Errors
+    /// [`Damaged`] for a text of many gigabytes.
+    pub fn seal(
+        &self,
+        tenant: &TenantId,
+        what: &str,
+        text: &[u8],
+        nonce: [u8; NONCE_LEN],
+    ) -> Result<Sealed, Damaged> {
+        let mut sealed = text.to_vec();
+        let unique = Nonce::assume_unique_for_key(nonce);
+        self.0.seal_in_place_append_tag(unique, bound_to(tenant, what), &mut sealed).map_err(|_| Damaged)?;
+        Ok(Sealed([&nonce[..], &sealed].concat()))
+    }
+
+    /// Decrypts what was sealed as `what` of this tenant.
+    ///
+    /// # Errors
+    /// [`Damaged`] for anything else.
+    pub fn open(&self, tenant: &TenantId, what: &str, Sealed(bytes): &Sealed) -> Result<Vec<u8>, Damaged> {
+        let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN).ok_or(Damaged)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Damaged)?;
+        let mut text = sealed.to_vec();
+        let opened = self.0.open_in_place(nonce, bound_to(tenant, what), &mut text).map_err(|_| Damaged)?;
+        Ok(opened.to_vec())
+    }
+}
+
+impl Sealed {
+    /// What our own code wrote into a table.
+    #[must_use]
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// What is to be written into a table.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The same, without a copy.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DataKey(...)")
+    }
+}
+
+fn bound_to(tenant: &TenantId, what: &str) -> Aad<Vec<u8>> {
+    Aad::from(format!("{tenant}\0{what}").into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::tenant;
+
+    #[test]
+    fn what_is_sealed_opens_in_its_own_place_with_its_own_key_alone() {
+        let (ours, key, other_key) =
+            (tenant(), DataKey::new(&[1; 32]).unwrap(), DataKey::new(&[2; 32]).unwrap());
+        let sealed = key.seal(&ours, "ep_1", b"secret", [7; NONCE_LEN]).unwrap();
+        assert!(!sealed.bytes().windows(6).any(|bytes| bytes == b"secret"));
+        assert_eq!(key.open(&ours, "ep_1", &sealed).as_deref(), Ok(&b"secret"[..]));
+        assert_eq!(key.open(&ours, "ep_2", &sealed), Err(Damaged));
+        assert_eq!(key.open(&tenant(), "ep_1", &sealed), Err(Damaged));
+        assert_eq!(other_key.open(&ours, "ep_1", &sealed), Err(Damaged));
+        let mut changed = sealed.bytes().to_vec();
+        changed[NONCE_LEN] ^= 1;
+        for damaged in [vec![], vec![0; 5], changed] {
+            assert_eq!(key.open(&ours, "ep_1", &Sealed::from_bytes(damaged)), Err(Damaged));
+        }
+        assert!(DataKey::new(&[1; 31]).is_err());
+    }
+}

@@ -1,0 +1,59 @@
+//! The identity of a tenant.
+
+use std::fmt;
+
+use rand::Rng;
+
+use crate::id;
+use crate::timestamp::Timestamp;
+
+/// The identity of one tenant (an *organization* in the HTTP contract): `org_` and 32 hexadecimal digits.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TenantId(String);
+
+impl TenantId {
+    const PREFIX: &str = "org_";
+
+    /// A new identity, for a tenant that is just being created.
+    pub fn generate(now: Timestamp, rng: &mut impl Rng) -> Self {
+        Self(id::by_time(Self::PREFIX, now, rng))
+    }
+
+    /// The identity that our own code wrote into a table or a queue. Never for text that a caller sent.
+    pub fn from_stored(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The identity that a message of our queues names, of whatever form that message is.
+    #[must_use]
+    pub fn of_message(body: &str) -> Option<Self> {
+        let body: serde_json::Value = serde_json::from_str(body).ok()?;
+        let text = body.get("tenant")?.as_str()?;
+        id::is_canonical(Self::PREFIX, text).then(|| Self(text.to_owned()))
+    }
+
+    /// The identity as text, `org_...`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_tenants_of_one_millisecond_differ() {
+        let (now, mut rng) = (Timestamp::from_millis(1), rand::rng());
+        let (a, b) = (TenantId::generate(now, &mut rng), TenantId::generate(now, &mut rng));
+        assert_ne!(a, b);
+        assert_eq!(a.as_str().len(), "org_".len() + 32);
+    }
+}

@@ -1,0 +1,132 @@
+//! A connection to the first of the checked addresses that takes one.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{sleep, timeout};
+
+use domain::delivery::verdict::failure::Failure;
+use domain::endpoint::address::is_public;
+
+/// How long all of a name's addresses may take to connect.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long an address is waited for before the next one is tried beside it (RFC 8305 section 5).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// How many of a name's addresses are tried.
+const MAX_ADDRESSES: usize = 6;
+
+/// What the kernel may hold of an answer that nobody has read yet; it doubles the number.
+const RECEIVE_BUFFER_BYTES: u32 = 16 * 1024;
+
+/// An address that was checked. Nothing else is ever dialled, and there is no other way to make one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Checked(SocketAddr);
+
+impl Checked {
+    /// A public address, and none else.
+    pub(super) fn public(address: IpAddr, port: u16) -> Option<Self> {
+        is_public(address).then_some(Self(SocketAddr::new(address, port)))
+    }
+
+    /// This machine, for URLs that passed by [`domain::endpoint::url::UrlPolicy::LoopbackAllowed`].
+    pub(super) const fn loopback(port: u16) -> Self {
+        Self(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+    }
+
+    /// The address itself.
+    #[must_use]
+    pub const fn socket_address(self) -> SocketAddr {
+        self.0
+    }
+}
+
+/// The way to an address.
+pub trait Dialer: Send + Sync {
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+
+    /// Connects to this very address.
+    fn dial(&self, address: Checked) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+/// The way to an address that everybody takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Internet;
+
+impl Dialer for Internet {
+    type Stream = TcpStream;
+
+    async fn dial(&self, address: Checked) -> io::Result<TcpStream> {
+        let address = address.socket_address();
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+        socket.set_nodelay(true)?;
+        socket.connect(address).await
+    }
+}
+
+/// Tries one address after the other, each with a head start before the next.
+pub(super) async fn connect<D: Dialer>(dialer: &D, addresses: &[Checked]) -> Result<D::Stream, Failure> {
+    let first_connected = async {
+        let mut waiting = addresses.iter().take(MAX_ADDRESSES);
+        let mut under_way = FuturesUnordered::new();
+        let mut failure = Failure::Unreachable;
+        loop {
+            if let Some(address) = waiting.next() {
+                under_way.push(dialer.dial(*address));
+            }
+            tokio::select! {
+                connected = under_way.next() => match connected {
+                    Some(Ok(stream)) => return Ok(stream),
+                    Some(Err(error)) => failure = more_telling(failure, &error),
+                    None => return Err(failure),
+                },
+                () = sleep(HEAD_START), if waiting.len() > 0 => {}
+            }
+        }
+    };
+    timeout(CONNECT_PATIENCE, first_connected).await.unwrap_or(Err(Failure::ConnectionTimedOut))
+}
+
+/// Of several addresses' failures the one that says most: a refusal more than a silence, that more than no way.
+fn more_telling(before: Failure, error: &io::Error) -> Failure {
+    match (before, error.kind()) {
+        (Failure::ConnectionRefused, _) | (_, io::ErrorKind::ConnectionRefused) => Failure::ConnectionRefused,
+        (Failure::ConnectionTimedOut, _) | (_, io::ErrorKind::TimedOut) => Failure::ConnectionTimedOut,
+        _ => Failure::Unreachable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_public_address_is_ever_a_checked_one() {
+        let checked = |text: &str| Checked::public(text.parse().unwrap(), 443);
+        assert!(checked("93.184.216.34").is_some());
+        for refused in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:93.184.216.34"] {
+            assert_eq!(checked(refused), None, "{refused}");
+        }
+    }
+
+    #[test]
+    fn of_several_failures_the_one_that_says_most_is_told() {
+        use io::ErrorKind::{ConnectionRefused, NetworkUnreachable, TimedOut};
+        let told = |kinds: &[io::ErrorKind]| {
+            let errors = kinds.iter().map(|kind| io::Error::from(*kind));
+            errors.fold(Failure::Unreachable, |failure, error| more_telling(failure, &error))
+        };
+        assert_eq!(told(&[NetworkUnreachable]), Failure::Unreachable);
+        assert_eq!(told(&[TimedOut, NetworkUnreachable]), Failure::ConnectionTimedOut);
+        assert_eq!(told(&[NetworkUnreachable, ConnectionRefused, TimedOut]), Failure::ConnectionRefused);
+    }
+}

@@ -1,0 +1,116 @@
+//! One request and its answer. The head of the answer decides; its body is read so far as is polite, never decompressed,
+//! and changes nothing.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::rustls;
+
+use crate::bounded::{ANSWER_BYTES, Ended};
+use domain::delivery::verdict::failure::Failure;
+use domain::delivery::verdict::{Answer, retry_after};
+use domain::delivery::webhook_request::WebhookRequest;
+use domain::timestamp::Timestamp;
+
+/// How long the body of an answer may take; with it, no receiver holds an attempt for more than 15 s.
+const BODY_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is kept of an answer's body.
+const EXCERPT_BYTES: usize = 1024;
+
+/// An exchange whose answer has begun: its body may or may not end.
+pub(super) struct Begun {
+    answer: Response<Incoming>,
+    retry_after: Option<Duration>,
+    _connection: JoinSet<Result<(), hyper::Error>>,
+}
+
+/// Sends the request and reads the head of its answer.
+pub(super) async fn begin<S>(
+    (stream, ended): (S, Ended),
+    request: &WebhookRequest,
+    now: Timestamp,
+) -> Result<Begun, Failure>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let largest = usize::try_from(ANSWER_BYTES).unwrap_or(usize::MAX);
+    let builder = http1::Builder::new().max_buf_size(largest).handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = builder.map_err(|error| failure(&error, &ended))?;
+    let mut connection_task = JoinSet::new(); // ends the connection with this exchange, however that ends
+    connection_task.spawn(connection);
+    let answer = sender.send_request(to_http(request)?).await.map_err(|error| failure(&error, &ended))?;
+    let wish = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
+    let retry_after = wish.and_then(|value| retry_after(value, now));
+    Ok(Begun { answer, retry_after, _connection: connection_task })
+}
+
+fn to_http(request: &WebhookRequest) -> Result<Request<Full<Bytes>>, Failure> {
+    let mut http = Request::post(request.url.path_and_query()).header("host", request.url.authority());
+    for (name, value) in &request.headers {
+        http = http.header(name, value);
+    }
+    http.body(Full::new(Bytes::from(request.body.clone()))).map_err(|_| Failure::Refused)
+}
+
+/// What it means that no head came.
+fn failure(error: &hyper::Error, ended: &Ended) -> Failure {
+    if ended.by_its_bound() || error.is_parse_too_large() {
+        return Failure::HeadTooLarge;
+    }
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    let of_tls =
+        cause.filter(|cause| cause.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>));
+    if of_tls.is_some() {
+        return Failure::TlsHandshake; // such as a wish for a certificate of ours, which comes after the handshake
+    }
+    if error.is_parse() { Failure::BrokenAnswer } else { Failure::Closed }
+}
+
+impl Begun {
+    /// Reads the body so far as is polite: a receiver that is cut off while it writes may think that it failed. What it
+    /// says is kept for the endpoint's owner and changes nothing, nor does whether it ends.
+    pub(super) async fn end(self) -> Answer {
+        let (code, mut body, mut excerpt) =
+            (self.answer.status().as_u16(), self.answer.into_body(), Vec::new());
+        let read = async {
+            while let Some(Ok(frame)) = body.frame().await {
+                let bytes = frame.data_ref().map_or(&[][..], |data| &data[..]);
+                let kept = bytes.len().min(EXCERPT_BYTES - excerpt.len());
+                excerpt.extend_from_slice(&bytes[..kept]);
+            }
+        };
+        let _ = timeout(BODY_PATIENCE, read).await;
+        let excerpt = String::from_utf8_lossy(&excerpt).into_owned();
+        Answer::Status { code, retry_after: self.retry_after, excerpt }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::endpoint::url::{EndpointUrl, UrlPolicy};
+
+    #[test]
+    fn every_character_that_a_url_may_carry_can_be_sent() {
+        for c in ('!'..='~').filter(|c| !matches!(c, '#' | '\\')) {
+            let text = format!("https://example.com/{c}a{c}?{c}b{c}");
+            let url = EndpointUrl::parse(&text, UrlPolicy::Strict).unwrap();
+            let request = WebhookRequest {
+                url,
+                headers: vec![("webhook-id".to_owned(), "evt_1".into())],
+                body: Vec::new(),
+            };
+            assert!(to_http(&request).is_ok(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Which addresses stand behind a name, asked afresh for each attempt.
+//!
+//! A lookup never blocks a thread and ends when nobody waits for it any more. Names are absolute: no search domain is ever
+//! appended. `/etc/hosts` is not read, since what stands in it is nobody's public name. Nothing is cached: the name
+//! servers of a data centre do that already, and a cache here would let one lookup decide over many attempts.
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::system_conf::read_system_conf;
+use tokio::time::timeout;
+
+use domain::delivery::verdict::failure::Failure;
+
+/// How long a name server may take for one question, which is asked twice at most.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
+const REPEATS: usize = 1;
+
+/// How long both questions, for IPv4 and IPv6 addresses, may take in all.
+const NAME_PATIENCE: Duration = Duration::from_secs(4);
+
+/// Finds the addresses of names; `None` where the system has no name server, which is a failure of each lookup only: the
+/// local stack runs on a machine without a network too.
+#[derive(Clone)]
+pub(super) struct Resolver(Option<TokioResolver>);
+
+impl Resolver {
+    /// One that asks the name servers in `/etc/resolv.conf`.
+    pub(super) fn of_system() -> Self {
+        let servers = read_system_conf().map(|(config, _)| config.name_servers().to_vec());
+        Self(servers.ok().and_then(built))
+    }
+
+    /// One that asks this name server, over UDP.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn asking(name_server: std::net::SocketAddr) -> Self {
+        use hickory_resolver::config::ConnectionConfig;
+        let mut connection = ConnectionConfig::udp();
+        connection.port = name_server.port();
+        Self(built(vec![NameServerConfig::new(name_server.ip(), true, vec![connection])]))
+    }
+
+    /// Every address behind a name, IPv4 before IPv6 in turn. Where one of both questions fails, the other's answer
+    /// counts: each address is checked in any case, and only checked ones are used.
+    pub(super) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
+        let resolver = self.0.as_ref().ok_or(Failure::NameServerFailed)?;
+        let mut name = Name::from_ascii(name).map_err(|_| Failure::Refused)?;
+        name.set_fqdn(true);
+        let (v4, v6) =
+            tokio::join!(ask(resolver, &name, RecordType::A), ask(resolver, &name, RecordType::AAAA));
+        let failure = v4.as_ref().err().or(v6.as_ref().err()).copied();
+        let (v4, v6) = (v4.unwrap_or_default(), v6.unwrap_or_default());
+        if v4.is_empty() && v6.is_empty() {
+            return Err(failure.unwrap_or(Failure::NameNotFound));
+        }
+        Ok(in_turn(v4, v6))
+    }
+}
+
+fn built(servers: Vec<NameServerConfig>) -> Option<TokioResolver> {
+    let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    let options = builder.options_mut();
+    options.use_hosts_file = ResolveHosts::Never;
+    options.cache_size = 0;
+    options.positive_max_ttl = Some(Duration::ZERO);
+    options.negative_max_ttl = Some(Duration::ZERO);
+    options.timeout = ANSWER_PATIENCE;
+    options.attempts = REPEATS;
+    options.preserve_intermediates = false;
+    builder.build().ok()
+}
+
+async fn ask(resolver: &TokioResolver, name: &Name, record_type: RecordType) -> Result<Vec<IpAddr>, Failure> {
+    let Ok(answer) = timeout(NAME_PATIENCE, resolver.lookup(name.clone(), record_type)).await else {
+        return Err(Failure::NameTimedOut);
+    };
+    match answer {
+        Ok(found) => Ok(found.answers().iter().filter_map(|record| address(&record.data)).collect()),
+        Err(error) if says_there_is_none(&error) => Ok(Vec::new()),
+        Err(NetError::Timeout) => Err(Failure::NameTimedOut),
+        Err(NetError::Io(cause)) if cause.kind() == io::ErrorKind::TimedOut => Err(Failure::NameTimedOut),
+        Err(_) => Err(Failure::NameServerFailed),
+    }
+}
+
+fn address(data: &RData) -> Option<IpAddr> {
+    match data {
+        RData::A(v4) => Some(IpAddr::V4(v4.0)),
+        RData::AAAA(v6) => Some(IpAddr::V6(v6.0)),
+        _ => None,
+    }
+}
+
+fn says_there_is_none(error: &NetError) -> bool {
+    let NetError::Dns(DnsError::NoRecordsFound(none)) = error else { return false };
+    matches!(none.response_code, ResponseCode::NoError | ResponseCode::NXDomain)
+}
+
+/// The first of one, the first of the other, and so on: one family without a way out costs one attempt, not all.
+fn in_turn(v4: Vec<IpAddr>, v6: Vec<IpAddr>) -> Vec<IpAddr> {
+    let (mut v4, mut v6) = (v4.into_iter(), v6.into_iter());
+    let mut all = Vec::with_capacity(v4.len() + v6.len());
+    while v4.len() + v6.len() > 0 {
+        all.extend(v4.next());
+        all.extend(v6.next());
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn addresses_of_both_families_take_turns() {
+        let all = in_turn(addresses(&["1.1.1.1", "1.1.1.2", "1.1.1.3"]), addresses(&["2606::1"]));
+        assert_eq!(all, addresses(&["1.1.1.1", "2606::1", "1.1.1.2", "1.1.1.3"]));
+        assert_eq!(in_turn(Vec::new(), addresses(&["2606::1"])), addresses(&["2606::1"]));
+    }
+
+    #[tokio::test]
+    async fn without_a_name_server_every_lookup_fails_and_nothing_else() {
+        assert_eq!(Resolver(None).addresses("example.com").await, Err(Failure::NameServerFailed));
+    }
+}
