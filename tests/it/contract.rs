@@ -35,15 +35,17 @@ use store::adapters::events::EventsTable;
 use store::adapters::limits::LimitsTable;
 use store::adapters::schedule::ScheduleTable;
 use store::adapters::vault::KmsVault;
+use store::items::Updated;
+use store::ports::Claims;
 use store::ports::control::{Control, TenantSettings};
 use store::ports::limits::{Counts, Limits, QueueName, Wait};
 use store::ports::schedule::Schedule;
-use store::ports::{Claims, PortResult, Updated};
 use store::testing::claims::MemoryClaims;
 use store::testing::control::MemoryControl;
 use store::testing::events::MemoryEvents;
 use store::testing::limits::MemoryLimits;
 use store::testing::schedule::MemorySchedule;
+use store::unavailable::PortResult;
 
 use events::events_keep_their_promises;
 

@@ -13,12 +13,13 @@ use domain::tenant::id::TenantId;
 use domain::tenant::stats::Stats;
 use domain::tenant::tier::Tier;
 use domain::testing::{START, endpoint, endpoint_of, erasure_id, event, key_of, tenant};
+use store::ports::Clock;
 use store::ports::control::Control;
 use store::ports::events::{Events, UnreadableMessage};
 use store::ports::limits::Limits;
 use store::ports::schedule::Schedule;
-use store::ports::{Clock, PortResult};
 use store::testing::faults::Fault;
+use store::unavailable::PortResult;
 
 use crate::pipeline::Pipeline;
 

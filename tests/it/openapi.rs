@@ -159,7 +159,7 @@ fn every_operation_has_a_name_of_its_own_a_tag_and_its_words() {
 
 #[test]
 fn every_problem_has_its_paragraph_and_every_paragraph_its_operation() {
-    let paragraphs = include_str!("../../docs/problems.md");
+    let paragraphs = include_str!("../../docs/errors.md");
     let documented: HashSet<&str> = paragraphs.lines().filter_map(|line| line.strip_prefix("## ")).collect();
     let mut mentioned = HashSet::from(["method-not-allowed"]); // of methods that no operation has
     for operation in operations() {

@@ -18,9 +18,10 @@ use store::adapters::control::ControlTable;
 use store::adapters::events::EventsTable;
 use store::adapters::schedule::ScheduleTable;
 use store::adapters::vault::KmsVault;
+use store::ports::Claims;
 use store::ports::control::Control;
 use store::ports::schedule::Schedule;
-use store::ports::{Claims, PortResult};
+use store::unavailable::PortResult;
 
 use crate::support::client::Tenant;
 use crate::support::eventually;

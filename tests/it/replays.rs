@@ -12,9 +12,10 @@ use domain::job::{Job, JobId, Work};
 use domain::tenant::backlog::Backlog;
 use domain::testing::{START, endpoint, endpoint_of};
 use domain::timestamp::Timestamp;
+use store::items::Updated;
+use store::ports::Clock;
 use store::ports::limits::Limits;
 use store::ports::schedule::Schedule;
-use store::ports::{Clock, Updated};
 use store::testing::faults::Fault;
 
 use crate::pipeline::Pipeline;

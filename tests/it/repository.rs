@@ -73,7 +73,7 @@ fn there_is_one_tls_provider_and_one_http_stack() {
 
 #[test]
 fn every_link_of_the_documentation_leads_somewhere() {
-    for document in ["README.md", "docs/ARCHITECTURE.md", "docs/problems.md"] {
+    for document in ["README.md", "docs/ARCHITECTURE.md", "docs/errors.md"] {
         let text = read(document);
         let folder = root().join(document).parent().unwrap().to_path_buf();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -20,8 +20,9 @@ use store::adapters::aws;
 use store::adapters::control::ControlTable;
 use store::adapters::control::keys_of_tenant::Written;
 use store::adapters::system_clock::SystemClock;
+use store::items::Updated;
+use store::ports::Clock;
 use store::ports::control::Control;
-use store::ports::{Clock, Updated};
 
 use crate::inbox::walk;
 use crate::pipeline::Pipeline;

@@ -12,9 +12,9 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use store::adapters::events::room::ResponseBudget;
 use store::adapters::events::walk::{ExportItem, ExportPage};
-use store::ports::PortResult;
 use store::ports::control::Control;
 use store::ports::events::{Events, Found};
+use store::unavailable::PortResult;
 
 use crate::deps::Api;
 use crate::history;

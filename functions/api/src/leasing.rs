@@ -15,8 +15,9 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rand::RngExt;
 use store::adapters::events::leasing::Candidates;
 use store::adapters::events::room::ResponseBudget;
+use store::items::Updated;
 use store::ports::events::Events;
-use store::ports::{PortResult, Unavailable, Updated};
+use store::unavailable::{PortResult, Unavailable};
 
 use crate::counting;
 use crate::deps::Api;

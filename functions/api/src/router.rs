@@ -134,6 +134,9 @@ fn written(response: Response, request_id: &str) -> Response {
         None if response.status() == StatusCode::BAD_REQUEST && !is_json(&response) => Problem::not_found(), // axum's own
         None => return response,
     };
+    if let Some(cause) = &problem.cause {
+        tracing::error!(cause, "a service that the API needs did not answer");
+    }
     let mut written = answer::problem(&problem, request_id).into_response();
     if let Some(allow) = response.headers().get(ALLOW) {
         written.headers_mut().insert(ALLOW, allow.clone());

@@ -16,9 +16,9 @@ use domain::event::id::EventId;
 use domain::inbox::Head;
 use domain::inbox::expiry::Cohort;
 use domain::tenant::id::TenantId;
-use store::ports::PortResult;
 use store::ports::control::TenantSettings;
 use store::ports::events::{Events, Inserted};
+use store::unavailable::PortResult;
 
 /// What became of one message.
 #[derive(Clone)]

@@ -13,9 +13,9 @@ use domain::endpoint::pace::{MAX_AT_ONCE, Pace};
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
-use store::ports::PortResult;
 use store::ports::control::Control;
 use store::ports::limits::Limits;
+use store::unavailable::PortResult;
 
 /// Who finds no place comes back so much later, or when the line has got to him.
 const SOONEST: Duration = Duration::from_secs(1);

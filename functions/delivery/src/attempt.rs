@@ -28,9 +28,11 @@ use domain::endpoint::private::Private;
 use domain::endpoint::url::EndpointUrl;
 use domain::inbox::{Head, Outcome, Status};
 use domain::timestamp::Timestamp;
+use store::items::Updated;
 use store::ports::events::{Events, Found};
 use store::ports::schedule::Schedule;
-use store::ports::{Clock, Delayed, DeliveryQueue, PortResult, Unavailable, Updated, Vault, WebhookSender};
+use store::ports::{Clock, Delayed, DeliveryQueue, Vault, WebhookSender};
+use store::unavailable::{PortResult, Unavailable};
 
 use crate::admission::Admission;
 use crate::handler::{Delivery, Ports};

@@ -4,9 +4,11 @@ use domain::delivery::verdict::{Answer, Verdict};
 use domain::delivery::{Bypass, DeliveryMessage};
 use domain::endpoint::Endpoint;
 use domain::endpoint::health::{Change, Failed, Health};
+use store::items::Updated;
+use store::ports::Clock;
 use store::ports::control::Control;
 use store::ports::events::{Events, Inserted};
-use store::ports::{Clock, PortResult, Updated};
+use store::unavailable::PortResult;
 
 use crate::handler::{Delivery, Ports};
 use crate::tally::Tally;

@@ -20,8 +20,8 @@ use domain::tenant::backlog::Backlog;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 use futures_util::future::join;
-use store::ports::PortResult;
 use store::ports::limits::{Limits, QueueName, Wait};
+use store::unavailable::PortResult;
 
 /// How often the queue is looked at.
 const LOOK_AT_QUEUE: Duration = Duration::from_secs(10);

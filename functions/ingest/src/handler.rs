@@ -66,6 +66,7 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
         let mut invocation = Invocation::new(self.clock.now());
         let result = self.answer(path, headers, body, &mut invocation).await;
         let mut answer = result.unwrap_or_else(|problem| {
+            log_cause(&problem);
             invocation.refused(&problem);
             answer::problem(&problem, request_id)
         });
@@ -171,6 +172,13 @@ impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, 
 /// The name under which an event is claimed: its own, or else that of its request.
 fn claim_name(event: &NewEvent, idempotency_key: Option<DedupId>) -> Option<ClaimName> {
     event.name.clone().or_else(|| idempotency_key.map(ClaimName::Idempotency))
+}
+
+/// Logs what failed inside, where something did.
+fn log_cause(problem: &Problem) {
+    if let Some(cause) = &problem.cause {
+        tracing::error!(cause, "a service that the API needs did not answer");
+    }
 }
 
 /// An event of which the queue said nothing.

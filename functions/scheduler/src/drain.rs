@@ -17,11 +17,13 @@ use domain::inbox::Head;
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use store::items::Updated;
 use store::ports::control::Control;
 use store::ports::events::Events;
 use store::ports::limits::Limits;
 use store::ports::schedule::Schedule;
-use store::ports::{Clock, Delayed, DeliveryQueue, PortResult, Updated};
+use store::ports::{Clock, Delayed, DeliveryQueue};
+use store::unavailable::PortResult;
 
 use crate::handler::{Moved, Scheduler};
 

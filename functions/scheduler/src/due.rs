@@ -8,7 +8,8 @@ use store::ports::control::Control;
 use store::ports::events::Events;
 use store::ports::limits::Limits;
 use store::ports::schedule::Schedule;
-use store::ports::{Clock, Delayed, DeliveryQueue, PortResult};
+use store::ports::{Clock, Delayed, DeliveryQueue};
+use store::unavailable::PortResult;
 
 use crate::handler::{Moved, Scheduler};
 

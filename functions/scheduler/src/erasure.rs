@@ -6,7 +6,8 @@ use store::ports::control::Control;
 use store::ports::events::Events;
 use store::ports::limits::Limits;
 use store::ports::schedule::Schedule;
-use store::ports::{Clock, DeliveryQueue, PortResult};
+use store::ports::{Clock, DeliveryQueue};
+use store::unavailable::PortResult;
 
 use crate::handler::Scheduler;
 use crate::jobs::Stepped;

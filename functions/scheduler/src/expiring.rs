@@ -10,7 +10,8 @@ use store::ports::control::Control;
 use store::ports::events::{Events, Inserted};
 use store::ports::limits::{Counts, Limits};
 use store::ports::schedule::Schedule;
-use store::ports::{Clock, DeliveryQueue, PortResult};
+use store::ports::{Clock, DeliveryQueue};
+use store::unavailable::PortResult;
 
 use crate::handler::{Moved, Scheduler};
 

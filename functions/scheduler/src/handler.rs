@@ -11,7 +11,8 @@ use store::ports::control::Control;
 use store::ports::events::Events;
 use store::ports::limits::Limits;
 use store::ports::schedule::Schedule;
-use store::ports::{Clock, DeliveryQueue, PortResult};
+use store::ports::{Clock, DeliveryQueue};
+use store::unavailable::PortResult;
 
 /// No step begins when less time than this is left.
 const MAX_STEP: Duration = Duration::from_secs(10);

@@ -8,11 +8,13 @@ use domain::job::{Job, Work};
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 use rand::seq::SliceRandom;
+use store::items::Updated;
 use store::ports::control::Control;
 use store::ports::events::Events;
 use store::ports::limits::Limits;
 use store::ports::schedule::Schedule;
-use store::ports::{Clock, DeliveryQueue, PortResult, Updated};
+use store::ports::{Clock, DeliveryQueue};
+use store::unavailable::PortResult;
 
 use crate::handler::{Moved, Scheduler};
 

@@ -18,11 +18,13 @@ use domain::job::{Job, Work};
 use domain::tenant::stats::{Share, Shares};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use runtime::batch;
+use store::items::Updated;
 use store::ports::control::Control;
 use store::ports::events::{Events, LogRange};
 use store::ports::limits::{Counts, Limits};
 use store::ports::schedule::Schedule;
-use store::ports::{Clock, Delayed, DeliveryQueue, PortResult, Unavailable, Updated};
+use store::ports::{Clock, Delayed, DeliveryQueue};
+use store::unavailable::{PortResult, Unavailable};
 
 use crate::handler::Scheduler;
 use crate::jobs::Stepped;

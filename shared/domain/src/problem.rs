@@ -1,6 +1,6 @@
 //! Errors as clients see them: RFC 9457 documents, and the catalogue of our types.
 //!
-//! Every type has a paragraph of the same name in `docs/problems.md`.
+//! Every type has a paragraph of the same name in `docs/errors.md`.
 
 use serde_json::{Map, Value, json};
 
@@ -101,6 +101,8 @@ pub struct Problem {
     pub pointer: Option<String>,
     /// Seconds for `Retry-After`.
     pub retry_after: Option<u32>,
+    /// What failed inside, for the log; it is never sent.
+    pub cause: Option<String>,
 }
 
 impl Problem {
@@ -112,13 +114,19 @@ impl Problem {
             Kind::BacklogFull => Some(30), // likewise the backlog
             _ => None,
         };
-        Self { kind, detail: detail.into(), pointer: None, retry_after }
+        Self { kind, detail: detail.into(), pointer: None, retry_after, cause: None }
     }
 
     /// The same, at this member of the body.
     #[must_use]
     pub fn at(self, pointer: impl Into<String>) -> Self {
         Self { pointer: Some(pointer.into()), ..self }
+    }
+
+    /// Returns the problem with what failed inside, for the log.
+    #[must_use]
+    pub fn because(self, cause: impl Into<String>) -> Self {
+        Self { cause: Some(cause.into()), ..self }
     }
 
     /// The answer to every credential that is not good: unknown, revoked and expired read alike.
@@ -166,7 +174,7 @@ mod tests {
 
     #[test]
     fn every_type_has_a_paragraph_of_its_own_in_the_documentation() {
-        let paragraphs = include_str!("../../../docs/problems.md");
+        let paragraphs = include_str!("../../../docs/errors.md");
         for kind in Kind::ALL {
             let (status, slug, _) = kind.document();
             assert!(paragraphs.contains(&format!("\n## {slug}\n")), "{slug}");

@@ -11,9 +11,10 @@ use crate::metrics::Metrics;
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::{Share, Shares};
 use domain::timestamp::Timestamp;
+use store::ports::SourceQueue;
 use store::ports::events::{Events, UnreadableMessage};
 use store::ports::limits::{Counts, Limits, QueueName, Wait};
-use store::ports::{PortResult, SourceQueue};
+use store::unavailable::PortResult;
 
 /// A message that comes for this time is a suspect.
 const SUSPECT_FROM: u32 = 3;

@@ -1,5 +1,17 @@
 //! What is kept, and how.
 
+pub mod unavailable;
+
+pub mod item;
+
+pub mod table;
+
+pub mod items;
+
+pub mod races;
+
+pub mod cache;
+
 pub mod keys;
 
 pub mod ports;

@@ -6,68 +6,19 @@ pub mod events;
 pub mod limits;
 pub mod schedule;
 
-use std::error::Error;
-use std::fmt;
 use std::future::Future;
 use std::time::Duration;
+
+use crate::unavailable::PortResult;
 
 use domain::delivery::DeliveryMessage;
 use domain::delivery::verdict::Answer;
 use domain::delivery::webhook_request::WebhookRequest;
 use domain::event::Event;
 use domain::event::claim::{Claim, ClaimName, Claimed};
-use domain::problem::{Kind, Problem};
 use domain::sealed::DataKey;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
-
-/// A service we depend on did not do what it was asked, or did not say so in time.
-#[derive(Debug)]
-pub struct Unavailable {
-    operation: &'static str,
-    source: Box<dyn Error + Send + Sync>,
-}
-
-impl Unavailable {
-    /// The failure of `operation`, with its cause for the log.
-    pub fn new(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { operation, source: source.into() }
-    }
-}
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} failed", self.operation)?;
-        let mut cause: Option<&dyn Error> = Some(self.source.as_ref());
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
-}
-
-impl Error for Unavailable {}
-
-impl From<Unavailable> for Problem {
-    /// The cause is logged here, once, and never sent.
-    fn from(error: Unavailable) -> Self {
-        tracing::error!(cause = %error, "a dependency does not answer");
-        Self::new(Kind::Unavailable, "the request was not carried out; please send it again")
-    }
-}
-
-/// The answer of a port.
-pub type PortResult<T> = Result<T, Unavailable>;
-
-/// How a conditional update ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Updated {
-    /// It is written.
-    Done,
-    /// What is there is no longer what was read: read again and decide again.
-    Raced,
-}
 
 /// The table `Claims`: clients' own names for events.
 pub trait Claims {

@@ -17,8 +17,10 @@ use domain::timestamp::Timestamp;
 use store::adapters::events::EventsTable;
 use store::adapters::events::leasing::Candidates;
 use store::adapters::system_clock::SystemClock;
+use store::items::Updated;
+use store::ports::Clock;
 use store::ports::events::{Events, Inserted, LogRange, UnreadableMessage};
-use store::ports::{Clock, PortResult, Updated};
+use store::unavailable::PortResult;
 
 use super::expiring;
 

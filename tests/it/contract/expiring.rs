@@ -8,9 +8,9 @@ use domain::inbox::Head;
 use domain::inbox::expiry::{Cohort, Untaken};
 use domain::testing::{START, event, tenant};
 use domain::timestamp::Timestamp;
-use store::ports::PortResult;
 use store::ports::events::Events;
 use store::ports::schedule::Schedule;
+use store::unavailable::PortResult;
 
 /// So late that no scheduler of these days finds it due: 2100-01-01.
 const FAR: Timestamp = Timestamp::from_seconds(4_102_444_800);

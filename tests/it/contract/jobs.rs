@@ -20,11 +20,13 @@ use serde_json::json;
 use store::adapters::control::ControlTable;
 use store::adapters::control::endpoints::Added;
 use store::adapters::vault::KmsVault;
+use store::items::Updated;
+use store::ports::Vault;
 use store::ports::control::Control;
 use store::ports::limits::Limits;
 use store::ports::schedule::Schedule;
-use store::ports::{PortResult, Updated, Vault};
 use store::testing::control::MemoryControl;
+use store::unavailable::PortResult;
 
 use super::{clients, owner, table};
 use crate::support::aws::dynamodb;

@@ -3,8 +3,8 @@
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::{Histogram, Stats};
 use domain::testing::START;
-use store::ports::PortResult;
 use store::ports::limits::Limits;
+use store::unavailable::PortResult;
 
 pub(super) async fn keep_their_promises(
     limits: &impl Limits,

@@ -24,8 +24,10 @@ use runtime::answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::adapters::control::endpoints::Added;
+use store::items::Updated;
 use store::ports::control::Control;
-use store::ports::{Clock, PortResult, Unavailable, Updated, Vault};
+use store::ports::{Clock, Vault};
+use store::unavailable::{PortResult, Unavailable};
 
 use super::settings::{Settings, configure, read_headers, read_secret, read_url};
 use crate::body::{self, invalid};

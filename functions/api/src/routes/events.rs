@@ -22,10 +22,12 @@ use runtime::answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::adapters::events::page::Source;
+use store::items::Updated;
 use store::ports::control::Control;
 use store::ports::events::{Events, Found};
 use store::ports::schedule::Schedule;
-use store::ports::{Clock, Delayed, DeliveryQueue, Unavailable, Updated};
+use store::ports::{Clock, Delayed, DeliveryQueue};
+use store::unavailable::Unavailable;
 
 use super::inbox::{answer_page, read_query, shown_with};
 use crate::body::{self, moment, query_value};

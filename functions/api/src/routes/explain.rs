@@ -22,8 +22,9 @@ use http::{HeaderMap, StatusCode};
 use runtime::answer;
 use runtime::request::require_json;
 use serde_json::{Map, Value, json};
+use store::ports::Clock;
 use store::ports::control::Control;
-use store::ports::{Clock, PortResult};
+use store::unavailable::PortResult;
 
 use super::endpoints::open;
 use crate::deps::Api;

@@ -8,7 +8,7 @@ use http::StatusCode;
 use runtime::answer;
 use runtime::answer::Answer;
 use serde_json::json;
-use store::ports::PortResult;
+use store::unavailable::PortResult;
 use tokio::time::timeout;
 
 use crate::deps::Api;

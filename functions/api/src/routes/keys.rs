@@ -18,8 +18,9 @@ use runtime::answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::adapters::control::keys_of_tenant::Written;
+use store::ports::Clock;
 use store::ports::control::Control;
-use store::ports::{Clock, Unavailable};
+use store::unavailable::Unavailable;
 
 use crate::access::signup_tier;
 use crate::body::{self, invalid};

@@ -14,9 +14,10 @@ use runtime::answer;
 use runtime::answer::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use store::ports::Clock;
 use store::ports::control::Control;
 use store::ports::schedule::Schedule;
-use store::ports::{Clock, PortResult};
+use store::unavailable::PortResult;
 
 use crate::body::{self, invalid, query_limit, query_value};
 use crate::cursor;

@@ -21,9 +21,11 @@ use runtime::request::idempotency_key;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::adapters::events::page::Source;
+use store::items::Updated;
+use store::ports::Clock;
 use store::ports::control::Control;
 use store::ports::schedule::Schedule;
-use store::ports::{Clock, Unavailable, Updated};
+use store::unavailable::Unavailable;
 
 use super::{events, inbox};
 use crate::body::{self, invalid, moment};

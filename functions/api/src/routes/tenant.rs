@@ -14,7 +14,9 @@ use runtime::answer;
 use runtime::answer::Answer;
 use serde::Deserialize;
 use serde_json::Value;
-use store::ports::{Clock, Unavailable, Updated};
+use store::items::Updated;
+use store::ports::Clock;
+use store::unavailable::Unavailable;
 
 use super::keys::{tenant_members, tier_of};
 use crate::access::admin_only;

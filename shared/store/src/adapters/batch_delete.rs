@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 
 use crate::adapters::aws::BATCH_PAUSES;
 use crate::adapters::item::Item;
-use crate::ports::{PortResult, Unavailable};
+use crate::unavailable::{PortResult, Unavailable};
 
 /// The most items that one `BatchWriteItem` takes.
 const MAX_BATCH_ITEMS: usize = 25;

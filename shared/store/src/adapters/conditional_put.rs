@@ -4,7 +4,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 
 use crate::adapters::item::{Item, n};
-use crate::ports::{PortResult, Unavailable, Updated};
+use crate::items::Updated;
+use crate::unavailable::{PortResult, Unavailable};
 
 /// Puts an item of this `rev`, only where the one that is there has the `rev` before it.
 ///

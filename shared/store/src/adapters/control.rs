@@ -12,9 +12,10 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 
 use crate::adapters::aws::Clients;
 use crate::adapters::item::{Item, s};
+use crate::items::Updated;
 use crate::keys;
 use crate::ports::control::{Control, TenantSettings};
-use crate::ports::{PortResult, Unavailable, Updated};
+use crate::unavailable::{PortResult, Unavailable};
 use domain::endpoint::Endpoint;
 use domain::endpoint::health::Change;
 use domain::endpoint::id::EndpointId;

@@ -15,7 +15,7 @@ use crate::adapters::batch_delete::delete_all;
 use crate::adapters::item::{Item, key_of, n, number, s, text};
 use crate::keys;
 use crate::ports::limits::{Counts, Limits, QueueName, Wait};
-use crate::ports::{PortResult, Unavailable};
+use crate::unavailable::{PortResult, Unavailable};
 use domain::endpoint::id::EndpointId;
 use domain::endpoint::pace::Span;
 use domain::tenant::backlog::Backlog;

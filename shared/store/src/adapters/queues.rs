@@ -8,7 +8,8 @@ use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, QueueAttributeName, Sen
 use futures_util::stream::{self, StreamExt};
 
 use crate::adapters::aws::Clients;
-use crate::ports::{Delayed, DeliveryQueue, EventQueue, PortResult, SourceQueue, Unavailable};
+use crate::ports::{Delayed, DeliveryQueue, EventQueue, SourceQueue};
+use crate::unavailable::{PortResult, Unavailable};
 use domain::delivery::schedule::MAX_DELAY;
 use domain::event::Event;
 use domain::tenant::id::TenantId;

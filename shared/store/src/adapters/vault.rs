@@ -11,7 +11,8 @@ use crate::adapters::aws::Clients;
 use crate::adapters::conditional_put::put_new;
 use crate::adapters::item::{b, bytes, item, s};
 use crate::keys;
-use crate::ports::{PortResult, Unavailable, Vault};
+use crate::ports::Vault;
+use crate::unavailable::{PortResult, Unavailable};
 use domain::sealed::DataKey;
 use domain::tenant::id::TenantId;
 

@@ -2,7 +2,8 @@
 
 use std::future::Future;
 
-use crate::ports::{PortResult, Updated};
+use crate::items::Updated;
+use crate::unavailable::PortResult;
 use domain::endpoint::Endpoint;
 use domain::endpoint::health::Change;
 use domain::endpoint::id::EndpointId;

@@ -4,7 +4,8 @@ use std::future::Future;
 
 use futures_util::future::join_all;
 
-use crate::ports::{PortResult, Updated};
+use crate::items::Updated;
+use crate::unavailable::PortResult;
 use domain::delivery::attempt::Attempt;
 use domain::event::Event;
 use domain::event::id::EventId;

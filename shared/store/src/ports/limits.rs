@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::ports::PortResult;
+use crate::unavailable::PortResult;
 use domain::endpoint::id::EndpointId;
 use domain::endpoint::pace::Span;
 use domain::tenant::backlog::Backlog;

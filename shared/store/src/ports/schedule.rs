@@ -2,7 +2,8 @@
 
 use std::future::Future;
 
-use crate::ports::{PortResult, Updated};
+use crate::items::Updated;
+use crate::unavailable::PortResult;
 use domain::delivery::schedule::{Due, EndpointRow, Parked};
 use domain::endpoint::id::EndpointId;
 use domain::event::claim::{Claim, ClaimName, Claimed};

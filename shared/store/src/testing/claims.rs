@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::yield_now;
 
 use crate::keys;
-use crate::ports::{Claims, PortResult};
+use crate::ports::Claims;
 use crate::testing::faults::Faults;
+use crate::unavailable::PortResult;
 use domain::event::claim::{Claim, ClaimName, Claimed};
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;

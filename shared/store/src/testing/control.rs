@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::yield_now;
 
+use crate::items::Updated;
 use crate::ports::control::{Control, TenantSettings};
-use crate::ports::{PortResult, Updated};
 use crate::testing::faults::Faults;
+use crate::unavailable::PortResult;
 use domain::endpoint::health::Change;
 use domain::endpoint::id::EndpointId;
 use domain::endpoint::{Endpoint, EndpointState};

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::yield_now;
 
+use crate::items::Updated;
 use crate::keys;
 use crate::ports::events::{Events, Found, Inserted, LogPage, LogRange, UnreadableMessage};
-use crate::ports::{PortResult, Updated};
 use crate::testing::faults::Faults;
+use crate::unavailable::PortResult;
 use domain::delivery::attempt::Attempt;
 use domain::event::Event;
 use domain::event::id::EventId;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::ports::{PortResult, Unavailable};
+use crate::unavailable::{PortResult, Unavailable};
 
 /// How a call goes wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::yield_now;
 
 use crate::keys;
-use crate::ports::PortResult;
 use crate::ports::limits::{Counts, Limits, QueueName, Wait};
 use crate::testing::faults::Faults;
+use crate::unavailable::PortResult;
 use domain::endpoint::id::EndpointId;
 use domain::endpoint::pace::Span;
 use domain::tenant::backlog::Backlog;

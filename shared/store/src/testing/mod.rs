@@ -3,6 +3,8 @@
 
 pub mod faults;
 
+pub mod table;
+
 pub mod clock;
 
 pub mod control;

@@ -8,9 +8,10 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use tokio::task::yield_now;
 
 use crate::adapters::queues::envelope::{delivery_body, event_body};
-use crate::ports::{Clock, Delayed, DeliveryQueue, EventQueue, PortResult, SourceQueue, Unavailable};
+use crate::ports::{Clock, Delayed, DeliveryQueue, EventQueue, SourceQueue};
 use crate::testing::clock::FixedClock;
 use crate::testing::faults::Faults;
+use crate::unavailable::{PortResult, Unavailable};
 use domain::delivery::schedule::MAX_DELAY;
 use domain::event::Event;
 use domain::timestamp::Timestamp;

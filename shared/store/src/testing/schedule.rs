@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::yield_now;
 
+use crate::items::Updated;
 use crate::keys;
 use crate::ports::schedule::Schedule;
-use crate::ports::{PortResult, Updated};
 use crate::testing::faults::Faults;
+use crate::unavailable::PortResult;
 use domain::delivery::schedule::{Due, EndpointRow, Parked, shard_of_endpoint, shard_of_event};
 use domain::endpoint::id::EndpointId;
 use domain::event::claim::{Claim, ClaimName, Claimed};

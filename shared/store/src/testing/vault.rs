@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::yield_now;
 
-use crate::ports::{PortResult, Vault};
+use crate::ports::Vault;
 use crate::testing::faults::Faults;
+use crate::unavailable::PortResult;
 use domain::sealed::DataKey;
 use domain::tenant::id::TenantId;
 use domain::testing::data_key;

@@ -8,8 +8,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Up
 use crate::adapters::cancellation::{CONDITION, reasons};
 use crate::adapters::control::{ControlTable, health_item};
 use crate::adapters::item::{Item, Unreadable, b, bytes, item, n, number, s, text};
+use crate::items::Updated;
 use crate::keys;
-use crate::ports::{PortResult, Unavailable, Updated};
+use crate::unavailable::{PortResult, Unavailable};
 use domain::endpoint::health::Change;
 use domain::endpoint::id::EndpointId;
 use domain::endpoint::pattern::Pattern;

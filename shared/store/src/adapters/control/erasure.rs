@@ -7,7 +7,7 @@ use crate::adapters::batch_delete::delete_all;
 use crate::adapters::control::ControlTable;
 use crate::adapters::item::{Item, Unreadable, item, key_of, n, s, text};
 use crate::keys;
-use crate::ports::{PortResult, Unavailable};
+use crate::unavailable::{PortResult, Unavailable};
 use domain::job::JobId;
 use domain::tenant::api_key::KeyHash;
 use domain::tenant::id::TenantId;

@@ -13,7 +13,7 @@ use crate::adapters::cancellation::{CONDITION, CONFLICT, reasons};
 use crate::adapters::control::{ControlTable, spread_item, tenant_item};
 use crate::adapters::item::{Item, Unreadable, item, n, number, s, text};
 use crate::keys;
-use crate::ports::{PortResult, Unavailable};
+use crate::unavailable::{PortResult, Unavailable};
 use domain::id;
 use domain::tenant::Tenant;
 use domain::tenant::api_key::{KeyHash, KeyRecord, MAX_KEYS, NOTE_USE_EVERY, Scope};

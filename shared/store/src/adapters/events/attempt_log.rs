@@ -10,7 +10,7 @@ use crate::adapters::events::{EventsTable, head_item};
 use crate::adapters::item::{Item, Unreadable, item, n, number, s, text};
 use crate::keys;
 use crate::ports::events::{Events, Found};
-use crate::ports::{PortResult, Unavailable};
+use crate::unavailable::{PortResult, Unavailable};
 use domain::endpoint::id::EndpointId;
 use domain::event::id::EventId;
 use domain::inbox::Head;

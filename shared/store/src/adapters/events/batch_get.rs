@@ -7,7 +7,7 @@ use crate::adapters::events::{EventsTable, head_item};
 use crate::adapters::item::{Item, item, s};
 use crate::keys;
 use crate::ports::events::Found;
-use crate::ports::{PortResult, Unavailable};
+use crate::unavailable::{PortResult, Unavailable};
 use domain::event::id::EventId;
 use domain::tenant::id::TenantId;
 

@@ -3,7 +3,7 @@
 use crate::adapters::events::EventsTable;
 use crate::adapters::item::{Item, s, text};
 use crate::keys;
-use crate::ports::{PortResult, Unavailable};
+use crate::unavailable::{PortResult, Unavailable};
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::expiry::{Cohort, Untaken};

@@ -15,7 +15,7 @@ use crate::adapters::events::{EventsTable, head_item};
 use crate::adapters::item::{Item, Unreadable, s, text};
 use crate::keys;
 use crate::ports::events::{Events, Found};
-use crate::ports::{PortResult, Unavailable};
+use crate::unavailable::{PortResult, Unavailable};
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::{Head, Status};

@@ -12,7 +12,7 @@ use crate::adapters::events::{EventsTable, attempt_log, head_item};
 use crate::adapters::item::{Item, Unreadable, n, s, text};
 use crate::keys;
 use crate::ports::events::{Found, LogPage, LogRange};
-use crate::ports::{PortResult, Unavailable};
+use crate::unavailable::{PortResult, Unavailable};
 use domain::event::id::EventId;
 use domain::inbox::{Head, Status};
 use domain::job::replay::Filter;

@@ -4,7 +4,7 @@ use crate::adapters::item::{n, number};
 use crate::adapters::limits::once::Outcome;
 use crate::adapters::limits::{KEEP_SECONDS, LimitsTable, ends_after};
 use crate::keys;
-use crate::ports::{PortResult, Unavailable};
+use crate::unavailable::{PortResult, Unavailable};
 use domain::endpoint::id::EndpointId;
 use domain::endpoint::pace::Span;
 use domain::tenant::id::TenantId;

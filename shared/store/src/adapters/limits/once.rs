@@ -10,7 +10,7 @@ use rand::RngExt;
 
 use crate::adapters::item::{Item, b, n, s};
 use crate::adapters::limits::LimitsTable;
-use crate::ports::{PortResult, Unavailable};
+use crate::unavailable::{PortResult, Unavailable};
 
 /// An update of one item. An attribute `x` is `#x` in expressions, its new value or what is added to it `:x`.
 pub(super) struct Once {

@@ -3,7 +3,7 @@
 use crate::adapters::item::{n, number_of, s};
 use crate::adapters::limits::LimitsTable;
 use crate::keys;
-use crate::ports::{PortResult, Unavailable};
+use crate::unavailable::{PortResult, Unavailable};
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::{KEEP_STATS, Stats};
 

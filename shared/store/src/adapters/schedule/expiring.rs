@@ -3,7 +3,7 @@
 use crate::adapters::item::{Item, item, n, number, s, text};
 use crate::adapters::schedule::{Bound, ScheduleTable, readable};
 use crate::keys;
-use crate::ports::{PortResult, Unavailable};
+use crate::unavailable::{PortResult, Unavailable};
 use domain::inbox::expiry::Cohort;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;

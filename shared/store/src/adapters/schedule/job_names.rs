@@ -11,7 +11,7 @@ use crate::adapters::item::{Item, Unreadable, item, n, s, text};
 use crate::adapters::schedule::ScheduleTable;
 use crate::adapters::schedule::jobs::row_under_way;
 use crate::keys;
-use crate::ports::{PortResult, Unavailable};
+use crate::unavailable::{PortResult, Unavailable};
 use domain::event::claim::{Claim, ClaimName, Claimed};
 use domain::job::{Job, JobId};
 use domain::tenant::id::TenantId;

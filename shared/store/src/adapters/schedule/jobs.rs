@@ -9,8 +9,9 @@ use crate::adapters::cancellation::is_race;
 use crate::adapters::conditional_put::{put_new, put_over};
 use crate::adapters::item::{Item, Unreadable, item, n, s};
 use crate::adapters::schedule::{ScheduleTable, job_item, readable};
+use crate::items::Updated;
 use crate::keys;
-use crate::ports::{PortResult, Unavailable, Updated};
+use crate::unavailable::{PortResult, Unavailable};
 use domain::job::{Job, JobId, Work};
 use domain::tenant::id::TenantId;
 

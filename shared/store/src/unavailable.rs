@@ -1,0 +1,53 @@
+//! The one error of the ports: a service did not do what it was asked, or did not say so in time.
+
+use std::error::Error;
+use std::fmt;
+
+use domain::problem::{Kind, Problem};
+
+use crate::item::Unreadable;
+
+/// A service we depend on did not do what it was asked, or did not answer in time.
+#[derive(Debug)]
+pub struct Unavailable {
+    operation: &'static str,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+/// The answer of a port.
+pub type PortResult<T> = Result<T, Unavailable>;
+
+impl Unavailable {
+    /// Returns the failure of `operation`, with its cause for the log.
+    pub fn new(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { operation, source: source.into() }
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed", self.operation)?;
+        let mut cause: Option<&dyn Error> = Some(self.source.as_ref());
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl Error for Unavailable {}
+
+impl From<Unreadable> for Unavailable {
+    fn from(error: Unreadable) -> Self {
+        Self::new("reading an item", error)
+    }
+}
+
+impl From<Unavailable> for Problem {
+    /// Keeps the cause for the log; it is never sent.
+    fn from(error: Unavailable) -> Self {
+        Self::new(Kind::Unavailable, "A service that this API needs did not answer. Send the request again.")
+            .because(error.to_string())
+    }
+}
