@@ -206,11 +206,12 @@ impl Item {
     /// [`Unreadable`] where it is absent, no list, or holds anything but strings.
     pub fn texts(&self, name: &'static str) -> Result<Vec<&str>, Unreadable> {
         let Some(Value::L(list)) = self.0.get(name) else { return Err(Unreadable(name)) };
-        let text = |value| match value {
-            &Value::S(ref text) => Ok(text.as_str()),
-            _ => Err(Unreadable(name)),
-        };
-        list.iter().map(text).collect()
+        let mut texts = Vec::with_capacity(list.len());
+        for value in list {
+            let Value::S(text) = value else { return Err(Unreadable(name)) };
+            texts.push(text.as_str());
+        }
+        Ok(texts)
     }
 
     /// Returns whether a boolean is there and true.

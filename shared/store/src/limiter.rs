@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::ports::limits::Limits;
+use crate::limits::Limits;
+use crate::table::Table;
 use domain::tenant::api_key::KeyRecord;
 use domain::tenant::rate_limit::{Bucket, Leased, Meter, RateLimitStatus};
 use domain::timestamp::Timestamp;
@@ -15,8 +16,8 @@ const MAX_METERS: usize = 10_000;
 const MAX_LEASES: usize = 2;
 
 /// Grants events and other requests by the minute.
-pub struct Limiter<L> {
-    limits: L,
+pub struct Limiter<T> {
+    limits: Limits<T>,
     state: Mutex<State>,
 }
 
@@ -26,9 +27,9 @@ struct State {
     uncounted: u64,
 }
 
-impl<L: Limits> Limiter<L> {
+impl<T: Table> Limiter<T> {
     /// A limiter that has leased nothing yet.
-    pub fn new(limits: L) -> Self {
+    pub fn new(limits: Limits<T>) -> Self {
         Self { limits, state: Mutex::default() }
     }
 
@@ -102,7 +103,7 @@ impl<L: Limits> Limiter<L> {
         }
     }
 
-    fn with_bucket<T>(&self, meter: &Meter, limit: u32, act: impl FnOnce(&mut Bucket) -> T) -> T {
+    fn with_bucket<R>(&self, meter: &Meter, limit: u32, act: impl FnOnce(&mut Bucket) -> R) -> R {
         let buckets = &mut self.state().buckets;
         if buckets.len() >= MAX_METERS && !buckets.contains_key(meter) {
             buckets.clear();
@@ -121,13 +122,18 @@ impl<L: Limits> Limiter<L> {
 mod tests {
     use super::*;
     use crate::testing::faults::{Fault, Faults};
-    use crate::testing::limits::MemoryLimits;
+    use crate::testing::table::MemoryTable;
     use domain::tenant::tier::Tier;
     use domain::testing::{START, key_of, tenant};
 
+    fn limiter() -> Limiter<MemoryTable> {
+        Limiter::new(Limits::new(MemoryTable::default()))
+    }
+
     #[tokio::test]
     async fn a_key_has_its_own_limit_within_that_of_its_tenant() {
-        let (limiter, tenant) = (Limiter::new(MemoryLimits::default()), tenant());
+        let limiter = limiter();
+        let tenant = tenant();
         let (_, whole) = key_of(&tenant, Tier::Free);
         let capped = KeyRecord { events_per_minute: Some(30), ..key_of(&tenant, Tier::Free).1 };
         let (granted, standing) = limiter.take_events(&capped, 40, START).await;
@@ -146,7 +152,7 @@ mod tests {
 
     #[tokio::test]
     async fn requests_and_events_are_metered_apart() {
-        let limiter = Limiter::new(MemoryLimits::default());
+        let limiter = limiter();
         let (_, bearer) = key_of(&tenant(), Tier::Free);
         let limits = Tier::Free.limits();
         assert_eq!(limiter.take_events(&bearer, limits.events_per_minute, START).await.0, 100);
@@ -159,7 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_changed_limit_counts_at_once() {
-        let limiter = Limiter::new(MemoryLimits::default());
+        let limiter = limiter();
         let (_, bearer) = key_of(&tenant(), Tier::Free);
         assert_eq!(limiter.take_events(&bearer, 200, START).await.0, 100);
         let upgraded = KeyRecord { tier: Tier::Pro, ..bearer };
@@ -168,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn while_some_keys_are_known_with_an_old_tier_no_tokens_are_wasted() {
-        let limiter = Limiter::new(MemoryLimits::default());
+        let limiter = limiter();
         let (_, old) = key_of(&tenant(), Tier::Free);
         let new = KeyRecord { tier: Tier::Enterprise, ..old.clone() };
         for _ in 0..450 {
@@ -182,7 +188,7 @@ mod tests {
     #[tokio::test]
     async fn a_table_that_does_not_answer_turns_nothing_away_within_the_limit() {
         let faults = Faults::default();
-        let limiter = Limiter::new(MemoryLimits::new(faults.clone()));
+        let limiter = Limiter::new(Limits::new(MemoryTable::new(faults.clone())));
         let (_, bearer) = key_of(&tenant(), Tier::Free);
         faults.die_at(0, Fault::Refused);
         assert_eq!(limiter.take_events(&bearer, 150, START).await.0, 100);

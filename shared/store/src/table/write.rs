@@ -92,7 +92,7 @@ impl Put {
     /// Makes the write only if this holds too.
     #[must_use]
     pub fn only_if(self, condition: Condition) -> Self {
-        Self { condition: both(self.condition, condition), ..self }
+        Self { condition: Some(both(self.condition, condition)), ..self }
     }
 }
 
@@ -143,7 +143,7 @@ impl Update {
     /// Makes the write only if this holds too.
     #[must_use]
     pub fn only_if(self, condition: Condition) -> Self {
-        Self { condition: both(self.condition, condition), ..self }
+        Self { condition: Some(both(self.condition, condition)), ..self }
     }
 }
 
@@ -157,13 +157,13 @@ impl Delete {
     /// Makes the write only if this holds too.
     #[must_use]
     pub fn only_if(self, condition: Condition) -> Self {
-        Self { condition: both(self.condition, condition), ..self }
+        Self { condition: Some(both(self.condition, condition)), ..self }
     }
 }
 
-fn both(first: Option<Condition>, second: Condition) -> Option<Condition> {
-    Some(match first {
+fn both(first: Option<Condition>, second: Condition) -> Condition {
+    match first {
         Some(first) => first.and(second),
         None => second,
-    })
+    }
 }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::ports::Clock;
 use domain::timestamp::Timestamp;
 
-/// Stands still until it is moved.
+use crate::clock::Clock;
+
+/// A clock that moves only by hand. Clones share it.
 #[derive(Clone, Debug)]
 pub struct FixedClock(Arc<AtomicU64>);
 
 impl FixedClock {
-    /// A clock that shows `now`.
+    /// Returns a clock that shows `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         Self(Arc::new(AtomicU64::new(now.millis())))
@@ -23,7 +24,7 @@ impl FixedClock {
         self.set(self.now().after(by));
     }
 
-    /// Moves the clock to a moment.
+    /// Moves the clock to a time.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.millis(), Ordering::SeqCst);
     }

@@ -2,15 +2,16 @@
 //! reads that miss the latest write; indexes that lag; batches that are left half done; transactions that are in the way;
 //! answers that are lost after the effect. Time to live deletes nothing, as for days in `DynamoDB`.
 
+pub mod usage;
+
 mod storage;
-mod usage;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::yield_now;
 
 use self::storage::Storage;
-use self::usage::{Operation, read_units, write_units};
+use self::usage::{Operation, Usage, read_units, write_units};
 use super::faults::Faults;
 use crate::item::{Item, Key};
 use crate::table::condition::Condition;
@@ -18,8 +19,6 @@ use crate::table::query::{Page, Query, Select};
 use crate::table::write::{Delete, Put, Reason, Transacted, Update, Write, Written};
 use crate::table::{Consistency, MAX_BATCH_DELETE_KEYS, MAX_BATCH_GET_KEYS, Table};
 use crate::unavailable::{PortResult, Unavailable};
-
-pub use self::usage::Usage;
 
 /// The largest item, in bytes.
 const MAX_ITEM_BYTES: usize = 400 * 1024;
@@ -275,12 +274,12 @@ impl Table for MemoryTable {
     }
 
     async fn delete(&self, delete: &Delete) -> PortResult<Written> {
-        self.write(Operation::Delete, |state| match state.refusal(&delete.key, delete.condition.as_ref()) {
-            Some(found) => Ok(state.refused(found)),
-            None => {
-                state.delete(&delete.key, 1);
-                Ok(Written::Done(Item::default()))
+        self.write(Operation::Delete, |state| {
+            if let Some(found) = state.refusal(&delete.key, delete.condition.as_ref()) {
+                return Ok(state.refused(found));
             }
+            state.delete(&delete.key, 1);
+            Ok(Written::Done(Item::default()))
         })
         .await
     }
@@ -336,7 +335,9 @@ impl Table for MemoryTable {
                 return Err(refused("a batch has 1 to 25 keys"));
             }
             let (now, later) = state.split(keys);
-            now.iter().for_each(|key| state.delete(key, 1));
+            for key in now {
+                state.delete(key, 1);
+            }
             Ok(later)
         })
         .await

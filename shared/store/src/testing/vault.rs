@@ -1,55 +1,48 @@
-//! Data keys in memory: the same bytes for every tenant, since what is sealed is bound to its tenant anyway.
+//! KMS in memory: every data key has the same bytes, since what is sealed is bound to its tenant anyway.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tokio::task::yield_now;
-
-use crate::ports::Vault;
-use crate::testing::faults::Faults;
-use crate::unavailable::PortResult;
 use domain::sealed::DataKey;
 use domain::tenant::id::TenantId;
 use domain::testing::data_key;
+use tokio::task::yield_now;
 
-/// Data keys in memory.
+use super::faults::Faults;
+use crate::unavailable::{PortResult, Unavailable};
+use crate::vault::Vault;
+
+/// KMS in memory.
 #[derive(Clone, Default)]
 pub struct MemoryVault {
     faults: Faults,
-    dropped: Arc<Mutex<HashSet<TenantId>>>,
 }
 
 impl MemoryVault {
-    /// A vault whose calls may go wrong.
+    /// Returns a vault whose calls may go wrong.
     #[must_use]
     pub fn new(faults: Faults) -> Self {
-        Self { faults, ..Self::default() }
+        Self { faults }
     }
 
-    /// Drops a tenant's data key.
-    pub fn drop_key(&self, tenant: &TenantId) {
-        self.dropped().insert(tenant.clone());
-    }
-
-    fn dropped(&self) -> MutexGuard<'_, HashSet<TenantId>> {
-        self.dropped.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns the wrapped form of a tenant's data key.
+    #[must_use]
+    pub fn wrapped(tenant: &TenantId) -> Vec<u8> {
+        format!("the data key of {tenant}").into_bytes()
     }
 }
 
 impl Vault for MemoryVault {
-    async fn key(&self, tenant: &TenantId) -> PortResult<Option<DataKey>> {
+    async fn new_key(&self, tenant: &TenantId) -> PortResult<(DataKey, Vec<u8>)> {
         yield_now().await;
-        self.faults.call("reading a data key", || {
-            let is_dropped = self.dropped().contains(tenant);
-            (!is_dropped).then(data_key)
-        })
+        self.faults.call("GenerateDataKey", || (data_key(), Self::wrapped(tenant)))
     }
 
-    async fn key_or_new(&self, tenant: &TenantId) -> PortResult<DataKey> {
+    async fn unwrap_key(&self, tenant: &TenantId, wrapped: &[u8]) -> PortResult<DataKey> {
         yield_now().await;
-        self.faults.call("making a data key", || {
-            self.dropped().remove(tenant);
-            data_key()
-        })
+        self.faults.call("Decrypt", || {
+            if wrapped == Self::wrapped(tenant) {
+                Ok(data_key())
+            } else {
+                Err(Unavailable::new("Decrypt", "the data key of another tenant"))
+            }
+        })?
     }
 }

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::yield_now;
 
-use crate::ports::WebhookSender;
+use crate::webhook_sender::WebhookSender;
 use domain::delivery::verdict::Answer;
+use domain::delivery::verdict::failure::Failure;
 use domain::delivery::webhook_request::WebhookRequest;
+use domain::endpoint::url::EndpointUrl;
 use domain::timestamp::Timestamp;
 
 /// What happens while the request is with the receiver.
@@ -74,6 +76,10 @@ impl WebhookSender for ScriptedWebhooks {
             return answer(code);
         }
         state.answers.pop_front().unwrap_or_else(|| answer(200))
+    }
+
+    async fn check(&self, _: &EndpointUrl) -> Result<(), Failure> {
+        Ok(())
     }
 }
 

@@ -1,0 +1,58 @@
+//! The table `Claims`: names that clients give to events, each claimed by one conditional put.
+//!
+//! ```text
+//!    first post            repeat, same content         repeat after 24 h
+//!    put: free             put refused, ALL_OLD         put: expires_at < now
+//!  --|---------------------|----------------------------|------------------->
+//!    First                 Repeat(first id), send again First
+//! ```
+
+use domain::event::claim::{Claim, ClaimName, Claimed};
+use domain::event::id::EventId;
+use domain::tenant::id::TenantId;
+use domain::timestamp::Timestamp;
+
+use crate::claim_item;
+use crate::item::{Item, Key, Unreadable};
+use crate::items::{Items, Outcome};
+use crate::keys;
+use crate::table::Table;
+use crate::table::write::Put;
+use crate::unavailable::PortResult;
+
+/// The table `Claims`.
+#[derive(Clone, Debug)]
+pub struct Claims<T> {
+    items: Items<T>,
+}
+
+impl<T: Table> Claims<T> {
+    /// Returns the store over this table.
+    pub fn new(table: T) -> Self {
+        Self { items: Items::new(table) }
+    }
+
+    /// Claims a name in one conditional put. A claim that expired before `now` counts as absent.
+    ///
+    /// # Errors
+    /// When the table does not answer: then nobody knows whether the name is claimed.
+    pub async fn claim(
+        &self,
+        tenant: &TenantId,
+        name: &ClaimName,
+        ours: &Claim,
+        now: Timestamp,
+    ) -> PortResult<Claimed> {
+        let key = Key::without_sort(keys::claim(tenant, name));
+        let item = claim_item::write(ours).with("event_id", ours.id.to_string()).at(key);
+        match self.items.put_if(Put::new(item).only_if(claim_item::is_free(now))).await? {
+            Outcome::Done(_) => Ok(Claimed::First),
+            Outcome::Refused(held) => Ok(Claimed::decide(&read(&held)?, ours)),
+        }
+    }
+}
+
+fn read(item: &Item) -> Result<Claim, Unreadable> {
+    let id = EventId::parse(item.text("event_id")?).ok_or(Unreadable("event_id"))?;
+    claim_item::read(item, id)
+}

@@ -1,0 +1,55 @@
+//! The table `Control`: tenants, API keys and endpoints.
+
+pub mod tenants;
+
+pub mod api_keys;
+
+pub mod endpoints;
+
+mod erasure;
+
+pub(crate) mod tenant_item;
+
+pub(crate) mod key_item;
+
+pub(crate) mod endpoint_item;
+
+pub(crate) mod health_item;
+
+use domain::tenant::id::TenantId;
+
+use crate::item::{Item, Key};
+use crate::items::Items;
+use crate::keys;
+use crate::table::Table;
+use crate::table::query::{Query, Range};
+use crate::unavailable::PortResult;
+
+/// The table `Control`.
+#[derive(Clone, Debug)]
+pub struct Control<T> {
+    items: Items<T>,
+}
+
+impl<T: Table> Control<T> {
+    /// Returns the store over this table.
+    pub fn new(table: T) -> Self {
+        Self { items: Items::new(table) }
+    }
+
+    /// Returns an item of a tenant.
+    async fn of_tenant(&self, tenant: &TenantId, sk: impl Into<String>) -> PortResult<Option<Item>> {
+        self.items.get(Key::new(keys::tenant(tenant), sk)).await
+    }
+
+    /// Returns all items of a tenant whose sort key begins like this.
+    async fn list(&self, tenant: &TenantId, prefix: &str) -> PortResult<Vec<Item>> {
+        let query = Query::consistent(keys::tenant(tenant)).range(Range::Prefix(prefix.to_owned()));
+        self.items.all(query).await
+    }
+
+    /// Returns all items of a tenant.
+    async fn list_all(&self, tenant: &TenantId) -> PortResult<Vec<Item>> {
+        self.items.all(Query::consistent(keys::tenant(tenant))).await
+    }
+}

@@ -1,0 +1,76 @@
+//! The item of an endpoint: partition of its tenant, sort key `endpoint#<id>`.
+
+use domain::endpoint::id::EndpointId;
+use domain::endpoint::pattern::Pattern;
+use domain::endpoint::{Endpoint, EndpointState, Signing};
+use domain::sealed::Sealed;
+use domain::tenant::id::TenantId;
+
+use super::health_item;
+use crate::item::{Item, Key, Unreadable, Value};
+use crate::keys;
+
+pub(crate) const ACTIVE: &str = "active";
+pub(crate) const DISABLED: &str = "disabled";
+
+/// Returns the key of an endpoint's item.
+pub(crate) fn key(tenant: &TenantId, id: &EndpointId) -> Key {
+    Key::new(keys::tenant(tenant), keys::endpoint(id))
+}
+
+/// Returns whether an item of a tenant is an endpoint.
+pub(crate) fn is_endpoint(item: &Item) -> bool {
+    item.text("sk").is_ok_and(|sk| sk.starts_with(keys::ENDPOINTS))
+}
+
+/// Returns the item of a new endpoint.
+pub(crate) fn write(tenant: &TenantId, endpoint: &Endpoint) -> Item {
+    settings(endpoint)
+        .with("created_at", endpoint.created_at)
+        .with("health_rev", endpoint.health.rev)
+        .at(key(tenant, &endpoint.id))
+}
+
+/// Returns the attributes that the endpoint's owner can change.
+pub(crate) fn settings(endpoint: &Endpoint) -> Item {
+    let patterns = endpoint.event_types.iter().map(|pattern| pattern.as_str().into());
+    let state = match endpoint.state {
+        EndpointState::Active => ACTIVE,
+        EndpointState::Disabled => DISABLED,
+    };
+    Item::from([
+        ("url", endpoint.url.as_str().into()),
+        ("description", endpoint.description.as_str().into()),
+        ("event_types", Value::L(patterns.collect())),
+        ("signing", endpoint.signing.as_str().into()),
+        ("sealed", endpoint.sealed.bytes().to_vec().into()),
+        ("rev", endpoint.rev.into()),
+        ("state", state.into()),
+        ("paused", endpoint.is_paused.into()),
+        ("rate", endpoint.rate_per_second.into()),
+    ])
+}
+
+/// Reads an endpoint.
+pub(crate) fn read(item: &Item) -> Result<Endpoint, Unreadable> {
+    let id = item.text("sk")?.strip_prefix(keys::ENDPOINTS).ok_or(Unreadable("sk"))?;
+    let patterns = item.texts("event_types")?;
+    Ok(Endpoint {
+        id: EndpointId::from_stored(id),
+        url: item.text("url")?.to_owned(),
+        description: item.text("description")?.to_owned(),
+        event_types: patterns.into_iter().map(Pattern::from_stored).collect(),
+        signing: Signing::parse(item.text("signing")?).ok_or(Unreadable("signing"))?,
+        sealed: Sealed::from_bytes(item.bytes("sealed")?.to_vec()),
+        created_at: item.moment("created_at")?,
+        rev: item.number("rev")?,
+        state: match item.text("state")? {
+            ACTIVE => EndpointState::Active,
+            DISABLED => EndpointState::Disabled,
+            _ => return Err(Unreadable("state")),
+        },
+        is_paused: item.is_set("paused"),
+        rate_per_second: item.number("rate")?,
+        health: health_item::read(item)?,
+    })
+}

@@ -1,0 +1,123 @@
+//! The endpoints of a tenant. Their owner changes them under `rev`, attempts change their health under `health_rev`: neither
+//! overwrites the other.
+
+use domain::endpoint::health::Change;
+use domain::endpoint::id::EndpointId;
+use domain::endpoint::{Endpoint, EndpointState, MAX_ENDPOINTS};
+use domain::tenant::id::TenantId;
+
+use super::{Control, endpoint_item, health_item};
+use crate::item::Key;
+use crate::items::{Committed, Updated};
+use crate::keys;
+use crate::table::Table;
+use crate::table::condition::{absent, equals, exists, less};
+use crate::table::write::{Delete, Put, Update, Write};
+use crate::unavailable::PortResult;
+
+/// How adding an endpoint ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Added {
+    /// It is added.
+    Done,
+    /// An endpoint of this id exists.
+    Exists,
+    /// The tenant has [`MAX_ENDPOINTS`] endpoints.
+    TooMany,
+}
+
+impl<T: Table> Control<T> {
+    /// Returns all endpoints of a tenant, read consistently.
+    ///
+    /// # Errors
+    /// When the table does not answer, or an endpoint cannot be read.
+    pub async fn endpoints(&self, tenant: &TenantId) -> PortResult<Vec<Endpoint>> {
+        let items = self.list(tenant, keys::ENDPOINTS).await?;
+        Ok(items.iter().map(endpoint_item::read).collect::<Result<_, _>>()?)
+    }
+
+    /// Returns one endpoint, read consistently: a change counts for the next attempt.
+    ///
+    /// # Errors
+    /// When the table does not answer, or the endpoint cannot be read.
+    pub async fn endpoint(&self, tenant: &TenantId, id: &EndpointId) -> PortResult<Option<Endpoint>> {
+        match self.of_tenant(tenant, keys::endpoint(id)).await? {
+            Some(item) => Ok(Some(endpoint_item::read(&item)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Adds an endpoint.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn add_endpoint(&self, tenant: &TenantId, endpoint: &Endpoint) -> PortResult<Added> {
+        let put = Put::new(endpoint_item::write(tenant, endpoint)).only_if(absent("sk"));
+        let most = u64::try_from(MAX_ENDPOINTS).unwrap_or(u64::MAX);
+        let count = count_endpoints(tenant, 1).only_if(absent("held").or(less("held", most)));
+        Ok(match self.items.transact(vec![Write::Put(put), Write::Update(count)]).await? {
+            Committed::Done => Added::Done,
+            Committed::Refused(refused) if refused.first() == Some(&true) => Added::Exists,
+            Committed::Refused(_) => Added::TooMany,
+        })
+    }
+
+    /// Writes what an endpoint's owner changed, only if nobody changed it since it was read as `seen`. Another URL starts with a
+    /// good health, and so does an endpoint that is enabled again.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn change_endpoint(
+        &self,
+        tenant: &TenantId,
+        seen: &Endpoint,
+        next: &Endpoint,
+    ) -> PortResult<Updated> {
+        let settings = endpoint_item::settings(&Endpoint { rev: seen.rev + 1, ..next.clone() });
+        let mut update = Update::new(endpoint_item::key(tenant, &seen.id))
+            .set_all(settings)
+            .only_if(equals("rev", seen.rev));
+        let is_enabled_again = (seen.state, next.state) == (EndpointState::Disabled, EndpointState::Active);
+        if is_enabled_again || seen.url != next.url {
+            // The raised health_rev refuses what attempts are about to write over the old health.
+            update = update.remove("health").add("health_rev", 1);
+        }
+        self.items.update(update).await.map(|outcome| outcome.updated())
+    }
+
+    /// Writes the health of an endpoint and, where the change disables it, its state; only if health and URL are still as they were
+    /// read. What one URL answered says nothing about another.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn change_health(
+        &self,
+        tenant: &TenantId,
+        seen: &Endpoint,
+        change: &Change,
+    ) -> PortResult<Updated> {
+        let mut update = Update::new(endpoint_item::key(tenant, &seen.id))
+            .set("health", health_item::write(&change.health))
+            .set("health_rev", change.health.rev)
+            .only_if(equals("url", seen.url.as_str()).and(equals("health_rev", seen.health.rev)));
+        if change.disables {
+            update = update.set("state", endpoint_item::DISABLED);
+        }
+        self.items.update(update).await.map(|outcome| outcome.updated())
+    }
+
+    /// Deletes an endpoint; deleting it twice changes nothing.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn delete_endpoint(&self, tenant: &TenantId, id: &EndpointId) -> PortResult<()> {
+        let delete = Delete::new(endpoint_item::key(tenant, id)).only_if(exists("sk"));
+        let writes = vec![Write::Delete(delete), Write::Update(count_endpoints(tenant, -1))];
+        self.items.transact(writes).await.map(drop)
+    }
+}
+
+/// Returns the update of the number of a tenant's endpoints.
+fn count_endpoints(tenant: &TenantId, change: i64) -> Update {
+    Update::new(Key::new(keys::tenant(tenant), keys::ENDPOINT_COUNT)).add("held", change)
+}

@@ -1,0 +1,42 @@
+//! The health of an endpoint: a map in its item. Its `rev` is an attribute beside the map, since it outlives the map.
+
+use domain::endpoint::health::{Health, Notice, NoticeKind, Open};
+
+use crate::item::{Item, Unreadable};
+
+/// Returns the map of a health.
+pub(crate) fn write(health: &Health) -> Item {
+    let notice = health.notice.as_ref();
+    Item::from([("failures", health.failures.into()), ("told", health.is_told.into())])
+        .with_some("since", health.failing_since)
+        .with_some("error", health.last_error.as_deref())
+        .with_some("probes", health.open.map(|open| open.probes))
+        .with_some("probe_at", health.open.map(|open| open.next_probe_at))
+        .with_some("notice", notice.map(|notice| notice.kind.event_type()))
+        .with_some("notice_at", notice.map(|notice| notice.at))
+}
+
+/// Reads the health of an endpoint's item. An endpoint without one has never failed.
+pub(crate) fn read(endpoint: &Item) -> Result<Health, Unreadable> {
+    let rev = endpoint.number("health_rev").unwrap_or_default();
+    let Ok(map) = endpoint.map("health") else { return Ok(Health { rev, ..Health::default() }) };
+    let open = match map.moment("probe_at") {
+        Ok(next_probe_at) => Some(Open { probes: map.number("probes")?, next_probe_at }),
+        Err(_) => None,
+    };
+    let notice = match (map.text("notice"), map.moment("notice_at")) {
+        (Ok(event_type), Ok(at)) => {
+            Some(Notice { kind: NoticeKind::parse(event_type).ok_or(Unreadable("notice"))?, at })
+        }
+        _ => None,
+    };
+    Ok(Health {
+        rev,
+        failures: map.number("failures")?,
+        failing_since: map.moment("since").ok(),
+        last_error: map.text("error").ok().map(str::to_owned),
+        open,
+        is_told: map.is_set("told"),
+        notice,
+    })
+}

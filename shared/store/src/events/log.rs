@@ -1,0 +1,108 @@
+//! The log of a tenant's events, read by time: heads for a replay, and how many events a filter lets through.
+
+use domain::event::id::EventId;
+use domain::inbox::{Head, Status};
+use domain::job::replay::Filter;
+use domain::tenant::id::TenantId;
+use domain::timestamp::Timestamp;
+use futures_util::future::try_join_all;
+
+use super::Events;
+use super::attempt_item::event_of;
+use super::head_item::{self, DELIVERIES};
+use super::page::narrowed;
+use crate::keys;
+use crate::ports::Ports;
+use crate::table::condition::{differs, exists, greater};
+use crate::table::query::{Query, Range};
+use crate::unavailable::PortResult;
+
+/// Queries of one shard for one count, each of up to 1 MB: as many as fit into a request.
+const MAX_COUNTING_QUERIES: usize = 50;
+
+/// A part of one shard of a tenant's log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LogRange {
+    /// Which shard.
+    pub shard: u8,
+    /// The earliest time at which events were accepted.
+    pub since: Timestamp,
+    /// The time before which events were accepted.
+    pub until: Timestamp,
+    /// Only events behind this one.
+    pub after: Option<EventId>,
+}
+
+/// The heads of a part of the log.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LogPage {
+    /// The heads, the oldest first, without those of deleted events.
+    pub heads: Vec<Head>,
+    /// The last event that was read, where the range goes on behind it.
+    pub reached: Option<EventId>,
+}
+
+impl<P: Ports> Events<P> {
+    /// Returns the heads of a part of a tenant's log, read consistently; reads at most `most` items. A head that cannot be read is
+    /// logged and left out: it stops no replay, and no cancellation of one.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn log_page(&self, tenant: &TenantId, range: &LogRange, most: usize) -> PortResult<LogPage> {
+        let from = match range.after {
+            Some(event) => keys::after_event(event),
+            None => keys::events_from(range.since),
+        };
+        let to = keys::events_from(range.until);
+        if from >= to {
+            return Ok(LogPage::default());
+        }
+        let query = Query::consistent(keys::shard(tenant, range.shard))
+            .range(Range::Between(from, to))
+            .filter(exists(DELIVERIES))
+            .limit(most);
+        let page = self.items.page(query).await?;
+        let found = page.items.iter().filter_map(head_item::readable);
+        let heads = found.map(|found| found.head).filter(|head| head.status != Status::Deleted);
+        Ok(LogPage { heads: heads.collect(), reached: page.next.as_ref().and_then(event_of) })
+    }
+
+    /// Returns how many events the filter lets through, and whether all were counted: it stops after a number of queries.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn count(&self, tenant: &TenantId, filter: &Filter, now: Timestamp) -> PortResult<(u64, bool)> {
+        let shards = (0..filter.shards).map(|shard| self.count_in(tenant, shard, filter, now));
+        let counts = try_join_all(shards).await?;
+        let sum = counts.iter().map(|(count, _)| count).sum();
+        Ok((sum, counts.iter().all(|(_, is_all)| *is_all)))
+    }
+
+    async fn count_in(
+        &self,
+        tenant: &TenantId,
+        shard: u8,
+        filter: &Filter,
+        now: Timestamp,
+    ) -> PortResult<(u64, bool)> {
+        let kept = exists(DELIVERIES)
+            .and(greater("ttl", now.seconds()))
+            .and(differs("status", Status::Deleted.as_str()))
+            .and_some(narrowed(filter.event_type.as_ref(), filter.status));
+        let query = Query::eventual(keys::shard(tenant, shard))
+            .range(Range::Between(keys::events_from(filter.since), keys::events_from(filter.until)))
+            .filter(kept)
+            .count();
+        let mut count = 0;
+        let mut start = None;
+        for _ in 0..MAX_COUNTING_QUERIES {
+            let page = self.items.page(query.clone().from(start)).await?;
+            count += u64::try_from(page.count).unwrap_or(u64::MAX);
+            start = page.next;
+            if start.is_none() {
+                return Ok((count, true));
+            }
+        }
+        Ok((count, false))
+    }
+}

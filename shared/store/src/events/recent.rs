@@ -1,0 +1,74 @@
+//! The most recent events of a tenant.
+
+use domain::inbox::Head;
+use domain::tenant::id::TenantId;
+use futures_util::future::try_join_all;
+
+use super::Events;
+use super::attempt_item::{event_of, is_attempt};
+use super::head_item::{self, DELIVERIES, Found};
+use crate::item::Item;
+use crate::keys;
+use crate::ports::Ports;
+use crate::table::condition::exists;
+use crate::table::query::Query;
+use crate::unavailable::PortResult;
+
+/// Items of one shard that one query reads, attempts among them.
+const PAGE: usize = 200;
+
+/// Queries of one shard.
+const MAX_QUERIES: usize = 5;
+
+impl<P: Ports> Events<P> {
+    /// Returns a tenant's most recent events that are wanted, the newest first, with their payloads. Looks at a limited number of
+    /// items of each shard.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn recent(
+        &self,
+        tenant: &TenantId,
+        shards: u8,
+        wanted: impl Fn(&Head) -> bool,
+        most: usize,
+    ) -> PortResult<Vec<(Head, String)>> {
+        let shards = (0..shards).map(|shard| self.recent_in(tenant, shard, &wanted, most));
+        let mut found: Vec<Found> = try_join_all(shards).await?.into_iter().flatten().collect();
+        found.sort_by_key(|found| std::cmp::Reverse(found.head.id));
+        found.truncate(most);
+        let events = found.into_iter().map(|found| self.with_payload(tenant, found));
+        Ok(try_join_all(events).await?.into_iter().flatten().collect())
+    }
+
+    async fn recent_in(
+        &self,
+        tenant: &TenantId,
+        shard: u8,
+        wanted: impl Fn(&Head) -> bool,
+        most: usize,
+    ) -> PortResult<Vec<Found>> {
+        let query =
+            Query::eventual(keys::shard(tenant, shard)).filter(exists(DELIVERIES)).backwards().limit(PAGE);
+        let mut recent = Vec::new();
+        let mut start = None;
+        for _ in 0..MAX_QUERIES {
+            let page = self.items.page(query.clone().from(start)).await?;
+            let found = page.items.iter().filter_map(head_item::readable);
+            recent.extend(found.filter(|found| wanted(&found.head)));
+            start = page.next.map(skip_attempts);
+            if start.is_none() || recent.len() >= most {
+                break;
+            }
+        }
+        Ok(recent)
+    }
+}
+
+/// Returns where a backward read goes on: from among the attempts of an event directly at its head, which comes after them.
+fn skip_attempts(mut key: Item) -> Item {
+    if let Some(event) = event_of(&key).filter(|_| is_attempt(&key)) {
+        key.insert("sk", keys::attempts_of(event));
+    }
+    key
+}

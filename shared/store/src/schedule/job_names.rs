@@ -1,0 +1,74 @@
+//! The names that clients give to their requests for replays. A name and its job are put in one transaction: unlike the claim of an
+//! event, a name proves that its job exists. It is stored beside the tenant's ended replays, and deleted with them.
+
+use domain::event::claim::{Claim, ClaimName, Claimed};
+use domain::job::{Job, JobId};
+use domain::tenant::id::TenantId;
+use domain::timestamp::Timestamp;
+
+use super::Schedule;
+use super::jobs::row_under_way;
+use crate::claim_item;
+use crate::item::{Item, Key, Unreadable};
+use crate::items::Committed;
+use crate::keys;
+use crate::races::{Round, until_won};
+use crate::table::Table;
+use crate::table::condition::absent;
+use crate::table::write::{Put, Write};
+use crate::unavailable::PortResult;
+
+impl<T: Table> Schedule<T> {
+    /// Puts the row of a new job and the name of its request: both, or neither where the name is claimed for another job.
+    ///
+    /// # Errors
+    /// When the table does not answer: then both are put, or neither.
+    pub async fn put_named_job(
+        &self,
+        job: &Job,
+        name: &ClaimName,
+        ours: &Claim<JobId>,
+    ) -> PortResult<Claimed<JobId>> {
+        let row = Put::new(row_under_way(job)?).only_if(absent("pk"));
+        let claim = Put::new(write(&job.tenant, name, ours)).only_if(claim_item::is_free(job.created_at));
+        until_won("naming a job", async || {
+            let writes = vec![Write::Put(row.clone()), Write::Put(claim.clone())];
+            if self.items.transact(writes).await? == Committed::Done {
+                return Ok(Round::Ended(Claimed::First));
+            }
+            let held = self.named_job(&job.tenant, name, job.created_at).await?;
+            Ok(held.map_or(Round::Lost, |held| Round::Ended(Claimed::decide(&held, ours))))
+        })
+        .await
+    }
+
+    /// Returns what a name is claimed for at `now`, read consistently.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn named_job(
+        &self,
+        tenant: &TenantId,
+        name: &ClaimName,
+        now: Timestamp,
+    ) -> PortResult<Option<Claim<JobId>>> {
+        let Some(item) = self.items.get(key(tenant, name)).await? else { return Ok(None) };
+        let held = read(&item)?;
+        Ok(held.is_live(now).then_some(held))
+    }
+}
+
+fn key(tenant: &TenantId, name: &ClaimName) -> Key {
+    Key::new(keys::ended_replays(tenant), keys::job_name(name))
+}
+
+fn write(tenant: &TenantId, name: &ClaimName, claim: &Claim<JobId>) -> Item {
+    claim_item::write(claim)
+        .with("id", claim.id.as_str())
+        .with("ttl", claim.expires_at.seconds())
+        .at(key(tenant, name))
+}
+
+fn read(item: &Item) -> Result<Claim<JobId>, Unreadable> {
+    claim_item::read(item, JobId::from_stored(item.text("id")?))
+}

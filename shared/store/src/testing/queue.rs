@@ -1,0 +1,139 @@
+//! A queue in memory: messages wait, are received, and come again until they are deleted.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use domain::delivery::schedule::MAX_DELAY;
+use domain::timestamp::Timestamp;
+use tokio::task::yield_now;
+
+use super::clock::FixedClock;
+use super::faults::Faults;
+use crate::clock::Clock;
+use crate::queue::{Depth, Outgoing, Queue};
+use crate::unavailable::PortResult;
+
+/// A queue in memory. Clones share it.
+#[derive(Clone)]
+pub struct MemoryQueue<C = FixedClock> {
+    faults: Faults,
+    clock: C,
+    waiting: Arc<Mutex<Vec<Waiting>>>,
+}
+
+#[derive(Clone)]
+struct Waiting {
+    id: String,
+    body: String,
+    receive_count: u32,
+    sent_at: Timestamp,
+    visible_at: Timestamp,
+}
+
+impl<C: Clock> MemoryQueue<C> {
+    /// Returns an empty queue whose calls may go wrong.
+    #[must_use]
+    pub fn new(faults: Faults, clock: C) -> Self {
+        Self { faults, clock, waiting: Arc::default() }
+    }
+
+    /// Receives up to ten messages that are visible now. They stay in the queue, and visible, until [`MemoryQueue::settle`].
+    #[must_use]
+    pub fn take(&self) -> SqsEvent {
+        let now = self.clock.now();
+        let mut event = SqsEvent::default();
+        let mut waiting = self.waiting();
+        let visible = waiting.iter_mut().filter(|message| message.visible_at <= now).take(10);
+        event.records = visible
+            .map(|message| {
+                message.receive_count += 1;
+                let mut record = record(&message.id, &message.body, message.receive_count);
+                record.attributes.insert("SentTimestamp".to_owned(), message.sent_at.millis().to_string());
+                record
+            })
+            .collect();
+        event
+    }
+
+    /// Deletes the messages of a batch that its response does not give back.
+    pub fn settle(&self, batch: &SqsEvent, response: &SqsBatchResponse) {
+        let failed =
+            |id: &str| response.batch_item_failures.iter().any(|failure| failure.item_identifier == id);
+        let ids = batch.records.iter().filter_map(|record| record.message_id.as_deref());
+        let done: Vec<&str> = ids.filter(|id| !failed(id)).collect();
+        self.waiting().retain(|message| !done.contains(&message.id.as_str()));
+    }
+
+    /// Returns the bodies of the messages in the queue.
+    #[must_use]
+    pub fn bodies(&self) -> Vec<String> {
+        self.waiting().iter().map(|message| message.body.clone()).collect()
+    }
+
+    /// Returns the ids of the messages in the queue.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.waiting().iter().map(|message| message.id.clone()).collect()
+    }
+
+    /// Returns when the next message is visible; `None` when the queue is empty.
+    #[must_use]
+    pub fn next_visible(&self) -> Option<Timestamp> {
+        self.waiting().iter().map(|message| message.visible_at).min()
+    }
+
+    /// Adds a message with any body.
+    pub fn push(&self, body: String, delay: Duration) {
+        let now = self.clock.now();
+        let id = format!("message-{}", rand::random::<u64>());
+        let visible_at = now.after(delay);
+        self.waiting().push(Waiting { id, body, receive_count: 0, sent_at: now, visible_at });
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns a record as an event source mapping passes it.
+#[must_use]
+pub fn record(message_id: &str, body: &str, receive_count: u32) -> SqsMessage {
+    let mut record = SqsMessage::default();
+    record.message_id = Some(message_id.to_owned());
+    record.receipt_handle = Some(message_id.to_owned());
+    record.body = Some(body.to_owned());
+    record.event_source_arn = Some("arn:aws:sqs:us-east-1:000000000000:queue".to_owned());
+    record.attributes.insert("ApproximateReceiveCount".to_owned(), receive_count.to_string());
+    record
+}
+
+impl<C: Clock> Queue for MemoryQueue<C> {
+    async fn send(&self, messages: &[Outgoing]) -> Vec<PortResult<()>> {
+        yield_now().await;
+        let send = |message: &Outgoing| {
+            let delay = message.delay.min(MAX_DELAY);
+            self.faults.call("SendMessageBatch", || self.push(message.body.clone(), delay))
+        };
+        messages.iter().map(send).collect()
+    }
+
+    async fn delete(&self, receipts: &[String]) -> PortResult<()> {
+        yield_now().await;
+        self.faults.call("DeleteMessageBatch", || {
+            self.waiting().retain(|message| !receipts.contains(&message.id));
+        })
+    }
+
+    async fn depth(&self) -> PortResult<Depth> {
+        yield_now().await;
+        self.faults.call("GetQueueAttributes", || {
+            let now = self.clock.now();
+            let (mut visible, mut delayed) = (0, 0);
+            for message in self.waiting().iter() {
+                if message.visible_at <= now { visible += 1 } else { delayed += 1 }
+            }
+            Depth { visible, in_flight: 0, delayed }
+        })
+    }
+}

@@ -1,0 +1,32 @@
+//! The five tables in memory, and what tests look up in them or change past the stores' rules.
+
+mod control;
+mod events;
+mod schedule;
+
+use super::faults::Faults;
+use super::table::MemoryTable;
+
+/// The five tables. Clones share them.
+#[derive(Clone, Default)]
+pub struct MemoryTables {
+    /// Tenants, API keys and endpoints.
+    pub control: MemoryTable,
+    /// Tokens and counters.
+    pub limits: MemoryTable,
+    /// Names of events.
+    pub claims: MemoryTable,
+    /// Heads, payloads and attempts.
+    pub events: MemoryTable,
+    /// Rows that are due later.
+    pub schedule: MemoryTable,
+}
+
+impl MemoryTables {
+    /// Returns five empty tables whose calls may go wrong.
+    #[must_use]
+    pub fn new(faults: &Faults) -> Self {
+        let table = || MemoryTable::new(faults.clone());
+        Self { control: table(), limits: table(), claims: table(), events: table(), schedule: table() }
+    }
+}

@@ -1,0 +1,126 @@
+//! `Control`, past the store's rules.
+
+use domain::endpoint::Endpoint;
+use domain::endpoint::id::EndpointId;
+use domain::job::JobId;
+use domain::tenant::Tenant;
+use domain::tenant::api_key::{KeyHash, KeyRecord};
+use domain::tenant::id::TenantId;
+use domain::testing::{START, erasure_id};
+use domain::timestamp::Timestamp;
+
+use super::MemoryTables;
+use crate::control::{endpoint_item, health_item, key_item, tenant_item};
+use crate::item::{Item, Key, Value};
+use crate::keys;
+use crate::table::write::Write;
+use crate::testing::vault::MemoryVault;
+
+impl MemoryTables {
+    /// Puts an API key and, where it is unknown, its tenant with a data key.
+    pub fn put_key(&self, hash: &KeyHash, record: &KeyRecord) {
+        for write in key_item::puts(hash, record) {
+            if let Write::Put(put) = write {
+                self.control.put_item(put.item);
+            }
+        }
+        let tenant = Tenant {
+            id: record.tenant.clone(),
+            organization_name: "A tenant".to_owned(),
+            tier: record.tier,
+            spread: record.spread,
+            wanted_retention_days: None,
+            created_at: START,
+            rev: 1,
+        };
+        if self.control.item(&tenant_item::key(&tenant.id)).is_none() {
+            self.control.put_item(tenant_item::write(&tenant));
+        }
+        self.put_data_key(&tenant.id);
+    }
+
+    /// Deletes an API key.
+    pub fn delete_key(&self, hash: &KeyHash, record: &KeyRecord) {
+        for place in key_item::places(hash, record) {
+            self.control.delete_item(&place);
+        }
+    }
+
+    /// Returns when the use of a key was noted.
+    #[must_use]
+    pub fn noted_use(&self, record: &KeyRecord) -> Option<Timestamp> {
+        let listing = Key::new(keys::tenant(&record.tenant), keys::key_listing(&record.id));
+        self.control.item(&listing)?.moment("last_used_at").ok()
+    }
+
+    /// Puts the data key of a tenant.
+    pub fn put_data_key(&self, tenant: &TenantId) {
+        let item = Item::from([("wrapped", MemoryVault::wrapped(tenant).into())]);
+        self.control.put_item(item.at(data_key(tenant)));
+    }
+
+    /// Deletes the data key of a tenant.
+    pub fn drop_data_key(&self, tenant: &TenantId) {
+        self.control.delete_item(&data_key(tenant));
+    }
+
+    /// Puts an endpoint, with its health.
+    pub fn put_endpoint(&self, tenant: &TenantId, endpoint: &Endpoint) {
+        let item = endpoint_item::write(tenant, endpoint)
+            .with("health", health_item::write(&endpoint.health))
+            .with("health_rev", endpoint.health.rev);
+        self.control.put_item(item);
+        self.put_data_key(tenant);
+    }
+
+    /// Returns an endpoint as it is stored.
+    ///
+    /// # Panics
+    /// Where it cannot be read.
+    #[must_use]
+    pub fn endpoint(&self, tenant: &TenantId, id: &EndpointId) -> Option<Endpoint> {
+        let item = self.control.item(&endpoint_item::key(tenant, id))?;
+        Some(endpoint_item::read(&item).expect("an endpoint"))
+    }
+
+    /// Changes an endpoint, as its owner would.
+    pub fn change_endpoint(&self, tenant: &TenantId, id: &EndpointId, change: impl FnOnce(&mut Endpoint)) {
+        if let Some(mut endpoint) = self.endpoint(tenant, id) {
+            change(&mut endpoint);
+            self.put_endpoint(tenant, &endpoint);
+        }
+    }
+
+    /// Deletes an endpoint.
+    pub fn delete_endpoint(&self, tenant: &TenantId, id: &EndpointId) {
+        self.control.delete_item(&endpoint_item::key(tenant, id));
+    }
+
+    /// Sets the days that a tenant wants its events kept.
+    pub fn set_retention_days(&self, tenant: &TenantId, days: u16) {
+        self.set(tenant, tenant_item::RETENTION_DAYS, days.into());
+    }
+
+    /// Marks a tenant as erased.
+    pub fn erase(&self, tenant: &TenantId) {
+        self.set(tenant, tenant_item::ERASED_AT, START.into());
+        self.set(tenant, tenant_item::ERASED_BY, erasure_id().as_str().into());
+    }
+
+    /// Returns the job that erases a tenant, where it is marked.
+    #[must_use]
+    pub fn erased_by(&self, tenant: &TenantId) -> Option<JobId> {
+        let item = self.control.item(&tenant_item::key(tenant))?;
+        item.text(tenant_item::ERASED_BY).ok().map(JobId::from_stored)
+    }
+
+    fn set(&self, tenant: &TenantId, name: &'static str, value: Value) {
+        let key = tenant_item::key(tenant);
+        let item = self.control.item(&key).unwrap_or_default();
+        self.control.put_item(item.with(name, value).at(key));
+    }
+}
+
+fn data_key(tenant: &TenantId) -> Key {
+    Key::new(keys::tenant(tenant), keys::DATA_KEY)
+}

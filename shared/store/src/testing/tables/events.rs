@@ -1,0 +1,71 @@
+//! `Events`, past the store's rules.
+
+use domain::event::id::EventId;
+use domain::inbox::Head;
+use domain::inbox::lease::LeaseId;
+use domain::tenant::id::TenantId;
+
+use super::MemoryTables;
+use crate::events::attempt_item::{self, is_attempt};
+use crate::events::attempts::LoggedAttempt;
+use crate::events::head_item::{self, DELIVERIES};
+use crate::item::Item;
+
+impl MemoryTables {
+    /// Returns the head of an event as it is stored.
+    ///
+    /// # Panics
+    /// Where it cannot be read.
+    #[must_use]
+    pub fn head(&self, tenant: &TenantId, id: EventId) -> Option<Head> {
+        let item = self.events.item(&head_item::key(tenant, id))?;
+        Some(head_item::read(&item).expect("a head"))
+    }
+
+    /// Returns the head of every event of a tenant.
+    ///
+    /// # Panics
+    /// Where one cannot be read.
+    #[must_use]
+    pub fn heads_of(&self, tenant: &TenantId) -> Vec<Head> {
+        let own = format!("t#{tenant}#");
+        let is_head =
+            |item: &Item| item.has(DELIVERIES) && item.text("pk").is_ok_and(|pk| pk.starts_with(&own));
+        let items = self.events.items();
+        items.iter().filter(|item| is_head(item)).map(|item| head_item::read(item).expect("a head")).collect()
+    }
+
+    /// Returns every attempt in the log, in the order of the keys.
+    ///
+    /// # Panics
+    /// Where one cannot be read.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<LoggedAttempt> {
+        let items = self.events.items();
+        let attempts = items.iter().filter(|item| is_attempt(item) && item.has("verdict"));
+        attempts.map(|item| attempt_item::read(item).expect("an attempt")).collect()
+    }
+
+    /// Returns the bodies of the messages that were kept because their form is unknown.
+    #[must_use]
+    pub fn unreadable(&self) -> Vec<String> {
+        let items = self.events.items();
+        let kept = items.iter().filter(|item| item.text("pk").is_ok_and(|pk| pk.ends_with("unreadable")));
+        kept.filter_map(|item| item.text("body").ok().map(str::to_owned)).collect()
+    }
+
+    /// Writes a head, as another process would, whatever its `rev`.
+    pub fn overwrite_head(&self, tenant: &TenantId, head: &Head) {
+        let key = head_item::key(tenant, head.id);
+        let payload = self.events.item(&key).and_then(|mut item| item.remove("payload"));
+        let mut item = head_item::write(tenant, head).with_some("payload", payload);
+        if let Some(lease) = &head.lease {
+            item.insert("lease_until", lease.until);
+            item = item.with_some("lease", lease.holder.as_ref().map(LeaseId::as_str));
+        }
+        if head.lease_count > 0 {
+            item.insert("lease_count", head.lease_count);
+        }
+        self.events.put_item(item);
+    }
+}
