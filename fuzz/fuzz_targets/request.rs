@@ -1,8 +1,8 @@
-//! Any request at the front door: whatever the bytes say, the answer is one of the contract's, and what was accepted is
-//! exactly what was sent.
+//! Sends arbitrary requests to ingest. Checks two promises: the response is one that the API contract allows, and the
+//! accepted payload equals the sent payload byte for byte.
 //!
-//! The first byte chooses the path, the second the content type, the third further headers; then come the values of the
-//! headers up to the first line feed, and the rest is the body, so that the fuzzer works on the text of the JSON itself.
+//! The first byte of the input selects the path, the second the content type, the third the other headers. The values of
+//! these headers follow, up to the first line feed. The rest is the body, so the fuzzer mutates the JSON text directly.
 
 #![no_main]
 
@@ -45,7 +45,7 @@ const CONTENT_TYPES: [&str; 8] = [
     "",
 ];
 
-/// What the contract allows at these paths.
+/// The statuses that the API contract allows on these paths.
 const STATUSES: [u16; 9] = [202, 207, 400, 401, 409, 413, 415, 422, 429];
 
 struct World {
@@ -96,7 +96,7 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(ids(&sent), ids(&again), "a repeat is the same event again");
 });
 
-/// An instance that knows nothing yet but the key.
+/// Returns a new instance of ingest. Its tables hold only the API key.
 fn front_door(
     queue: &MemoryQueue,
 ) -> Ingest<MemoryControl, MemoryLimits, MemoryClaims, MemoryQueue, FixedClock> {
@@ -152,7 +152,7 @@ fn headers(content_type: u8, further: u8, values: &[u8]) -> HeaderMap {
     headers
 }
 
-/// What the queue holds, taken out of it.
+/// Removes all events from the queue and returns them.
 fn take(queue: &MemoryQueue) -> Vec<Event> {
     let bodies = queue.bodies();
     while !queue.bodies().is_empty() {
@@ -162,7 +162,7 @@ fn take(queue: &MemoryQueue) -> Vec<Event> {
     bodies.iter().map(|body| read_event(body).expect("our own form")).collect()
 }
 
-/// The answer is one of the contract's, and the queue holds exactly what it promises.
+/// Checks that the contract allows the response, and that the queue holds exactly the events it reports.
 fn check(answer: &Answer, sent: &[Event]) {
     let status = answer.status().as_u16();
     assert!(STATUSES.contains(&status), "{status} {}", answer.body());
@@ -188,7 +188,8 @@ fn check(answer: &Answer, sent: &[Event]) {
     }
 }
 
-/// Each payload is the text that another reader finds in the body: that of the one event, or those of the accepted items.
+/// Checks that each payload equals the text that another JSON parser finds in the body, for one event or for each
+/// accepted item of a batch.
 fn check_payloads(body: &[u8], answer: &Answer, sent: &[Event]) {
     if sent.is_empty() {
         return;

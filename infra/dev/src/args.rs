@@ -1,127 +1,137 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt as _};
 
 use crate::stack::Options;
 
-/// What `cargo dev --help` prints.
+/// The text that `cargo dev --help` prints.
 pub const USAGE: &str = "\
-The whole of Triggers on this machine, without Docker or an AWS account.
+Runs all of Triggers on this machine, without Docker and without an AWS account.
 
-cargo dev                 start everything, show each event as it passes; Ctrl-C ends it
-cargo dev demo            tell the whole story once: accepted, stored, signed, delivered, inbox
+cargo dev                 start everything and show each event; Ctrl-C stops it
+cargo dev demo            run one example: accept, store, sign, deliver, lease, acknowledge
 cargo dev latency         measure how long 200 events take to be accepted and delivered
-cargo dev up [--json]     start in the background and return when it is ready
-cargo dev status [--json] say whether it runs, and where
-cargo dev down            end it
+cargo dev up [--json]     start in the background; return when the stack is ready
+cargo dev status [--json] show whether a stack runs, and how to reach it
+cargo dev down            stop the running stack
 
---port <port>         the emulator's port (default 4566, or a free one; 0 takes any free one)
---strict-endpoints    refuse webhook URLs on this machine, as in AWS
---dir <path>          the state directory (default .dev): one stack per directory";
+--port <port>         port of the emulator (default: 4566, or a free port if 4566 is in use; 0: any free port)
+--strict-endpoints    reject webhook URLs on this machine, as in AWS
+--dir <path>          state directory (default: .dev); one stack per directory";
 
-/// What to do.
+/// A command of `cargo dev`.
 #[derive(Debug)]
-pub enum Verb {
-    /// Run in the foreground.
+pub enum Command {
+    /// Runs a stack in the foreground.
     Run(Options),
-    /// Tell the whole story once.
+    /// Runs the example of `cargo dev demo`.
     Demo(Options),
-    /// Measure how long events take.
+    /// Measures how long events take.
     Latency(Options),
-    /// Start in the background.
+    /// Starts a stack in the background.
     Up {
-        /// How.
+        /// The options of the stack.
         options: Options,
-        /// Whether the last line is JSON.
+        /// Whether the output is JSON.
         json: bool,
     },
-    /// Be the background process that [`Verb::Up`] starts.
+    /// Runs the background process that [`Command::Up`] starts.
     Supervise(Options),
-    /// Say whether a stack runs.
+    /// Shows whether a stack runs.
     Status {
         /// The state directory.
         dir: PathBuf,
-        /// Whether to say it in JSON.
+        /// Whether the output is JSON.
         json: bool,
     },
-    /// End a stack.
+    /// Stops a stack.
     Down {
         /// The state directory.
         dir: PathBuf,
     },
-    /// Be the guard of a stack.
+    /// Runs the guard of a stack.
     Guard {
         /// The state directory.
         dir: PathBuf,
         /// The process number of the owner.
         owner: u32,
     },
-    /// Explain.
+    /// Prints [`USAGE`].
     Help,
 }
 
-/// Reads the command line.
+/// Parses the command line.
 ///
 /// # Errors
-/// When it makes no sense.
-pub fn parse(mut parser: Parser) -> Result<Verb, crate::error::Error> {
+/// Returns an error for an unknown command, an unknown option or an invalid value.
+pub fn parse(mut parser: Parser) -> Result<Command, crate::error::Error> {
     let mut words: Vec<String> = Vec::new();
     let mut options = Options::default();
     let mut json = false;
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("dir") => options.dir = parser.value()?.into(),
-            Arg::Long("port") => options.port = Some(parser.value()?.parse()?),
+            Arg::Long("port") => options.port = Some(parse_port(&parser.value()?)?),
             Arg::Long("strict-endpoints") => options.strict_endpoints = true,
             Arg::Long("json") => json = true,
-            Arg::Long("help") | Arg::Short('h') => return Ok(Verb::Help),
+            Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
             Arg::Value(word) => words.push(word.string()?),
             unknown => return Err(unknown.unexpected().into()),
         }
     }
+    Ok(select(&words, options, json)?)
+}
+
+/// Returns the command with the name and the arguments in `words`.
+fn select(words: &[String], options: Options, json: bool) -> Result<Command, lexopt::Error> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Ok(match words.as_slice() {
-        [] => Verb::Run(options),
-        ["demo"] => Verb::Demo(options),
-        ["latency"] => Verb::Latency(options),
-        ["up"] => Verb::Up { options, json },
-        ["supervise"] => Verb::Supervise(options),
-        ["status"] => Verb::Status { dir: options.dir, json },
-        ["down"] => Verb::Down { dir: options.dir },
-        ["guard", dir, owner] => {
-            let owner = owner.parse().map_err(|_| lexopt::Error::from("not a process number"))?;
-            Verb::Guard { dir: dir.into(), owner }
-        }
-        ["help"] => Verb::Help,
-        other => {
-            return Err(lexopt::Error::from(format!("unknown verb {:?}", other.join(" "))).into());
-        }
+        [] => Command::Run(options),
+        ["demo"] => Command::Demo(options),
+        ["latency"] => Command::Latency(options),
+        ["up"] => Command::Up { options, json },
+        ["supervise"] => Command::Supervise(options),
+        ["status"] => Command::Status { dir: options.dir, json },
+        ["down"] => Command::Down { dir: options.dir },
+        ["guard", dir, owner] => Command::Guard { dir: dir.into(), owner: parse_process_number(owner)? },
+        ["help"] => Command::Help,
+        other => return Err(format!("unknown command `{}`", other.join(" ")).into()),
     })
+}
+
+fn parse_port(value: &OsString) -> Result<u16, lexopt::Error> {
+    let port = value.to_str().and_then(|text| text.parse().ok());
+    port.ok_or_else(|| format!("--port must be a number from 0 to 65535, not `{}`", value.display()).into())
+}
+
+fn parse_process_number(word: &str) -> Result<u32, lexopt::Error> {
+    word.parse().map_err(|_| format!("the owner of a guard must be a process number, not `{word}`").into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Verb, String> {
+    fn parse_line(line: &str) -> Result<Command, String> {
         parse(Parser::from_args(line.split_whitespace())).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn options_may_stand_before_or_behind_the_verb() {
+    fn options_are_read_before_and_after_the_command() {
         for line in ["up --json --strict-endpoints --port 0", "--port=0 --strict-endpoints --json up"] {
-            let Ok(Verb::Up { options, json: true }) = parsed(line) else { panic!("{line}") };
+            let Ok(Command::Up { options, json: true }) = parse_line(line) else { panic!("{line}") };
             assert!(options.strict_endpoints);
             assert_eq!(options.port, Some(0));
         }
     }
 
     #[test]
-    fn nonsense_names_itself() {
-        assert!(parsed("upp").unwrap_err().contains("unknown verb \"upp\""));
-        assert!(parsed("--prot 1").unwrap_err().contains("--prot"));
-        assert!(parsed("--port 70000").unwrap_err().contains("70000"));
+    fn an_error_quotes_the_wrong_word() {
+        assert!(parse_line("upp").unwrap_err().contains("unknown command `upp`"));
+        assert!(parse_line("--prot 1").unwrap_err().contains("--prot"));
+        assert!(parse_line("--port 70000").unwrap_err().contains("70000"));
     }
 }

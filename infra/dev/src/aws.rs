@@ -1,19 +1,19 @@
-//! The few AWS calls a deployment takes, spoken to the emulator as plain HTTP.
+//! Calls AWS services in the emulator over plain HTTP, to deploy the template.
 //!
-//! The emulator reads from the `Authorization` header which service is meant, and who calls. `test` may do everything, and of it no
-//! signature is checked.
+//! The emulator reads the service and the caller from the header `Authorization`. The access key
+//! `test` has all permissions, and the emulator does not check its signatures.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::http::{Answer, Client};
+use crate::http::{Client, Response};
 
-/// The region everything lives in.
+/// The AWS region of the local stack.
 pub(crate) const REGION: &str = "us-east-1";
 
-/// An emulator that can be called.
+/// A client of the emulator.
 #[derive(Debug)]
 pub(crate) struct Aws {
     endpoint: String,
@@ -21,37 +21,37 @@ pub(crate) struct Aws {
 }
 
 impl Aws {
-    /// Calls the emulator at `endpoint`, for example `http://127.0.0.1:4566`.
+    /// Creates a client of the emulator at `endpoint`, for example `http://127.0.0.1:4566`.
     pub(crate) fn at(endpoint: &str) -> Self {
         Self { endpoint: endpoint.to_owned(), client: Client::new(Duration::from_secs(30)) }
     }
 
-    /// S3: creates a bucket (no `key`) or puts an object into it.
+    /// Creates an S3 bucket (without `key`), or puts an object into it. Returns its URL.
     pub(crate) fn put(&self, bucket: &str, key: Option<&str>, body: &[u8]) -> Result<String, Error> {
         let path = key.map_or_else(|| format!("/{bucket}"), |key| format!("/{bucket}/{key}"));
-        let answer = self.call("s3", "PUT", &path, "application/octet-stream", body)?;
-        answer.expect_success(&format!("PUT {path}"))?;
+        let response = self.call("s3", "PUT", &path, "application/octet-stream", body)?;
+        response.expect_success(&format!("PUT {path}"))?;
         Ok(format!("{}{path}", self.endpoint))
     }
 
-    /// `CloudFormation` or IAM: one action of the query protocol; answers XML.
+    /// Calls an action of `CloudFormation` or IAM (AWS Query protocol). Returns XML.
     pub(crate) fn query(&self, service: &str, parameters: &[(&str, &str)]) -> Result<String, Error> {
-        let pair = |(name, value): &(&str, &str)| format!("{name}={}", percent_encoded(value));
-        let form: Vec<String> = parameters.iter().map(pair).collect();
-        let kind = "application/x-www-form-urlencoded";
-        let answer = self.call(service, "POST", "/", kind, form.join("&").as_bytes())?;
-        if answer.is_success() {
-            return Ok(answer.text);
+        let encode_pair = |(name, value): &(&str, &str)| format!("{name}={}", percent_encode(value));
+        let form: Vec<String> = parameters.iter().map(encode_pair).collect();
+        let content_type = "application/x-www-form-urlencoded";
+        let response = self.call(service, "POST", "/", content_type, form.join("&").as_bytes())?;
+        if response.is_success() {
+            return Ok(response.text);
         }
-        Err(Error::Deploy(xml_texts(&answer.text, "Message").pop().unwrap_or(answer.text)))
+        Err(Error::Deploy(find_xml_texts(&response.text, "Message").pop().unwrap_or(response.text)))
     }
 
-    /// Lambda: one call of its REST API; answers JSON.
+    /// Calls the REST API of Lambda. Returns JSON.
     pub(crate) fn lambda(&self, method: &str, path: &str, body: &Value) -> Result<Value, Error> {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let path = format!("/2015-03-31/{path}");
-        let answer = self.call("lambda", method, &path, "application/json", body.as_bytes())?;
-        Ok(answer.expect_success(&format!("{method} {path}"))?.json())
+        let body_text = if body.is_null() { String::new() } else { body.to_string() };
+        let full_path = format!("/2015-03-31/{path}");
+        let response = self.call("lambda", method, &full_path, "application/json", body_text.as_bytes())?;
+        Ok(response.expect_success(&format!("{method} {full_path}"))?.json())
     }
 
     fn call(
@@ -59,27 +59,27 @@ impl Aws {
         service: &str,
         method: &str,
         path: &str,
-        kind: &str,
+        content_type: &str,
         body: &[u8],
-    ) -> Result<Answer, Error> {
+    ) -> Result<Response, Error> {
         let authorization = format!(
             "AWS4-HMAC-SHA256 Credential=test/20250101/{REGION}/{service}/aws4_request, \
              SignedHeaders=host, Signature=0"
         );
-        let headers = [("authorization", authorization.as_str()), ("content-type", kind)];
+        let headers = [("authorization", authorization.as_str()), ("content-type", content_type)];
         self.client.call(method, &format!("{}{path}", self.endpoint), &headers, body)
     }
 }
 
-fn percent_encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+fn percent_encode(text: &str) -> String {
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .map(|byte| if is_unreserved(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
 }
 
-/// What was percent-encoded; an escape that is none stays as it is.
-pub(crate) fn percent_decoded(text: &str) -> String {
+/// Decodes percent-encoded text. An invalid escape stays as it is.
+pub(crate) fn percent_decode(text: &str) -> String {
     let mut parts = text.split('%');
     let mut bytes: Vec<u8> = parts.next().unwrap_or_default().into();
     for part in parts {
@@ -94,16 +94,18 @@ pub(crate) fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The texts of all elements called `name`, in order; enough for the flat lists of AWS answers.
-pub(crate) fn xml_texts(xml: &str, name: &str) -> Vec<String> {
-    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
-    xml.split(&open).skip(1).filter_map(|rest| rest.split(&close).next()).map(unescaped).collect()
+/// Returns the texts of all elements called `name`, in order. This is enough for the flat lists in
+/// AWS responses.
+pub(crate) fn find_xml_texts(xml: &str, name: &str) -> Vec<String> {
+    let open = format!("<{name}>");
+    let close = format!("</{name}>");
+    xml.split(&open).skip(1).filter_map(|rest| rest.split(&close).next()).map(unescape).collect()
 }
 
-fn unescaped(text: &str) -> String {
-    let marks =
+fn unescape(text: &str) -> String {
+    let entities =
         [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#x27;", "'"), ("&amp;", "&")];
-    marks.iter().fold(text.to_owned(), |text, (mark, plain)| text.replace(mark, plain))
+    entities.iter().fold(text.to_owned(), |text, (entity, plain)| text.replace(entity, plain))
 }
 
 #[cfg(test)]
@@ -111,17 +113,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_of_elements_come_in_order_and_unescaped() {
+    fn xml_texts_are_returned_in_order_and_unescaped() {
         let xml =
             "<r><member><Id>A</Id><Why>a &lt; b &amp;amp; c</Why></member><member><Id>B</Id></member></r>";
-        assert_eq!(xml_texts(xml, "Id"), ["A", "B"]);
-        assert_eq!(xml_texts(xml, "Why"), ["a < b &amp; c"]);
+        assert_eq!(find_xml_texts(xml, "Id"), ["A", "B"]);
+        assert_eq!(find_xml_texts(xml, "Why"), ["a < b &amp; c"]);
     }
 
     #[test]
-    fn a_form_value_keeps_every_byte() {
-        assert_eq!(percent_encoded("a b&ü"), "a%20b%26%C3%BC");
-        assert_eq!(percent_decoded("a%20b%26%C3%BC"), "a b&ü");
-        assert_eq!(percent_decoded("100%, %zz%2"), "100%, %zz%2");
+    fn percent_encoding_keeps_every_byte() {
+        assert_eq!(percent_encode("a b&ü"), "a%20b%26%C3%BC");
+        assert_eq!(percent_decode("a%20b%26%C3%BC"), "a b&ü");
+        assert_eq!(percent_decode("100%, %zz%2"), "100%, %zz%2");
     }
 }

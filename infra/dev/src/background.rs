@@ -1,4 +1,4 @@
-//! `cargo dev up`, `status` and `down`: the stack in the background.
+//! `cargo dev up`, `status` and `down`: run the stack in the background.
 
 use std::env::current_exe;
 use std::fs::{self, File};
@@ -9,100 +9,102 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::error::{Doing as _, Error};
+use crate::error::{Error, IoContext as _};
 use crate::foreground;
-use crate::output::to_screen;
+use crate::output::print_line;
 use crate::process::wait_until;
 use crate::session;
 use crate::stack::{Options, Stack, Summary};
 use crate::state::State;
 
-/// How long a stack may take to end.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a stack may take to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How often a starting stack is asked whether it is ready.
-const TICK: Duration = Duration::from_millis(50);
+/// The pause between two checks whether a starting stack is ready.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Starts a stack in the background, unless one runs, and prints how to reach it.
+/// Starts a stack in the background, unless one already runs, and prints how to reach it.
 ///
 /// # Errors
-/// When it does not start; its log tells why.
+/// Returns an error if the stack does not start, or if the running stack has other options.
 pub fn up(options: &Options, json: bool) -> Result<(), Error> {
     let dir = &options.dir;
-    if session::is_held(dir) {
-        eprintln!("a stack is already running from {}", dir.display());
-        print(&as_asked(wait_for_another(dir)?, options)?, json);
-        return Ok(());
-    }
-    fs::create_dir_all(dir).doing(|| format!("create {}", dir.display()))?;
-    let log = dir.join("dev.log");
-    let supervisor = spawn_supervisor(options, &log)?;
-    print(&as_asked(wait_for_own(dir, supervisor, &log)?, options)?, json);
+    let summary = if session::is_locked(dir) {
+        eprintln!("a stack already runs from {}", dir.display());
+        wait_for_other(dir)?
+    } else {
+        fs::create_dir_all(dir).context(|| format!("create {}", dir.display()))?;
+        let log = dir.join("dev.log");
+        let supervisor = spawn_supervisor(options, &log)?;
+        wait_for_own(dir, supervisor, &log)?
+    };
+    check_options(&summary, options)?;
+    print_summary(&summary, json);
     Ok(())
 }
 
-/// The stack that runs, unless it is not what was asked for.
-fn as_asked(summary: Summary, options: &Options) -> Result<Summary, Error> {
+/// Checks that the running stack has the requested options.
+fn check_options(summary: &Summary, options: &Options) -> Result<(), Error> {
     let port_differs =
         options.port.is_some_and(|port| port != 0 && !summary.emulator.ends_with(&format!(":{port}")));
     if summary.strict_endpoints != options.strict_endpoints || port_differs {
-        return Err(Error::Another(options.dir.clone()));
+        return Err(Error::OptionsDiffer(options.dir.clone()));
     }
-    Ok(summary)
+    Ok(())
 }
 
-/// The background process itself: stays until it is told to end, or the stack dies.
+/// Runs as the background process, until a signal stops it or the stack fails.
 ///
 /// # Errors
-/// When the stack does not start, or dies.
+/// Returns an error if the stack does not start, or fails later.
 pub fn supervise(options: &Options) -> Result<(), Error> {
-    let options = Options { progress: to_screen, events: to_screen, ..options.clone() };
-    let session = foreground::open(&options.dir)?;
+    let options = Options { progress: print_line, events: print_line, ..options.clone() };
+    let session = foreground::open_session(&options.dir)?;
     let stack = Stack::start_in(&session, &options)?;
-    foreground::stay(&stack, options.progress)
+    foreground::watch(&stack, options.progress)
 }
 
-/// Says whether a stack runs; the exit code is 0 if one does, otherwise 1.
+/// Prints whether a stack runs. Returns exit code 0 if one runs, else 1.
 #[must_use]
 pub fn status(dir: &Path, json: bool) -> ExitCode {
-    if let Some(summary) = running(dir) {
-        print(&summary, json);
+    if let Some(summary) = find_running(dir) {
+        print_summary(&summary, json);
         return ExitCode::SUCCESS;
     }
-    let no = if json { "{\"running\":false}" } else { "no stack is running: `cargo dev up` starts one" };
-    println!("{no}");
+    let text = if json { "{\"running\":false}" } else { "no stack runs. Start one with `cargo dev up`" };
+    println!("{text}");
     ExitCode::FAILURE
 }
 
-/// Ends the stack that runs from `dir`, if one does, and returns when it is gone.
+/// Stops the stack that runs from `dir`, if there is one, and waits until it has stopped.
 ///
 /// # Errors
-/// When it does not end.
+/// Returns an error if it does not stop within 15 s.
 pub fn down(dir: PathBuf) -> Result<(), Error> {
-    if !session::is_held(&dir) {
-        eprintln!("no stack is running from {}", dir.display());
+    if !session::is_locked(&dir) {
+        eprintln!("no stack runs from {}", dir.display());
         return Ok(());
     }
     if let Some(state) = State::load(&dir) {
         state.owner.terminate();
     }
-    let gone = wait_until(PATIENCE, || !session::is_held(&dir));
-    if gone { Ok(()) } else { Err(Error::AlreadyRunning(dir)) }
+    let stopped = wait_until(STOP_TIMEOUT, || !session::is_locked(&dir));
+    if stopped { Ok(()) } else { Err(Error::NotStopped(dir)) }
 }
 
-/// How to reach the stack that runs from `dir`; `None` if there is none, or none that is ready.
+/// Returns how to reach the stack that runs from `dir`. Returns `None` if no stack is ready there.
 ///
-/// The state may still be that of an owner that was killed, while the next one clears up behind it.
-pub(crate) fn running(dir: &Path) -> Option<Summary> {
-    let state = session::is_held(dir).then(|| State::load(dir)).flatten()?;
+/// Ignores the state file of a killed owner: it can still exist while the next owner starts.
+pub(crate) fn find_running(dir: &Path) -> Option<Summary> {
+    let state = session::is_locked(dir).then(|| State::load(dir)).flatten()?;
     state.summary.filter(|_| state.owner.is_alive())
 }
 
 fn spawn_supervisor(options: &Options, log: &Path) -> Result<Child, Error> {
-    let doing = || format!("write {}", log.display());
-    let output = File::options().create(true).append(true).open(log).doing(doing)?;
-    output.set_len(0).doing(doing)?;
-    let mut command = Command::new(current_exe().doing(|| "find this program".to_owned())?);
+    let action = || format!("write {}", log.display());
+    let output = File::options().create(true).append(true).open(log).context(action)?;
+    output.set_len(0).context(action)?;
+    let mut command = Command::new(current_exe().context(|| "find this program".to_owned())?);
     command.arg("supervise").arg("--dir").arg(&options.dir);
     if options.strict_endpoints {
         command.arg("--strict-endpoints");
@@ -110,45 +112,45 @@ fn spawn_supervisor(options: &Options, log: &Path) -> Result<Child, Error> {
     if let Some(port) = options.port {
         command.arg("--port").arg(port.to_string());
     }
-    command.stdin(Stdio::null()).stdout(output.try_clone().doing(doing)?).stderr(output);
-    command.process_group(0).spawn().doing(|| "start the background process".to_owned())
+    command.stdin(Stdio::null()).stdout(output.try_clone().context(action)?).stderr(output);
+    command.process_group(0).spawn().context(|| "start the background process".to_owned())
 }
 
-/// Shows what the supervisor writes until its stack is ready.
+/// Prints the supervisor's log until its stack is ready.
 fn wait_for_own(dir: &Path, mut supervisor: Child, log: &Path) -> Result<Summary, Error> {
-    let mut lines = BufReader::new(File::open(log).doing(|| format!("read {}", log.display()))?);
+    let mut lines = BufReader::new(File::open(log).context(|| format!("read {}", log.display()))?);
     let mut line = String::new();
     loop {
         while matches!(lines.read_line(&mut line), Ok(1..)) {
             eprint!("{line}");
             line.clear();
         }
-        if let Some(summary) = running(dir) {
+        if let Some(summary) = find_running(dir) {
             return Ok(summary);
         }
         let ended = !matches!(supervisor.try_wait(), Ok(None));
-        if ended && session::is_held(dir) {
-            return wait_for_another(dir); // two were started at once, and the other was first
+        if ended && session::is_locked(dir) {
+            return wait_for_other(dir); // two commands started at the same time; the other one got the lock
         }
         if ended {
             return Err(Error::Background(log.to_path_buf()));
         }
-        thread::sleep(TICK);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// Waits for a stack that another process is starting.
-fn wait_for_another(dir: &Path) -> Result<Summary, Error> {
-    while session::is_held(dir) {
-        if let Some(summary) = running(dir) {
+/// Waits for a stack that another process starts.
+fn wait_for_other(dir: &Path) -> Result<Summary, Error> {
+    while session::is_locked(dir) {
+        if let Some(summary) = find_running(dir) {
             return Ok(summary);
         }
-        thread::sleep(TICK);
+        thread::sleep(POLL_INTERVAL);
     }
     Err(Error::Background(dir.join("dev.log")))
 }
 
-fn print(summary: &Summary, json: bool) {
+fn print_summary(summary: &Summary, json: bool) {
     if json {
         println!("{}", serde_json::to_string(summary).unwrap_or_default());
         return;
@@ -156,5 +158,5 @@ fn print(summary: &Summary, json: bool) {
     println!("URL          {}", summary.url);
     println!("admin token  {}", summary.admin_token);
     println!("console      {}", summary.console);
-    println!("emulator     {} (sign as test, test)", summary.emulator);
+    println!("emulator     {} (access key `test`, secret `test`)", summary.emulator);
 }

@@ -1,43 +1,43 @@
-//! The API of Triggers as its users call it.
+//! A client of the Triggers API.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::error::Error;
-use crate::http::{Answer, Client};
+use crate::http::{Client, Response};
 
-/// A caller with the key of one organisation.
+/// A client with the API key of one tenant.
 #[derive(Debug)]
-pub(crate) struct Caller {
+pub(crate) struct ApiClient {
     url: String,
     /// The API key.
     pub(crate) key: String,
     client: Client,
 }
 
-impl Caller {
-    /// Signs up a new organisation at the stack whose base URL is `url`.
+impl ApiClient {
+    /// Creates a tenant at the stack with the base URL `url`, and returns a client with its API key.
     pub(crate) fn sign_up(url: &str, organization: &str) -> Result<Self, Error> {
         let client = Client::new(Duration::from_secs(10));
-        let mut caller = Self { url: url.to_owned(), key: String::new(), client };
+        let mut api = Self { url: url.to_owned(), key: String::new(), client };
         let body = json!({"organization_name": organization, "tier": "pro"});
-        let answer = caller.post("/api/keys/generate", body.to_string())?;
-        answer["api_key"].as_str().unwrap_or_default().clone_into(&mut caller.key);
-        Ok(caller)
+        let response = api.post("/api/keys/generate", body.to_string())?;
+        response["api_key"].as_str().unwrap_or_default().clone_into(&mut api.key);
+        Ok(api)
     }
 
-    /// Posts JSON; the answer of a success as JSON.
+    /// Posts JSON and returns the JSON of a 2xx response.
     pub(crate) fn post(&self, path: &str, body: impl Into<Vec<u8>>) -> Result<Value, Error> {
         Ok(self.call("POST", path, body.into())?.json())
     }
 
-    /// Gets JSON.
+    /// Gets the JSON of a 2xx response.
     pub(crate) fn get(&self, path: &str) -> Result<Value, Error> {
         Ok(self.call("GET", path, Vec::new())?.json())
     }
 
-    fn call(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Answer, Error> {
+    fn call(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Response, Error> {
         let url = format!("{}{path}", self.url);
         let headers = [("content-type", "application/json"), ("x-api-key", self.key.as_str())];
         self.client.call(method, &url, &headers, body)?.expect_success(&format!("{method} {url}"))

@@ -1,4 +1,4 @@
-//! `cargo dev demo`: the whole story in under thirty lines.
+//! `cargo dev demo`: runs one example of every main feature, in under thirty lines of output.
 
 use std::fs;
 use std::sync::mpsc::Receiver;
@@ -7,143 +7,161 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::client::Caller;
+use crate::attach::run_on_stack;
+use crate::client::ApiClient;
 use crate::environment;
-use crate::error::{Doing as _, Error};
+use crate::error::{Error, IoContext as _};
 use crate::receiver::{self, Request};
 use crate::stack::Options;
-use crate::visit::visit;
 
-/// How long each step may take; a second is usual.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long each step may take. A step usually takes 1 s.
+const STEP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How often the inbox is looked at.
-const TICK: Duration = Duration::from_millis(50);
+/// The pause between two reads of the inbox.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Tells the story on the stack that runs, or on one of its own that it ends afterwards.
+/// Runs the demo on the running stack. If no stack runs, starts one and stops it afterwards.
 ///
 /// # Errors
-/// When a step does not do what it promises.
+/// Returns an error if a step has an unexpected result.
 pub fn run(options: &Options) -> Result<(), Error> {
-    visit(options, tell)
+    run_on_stack(options, run_steps)
 }
 
-fn tell(url: &str) -> Result<(), Error> {
-    println!("1. A new tenant gets its API key.");
-    let caller = Caller::sign_up(url, "Demo")?;
+fn run_steps(url: &str) -> Result<(), Error> {
+    println!("1. Create a tenant and get its API key.");
+    let api = ApiClient::sign_up(url, "Demo")?;
+    let pending_id = keep_event_in_inbox(&api)?;
+    deliver_event(&api)?;
+    println!(
+        "7. Read the inbox: the first event is still pending. The second event is delivered, so it is gone."
+    );
+    print_inbox(&wait_for_inbox(&api, &[&pending_id])?);
+    lease_and_acknowledge(&api)
+}
 
-    println!("2. It posts an event that nobody has asked for yet. 202 Accepted means: durable.");
-    let first = json!({"type": "customer.created", "payload": {"name": "Ada"}});
-    let first = post_event(&caller, first.to_string().as_bytes())?;
+/// Steps 2 and 3: posts an event that matches no endpoint. Returns its id.
+fn keep_event_in_inbox(api: &ApiClient) -> Result<String, Error> {
+    println!("2. Post an event that matches no endpoint. 202 Accepted means that it is stored durably.");
+    let event = json!({"type": "customer.created", "payload": {"name": "Ada"}});
+    let id = post_event(api, event.to_string().as_bytes())?;
 
-    println!("3. So the event waits in the inbox.");
-    let inbox = wait_for_inbox(&caller, &[&first])?;
-    show_inbox(&inbox);
+    println!("3. Read the inbox: the event is pending.");
+    print_inbox(&wait_for_inbox(api, &[&id])?);
+    Ok(id)
+}
 
+/// Steps 4 to 6: configures a webhook, posts an event and checks the request that the webhook gets.
+fn deliver_event(api: &ApiClient) -> Result<(), Error> {
     let (webhook, requests) = receiver::listen()?;
-    println!("4. It configures a webhook: {webhook}");
-    let body = json!({"webhook_url": webhook}).to_string();
-    let secret = text(&caller.post("/api/webhook/config", body)?, "secret");
+    println!("4. Configure a webhook: {webhook}");
+    let config = json!({"webhook_url": webhook}).to_string();
+    let secret = get_text(&api.post("/api/webhook/config", config)?, "secret");
 
-    println!("5. It posts events/sample-order.json.");
-    let sample = environment::root().join("events/sample-order.json");
-    let sample = fs::read(&sample).doing(|| format!("read {}", sample.display()))?;
-    let posted = Instant::now();
-    let second = post_event(&caller, &sample)?;
+    println!("5. Post events/sample-order.json.");
+    let path = environment::root().join("events/sample-order.json");
+    let sample = fs::read(&path).context(|| format!("read {}", path.display()))?;
+    let posted_at = Instant::now();
+    let id = post_event(api, &sample)?;
 
     let request = wait_for_request(&requests)?;
-    println!("6. {} ms later the webhook has it:", posted.elapsed().as_millis());
-    show_request(&request);
-    check_request(&request, &second, &sample, &secret)?;
+    println!("6. The webhook receives the event after {} ms:", posted_at.elapsed().as_millis());
+    print_request(&request);
+    check_request(&request, &id, &sample, &secret)?;
     println!(
-        "   The signature is right for exactly these bytes; id and payload are those of the event posted."
+        "   The signature is right for exactly these bytes. The id and the payload are those of the event."
     );
-
-    println!("7. The inbox still holds the first event, and not the second: that one is delivered.");
-    show_inbox(&wait_for_inbox(&caller, &[&first])?);
-
-    println!("8. A worker leases it for a minute: nobody else gets it meanwhile.");
-    let leased = lease(&caller)?;
-    if lease(&caller)?["results"] != json!([]) {
-        return Err(Error::Demo("another worker got the same event".to_owned()));
-    }
-
-    println!("9. The worker acknowledges what it leased, and the inbox is empty.");
-    let lease_id = json!({"lease_id": leased["lease_id"]}).to_string();
-    println!("   {}", caller.post("/api/inbox/ack", lease_id)?);
-    wait_for_inbox(&caller, &[])?;
     Ok(())
 }
 
-fn lease(caller: &Caller) -> Result<Value, Error> {
-    let answer = caller.post("/api/inbox/lease", json!({"lease_seconds": 60}).to_string())?;
-    println!("   {}  {} events", answer["lease_id"], answer["results"].as_array().map_or(0, Vec::len));
-    Ok(answer)
+/// Steps 8 and 9: leases the pending event and acknowledges it.
+fn lease_and_acknowledge(api: &ApiClient) -> Result<(), Error> {
+    println!("8. Lease the pending event for 60 s. A second lease request gets no events.");
+    let first_lease = lease(api)?;
+    let second_lease = lease(api)?;
+    if second_lease["results"] != json!([]) {
+        return Err(Error::Unexpected("two leases hold the same event".to_owned()));
+    }
+
+    println!("9. Acknowledge the lease. The inbox is empty.");
+    let body = json!({"lease_id": first_lease["lease_id"]}).to_string();
+    println!("   {}", api.post("/api/inbox/ack", body)?);
+    wait_for_inbox(api, &[])?;
+    Ok(())
 }
 
-fn post_event(caller: &Caller, event: &[u8]) -> Result<String, Error> {
-    let answer = caller.post("/api/events", event)?;
-    println!("   {answer}");
-    Ok(text(&answer, "id"))
+fn lease(api: &ApiClient) -> Result<Value, Error> {
+    let response = api.post("/api/inbox/lease", json!({"lease_seconds": 60}).to_string())?;
+    println!("   {}  {} events", response["lease_id"], response["results"].as_array().map_or(0, Vec::len));
+    Ok(response)
 }
 
-/// Polls until the ids in the inbox are as expected; an event is there about a second after its 202.
-fn wait_for_inbox(caller: &Caller, expected: &[&str]) -> Result<Vec<Value>, Error> {
-    let deadline = Instant::now() + PATIENCE;
+fn post_event(api: &ApiClient, event: &[u8]) -> Result<String, Error> {
+    let response = api.post("/api/events", event)?;
+    println!("   {response}");
+    Ok(get_text(&response, "id"))
+}
+
+/// Polls until the inbox holds exactly the events `expected`. An event appears about 1 s after its
+/// 202.
+fn wait_for_inbox(api: &ApiClient, expected: &[&str]) -> Result<Vec<Value>, Error> {
+    let deadline = Instant::now() + STEP_TIMEOUT;
     loop {
-        let mut answer = caller.get("/api/inbox")?;
-        let Value::Array(events) = answer["events"].take() else {
-            return Err(Error::Demo(format!("the inbox answered {answer}")));
+        let mut response = api.get("/api/inbox")?;
+        let Value::Array(events) = response["events"].take() else {
+            return Err(Error::Unexpected(format!("GET /api/inbox returned no list of events: {response}")));
         };
         let ids: Vec<&str> = events.iter().filter_map(|event| event["id"].as_str()).collect();
         if ids == expected {
             return Ok(events);
         }
         if Instant::now() >= deadline {
-            return Err(Error::Demo(format!("the inbox holds {ids:?} after 15 s")));
+            let message = format!("after 15 s the inbox holds the events {ids:?}, not {expected:?}");
+            return Err(Error::Unexpected(message));
         }
-        thread::sleep(TICK);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
 fn wait_for_request(requests: &Receiver<Request>) -> Result<Request, Error> {
-    requests.recv_timeout(PATIENCE).map_err(|_| Error::Demo("no webhook arrived within 15 s".to_owned()))
+    let missing = |_| Error::Unexpected("the webhook received no request within 15 s".to_owned());
+    requests.recv_timeout(STEP_TIMEOUT).map_err(missing)
 }
 
 fn check_request(request: &Request, id: &str, sample: &[u8], secret: &str) -> Result<(), Error> {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-    let sample: Value = serde_json::from_slice(sample).unwrap_or_default();
+    let event: Value = serde_json::from_slice(sample).unwrap_or_default();
     if request.header("webhook-id") != id || body["id"] != id {
-        return Err(Error::Demo(format!("the webhook's id is not {id}")));
+        return Err(Error::Unexpected(format!("the webhook-id or the id in the body is not {id}")));
     }
-    if body["payload"] != sample["payload"] {
-        return Err(Error::Demo(format!("the webhook's payload is {}", body["payload"])));
+    if body["payload"] != event["payload"] {
+        return Err(Error::Unexpected(format!("the webhook has another payload: {}", body["payload"])));
     }
     if !request.is_signed_with(secret) {
-        return Err(Error::Demo("the webhook's signature is wrong".to_owned()));
+        return Err(Error::Unexpected("the signature of the webhook is wrong".to_owned()));
     }
     Ok(())
 }
 
-fn show_request(request: &Request) {
+fn print_request(request: &Request) {
     for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
         println!("   {name}: {}", request.header(name));
     }
     println!("   {}", String::from_utf8_lossy(&request.body));
 }
 
-fn show_inbox(events: &[Value]) {
+fn print_inbox(events: &[Value]) {
     for event in events {
         println!(
             "   {}  {}  {}  {}",
-            text(event, "id"),
-            text(event, "type"),
-            text(event, "status"),
+            get_text(event, "id"),
+            get_text(event, "type"),
+            get_text(event, "status"),
             event["payload"]
         );
     }
 }
 
-fn text(value: &Value, member: &str) -> String {
+fn get_text(value: &Value, member: &str) -> String {
     value[member].as_str().unwrap_or_default().to_owned()
 }

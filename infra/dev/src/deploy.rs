@@ -1,4 +1,4 @@
-//! The project's own `template.yaml`, deployed into the emulator.
+//! Deploys the project's `template.yaml` into the emulator.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,28 +7,28 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::aws::{Aws, xml_texts};
+use crate::aws::{Aws, find_xml_texts};
 use crate::environment;
-use crate::error::{Doing as _, Error};
+use crate::error::{Error, IoContext as _};
 
-/// The stack's name, and with it the first part of every function's and queue's name.
+/// The name of the `CloudFormation` stack. The names of functions and queues begin with it.
 pub(crate) const STACK_NAME: &str = "triggers";
 
-/// Where the emulator finds template and code.
+/// The S3 bucket that holds the template and the code.
 const BUCKET: &str = "triggers-dev";
 
-/// The code that is deployed: an empty archive, since the emulator hands every invocation to the
-/// functions' own processes.
+/// The deployed code: an empty archive. The emulator forwards every invocation to the processes
+/// that `cargo dev` starts.
 const EMPTY_ZIP: &[u8] = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
-/// How long the stack may take to come up (0.5 s on an idle machine).
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long the deployment may take (0.5 s on an idle machine).
+const DEPLOY_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How often the emulator is asked whether it is up.
-const TICK: Duration = Duration::from_millis(30);
+/// The pause between two reads of the stack status.
+const POLL_INTERVAL: Duration = Duration::from_millis(30);
 
-/// The parameters that differ from those in AWS; visibility is short, so that the messages of a
-/// killed process come back soon.
+/// The parameters that differ from the defaults of the template. The visibility timeouts are short,
+/// so that the messages of a killed process return soon.
 const PARAMETERS: [(&str, &str); 6] = [
     ("Signup", "open"),
     ("Environment", "local"),
@@ -38,134 +38,145 @@ const PARAMETERS: [(&str, &str); 6] = [
     ("ErasurePauseSeconds", "5"),
 ];
 
-/// A deployed stack: its outputs by name.
+/// The outputs of the deployed template by name.
 #[derive(Debug)]
 pub(crate) struct Deployed {
     outputs: BTreeMap<String, String>,
 }
 
 impl Deployed {
-    /// Deploys the template and waits until it is complete.
+    /// Deploys the template and waits until the deployment is complete.
     pub(crate) fn create(aws: &Aws, strict_endpoints: bool) -> Result<Self, Error> {
         let path = environment::root().join("template.yaml");
-        let template = fs::read_to_string(&path).doing(|| format!("read {}", path.display()))?;
+        let template = fs::read_to_string(&path).context(|| format!("read {}", path.display()))?;
         aws.put(BUCKET, None, b"")?;
         aws.put(BUCKET, Some("code.zip"), EMPTY_ZIP)?;
-        let url = aws.put(BUCKET, Some("template.yaml"), with_deployed_code(&template).as_bytes())?;
-
-        let loopback = if strict_endpoints { "refused" } else { "allowed" };
-        let mut call: Vec<(String, &str)> = [
-            ("Action", "CreateStack"),
-            ("StackName", STACK_NAME),
-            ("TemplateURL", &url),
-            ("OnFailure", "DO_NOTHING"),
-            ("Capabilities.member.1", "CAPABILITY_IAM"),
-            ("Capabilities.member.2", "CAPABILITY_AUTO_EXPAND"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into();
-        for (n, (key, value)) in PARAMETERS.iter().chain(&[("LoopbackEndpoints", loopback)]).enumerate() {
-            let member = format!("Parameters.member.{}", n + 1);
-            call.push((format!("{member}.ParameterKey"), key));
-            call.push((format!("{member}.ParameterValue"), value));
-        }
-        let call: Vec<(&str, &str)> = call.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        aws.query("cloudformation", &call)?;
+        let url = aws.put(BUCKET, Some("template.yaml"), rewrite_code_uri(&template).as_bytes())?;
+        create_stack(aws, &url, strict_endpoints)?;
         wait_until_complete(aws).map(|outputs| Self { outputs })
     }
 
-    /// The value of an output of the template.
+    /// Returns an output of the template.
     pub(crate) fn output(&self, name: &str) -> Result<&str, Error> {
         let missing = || Error::Deploy(format!("the template has no output {name}"));
         self.outputs.get(name).map(String::as_str).ok_or_else(missing)
     }
 
-    /// Where the emulator at `endpoint` serves the REST API.
+    /// Returns the base URL of the REST API in the emulator at `endpoint`.
     pub(crate) fn url(&self, endpoint: &str) -> Result<String, Error> {
         let stage = self.output("ApiUrl")?.rsplit('/').next().unwrap_or_default();
         Ok(format!("{endpoint}/_aws/execute-api/{}/{stage}", self.output("ApiId")?))
     }
 
-    /// Real table names by the name before `Table` in the template.
+    /// Returns the deployed table names. The key is the output name without `Table`.
     pub(crate) fn tables(&self) -> BTreeMap<String, String> {
-        let named =
+        let table =
             |(name, value): (&String, &String)| Some((name.strip_suffix("Table")?.to_owned(), value.clone()));
-        self.outputs.iter().filter_map(named).collect()
+        self.outputs.iter().filter_map(table).collect()
     }
 
-    /// Queue URLs by queue name, without the stack's name before it.
+    /// Returns the queue URLs. The key is the queue name without the stack name.
     pub(crate) fn queues(&self) -> BTreeMap<String, String> {
-        let named = |(name, url): (&String, &String)| {
-            let queue = url.rsplit('/').next()?.strip_prefix(STACK_NAME)?.strip_prefix('-')?;
-            (name.ends_with("QueueUrl") || name.ends_with("DlqUrl")).then(|| (queue.to_owned(), url.clone()))
+        let queue = |(name, url): (&String, &String)| {
+            let short_name = url.rsplit('/').next()?.strip_prefix(STACK_NAME)?.strip_prefix('-')?;
+            let is_queue = name.ends_with("QueueUrl") || name.ends_with("DlqUrl");
+            is_queue.then(|| (short_name.to_owned(), url.clone()))
         };
-        self.outputs.iter().filter_map(named).collect()
+        self.outputs.iter().filter_map(queue).collect()
     }
 }
 
-/// What Lambda knows of a function.
-pub(crate) fn function_configuration(aws: &Aws, function: &str) -> Result<Value, Error> {
+/// Starts the creation of the `CloudFormation` stack from the template at `url`.
+fn create_stack(aws: &Aws, url: &str, strict_endpoints: bool) -> Result<(), Error> {
+    let loopback_endpoints = if strict_endpoints { "refused" } else { "allowed" };
+    let mut request: Vec<(String, &str)> = [
+        ("Action", "CreateStack"),
+        ("StackName", STACK_NAME),
+        ("TemplateURL", url),
+        ("OnFailure", "DO_NOTHING"),
+        ("Capabilities.member.1", "CAPABILITY_IAM"),
+        ("Capabilities.member.2", "CAPABILITY_AUTO_EXPAND"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    let last_parameter = [("LoopbackEndpoints", loopback_endpoints)];
+    for (n, (key, value)) in PARAMETERS.iter().chain(&last_parameter).enumerate() {
+        let member = format!("Parameters.member.{}", n + 1);
+        request.push((format!("{member}.ParameterKey"), key));
+        request.push((format!("{member}.ParameterValue"), value));
+    }
+    let pairs: Vec<(&str, &str)> = request.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    aws.query("cloudformation", &pairs)?;
+    Ok(())
+}
+
+/// Returns the configuration of a function: the response of `GetFunctionConfiguration`.
+pub(crate) fn get_function_configuration(aws: &Aws, function: &str) -> Result<Value, Error> {
     aws.lambda("GET", &format!("functions/{STACK_NAME}-{function}/configuration"), &Value::Null)
 }
 
-/// The environment variables the template gives a function, references resolved.
-pub(crate) fn function_variables(aws: &Aws, function: &str) -> Result<BTreeMap<String, String>, Error> {
-    let variables = function_configuration(aws, function)?["Environment"]["Variables"].take();
+/// Returns the environment variables that the template sets for a function, with all references
+/// resolved.
+pub(crate) fn get_function_variables(aws: &Aws, function: &str) -> Result<BTreeMap<String, String>, Error> {
+    let variables = get_function_configuration(aws, function)?["Environment"]["Variables"].take();
     Ok(serde_json::from_value(variables).unwrap_or_default())
 }
 
-/// Limits every queue to `batches` under way at a time, as a number: the emulator fails on the text
-/// that a template's parameter gives it, and far more than there are processes would wait at the
-/// Runtime API while their visibility runs out (it locks up for good at a hundred).
+/// Sets the maximum concurrency of every event source mapping to `batches`.
+///
+/// It must not be much higher than the number of processes. More batches would wait at the Runtime
+/// API while their visibility timeout runs out, and at 100 waiting batches the Runtime API locks up.
+/// It is a number here because the emulator fails on a template parameter, which is text.
 pub(crate) fn limit_queues(aws: &Aws, batches: usize) -> Result<(), Error> {
-    let answer = aws.lambda("GET", "event-source-mappings/", &Value::Null)?;
-    for mapping in answer["EventSourceMappings"].as_array().into_iter().flatten() {
+    let response = aws.lambda("GET", "event-source-mappings/", &Value::Null)?;
+    for mapping in response["EventSourceMappings"].as_array().into_iter().flatten() {
         let path = format!("event-source-mappings/{}", mapping["UUID"].as_str().unwrap_or_default());
         aws.lambda("PUT", &path, &json!({"ScalingConfig": {"MaximumConcurrency": batches}}))?;
     }
     Ok(())
 }
 
-/// The template with every `CodeUri` pointing at the uploaded code.
-fn with_deployed_code(template: &str) -> String {
-    let rewrite = |line: &str| match line.split_once("CodeUri:") {
+/// Replaces every `CodeUri` of the template with the URI of the uploaded code.
+fn rewrite_code_uri(template: &str) -> String {
+    let rewrite_line = |line: &str| match line.split_once("CodeUri:") {
         Some((indent, _)) if indent.trim().is_empty() => {
             format!("{indent}CodeUri: s3://{BUCKET}/code.zip\n")
         }
         _ => format!("{line}\n"),
     };
-    template.lines().map(rewrite).collect()
+    template.lines().map(rewrite_line).collect()
 }
 
+/// Waits until the stack is created. Returns its outputs.
 fn wait_until_complete(aws: &Aws) -> Result<BTreeMap<String, String>, Error> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + DEPLOY_TIMEOUT;
     loop {
-        let answer =
+        let response =
             aws.query("cloudformation", &[("Action", "DescribeStacks"), ("StackName", STACK_NAME)])?;
-        let status = xml_texts(&answer, "StackStatus").pop().unwrap_or_default();
+        let status = find_xml_texts(&response, "StackStatus").pop().unwrap_or_default();
         match status.as_str() {
             "CREATE_COMPLETE" => {
-                let names = xml_texts(&answer, "OutputKey");
-                return Ok(names.into_iter().zip(xml_texts(&answer, "OutputValue")).collect());
+                let names = find_xml_texts(&response, "OutputKey");
+                return Ok(names.into_iter().zip(find_xml_texts(&response, "OutputValue")).collect());
             }
-            "CREATE_IN_PROGRESS" if Instant::now() < deadline => thread::sleep(TICK),
-            _ => return Err(Error::Deploy(reasons(aws).unwrap_or(status))),
+            "CREATE_IN_PROGRESS" if Instant::now() < deadline => thread::sleep(POLL_INTERVAL),
+            _ => return Err(Error::Deploy(read_failures(aws).unwrap_or(status))),
         }
     }
 }
 
-/// Why each resource that failed did so.
-fn reasons(aws: &Aws) -> Option<String> {
-    let events = [("Action", "DescribeStackEvents"), ("StackName", STACK_NAME)];
-    let events = xml_texts(&aws.query("cloudformation", &events).ok()?, "member");
-    let reason = |event: &String| {
-        let text = |name| xml_texts(event, name).pop().unwrap_or_default();
-        let of_resource = text("LogicalResourceId") != STACK_NAME;
-        (of_resource && text("ResourceStatus").ends_with("_FAILED"))
+/// Returns the failed resources with their reasons. Returns `None` if there are none.
+fn read_failures(aws: &Aws) -> Option<String> {
+    let request = [("Action", "DescribeStackEvents"), ("StackName", STACK_NAME)];
+    let events = find_xml_texts(&aws.query("cloudformation", &request).ok()?, "member");
+    let describe_failure = |event: &String| {
+        let text = |name| find_xml_texts(event, name).pop().unwrap_or_default();
+        let is_resource = text("LogicalResourceId") != STACK_NAME;
+        (is_resource && text("ResourceStatus").ends_with("_FAILED"))
             .then(|| format!("{}: {}", text("LogicalResourceId"), text("ResourceStatusReason")))
     };
-    let reasons: Vec<String> = events.iter().filter_map(reason).collect();
-    (!reasons.is_empty()).then(|| reasons.join("; "))
+    let failures: Vec<String> = events.iter().filter_map(describe_failure).collect();
+    (!failures.is_empty()).then(|| failures.join("; "))
 }
 
 #[cfg(test)]
@@ -173,22 +184,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_place_of_the_code_is_rewritten() {
+    fn only_the_code_uri_is_rewritten() {
         let template = "Globals:\n  Function:\n    CodeUri: .\n    Runtime: provided.al2023 # CodeUri: .\n";
         let expected = "Globals:\n  Function:\n    CodeUri: s3://triggers-dev/code.zip\n    Runtime: provided.al2023 # CodeUri: .\n";
-        assert_eq!(with_deployed_code(template), expected);
+        assert_eq!(rewrite_code_uri(template), expected);
     }
 
     #[test]
-    fn outputs_tell_url_tables_and_queues() {
+    fn url_tables_and_queues_come_from_the_outputs() {
         let outputs = [
             ("ApiId", "abc123"),
             ("ApiUrl", "https://abc123.execute-api.us-east-1.amazonaws.com/v1"),
             ("ControlTable", "triggers-ControlTable-X"),
             ("EventsDlqUrl", "http://127.0.0.1:4566/000000000000/triggers-events-dlq"),
         ];
-        let outputs = outputs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let deployed = Deployed { outputs };
+        let owned = outputs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let deployed = Deployed { outputs: owned.into() };
         let url = deployed.url("http://127.0.0.1:4566").unwrap();
         assert_eq!(url, "http://127.0.0.1:4566/_aws/execute-api/abc123/v1");
         assert_eq!(deployed.tables()["Control"], "triggers-ControlTable-X");

@@ -1,4 +1,4 @@
-//! The AWS emulator: ministack, on loopback only.
+//! The AWS emulator: ministack. It listens only on 127.0.0.1.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,68 +10,68 @@ use crate::error::Error;
 use crate::http::Client;
 use crate::identity;
 use crate::process::wait_until;
-use crate::session::{Logged, Session};
+use crate::session::{LoggedProcess, Session};
 
 /// How long the emulator may take to start (0.6 s on an idle machine).
-const PATIENCE: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running emulator.
 #[derive(Debug)]
 pub(crate) struct Emulator {
-    /// Its address: `http://127.0.0.1:4566`.
+    /// The URL of the emulator: `http://127.0.0.1:4566`.
     pub(crate) endpoint: String,
-    process: Logged,
+    process: LoggedProcess,
 }
 
 impl Emulator {
-    /// Starts the emulator; the functions named are executed by the Runtime API at `runtime`.
+    /// Starts the emulator. It forwards invocations of `functions` to the Runtime API at `runtime_url`.
     ///
-    /// It learns that from its own environment, which leaves the template untouched.
+    /// Environment variables configure this, so the template needs no change.
     pub(crate) fn start(
         session: &Session,
         venv: &Path,
         port: u16,
         functions: &[String],
-        runtime: &str,
+        runtime_url: &str,
     ) -> Result<Self, Error> {
         let endpoint = format!("http://127.0.0.1:{port}");
         let mut command = Command::new(venv.join("python"));
-        environment::bare(&mut command);
+        environment::clear_environment(&mut command);
         command
             .arg(environment::root().join("infra/dev/emulator.py"))
             .env("GATEWAY_PORT", port.to_string())
-            .env("BIND_HOST", "127.0.0.1") // it would serve every interface
+            .env("BIND_HOST", "127.0.0.1") // the default is every network interface
             .env("MINISTACK_HOST", "127.0.0.1")
             .env("AWS_ENDPOINT_URL", &endpoint)
-            .env(identity::CHECKED.0, identity::CHECKED.1)
+            .env(identity::ENFORCE_IAM.0, identity::ENFORCE_IAM.1)
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
             .env("TMPDIR", session.dir());
         for function in functions {
             command.env(
                 format!("MINISTACK_LAMBDA_PROXY_{STACK_NAME}-{function}"),
-                format!("{runtime}/2015-03-31/functions/{function}/invocations"),
+                format!("{runtime_url}/2015-03-31/functions/{function}/invocations"),
             );
         }
         let process = session.spawn_logged("emulator", &mut command)?;
         Ok(Self { endpoint, process })
     }
 
-    /// Waits until it answers.
+    /// Waits until the emulator answers.
     pub(crate) fn wait_until_ready(&self) -> Result<(), Error> {
         let client = Client::new(Duration::from_secs(2));
         let url = format!("{}/_ministack/ready", self.endpoint);
-        let answers = || client.call("GET", &url, &[], "").is_ok_and(|answer| answer.status == 200);
-        wait_until(PATIENCE, || answers() || self.died().is_some());
-        match self.died() {
+        let is_ready = || client.call("GET", &url, &[], "").is_ok_and(|response| response.status == 200);
+        wait_until(START_TIMEOUT, || is_ready() || self.check_ended().is_some());
+        match self.check_ended() {
             Some(error) => Err(error),
-            None if answers() => Ok(()),
+            None if is_ready() => Ok(()),
             None => Err(self.process.error("was not ready within 30 s")),
         }
     }
 
-    /// The error that says so, once it is no longer running.
-    pub(crate) fn died(&self) -> Option<Error> {
-        self.process.died()
+    /// Returns an error if the emulator has ended.
+    pub(crate) fn check_ended(&self) -> Option<Error> {
+        self.process.check_ended()
     }
 }

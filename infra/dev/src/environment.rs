@@ -1,39 +1,40 @@
-//! The process environment: the one place that reads it.
+//! The process environment. Only this file reads it.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The project's root folder.
+/// Returns the root directory of the project.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default()
 }
 
-/// A `cargo` command in the project's root, as it would be typed in a shell there: without what
-/// the outer `cargo run` or `cargo test` set for this process, since build scripts that watch
-/// those variables would otherwise run again at each change between the two.
-pub(crate) fn cargo() -> Command {
+/// Returns a `cargo` command in the project's root, with the environment of a plain shell.
+///
+/// The variables of the outer `cargo run` or `cargo test` are removed. Some build scripts watch
+/// them, and would run again each time the outer command changes.
+pub(crate) fn cargo_command() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
-    without_outer_cargo(&mut command);
+    remove_outer_cargo(&mut command);
     command
 }
 
-/// Removes the variables that belong to the outer `cargo run` or `cargo test`.
-pub(crate) fn without_outer_cargo(command: &mut Command) {
-    let of_cargo = |name: &str| {
+/// Removes the variables that the outer `cargo run` or `cargo test` set for this process.
+pub(crate) fn remove_outer_cargo(command: &mut Command) {
+    let is_set_by_cargo = |name: &str| {
         ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|prefix| name.starts_with(prefix))
             || ["CARGO", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"].contains(&name)
     };
     for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(of_cargo) {
+        if name.to_str().is_some_and(is_set_by_cargo) {
             command.env_remove(name);
         }
     }
 }
 
-/// `PATH` with the folder of the running `cargo` in front.
+/// Returns `PATH` with the directory of the running `cargo` in front.
 pub(crate) fn path_with_cargo() -> OsString {
     let cargo = env::var_os("CARGO").map(PathBuf::from);
     let first = cargo.as_deref().and_then(Path::parent).map(Path::to_path_buf);
@@ -41,9 +42,10 @@ pub(crate) fn path_with_cargo() -> OsString {
     env::join_paths(first.into_iter().chain(env::split_paths(&rest))).unwrap_or(rest)
 }
 
-/// Leaves a command nothing of this process's environment but what any program needs, so that a
-/// developer's own settings cannot change what the stack does.
-pub(crate) fn bare(command: &mut Command) {
+/// Removes every variable from a command's environment except `PATH`, `HOME` and `LANG`.
+///
+/// So a developer's own settings cannot change the behaviour of the stack.
+pub(crate) fn clear_environment(command: &mut Command) {
     command.env_clear();
     for name in ["PATH", "HOME", "LANG"] {
         if let Some(value) = env::var_os(OsStr::new(name)) {

@@ -1,121 +1,129 @@
-//! What stops the local stack.
+//! The errors of the local stack.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why the stack did not start, or ended; each message says what to do about it.
+/// Why a command failed. Each message says what was wrong and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The command line made no sense.
-    #[error("{0}; `cargo dev --help` shows the verbs")]
+    /// The command line is invalid.
+    #[error("{0}. Run `cargo dev --help` to see all commands and options")]
     Usage(#[from] lexopt::Error),
 
-    /// No Python was found that is new enough.
-    #[error("Python 3.10 or newer is needed ({found}): install it, then run `cargo dev` again")]
+    /// There is no Python, or only an old one.
+    #[error("Python 3.10 or newer is required, but {found}. Install it, then run `cargo dev` again")]
     Python {
-        /// What was found instead.
+        /// What was found instead: "`python3` is 3.8".
         found: String,
     },
 
-    /// Python is there, its module `venv` is not.
+    /// Python has no module `venv`.
     #[error(
-        "{python} lacks the modules venv and ensurepip: install them (Debian and Ubuntu: `apt install python3-venv`), then run `cargo dev` again"
+        "`{python}` has no modules venv and ensurepip. Install them (on Debian and Ubuntu: `apt install python3-venv`), then run `cargo dev` again"
     )]
     VenvModule {
-        /// The interpreter that was asked.
+        /// The interpreter.
         python: String,
     },
 
-    /// The virtual environment could not be filled.
+    /// pip failed.
     #[error(
-        "pip could not install {requirements} ({reason}): check the network connection, then run `cargo dev` again"
+        "pip could not install the packages of {requirements}: {reason}. Check the network connection, then run `cargo dev` again"
     )]
     Pip {
         /// The file of pinned packages.
         requirements: PathBuf,
-        /// pip's own last word.
+        /// The last line that pip wrote.
         reason: String,
     },
 
-    /// The chosen port is taken.
-    #[error("port {0} is in use: choose another one with `cargo dev --port <port>` (0 takes any free one)")]
+    /// The chosen port is in use.
+    #[error("port {0} is in use. Choose another one with `cargo dev --port <port>` (0: any free port)")]
     PortBusy(u16),
 
-    /// `cargo build` failed and has said why.
-    #[error("the functions do not compile: mend what the compiler says above, then run `cargo dev` again")]
+    /// `cargo build` failed and printed the reason.
+    #[error("the functions do not compile. Fix the compiler errors above, then run `cargo dev` again")]
     Build,
 
     /// A helper process ended, or was not ready in time.
-    #[error("{name} {what} (last line: {last}); its log is {log}; run `cargo dev` again")]
+    #[error("{name} {what}. The last line of its log: {last}. Read {log}, then run `cargo dev` again")]
     Process {
-        /// What it is to the reader: "the emulator".
+        /// The process: "the emulator".
         name: String,
-        /// "died", "was not ready within 20 s".
+        /// What happened: "ended", "was not ready within 20 s".
         what: &'static str,
         /// The last line of its log.
         last: String,
-        /// The whole log.
+        /// The log file.
         log: PathBuf,
     },
 
-    /// The emulator refused the template.
-    #[error("template.yaml could not be deployed: {0}")]
+    /// The emulator rejected the template.
+    #[error(
+        "the emulator did not deploy template.yaml: {0}. Fix the template, or read logs/emulator.log in the state directory"
+    )]
     Deploy(String),
 
-    /// An HTTP call went wrong.
-    #[error("{call}: {reason}")]
+    /// An HTTP request failed.
+    #[error("{call} failed: {reason}")]
     Http {
         /// Method and URL.
         call: String,
-        /// What came instead of the expected answer.
+        /// The error, or the status and body of the response.
         reason: String,
     },
 
     /// Another process holds this state directory.
-    #[error("a stack is already running from {}: use it, or end it with `cargo dev down`", .0.display())]
+    #[error("a stack already runs from {}. Use it, or stop it with `cargo dev down`", .0.display())]
     AlreadyRunning(PathBuf),
 
-    /// The stack that runs was started with other options.
+    /// The running stack has other options.
     #[error(
-        "a stack is running from {} with another port or another --strict-endpoints: end it with `cargo dev down`",
+        "a stack already runs from {} with a different --port or --strict-endpoints. Stop it with `cargo dev down`, then start again",
         .0.display()
     )]
-    Another(PathBuf),
+    OptionsDiffer(PathBuf),
 
     /// The background stack ended before it was ready.
-    #[error("the stack did not start; its log is {}", .0.display())]
+    #[error("the background stack did not start. Read {}, then run `cargo dev up` again", .0.display())]
     Background(PathBuf),
 
-    /// The stack is being ended while something still wanted to start.
-    #[error("the stack is ending")]
-    Ending,
+    /// The stack in this state directory did not stop in time.
+    #[error("the stack in {} did not stop within 15 s. Run `cargo dev down` again", .0.display())]
+    NotStopped(PathBuf),
 
-    /// The running stack refuses webhooks to this machine.
-    #[error("the running stack refuses webhooks to this machine: end it with `cargo dev down`")]
+    /// A process cannot start because the stack is stopping.
+    #[error("the stack is stopping")]
+    Stopping,
+
+    /// The running stack rejects webhook URLs on this machine.
+    #[error(
+        "the running stack rejects webhook URLs on this machine (--strict-endpoints). Stop it with `cargo dev down`, then try again"
+    )]
     Strict,
 
-    /// The demonstration did not see what it promises.
-    #[error("the demo failed: {0}")]
-    Demo(String),
+    /// A step of the demo or of the measurement had an unexpected result.
+    #[error("unexpected result: {0}. Read the function logs in the state directory")]
+    Unexpected(String),
 
-    /// The operating system refused something.
-    #[error("cannot {doing}: {source}")]
+    /// The operating system returned an error.
+    #[error("cannot {action}: {source}")]
     Io {
-        /// What was tried, as the rest of "cannot ...".
-        doing: String,
-        /// The reason.
+        /// The action, as the rest of "cannot ...".
+        action: String,
+        /// The error.
         source: io::Error,
     },
 }
 
-/// Names what was tried when the operating system refuses it.
-pub(crate) trait Doing<T> {
-    /// Turns an I/O error into [`Error::Io`] with the words "cannot `doing`".
-    fn doing(self, doing: impl FnOnce() -> String) -> Result<T, Error>;
+/// Adds the failed action to an I/O error.
+pub(crate) trait IoContext<T> {
+    /// Turns an I/O error into [`Error::Io`], with the message "cannot `action`".
+    fn context(self, action: impl FnOnce() -> String) -> Result<T, Error>;
 }
 
-impl<T> Doing<T> for io::Result<T> {
-    fn doing(self, doing: impl FnOnce() -> String) -> Result<T, Error> {
-        self.map_err(|source| Error::Io { doing: doing(), source })
+impl<T> IoContext<T> for io::Result<T> {
+    fn context(self, action: impl FnOnce() -> String) -> Result<T, Error> {
+        self.map_err(|source| Error::Io { action: action(), source })
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo dev`: the stack in the foreground, each event on the screen.
+//! `cargo dev`: runs the stack in the foreground and shows each event.
 
 use std::path::Path;
 use std::process::exit;
@@ -9,77 +9,78 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::client::Caller;
-use crate::error::{Doing as _, Error};
-use crate::output::to_screen;
+use crate::client::ApiClient;
+use crate::error::{Error, IoContext as _};
+use crate::output::print_line;
 use crate::reload::Reload;
 use crate::session::Session;
 use crate::stack::{Options, Stack};
 
-/// How often edits and dead helpers are looked for.
-const TICK: Duration = Duration::from_millis(500);
+/// The pause between two checks for edited files and for failed helper processes.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Starts a stack, prints how to use it, and stays until Ctrl-C or until the stack dies.
+/// Starts a stack, prints how to use it, and runs until Ctrl-C or until the stack fails.
 ///
 /// # Errors
-/// When the stack does not start, or dies.
+/// Returns an error if the stack does not start, or fails later.
 pub fn run(options: &Options) -> Result<(), Error> {
-    let options = Options { progress: to_screen, events: to_screen, ..options.clone() };
-    let session = open(&options.dir)?;
+    let options = Options { progress: print_line, events: print_line, ..options.clone() };
+    let session = open_session(&options.dir)?;
     let stack = Stack::start_in(&session, &options)?;
-    greet(&stack, session.dir())?;
-    stay(&stack, options.progress)
+    print_instructions(&stack, session.dir())?;
+    watch(&stack, options.progress)
 }
 
-/// Opens the state directory, and from now on ends everything in it on Ctrl-C, TERM and HUP.
+/// Opens a session that stops on Ctrl-C (SIGINT), SIGTERM and SIGHUP.
 ///
 /// # Errors
-/// When another stack runs from the directory.
-pub(crate) fn open(dir: &Path) -> Result<Arc<Session>, Error> {
+/// Returns an error if another stack runs from the directory.
+pub(crate) fn open_session(dir: &Path) -> Result<Arc<Session>, Error> {
     let session = Arc::new(Session::open(dir)?);
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).doing(|| "listen for Ctrl-C".to_owned())?;
-    let ended = Arc::clone(&session);
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context(|| "listen for Ctrl-C".to_owned())?;
+    let stopped_session = Arc::clone(&session);
     thread::spawn(move || {
         if signals.forever().next().is_some() {
-            ended.end();
+            stopped_session.stop();
             exit(0);
         }
     });
     Ok(session)
 }
 
-/// Keeps a stack in step with the files it is made of, until one of its helpers dies.
+/// Reloads edited code, until a helper process ends.
 ///
 /// # Errors
-/// What died.
-pub(crate) fn stay(stack: &Stack, progress: fn(&str)) -> Result<(), Error> {
+/// Returns which helper process ended.
+pub(crate) fn watch(stack: &Stack, progress: fn(&str)) -> Result<(), Error> {
     let mut reload = Reload::new(stack);
     loop {
-        thread::sleep(TICK);
-        if let Some(error) = stack.failure() {
+        thread::sleep(POLL_INTERVAL);
+        if let Some(error) = stack.check_helpers() {
             return Err(error);
         }
-        reload.look(stack, progress);
+        reload.check(stack, progress);
     }
 }
 
-fn greet(stack: &Stack, dir: &Path) -> Result<(), Error> {
+fn print_instructions(stack: &Stack, dir: &Path) -> Result<(), Error> {
     let summary = stack.summary();
-    let (url, admin) = (&summary.url, &summary.admin_token);
-    let key = Caller::sign_up(url, "Local")?.key;
-    let logs = dir.join("logs");
+    let url = &summary.url;
+    let key = ApiClient::sign_up(url, "Local")?.key;
     println!(
         "
   URL          {url}
   API key      {key}
-  admin token  {admin}
+  admin token  {admin_token}
 
   curl -i {url}/api/events \\
     -H 'X-API-Key: {key}' -H 'Content-Type: application/json' \\
     -d '{{\"type\":\"order.created\",\"payload\":{{\"order_id\":1}}}}'
 
-Each event as it passes (edits reload, logs are in {logs}, Ctrl-C ends everything):",
-        logs = logs.display(),
+Each line below is a step of an event. Edited code is rebuilt and reloaded. The logs are in {logs}.
+Ctrl-C stops everything.",
+        admin_token = summary.admin_token,
+        logs = dir.join("logs").display(),
     );
     Ok(())
 }

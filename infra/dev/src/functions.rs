@@ -1,39 +1,39 @@
-//! The functions' processes: started, started again when they die, and when their binary changes.
+//! The processes of the functions. They restart when they end, and when their binary changes.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, PipeReader};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::environment;
-use crate::error::{Doing as _, Error};
+use crate::error::{Error, IoContext as _};
 use crate::output::Output;
 use crate::process::{ProcessId, wait_until};
 use crate::session::Session;
 
-/// Each process handles one event at a time, so there is more than one of each function.
+/// Processes per function. One process handles one invocation at a time.
 pub(crate) const PROCESSES_PER_FUNCTION: usize = 2;
 
-/// A process that dies sooner than this died at its start.
-const AT_START: Duration = Duration::from_secs(2);
+/// A process that ends sooner than this counts as a failed start.
+const MIN_RUN_TIME: Duration = Duration::from_secs(2);
 
-/// The longest pause before a process that keeps dying at its start is tried again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause before the restart of a process that repeatedly fails to start.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
-/// One function: what its processes run, and with which environment.
+/// A function: the binary and the environment of its processes.
 #[derive(Debug)]
 pub(crate) struct Function {
-    /// Its name, which is also that of its folder and binary.
+    /// The name of the function, of its folder and of its binary.
     pub(crate) name: String,
-    /// The binary.
+    /// The path of the binary.
     pub(crate) binary: PathBuf,
-    /// The whole environment its processes get.
+    /// The environment variables of its processes.
     pub(crate) environment: BTreeMap<String, String>,
-    /// Where their lines go.
+    /// The output of its processes.
     pub(crate) output: Output,
 }
 
@@ -43,17 +43,17 @@ pub(crate) struct Functions {
     workers: Vec<(Arc<Worker>, JoinHandle<()>)>,
 }
 
-/// One place for one process: the process itself changes whenever it dies.
+/// Runs one process of a function, and restarts it each time it ends.
 #[derive(Debug)]
 struct Worker {
     function: Arc<Function>,
     session: Arc<Session>,
     running: Mutex<Option<ProcessId>>,
-    replaced: AtomicBool,
+    restarting: AtomicBool,
 }
 
 impl Functions {
-    /// Starts the processes of every function; each is kept alive by a thread of its own.
+    /// Starts the processes of every function. One thread keeps each process running.
     pub(crate) fn start(session: &Arc<Session>, functions: Vec<Function>) -> Self {
         let mut workers = Vec::new();
         for function in functions.into_iter().map(Arc::new) {
@@ -62,11 +62,11 @@ impl Functions {
                     function: Arc::clone(&function),
                     session: Arc::clone(session),
                     running: Mutex::new(None),
-                    replaced: AtomicBool::new(false),
+                    restarting: AtomicBool::new(false),
                 });
                 let thread = thread::spawn({
                     let worker = Arc::clone(&worker);
-                    move || worker.keep_alive()
+                    move || worker.keep_running()
                 });
                 workers.push((worker, thread));
             }
@@ -74,36 +74,36 @@ impl Functions {
         Self { workers }
     }
 
-    /// The environment of a function's processes.
+    /// Returns the environment variables of a function's processes.
     pub(crate) fn environment(&self, name: &str) -> Option<&BTreeMap<String, String>> {
-        self.of(name).next().map(|worker| &worker.function.environment)
+        self.workers_of(name).next().map(|worker| &worker.function.environment)
     }
 
-    /// The processes of a function that run at this moment.
+    /// Returns the running processes of a function.
     pub(crate) fn processes(&self, name: &str) -> Vec<ProcessId> {
-        self.of(name).filter_map(|worker| worker.running().clone()).collect()
+        self.workers_of(name).filter_map(|worker| worker.running().clone()).collect()
     }
 
-    /// Ends a function's processes, which start again with the binary as it is now; `false` if
-    /// there is no such function.
-    pub(crate) fn replace(&self, name: &str) -> bool {
-        for worker in self.of(name) {
-            worker.replaced.store(true, Ordering::SeqCst);
+    /// Restarts the processes of a function with the current binary. Returns `false` if there is no
+    /// such function.
+    pub(crate) fn restart(&self, name: &str) -> bool {
+        for worker in self.workers_of(name) {
+            worker.restarting.store(true, Ordering::SeqCst);
             if let Some(process) = worker.running().as_ref() {
                 process.terminate();
             }
         }
-        self.of(name).next().is_some()
+        self.workers_of(name).next().is_some()
     }
 
-    /// Waits for the threads; the session must have been ended before.
+    /// Waits for all threads. Call it after [`Session::stop`], or it waits forever.
     pub(crate) fn join(&mut self) {
         for (_, thread) in self.workers.drain(..) {
             let _panicked = thread.join();
         }
     }
 
-    fn of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Worker> {
+    fn workers_of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Worker> {
         self.workers
             .iter()
             .map(|(worker, _)| worker.as_ref())
@@ -112,65 +112,67 @@ impl Functions {
 }
 
 impl Worker {
-    fn keep_alive(&self) {
-        let mut early_deaths = 0;
-        while !self.session.is_ending() {
-            self.replaced.store(false, Ordering::SeqCst);
-            let begun = Instant::now();
-            let ended = self.run_once();
-            if self.is_wanted_now() {
+    fn keep_running(&self) {
+        let mut failed_starts = 0;
+        while !self.session.is_stopping() {
+            self.restarting.store(false, Ordering::SeqCst);
+            let started_at = Instant::now();
+            let result = self.run_once();
+            if self.skips_pause() {
                 continue;
             }
-            early_deaths = if begun.elapsed() < AT_START { early_deaths + 1 } else { 0 };
-            let pause = pause_after(early_deaths);
-            let how = ended.unwrap_or_else(|error| error.to_string());
-            self.function.output.line(&format!("ended ({how}), starts again{}", in_words(pause)));
-            wait_until(pause, || self.is_wanted_now());
+            failed_starts = if started_at.elapsed() < MIN_RUN_TIME { failed_starts + 1 } else { 0 };
+            let pause = pause_after(failed_starts);
+            let status = result.unwrap_or_else(|error| error.to_string());
+            self.function.output.write_line(&format!("ended ({status}); restarts {}", format_pause(pause)));
+            wait_until(pause, || self.skips_pause());
         }
     }
 
-    /// Whether there is a better reason to go on than that the process died.
-    fn is_wanted_now(&self) -> bool {
-        self.session.is_ending() || self.replaced.load(Ordering::SeqCst)
+    /// Whether the loop continues at once: the session is stopping, or [`Functions::restart`] was
+    /// called.
+    fn skips_pause(&self) -> bool {
+        self.session.is_stopping() || self.restarting.load(Ordering::SeqCst)
     }
 
-    /// One life of the process; tells how it ended.
+    /// Runs the process until it ends. Returns its exit status as text.
     fn run_once(&self) -> Result<String, Error> {
         let (mut child, lines) = self.spawn()?;
         *self.running() = ProcessId::of(child.id());
         for line in BufReader::new(lines).lines().map_while(Result::ok) {
-            self.function.output.line(&line);
+            self.function.output.write_line(&line);
         }
-        let status = child.wait().doing(|| format!("wait for {}", self.function.name));
+        let status = child.wait().context(|| format!("wait for {}", self.function.name));
         *self.running() = None;
         status.map(|status| status.to_string())
     }
 
-    /// Starts the process with nothing but its own environment, as in Lambda.
+    /// Starts the process. As in Lambda, it gets only the environment of its function.
     fn spawn(&self) -> Result<(Child, PipeReader), Error> {
-        let (lines, writer) = io::pipe().doing(|| "make a pipe".to_owned())?;
+        let (lines, writer) = io::pipe().context(|| "create a pipe".to_owned())?;
         let mut command = Command::new(&self.function.binary);
-        environment::bare(&mut command);
+        environment::clear_environment(&mut command);
         command.envs(&self.function.environment);
-        command.stdout(writer.try_clone().doing(|| "share a pipe".to_owned())?).stderr(writer);
+        command.stdout(writer.try_clone().context(|| "duplicate a pipe".to_owned())?).stderr(writer);
         Ok((self.session.spawn(&mut command)?, lines))
     }
 
-    fn running(&self) -> std::sync::MutexGuard<'_, Option<ProcessId>> {
+    fn running(&self) -> MutexGuard<'_, Option<ProcessId>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// None for the first death, then twice as long for each further one.
-fn pause_after(early_deaths: u32) -> Duration {
-    if early_deaths < 2 {
+/// Returns the pause before a restart: none after the first failed start, then 200 ms, doubled with
+/// each failed start, up to [`MAX_PAUSE`].
+fn pause_after(failed_starts: u32) -> Duration {
+    if failed_starts < 2 {
         return Duration::ZERO;
     }
-    LONGEST_PAUSE.min(Duration::from_millis(100) * 2_u32.saturating_pow(early_deaths - 1))
+    MAX_PAUSE.min(Duration::from_millis(100) * 2_u32.saturating_pow(failed_starts - 1))
 }
 
-fn in_words(pause: Duration) -> String {
-    if pause.is_zero() { String::new() } else { format!(" in {pause:?}") }
+fn format_pause(pause: Duration) -> String {
+    if pause.is_zero() { "now".to_owned() } else { format!("in {pause:?}") }
 }
 
 #[cfg(test)]
@@ -178,9 +180,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_process_that_keeps_dying_at_its_start_has_to_wait() {
-        let pauses: Vec<u128> = (0..9).map(|deaths| pause_after(deaths).as_millis()).collect();
+    fn only_a_process_that_repeatedly_fails_to_start_restarts_after_a_pause() {
+        let pauses: Vec<u128> = (0..9).map(|failed| pause_after(failed).as_millis()).collect();
         assert_eq!(pauses, [0, 0, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        assert_eq!(pause_after(u32::MAX), LONGEST_PAUSE);
+        assert_eq!(pause_after(u32::MAX), MAX_PAUSE);
     }
 }

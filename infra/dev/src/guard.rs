@@ -1,24 +1,24 @@
-//! The guard: a small process that outlives its owner for a moment.
+//! The guard: a small process that stops the other processes of a stack when their owner ends.
 //!
-//! The owner of a stack (`cargo dev`, or a test process, whose statics are never dropped) holds
-//! the other end of the guard's standard input. However the owner ends, even by SIGKILL, the
-//! system closes that pipe; the guard then ends what the owner left behind.
+//! The owner is `cargo dev`, or a test process, whose statics are never dropped. The owner holds the
+//! other end of the guard's standard input. When the owner ends, even by SIGKILL, the operating
+//! system closes that pipe. The guard then stops the processes that the owner left behind.
 
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use crate::error::{Doing as _, Error};
+use crate::error::{Error, IoContext as _};
 use crate::process;
 use crate::state::State;
 
-/// Waits for standard input to close, then ends what `owner` recorded in `dir` and left running.
+/// Waits until standard input is closed, then stops the processes that `owner` recorded in `dir`.
 ///
 /// # Errors
-/// When standard input cannot be read.
+/// Returns an error if standard input cannot be read.
 pub fn run(dir: &Path, owner: u32) -> Result<(), Error> {
-    io::stdin().read_to_end(&mut Vec::new()).doing(|| "wait for the owner to end".to_owned())?;
+    io::stdin().read_to_end(&mut Vec::new()).context(|| "wait for the owner to end".to_owned())?;
     if let Some(state) = State::load(dir).filter(|state| state.owner.pid == owner) {
-        process::end(&state.processes);
+        process::stop(&state.processes);
     }
     Ok(())
 }

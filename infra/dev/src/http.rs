@@ -1,4 +1,4 @@
-//! Plain HTTP calls on this machine, every status a normal answer.
+//! An HTTP client for this machine. It returns every status as a normal response.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use ureq::http::Request;
 
 use crate::error::Error;
 
-/// Makes calls, each within one deadline.
+/// Sends requests, each within one timeout.
 #[derive(Debug)]
 pub(crate) struct Client {
     agent: Agent,
 }
 
-/// What came back.
+/// An HTTP response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     /// The status code.
     pub(crate) status: u16,
     /// The body as text.
@@ -23,11 +23,11 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    /// A client whose calls take at most `deadline`.
-    pub(crate) fn new(deadline: Duration) -> Self {
+    /// Creates a client. Each request takes at most `timeout`.
+    pub(crate) fn new(timeout: Duration) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(deadline))
+            .timeout_global(Some(timeout))
             .proxy(None)
             .build();
         Self { agent: config.into() }
@@ -40,21 +40,21 @@ impl Client {
         url: &str,
         headers: &[(&str, &str)],
         body: impl Into<Vec<u8>>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Response, Error> {
         let failed = |reason: String| Error::Http { call: format!("{method} {url}"), reason };
-        let mut request = Request::builder().method(method).uri(url);
+        let mut builder = Request::builder().method(method).uri(url);
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            builder = builder.header(*name, *value);
         }
-        let request = request.body(body.into()).map_err(|error| failed(error.to_string()))?;
+        let request = builder.body(body.into()).map_err(|error| failed(error.to_string()))?;
         let mut response = self.agent.run(request).map_err(|error| failed(error.to_string()))?;
         let text = response.body_mut().read_to_string().map_err(|error| failed(error.to_string()))?;
-        Ok(Answer { status: response.status().as_u16(), text })
+        Ok(Response { status: response.status().as_u16(), text })
     }
 }
 
-impl Answer {
-    /// The answer itself if its status is a 2xx, otherwise an error that quotes it.
+impl Response {
+    /// Returns the response if its status is 2xx, else an error with its status and body.
     pub(crate) fn expect_success(self, call: &str) -> Result<Self, Error> {
         if self.is_success() {
             return Ok(self);
@@ -64,12 +64,12 @@ impl Answer {
         Err(Error::Http { call: call.to_owned(), reason })
     }
 
-    /// Whether the status is a 2xx.
+    /// Whether the status is 2xx.
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// The body as JSON; `null` if it is none.
+    /// Returns the body as JSON. Returns `null` if the body is not JSON.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.text).unwrap_or_default()
     }

@@ -1,39 +1,59 @@
-//! As whom a function calls AWS: the emulator holds it to the policies of the role that the template gives it.
+//! The AWS credentials of a function. They make the emulator enforce the policies of the function's
+//! role in `template.yaml`.
 //!
-//! Lambda gives a function the credentials of its role for some hours, and new ones in time. Here it gets those of a user with
-//! the same policies, which do not expire.
+//! Lambda gives a function temporary credentials of its role and renews them. Here a function gets
+//! the credentials of an IAM user with the same policies. They do not expire.
 
-use crate::aws::{Aws, percent_decoded, xml_texts};
-use crate::deploy::{STACK_NAME, function_configuration};
+use crate::aws::{Aws, find_xml_texts, percent_decode};
+use crate::deploy::{STACK_NAME, get_function_configuration};
 use crate::error::Error;
 
-/// What makes the emulator ask who calls; the credentials `test` may do everything.
-pub(crate) const CHECKED: (&str, &str) = ("AUTH", "true");
+/// The environment variable that makes the emulator enforce IAM policies. The access key `test`
+/// keeps all permissions.
+pub(crate) const ENFORCE_IAM: (&str, &str) = ("AUTH", "true");
 
-/// The variables by which the SDK signs as a function.
-pub(crate) fn credentials(aws: &Aws, function: &str) -> Result<[(String, String); 2], Error> {
-    let role = function_configuration(aws, function)?["Role"].as_str().unwrap_or_default().to_owned();
-    let role = role.rsplit('/').next().unwrap_or_default();
+/// Creates an IAM user with the policies of a function's role, and returns the environment
+/// variables with its access key.
+pub(crate) fn create_credentials(aws: &Aws, function: &str) -> Result<[(String, String); 2], Error> {
+    let configuration = get_function_configuration(aws, function)?;
+    let role_arn = configuration["Role"].as_str().unwrap_or_default();
+    let role = role_arn.rsplit('/').next().unwrap_or_default();
     let user = format!("{STACK_NAME}-{function}");
     aws.query("iam", &[("Action", "CreateUser"), ("UserName", &user)])?;
-    let policies = aws.query("iam", &[("Action", "ListRolePolicies"), ("RoleName", role)])?;
-    for name in xml_texts(&policies, "member") {
-        let of_role = [("Action", "GetRolePolicy"), ("RoleName", role), ("PolicyName", &name)];
-        let policy = percent_decoded(&one(&aws.query("iam", &of_role)?, "PolicyDocument")?);
-        let to_user = [("UserName", user.as_str()), ("PolicyName", &name), ("PolicyDocument", &policy)];
-        aws.query("iam", &[&[("Action", "PutUserPolicy")], to_user.as_slice()].concat())?;
-    }
-    let managed = aws.query("iam", &[("Action", "ListAttachedRolePolicies"), ("RoleName", role)])?;
-    for policy in xml_texts(&managed, "PolicyArn") {
-        aws.query("iam", &[("Action", "AttachUserPolicy"), ("UserName", &user), ("PolicyArn", &policy)])?;
-    }
+    copy_inline_policies(aws, role, &user)?;
+    copy_managed_policies(aws, role, &user)?;
     let key = aws.query("iam", &[("Action", "CreateAccessKey"), ("UserName", &user)])?;
     Ok([
-        ("AWS_ACCESS_KEY_ID".to_owned(), one(&key, "AccessKeyId")?),
-        ("AWS_SECRET_ACCESS_KEY".to_owned(), one(&key, "SecretAccessKey")?),
+        ("AWS_ACCESS_KEY_ID".to_owned(), find_xml_text(&key, "AccessKeyId")?),
+        ("AWS_SECRET_ACCESS_KEY".to_owned(), find_xml_text(&key, "SecretAccessKey")?),
     ])
 }
 
-fn one(xml: &str, name: &str) -> Result<String, Error> {
-    xml_texts(xml, name).pop().ok_or_else(|| Error::Deploy(format!("the emulator tells no {name}: {xml}")))
+fn copy_inline_policies(aws: &Aws, role: &str, user: &str) -> Result<(), Error> {
+    let policies = aws.query("iam", &[("Action", "ListRolePolicies"), ("RoleName", role)])?;
+    for name in find_xml_texts(&policies, "member") {
+        let get = [("Action", "GetRolePolicy"), ("RoleName", role), ("PolicyName", &name)];
+        let document = percent_decode(&find_xml_text(&aws.query("iam", &get)?, "PolicyDocument")?);
+        let put = [
+            ("Action", "PutUserPolicy"),
+            ("UserName", user),
+            ("PolicyName", &name),
+            ("PolicyDocument", &document),
+        ];
+        aws.query("iam", &put)?;
+    }
+    Ok(())
+}
+
+fn copy_managed_policies(aws: &Aws, role: &str, user: &str) -> Result<(), Error> {
+    let policies = aws.query("iam", &[("Action", "ListAttachedRolePolicies"), ("RoleName", role)])?;
+    for arn in find_xml_texts(&policies, "PolicyArn") {
+        aws.query("iam", &[("Action", "AttachUserPolicy"), ("UserName", user), ("PolicyArn", &arn)])?;
+    }
+    Ok(())
+}
+
+fn find_xml_text(xml: &str, name: &str) -> Result<String, Error> {
+    let missing = || Error::Deploy(format!("the response of IAM has no {name}: {xml}"));
+    find_xml_texts(xml, name).pop().ok_or_else(missing)
 }

@@ -1,60 +1,61 @@
-//! `cargo dev latency`: how long an event takes from its 202 to the receiver, on this machine.
+//! `cargo dev latency`: measures how long an event takes from its 202 to the receiver, on this
+//! machine.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::client::Caller;
+use crate::attach::run_on_stack;
+use crate::client::ApiClient;
 use crate::error::Error;
 use crate::receiver;
 use crate::stack::Options;
-use crate::visit::visit;
 
-/// Events before the measured ones: each process answers a few until it is warm.
+/// Events that are not measured. They warm up every process.
 const WARM_UP: usize = 20;
 
-/// Measured events, one after the other.
+/// Measured events. Each one is posted after the previous one arrived.
 const EVENTS: usize = 200;
 
 /// How long one event may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+const EVENT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Posts events one after the other and prints how long each part of their way took.
+/// Posts events one by one, and prints how long the 202 and the delivery took.
 ///
 /// # Errors
-/// When an event does not arrive.
+/// Returns an error if an event does not arrive.
 pub fn run(options: &Options) -> Result<(), Error> {
-    visit(options, measure)
+    run_on_stack(options, measure)
 }
 
 fn measure(url: &str) -> Result<(), Error> {
-    let caller = Caller::sign_up(url, "Latency")?;
+    let api = ApiClient::sign_up(url, "Latency")?;
     let (webhook, requests) = receiver::listen()?;
-    caller.post("/api/webhook/config", json!({"webhook_url": webhook}).to_string())?;
-    let (mut accepting, mut delivering) = (Vec::new(), Vec::new());
+    api.post("/api/webhook/config", json!({"webhook_url": webhook}).to_string())?;
+    let mut accept_times = Vec::new();
+    let mut delivery_times = Vec::new();
     for n in 0..WARM_UP + EVENTS {
-        let posted = Instant::now();
-        let answer = caller.post("/api/events", json!({"type": "latency", "payload": n}).to_string())?;
-        let accepted = Instant::now();
-        let arrived = requests.recv_timeout(PATIENCE);
-        let arrived =
-            arrived.map_err(|_| Error::Demo(format!("no webhook for {} within 15 s", answer["id"])))?;
+        let posted_at = Instant::now();
+        let response = api.post("/api/events", json!({"type": "latency", "payload": n}).to_string())?;
+        let accepted_at = Instant::now();
+        let missing = |_| Error::Unexpected(format!("no webhook for {} within 15 s", response["id"]));
+        let request = requests.recv_timeout(EVENT_TIMEOUT).map_err(missing)?;
         if n >= WARM_UP {
-            accepting.push(accepted - posted);
-            delivering.push(arrived.arrived.saturating_duration_since(accepted));
+            accept_times.push(accepted_at - posted_at);
+            delivery_times.push(request.received_at.saturating_duration_since(accepted_at));
         }
     }
     println!("{EVENTS} events, one after the other:");
-    println!("POST to 202       {}", spread(accepting));
-    println!("202 to receiver   {}", spread(delivering));
+    println!("POST to 202       {}", summarize(accept_times));
+    println!("202 to receiver   {}", summarize(delivery_times));
     Ok(())
 }
 
-/// Median, 99th percentile and maximum.
-fn spread(mut times: Vec<Duration>) -> String {
+/// Returns the median, the 99th percentile and the maximum as text.
+fn summarize(mut times: Vec<Duration>) -> String {
     times.sort_unstable();
-    let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1000.0;
-    format!("p50 {:.1} ms   p99 {:.1} ms   max {:.1} ms", at(50), at(99), at(100))
+    let percentile = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1000.0;
+    format!("p50 {:.1} ms   p99 {:.1} ms   max {:.1} ms", percentile(50), percentile(99), percentile(100))
 }
 
 #[cfg(test)]
@@ -62,8 +63,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_spread_names_median_and_tail() {
+    fn the_summary_shows_median_99th_percentile_and_maximum() {
         let times = (1..=101).rev().map(Duration::from_millis).collect();
-        assert_eq!(spread(times), "p50 51.0 ms   p99 100.0 ms   max 101.0 ms");
+        assert_eq!(summarize(times), "p50 51.0 ms   p99 100.0 ms   max 101.0 ms");
     }
 }

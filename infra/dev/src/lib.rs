@@ -1,5 +1,5 @@
-//! The local stack behind `cargo dev`: the project's own `template.yaml`, deployed into an AWS
-//! emulator on this machine, with the functions of `functions/` as ordinary processes.
+//! The local stack behind `cargo dev`. It deploys the project's `template.yaml` into an AWS emulator
+//! on this machine, and runs the functions of `functions/` as ordinary processes.
 //!
 //! ```text
 //!                   REST, SQS, DynamoDB                 Lambda Runtime API
@@ -8,9 +8,9 @@
 //!                        └──────────────── AWS_ENDPOINT_URL ──────────────────┘
 //! ```
 //!
-//! [`stack::Stack::start`] is the whole story in order; the tests use it as a library.
-//! Whatever was started ends with the process that started it, even if that one is killed:
-//! see [`guard`].
+//! [`stack::Stack::start`] runs all steps in order. The tests use it as a library.
+//! When the owning process ends, even by SIGKILL, the processes that it started end too: see
+//! [`guard`].
 
 pub mod stack;
 
@@ -19,7 +19,8 @@ pub mod background;
 pub mod demo;
 pub mod foreground;
 pub mod latency;
-mod visit;
+
+mod attach;
 
 mod workspace;
 

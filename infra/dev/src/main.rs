@@ -1,15 +1,15 @@
-//! `cargo dev`: the verbs; what they do is in the library.
+//! `cargo dev`: calls the library function of each command.
 
 use std::process::ExitCode;
 
-use dev::args::{USAGE, Verb, parse};
+use dev::args::{Command, USAGE, parse};
 use dev::error::Error;
 use dev::{background, demo, foreground, guard, latency};
 
 fn main() -> ExitCode {
     match parse(lexopt::Parser::from_env()).and_then(run) {
         Ok(code) => code,
-        Err(Error::Ending) => ExitCode::SUCCESS,
+        Err(Error::Stopping) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -17,17 +17,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(verb: Verb) -> Result<ExitCode, Error> {
-    match verb {
-        Verb::Run(options) => foreground::run(&options)?,
-        Verb::Demo(options) => demo::run(&options)?,
-        Verb::Latency(options) => latency::run(&options)?,
-        Verb::Up { options, json } => background::up(&options, json)?,
-        Verb::Supervise(options) => background::supervise(&options)?,
-        Verb::Status { dir, json } => return Ok(background::status(&dir, json)),
-        Verb::Down { dir } => background::down(dir)?,
-        Verb::Guard { dir, owner } => guard::run(&dir, owner)?,
-        Verb::Help => println!("{USAGE}"),
+fn run(command: Command) -> Result<ExitCode, Error> {
+    match command {
+        Command::Run(options) => foreground::run(&options)?,
+        Command::Demo(options) => demo::run(&options)?,
+        Command::Latency(options) => latency::run(&options)?,
+        Command::Up { options, json } => background::up(&options, json)?,
+        Command::Supervise(options) => background::supervise(&options)?,
+        Command::Status { dir, json } => return Ok(background::status(&dir, json)),
+        Command::Down { dir } => background::down(dir)?,
+        Command::Guard { dir, owner } => guard::run(&dir, owner)?,
+        Command::Help => println!("{USAGE}"),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,16 +1,16 @@
-//! Where a function's lines go: all into its log, some onto the screen.
+//! The output of the functions: every line goes into a log, some lines also go to the screen.
 
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::{Doing as _, Error};
+use crate::error::{Error, IoContext as _};
 use crate::trace;
 
-/// Prints a line; a screen that has gone away stops nothing.
-pub(crate) fn to_screen(line: &str) {
-    let _gone = writeln!(io::stdout(), "{line}");
+/// Prints a line. A closed terminal is not an error: the stack continues.
+pub(crate) fn print_line(line: &str) {
+    let _closed = writeln!(io::stdout(), "{line}");
 }
 
 /// The output of all processes of one function.
@@ -22,18 +22,18 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Begins a fresh log; `screen` gets the lines a person should see.
+    /// Creates an empty log. `screen` gets the lines that a developer needs to see.
     pub(crate) fn new(function: &str, log: &Path, screen: fn(&str)) -> Result<Self, Error> {
-        let file = File::create(log).doing(|| format!("write {}", log.display()))?;
+        let file = File::create(log).context(|| format!("write {}", log.display()))?;
         Ok(Self { function: function.to_owned(), log: Mutex::new(file), screen })
     }
 
-    /// Takes one line that a process of the function wrote.
-    pub(crate) fn line(&self, line: &str) {
+    /// Writes one line of a process of the function.
+    pub(crate) fn write_line(&self, line: &str) {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let _full_disk = writeln!(log, "{line}");
-        if let Some(readable) = trace::readable(&self.function, line) {
-            (self.screen)(&readable);
+        let _disk_full = writeln!(log, "{line}");
+        if let Some(formatted) = trace::format_line(&self.function, line) {
+            (self.screen)(&formatted);
         }
     }
 }

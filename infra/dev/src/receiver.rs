@@ -1,4 +1,4 @@
-//! A little HTTP server that takes webhooks.
+//! A small HTTP server that receives webhooks.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -10,33 +10,33 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ring::hmac;
 
-use crate::error::{Doing as _, Error};
+use crate::error::{Error, IoContext as _};
 
-/// One request as it arrived.
+/// A received request.
 #[derive(Debug)]
 pub(crate) struct Request {
     headers: Vec<(String, String)>,
     /// The body, byte for byte.
     pub(crate) body: Vec<u8>,
-    /// When it had arrived in full.
-    pub(crate) arrived: Instant,
+    /// When the last byte arrived.
+    pub(crate) received_at: Instant,
 }
 
-/// Listens on a free port and answers every request with 200; returns its URL and the requests.
+/// Listens on a free port and answers every request with 200. Returns the URL and the requests.
 pub(crate) fn listen() -> Result<(String, Receiver<Request>), Error> {
-    let doing = || "listen on a free port".to_owned();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).doing(doing)?;
-    let address = listener.local_addr().doing(doing)?;
+    let action = || "listen on a free port".to_owned();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context(action)?;
+    let address = listener.local_addr().context(action)?;
     let (sender, requests) = channel();
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
-            let _broken_connection = answer(connection, &sender);
+            let _broken_connection = respond(connection, &sender);
         }
     });
     Ok((format!("http://{address}/webhook"), requests))
 }
 
-fn answer(mut connection: TcpStream, requests: &Sender<Request>) -> io::Result<()> {
+fn respond(mut connection: TcpStream, requests: &Sender<Request>) -> io::Result<()> {
     let request = Request::read(&mut BufReader::new(&connection))?;
     connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
     requests.send(request).map_err(|_| io::ErrorKind::BrokenPipe.into())
@@ -52,26 +52,26 @@ impl Request {
             };
             headers.push((name.to_lowercase(), value.trim().to_owned()));
         }
-        let mut request = Self { headers, body: Vec::new(), arrived: Instant::now() };
+        let mut request = Self { headers, body: Vec::new(), received_at: Instant::now() };
         let length = request.header("content-length").parse().unwrap_or(0);
         from.take(length).read_to_end(&mut request.body)?;
-        request.arrived = Instant::now();
+        request.received_at = Instant::now();
         Ok(request)
     }
 
-    /// A header by its lower-case name; empty if it is absent.
+    /// Returns a header by its lower-case name. Returns an empty text if it is absent.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
-    /// Whether one of its signatures is that of Standard Webhooks 1.0 under `secret` (`whsec_...`).
+    /// Whether one of the signatures is valid under `secret` (`whsec_...`), by Standard Webhooks 1.0.
     pub(crate) fn is_signed_with(&self, secret: &str) -> bool {
-        let Ok(key) = BASE64.decode(secret.trim_start_matches("whsec_")) else {
+        let Ok(secret_bytes) = BASE64.decode(secret.trim_start_matches("whsec_")) else {
             return false;
         };
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
-        let head = format!("{}.{}.", self.header("webhook-id"), self.header("webhook-timestamp"));
-        let signed = [head.as_bytes(), &self.body].concat();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &secret_bytes);
+        let prefix = format!("{}.{}.", self.header("webhook-id"), self.header("webhook-timestamp"));
+        let signed = [prefix.as_bytes(), &self.body].concat();
         let signatures = self.header("webhook-signature").split(' ');
         signatures
             .filter_map(|signature| BASE64.decode(signature.strip_prefix("v1,")?).ok())
@@ -83,7 +83,7 @@ impl Request {
 mod tests {
     use super::*;
 
-    /// The example of the specification.
+    /// Uses the example of the specification.
     #[test]
     fn the_official_signature_is_accepted_and_a_changed_body_is_not() {
         let text = "POST /webhook HTTP/1.1\r\n\
@@ -92,12 +92,12 @@ mod tests {
             Webhook-Signature: v1,AAAA v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=\r\n\
             Content-Length: 16\r\n\r\n{\"test\": 2432232314}";
         let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-        let cut = Request::read(&mut text.as_bytes()).unwrap();
-        assert!(!cut.is_signed_with(secret));
-        let whole = text.replace("Content-Length: 16", "Content-Length: 20");
-        let whole = Request::read(&mut whole.as_bytes()).unwrap();
-        assert_eq!(whole.body, b"{\"test\": 2432232314}");
-        assert!(whole.is_signed_with(secret));
-        assert!(!whole.is_signed_with("whsec_AAAA"));
+        let truncated = Request::read(&mut text.as_bytes()).unwrap();
+        assert!(!truncated.is_signed_with(secret));
+        let complete_text = text.replace("Content-Length: 16", "Content-Length: 20");
+        let complete = Request::read(&mut complete_text.as_bytes()).unwrap();
+        assert_eq!(complete.body, b"{\"test\": 2432232314}");
+        assert!(complete.is_signed_with(secret));
+        assert!(!complete.is_signed_with("whsec_AAAA"));
     }
 }

@@ -1,4 +1,4 @@
-//! Edits reload: changed files are built, and the processes of changed binaries replaced.
+//! Reloads edited code: builds it, and restarts the processes of changed binaries.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,13 +10,13 @@ use crate::error::Error;
 use crate::stack::Stack;
 use crate::workspace;
 
-/// What a binary is made of, and the template.
+/// The sources of the binaries, and the template.
 const WATCHED: [&str; 5] = ["functions", "shared", "infra/openapi.json", "Cargo.toml", "template.yaml"];
 
-/// When files were last modified.
+/// The modification time of each file.
 type Times = BTreeMap<PathBuf, SystemTime>;
 
-/// The sources and the binaries as they were at the last look.
+/// The modification times at the last check.
 #[derive(Debug)]
 pub(crate) struct Reload {
     sources: Times,
@@ -24,69 +24,77 @@ pub(crate) struct Reload {
 }
 
 impl Reload {
-    /// Takes a first look.
+    /// Records the current modification times.
     pub(crate) fn new(stack: &Stack) -> Self {
         let binaries = stack.binaries().values();
-        Self { sources: sources(&environment::root()), binaries: times(binaries.cloned()) }
+        Self { sources: read_sources(&environment::root()), binaries: read_times(binaries.cloned()) }
     }
 
-    /// Looks again, and brings the stack up to date with what was edited; `progress` gets a line
-    /// for each step. While the code does not compile, the functions stay as they are.
-    pub(crate) fn look(&mut self, stack: &Stack, progress: fn(&str)) {
-        let now = sources(&environment::root());
-        let changed = differences(&self.sources, &now);
-        self.sources = now;
+    /// Checks for edited files and reloads changed code. `progress` gets a line for each step.
+    ///
+    /// If the code does not compile, the functions keep running unchanged.
+    pub(crate) fn check(&mut self, stack: &Stack, progress: fn(&str)) {
+        let sources = read_sources(&environment::root());
+        let changed = find_differences(&self.sources, &sources);
+        self.sources = sources;
         let (template, code): (Vec<_>, Vec<_>) =
             changed.into_iter().partition(|path| path.ends_with("template.yaml"));
         if !template.is_empty() {
-            progress("template.yaml changed: Ctrl-C and `cargo dev` again deploy it");
+            progress("template.yaml changed. To deploy it, press Ctrl-C and run `cargo dev` again");
         }
         if let Some(first) = code.first() {
             progress(&format!("{} changed: building", first.display()));
-            progress(&match self.replace(stack) {
-                Ok(done) => done,
-                Err(Error::Build) => "it does not compile: the functions stay as they were".to_owned(),
+            progress(&match self.rebuild(stack) {
+                Ok(result) => result,
+                Err(Error::Build) => {
+                    "the code does not compile. The functions keep running unchanged".to_owned()
+                }
                 Err(error) => error.to_string(),
             });
         }
     }
 
-    fn replace(&mut self, stack: &Stack) -> Result<String, Error> {
-        let begun = Instant::now();
+    /// Builds the workspace and restarts the functions whose binary changed.
+    fn rebuild(&mut self, stack: &Stack) -> Result<String, Error> {
+        let started_at = Instant::now();
         let binaries = workspace::build(stack.session())?;
-        let now = times(binaries.values().cloned());
-        let changed = differences(&self.binaries, &now);
-        self.binaries = now;
-        let replaced = binaries.iter().filter(|(_, path)| changed.contains(path));
-        let replaced: Vec<&str> =
-            replaced.map(|(name, _)| name.as_str()).filter(|name| stack.functions().replace(name)).collect();
-        Ok(match replaced.as_slice() {
+        let times = read_times(binaries.values().cloned());
+        let changed = find_differences(&self.binaries, &times);
+        self.binaries = times;
+        let restarted: Vec<&str> = binaries
+            .iter()
+            .filter(|(_, path)| changed.contains(path))
+            .map(|(name, _)| name.as_str())
+            .filter(|name| stack.functions().restart(name))
+            .collect();
+        Ok(match restarted.as_slice() {
             [] => "built: no function changed".to_owned(),
-            names => format!("restarted {} ({:.1?})", names.join(", "), begun.elapsed()),
+            names => format!("restarted {} ({:.1?})", names.join(", "), started_at.elapsed()),
         })
     }
 }
 
-fn sources(root: &Path) -> Times {
+/// Returns the modification times of all watched files. The paths are relative to `root`.
+fn read_sources(root: &Path) -> Times {
     let mut files = Vec::new();
-    let mut open: Vec<PathBuf> = WATCHED.iter().map(|name| root.join(name)).collect();
-    while let Some(path) = open.pop() {
+    let mut remaining: Vec<PathBuf> = WATCHED.iter().map(|name| root.join(name)).collect();
+    while let Some(path) = remaining.pop() {
         match fs::read_dir(&path) {
-            Ok(entries) => open.extend(entries.flatten().map(|entry| entry.path())),
+            Ok(entries) => remaining.extend(entries.flatten().map(|entry| entry.path())),
             Err(_) => files.push(path),
         }
     }
-    let relative = |path: PathBuf| path.strip_prefix(root).map(Path::to_path_buf).unwrap_or(path);
-    times(files.into_iter()).into_iter().map(|(path, time)| (relative(path), time)).collect()
+    let make_relative = |path: PathBuf| path.strip_prefix(root).map(Path::to_path_buf).unwrap_or(path);
+    read_times(files.into_iter()).into_iter().map(|(path, time)| (make_relative(path), time)).collect()
 }
 
-fn times(files: impl Iterator<Item = PathBuf>) -> Times {
-    let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    files.filter_map(|path| modified(&path).map(|time| (path, time))).collect()
+fn read_times(files: impl Iterator<Item = PathBuf>) -> Times {
+    let read_time = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    files.filter_map(|path| read_time(&path).map(|time| (path, time))).collect()
 }
 
-/// The files that were changed, added or removed.
-fn differences(before: &Times, now: &Times) -> Vec<PathBuf> {
+/// Returns the files that were changed, added or removed.
+fn find_differences(before: &Times, now: &Times) -> Vec<PathBuf> {
     let changed = now.iter().filter(|(path, time)| before.get(*path) != Some(time));
     let removed = before.iter().filter(|(path, _)| !now.contains_key(*path));
     changed.chain(removed).map(|(path, _)| path.clone()).collect()
@@ -99,17 +107,17 @@ mod tests {
     #[test]
     fn changed_added_and_removed_files_are_differences() {
         let times = |files: &[(&str, u64)]| -> Times {
-            let at = |s| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(s);
-            files.iter().map(|(path, s)| (PathBuf::from(path), at(*s))).collect()
+            let at = |seconds| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            files.iter().map(|(path, seconds)| (PathBuf::from(path), at(*seconds))).collect()
         };
         let before = times(&[("same", 1), ("changed", 1), ("removed", 1)]);
         let now = times(&[("same", 1), ("changed", 2), ("added", 1)]);
-        assert_eq!(differences(&before, &now), ["added", "changed", "removed"].map(PathBuf::from));
+        assert_eq!(find_differences(&before, &now), ["added", "changed", "removed"].map(PathBuf::from));
     }
 
     #[test]
     fn the_sources_of_this_project_are_watched() {
-        let sources = sources(&environment::root());
+        let sources = read_sources(&environment::root());
         assert!(sources.contains_key(Path::new("template.yaml")));
         assert!(sources.contains_key(Path::new("functions/ingest/src/main.rs")));
     }

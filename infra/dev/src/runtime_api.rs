@@ -1,6 +1,6 @@
-//! The Lambda Runtime API: `cargo lambda watch --only-lambda-apis`, on loopback only.
+//! The Lambda Runtime API: `cargo lambda watch --only-lambda-apis`. It listens only on 127.0.0.1.
 //!
-//! It hands each invocation to whichever process of the function asks next.
+//! It gives each invocation to the next process of the function that asks for one.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
@@ -10,23 +10,23 @@ use std::time::Duration;
 use crate::environment;
 use crate::error::Error;
 use crate::process::wait_until;
-use crate::session::{Logged, Session};
+use crate::session::{LoggedProcess, Session};
 
-/// How long it may take to start (0.3 s on an idle machine).
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the server may take to start (0.3 s on an idle machine).
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running Runtime API server.
 #[derive(Debug)]
 pub(crate) struct RuntimeApi {
     port: u16,
-    process: Logged,
+    process: LoggedProcess,
 }
 
 impl RuntimeApi {
     /// Starts the server on `port`.
     pub(crate) fn start(session: &Session, venv: &Path, port: u16) -> Result<Self, Error> {
         let mut command = Command::new(venv.join("cargo-lambda"));
-        environment::without_outer_cargo(&mut command);
+        environment::remove_outer_cargo(&mut command);
         command
             .args(["lambda", "watch", "--only-lambda-apis", "--ignore-changes"])
             .args(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()])
@@ -36,29 +36,29 @@ impl RuntimeApi {
         Ok(Self { port, process })
     }
 
-    /// Its base URL on a port.
+    /// Returns the base URL of a server on `port`.
     pub(crate) fn url(port: u16) -> String {
         format!("http://127.0.0.1:{port}")
     }
 
-    /// What a process of `function` needs as `AWS_LAMBDA_RUNTIME_API`.
+    /// Returns the value of `AWS_LAMBDA_RUNTIME_API` for the processes of `function`.
     pub(crate) fn for_function(&self, function: &str) -> String {
         format!("{}/.rt/{function}", Self::url(self.port))
     }
 
-    /// Waits until it takes connections.
+    /// Waits until the server accepts connections.
     pub(crate) fn wait_until_ready(&self) -> Result<(), Error> {
-        let answers = || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok();
-        wait_until(PATIENCE, || answers() || self.died().is_some());
-        match self.died() {
+        let is_ready = || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok();
+        wait_until(START_TIMEOUT, || is_ready() || self.check_ended().is_some());
+        match self.check_ended() {
             Some(error) => Err(error),
-            None if answers() => Ok(()),
+            None if is_ready() => Ok(()),
             None => Err(self.process.error("was not ready within 30 s")),
         }
     }
 
-    /// The error that says so, once it is no longer running.
-    pub(crate) fn died(&self) -> Option<Error> {
-        self.process.died()
+    /// Returns an error if the server has ended.
+    pub(crate) fn check_ended(&self) -> Option<Error> {
+        self.process.check_ended()
     }
 }

@@ -1,4 +1,4 @@
-//! The whole local stack, from nothing to ready.
+//! Starts and stops the local stack.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,33 +24,36 @@ pub use crate::state::Summary;
 use crate::venv;
 use crate::workspace::{self, Binaries};
 
-/// How long the API may take to answer once everything runs.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the API may take to answer after all processes have started.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How a stack is started.
+/// The options of a stack.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The state directory: lock, `state.json`, logs. One stack at a time runs from it.
+    /// The state directory: lock, `state.json`, logs. Only one stack at a time runs from it.
     pub dir: PathBuf,
-    /// The emulator's port; `None` prefers 4566, `Some(0)` takes any free one.
+    /// The port of the emulator. `None`: 4566, or any free port if 4566 is in use. `Some(0)`: any free
+    /// port.
     pub port: Option<u16>,
-    /// Refuses webhook URLs on this machine, as in AWS.
+    /// Whether to reject webhook URLs on this machine, as in AWS.
     pub strict_endpoints: bool,
-    /// Gets a line for each step of the start.
+    /// Receives a line for each step of the start.
     pub progress: fn(&str),
-    /// Gets a line for each step of an event, each warning and each error.
+    /// Receives a line for each step of an event, each warning and each error.
     pub events: fn(&str),
 }
 
 impl Options {
-    /// Options for a stack beside any other: any free port, a state directory called `name` (or
-    /// `name-2` ... while a stack runs from that one), and nothing on the screen.
+    /// Returns options for a stack that can run beside other stacks, without output.
+    ///
+    /// It uses any free port, and the state directory `name`. If a stack already runs from that
+    /// directory, it uses `name-2`, `name-3` and so on.
     #[must_use]
     pub fn isolated(name: &str) -> Self {
         let stacks = environment::root().join(".dev/stacks");
         let mut dir = stacks.join(name);
         let mut n = 1;
-        while session::is_held(&dir) {
+        while session::is_locked(&dir) {
             n += 1;
             dir = stacks.join(format!("{name}-{n}"));
         }
@@ -59,7 +62,7 @@ impl Options {
 }
 
 impl Default for Options {
-    /// The stack of `cargo dev`, with nothing on the screen.
+    /// Returns the options of a plain `cargo dev`, without output.
     fn default() -> Self {
         Self {
             dir: environment::root().join(".dev"),
@@ -71,9 +74,9 @@ impl Default for Options {
     }
 }
 
-/// A running stack; dropping it ends every process it started.
+/// A running stack. Dropping it stops every process that it started.
 ///
-/// A stack in a `static` is never dropped: its guard ends it when the process is gone.
+/// A stack in a `static` is never dropped. Its guard stops it when the owning process ends.
 #[derive(Debug)]
 pub struct Stack {
     summary: Summary,
@@ -85,64 +88,50 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts a stack and returns when it takes events.
+    /// Starts a stack, and returns when it accepts events.
     ///
     /// # Errors
-    /// Whatever stops one of the steps; each error says what to do about it.
+    /// Returns the error of the step that failed. Its message says what to do.
     pub fn start(options: &Options) -> Result<Self, Error> {
         Self::start_in(&Arc::new(Session::open(&options.dir)?), options)
     }
 
-    /// Starts a stack in a session that is already open.
+    /// Starts a stack in an open session. Stops the session if the start fails.
     pub(crate) fn start_in(session: &Arc<Session>, options: &Options) -> Result<Self, Error> {
-        Self::build_up(session, options).map_err(|error| {
-            let reason = session.reason(error);
-            session.end();
-            reason
+        Self::run_steps(session, options).map_err(|error| {
+            let explained = session.explain(error);
+            session.stop();
+            explained
         })
     }
 
-    fn build_up(session: &Arc<Session>, options: &Options) -> Result<Self, Error> {
+    /// Runs all steps of a start: checks, Python tools, build, helpers, deployment, functions.
+    fn run_steps(session: &Arc<Session>, options: &Options) -> Result<Self, Error> {
         let progress = options.progress;
         if options.port.is_some() {
-            ports::choose(options.port)?; // better now than after the build
+            ports::choose(options.port)?; // reports a busy port before the long build
         }
-        let names = workspace::functions()?;
-
+        let names = workspace::list_functions()?;
         let venv = venv::ensure(session, progress)?;
+
         progress("building the functions");
         let binaries = workspace::build(session)?;
-        session.start_guard(workspace::pick(&binaries, "dev")?)?;
+        session.start_guard(workspace::find_binary(&binaries, "dev")?)?;
 
-        let begun = Instant::now();
-        let turn = ports::turn()?;
-        let (port, runtime_port) = (ports::choose(options.port)?, ports::free()?);
-        let runtime_api = RuntimeApi::start(session, &venv, runtime_port)?;
-        let runtime_url = RuntimeApi::url(runtime_port);
-        let emulator = Emulator::start(session, &venv, port, &names, &runtime_url)?;
-        emulator.wait_until_ready()?;
-        runtime_api.wait_until_ready()?;
-        drop(turn);
-        progress(&format!("the emulator runs on {} ({:.1?})", emulator.endpoint, begun.elapsed()));
-
-        let begun = Instant::now();
+        let (emulator, runtime_api) = start_helpers(session, options, &venv, &names)?;
         let aws = Aws::at(&emulator.endpoint);
-        let deployed = Deployed::create(&aws, options.strict_endpoints)?;
-        deploy::limit_queues(&aws, 2 * PROCESSES_PER_FUNCTION)?; // a killed process holds one for a while
-        progress(&format!("template.yaml is deployed ({:.1?})", begun.elapsed()));
+        let deployed = deploy_template(&aws, options)?;
 
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let mut functions = Vec::new();
         for name in names {
-            let mut environment = deploy::function_variables(&aws, &name)?;
-            environment.extend(lambda_variables(&name, &runtime_api, &emulator));
-            environment.extend(identity::credentials(&aws, &name)?);
-            let binary = workspace::pick(&binaries, &name)?.to_path_buf();
+            let environment = function_environment(&aws, &name, &runtime_api, &emulator)?;
+            let binary = workspace::find_binary(&binaries, &name)?.to_path_buf();
             let output = Output::new(&name, &session.log(&name), options.events)?;
             functions.push(Function { name, binary, environment, output });
         }
         let stack = Self {
-            summary: summary(&deployed, &functions, &emulator.endpoint, options.strict_endpoints)?,
+            summary: summarize(&deployed, &functions, &emulator.endpoint, options.strict_endpoints)?,
             binaries,
             functions: Functions::start(session, functions),
             emulator,
@@ -150,45 +139,46 @@ impl Stack {
             session: Arc::clone(session),
         };
         stack.wait_until_ready()?;
-        progress(&format!("the functions answer ({:.1?})", begun.elapsed()));
-        session.announce(&stack.summary)?;
+        progress(&format!("the functions are ready ({:.1?})", started_at.elapsed()));
+        session.publish(&stack.summary)?;
         Ok(stack)
     }
 
-    /// How to reach it.
+    /// Returns how to reach the stack.
     #[must_use]
     pub fn summary(&self) -> &Summary {
         &self.summary
     }
 
-    /// The environment a function's processes have; `None` if there is no such function.
+    /// Returns the environment variables of a function's processes. Returns `None` if there is no such
+    /// function.
     #[must_use]
     pub fn function_env(&self, function: &str) -> Option<&BTreeMap<String, String>> {
         self.functions.environment(function)
     }
 
-    /// The process numbers of a function at this moment.
+    /// Returns the numbers of the running processes of a function.
     #[must_use]
     pub fn function_pids(&self, function: &str) -> Vec<u32> {
         self.functions.processes(function).iter().map(|process| process.pid).collect()
     }
 
-    /// Kills every process of a function in the middle of whatever it does; each starts again at
-    /// once. Returns how many were killed.
+    /// Kills every process of a function with SIGKILL. Each process restarts at once. Returns how many
+    /// were killed.
     pub fn kill_function(&self, function: &str) -> usize {
         self.functions.processes(function).iter().map(ProcessId::kill).count()
     }
 
-    /// Invokes a function with an event, as its schedule would, and waits until it has ended.
+    /// Invokes a function with an event, as its schedule does, and waits for the result.
     ///
     /// # Errors
-    /// When there is no such function, or it failed.
+    /// Returns an error if there is no such function, or if the invocation fails.
     pub fn call_function(&self, function: &str, event: &Value) -> Result<(), Error> {
         let path = format!("functions/{STACK_NAME}-{function}/invocations");
         Aws::at(&self.emulator.endpoint).lambda("POST", &path, event).map(drop)
     }
 
-    /// Where the lines of a function's processes are kept.
+    /// Returns the path of a function's log.
     #[must_use]
     pub fn function_log(&self, function: &str) -> PathBuf {
         self.session.log(function)
@@ -206,42 +196,89 @@ impl Stack {
         &self.session
     }
 
-    /// The error that says so, once the emulator or the Runtime API is no longer running.
-    pub(crate) fn failure(&self) -> Option<Error> {
-        let died = self.emulator.died().or_else(|| self.runtime_api.died());
-        died.map(|error| self.session.reason(error))
+    /// Returns an error if the emulator or the Runtime API has ended.
+    pub(crate) fn check_helpers(&self) -> Option<Error> {
+        let error = self.emulator.check_ended().or_else(|| self.runtime_api.check_ended())?;
+        Some(self.session.explain(error))
     }
 
     fn wait_until_ready(&self) -> Result<(), Error> {
         let client = Client::new(Duration::from_secs(2));
         let url = format!("{}/health", self.summary.url);
-        let answers = || client.call("GET", &url, &[], "").is_ok_and(|answer| answer.status == 200);
-        let answered = wait_until(PATIENCE, || self.failure().is_some() || answers());
-        match self.failure() {
+        let is_ready = || client.call("GET", &url, &[], "").is_ok_and(|response| response.status == 200);
+        let in_time = wait_until(START_TIMEOUT, || self.check_helpers().is_some() || is_ready());
+        match self.check_helpers() {
             Some(error) => Err(error),
-            None if answered => Ok(()),
-            None => Err(does_not_answer(&self.session.log("api"))),
+            None if in_time => Ok(()),
+            None => Err(not_ready(&self.session.log("api"))),
         }
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        self.session.end();
+        self.session.stop();
         self.functions.join();
     }
 }
 
-fn does_not_answer(log: &Path) -> Error {
+/// Starts the emulator and the Runtime API, and waits until both are ready.
+fn start_helpers(
+    session: &Session,
+    options: &Options,
+    venv: &Path,
+    functions: &[String],
+) -> Result<(Emulator, RuntimeApi), Error> {
+    let started_at = Instant::now();
+    let lock = ports::lock()?;
+    let emulator_port = ports::choose(options.port)?;
+    let runtime_port = ports::find_free()?;
+    let runtime_api = RuntimeApi::start(session, venv, runtime_port)?;
+    let runtime_url = RuntimeApi::url(runtime_port);
+    let emulator = Emulator::start(session, venv, emulator_port, functions, &runtime_url)?;
+    emulator.wait_until_ready()?;
+    runtime_api.wait_until_ready()?;
+    drop(lock);
+    let endpoint = &emulator.endpoint;
+    (options.progress)(&format!("the emulator is ready at {endpoint} ({:.1?})", started_at.elapsed()));
+    Ok((emulator, runtime_api))
+}
+
+/// Deploys the template, and limits the concurrency of its event source mappings.
+fn deploy_template(aws: &Aws, options: &Options) -> Result<Deployed, Error> {
+    let started_at = Instant::now();
+    let deployed = Deployed::create(aws, options.strict_endpoints)?;
+    // Twice the number of processes: the batch of a killed process stays in flight for a while.
+    deploy::limit_queues(aws, 2 * PROCESSES_PER_FUNCTION)?;
+    (options.progress)(&format!("template.yaml is deployed ({:.1?})", started_at.elapsed()));
+    Ok(deployed)
+}
+
+/// Returns all environment variables of a function's processes: those of the template, those of
+/// Lambda, and the credentials.
+fn function_environment(
+    aws: &Aws,
+    function: &str,
+    runtime_api: &RuntimeApi,
+    emulator: &Emulator,
+) -> Result<BTreeMap<String, String>, Error> {
+    let mut environment = deploy::get_function_variables(aws, function)?;
+    environment.extend(lambda_variables(function, runtime_api, emulator));
+    environment.extend(identity::create_credentials(aws, function)?);
+    Ok(environment)
+}
+
+fn not_ready(log: &Path) -> Error {
     Error::Process {
         name: "the function api".to_owned(),
-        what: "did not answer GET /health within 20 s",
-        last: session::last_line(log),
+        what: "did not answer GET /health with 200 within 20 s",
+        last: session::read_last_line(log),
         log: log.to_path_buf(),
     }
 }
 
-fn summary(
+/// Collects how to reach the stack.
+fn summarize(
     deployed: &Deployed,
     functions: &[Function],
     endpoint: &str,
@@ -260,10 +297,10 @@ fn summary(
     })
 }
 
-/// An emulator on a busy machine may let a client wait so many times as long as AWS.
+/// Multiplies the functions' timeouts of AWS calls. The emulator on a busy machine is slower than AWS.
 const AWS_PATIENCE: &str = "3";
 
-/// What Lambda itself sets for a function, where AWS is, and how patiently to wait for it.
+/// Returns the variables that Lambda itself sets, plus the URL of the emulator and `AWS_PATIENCE`.
 fn lambda_variables(function: &str, runtime_api: &RuntimeApi, emulator: &Emulator) -> [(String, String); 7] {
     [
         ("AWS_LAMBDA_RUNTIME_API", runtime_api.for_function(function)),

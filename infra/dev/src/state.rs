@@ -1,5 +1,5 @@
-//! `state.json` in the state directory: who runs the stack, which processes belong to it, and,
-//! once it is ready, how to reach it.
+//! The file `state.json` in the state directory: the owner of the stack, its processes, and, once
+//! the stack is ready, how to reach it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,58 +7,59 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Doing as _, Error};
+use crate::error::{Error, IoContext as _};
 use crate::process::ProcessId;
 
-/// Everything a later command has to know about a running stack.
+/// The facts that a later command needs about a running stack.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct State {
-    /// The process that started the others and will end them.
+    /// The process that started the other processes and stops them.
     pub(crate) owner: ProcessId,
-    /// What it started; each leads its own process group.
+    /// The processes that the owner started. Each one leads its own process group.
     pub(crate) processes: Vec<ProcessId>,
-    /// How to reach the stack, once it is ready.
+    /// How to reach the stack. `None` until it is ready.
     pub(crate) summary: Option<Summary>,
 }
 
-/// How to reach a running stack: the object `cargo dev up --json` prints.
+/// How to reach a running stack. `cargo dev up --json` prints this object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Base URL of the API: `{url}/api/events` takes an event.
+    /// The base URL of the API: post an event to `{url}/api/events`.
     pub url: String,
     /// The value of the header `X-Admin-Token`.
     pub admin_token: String,
-    /// The web console.
+    /// The URL of the web console.
     pub console: String,
-    /// The emulator: what `AWS_ENDPOINT_URL` has to be to look inside, as `test` with the secret `test`.
+    /// The URL of the emulator: the value for `AWS_ENDPOINT_URL`. The access key and the secret are
+    /// both `test`.
     pub emulator: String,
-    /// Real table names by their names in the design: `Control` is `triggers-control`.
+    /// The deployed table names by table: `Control` is `triggers-control`.
     pub tables: BTreeMap<String, String>,
     /// Queue URLs by queue: `events`, `events-dlq`, `deliveries`, `deliveries-dlq`.
     pub queues: BTreeMap<String, String>,
-    /// Whether webhook URLs on this machine are refused, as in AWS.
+    /// Whether webhook URLs on this machine are rejected, as in AWS.
     pub strict_endpoints: bool,
 }
 
 impl State {
     const FILE: &str = "state.json";
 
-    /// Reads the state of a directory; `None` if there is none that can be read.
+    /// Reads the state of a directory. Returns `None` if the file is absent or unreadable.
     pub(crate) fn load(dir: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(dir.join(Self::FILE)).ok()?).ok()
     }
 
-    /// Replaces the state of a directory in one step, so that a reader never sees half of it.
+    /// Replaces the state of a directory atomically, so that a reader never sees half a file.
     pub(crate) fn save(&self, dir: &Path) -> Result<(), Error> {
-        let fresh = dir.join("state.json.new");
+        let temporary = dir.join("state.json.new");
         let text = serde_json::to_vec_pretty(self).unwrap_or_default();
-        fs::write(&fresh, text)
-            .and_then(|()| fs::rename(&fresh, dir.join(Self::FILE)))
-            .doing(|| format!("write {}", dir.join(Self::FILE).display()))
+        fs::write(&temporary, text)
+            .and_then(|()| fs::rename(&temporary, dir.join(Self::FILE)))
+            .context(|| format!("write {}", dir.join(Self::FILE).display()))
     }
 
-    /// Forgets the state of a directory.
+    /// Removes the state of a directory.
     pub(crate) fn remove(dir: &Path) {
-        let _absent_already = fs::remove_file(dir.join(Self::FILE));
+        let _already_absent = fs::remove_file(dir.join(Self::FILE));
     }
 }

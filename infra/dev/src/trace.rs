@@ -1,34 +1,35 @@
-//! A function's log line as a person reads it.
+//! Formats the log lines of the functions for the screen.
 //!
-//! Functions write one JSON object per line; with `LOG_LEVEL=debug` each step of an event is one,
-//! told by its member `step`.
+//! A function writes one JSON object per line. With `LOG_LEVEL=debug` it also writes one line for
+//! each step of an event. The member `step` names the step.
 
 use serde_json::{Map, Value};
 
-/// What the screen shows of a line that `function` wrote; `None` for what only the log keeps.
-pub(crate) fn readable(function: &str, line: &str) -> Option<String> {
+/// Returns the text for the screen of a line that `function` wrote. Returns `None` for a line that
+/// belongs only in the log.
+pub(crate) fn format_line(function: &str, line: &str) -> Option<String> {
     let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(line) else {
         return (!line.trim().is_empty()).then(|| format!("{:12}  {function:9}  {line}", ""));
     };
     let fields = Fields(fields);
     let time = fields.text("timestamp").get(11..23).map(str::to_owned).unwrap_or_default();
-    let (first, rest) = match (fields.text("step").as_str(), fields.text("level").as_str()) {
-        ("", "WARN") => (function, format!("warning: {}", fields.message())),
-        ("", "ERROR") => (function, format!("ERROR: {}", fields.message())),
-        ("accepted", _) => ("accepted", fields.accepted()),
-        ("stored", _) => ("stored", fields.stored()),
-        ("attempt", _) => ("attempt", fields.attempt()),
-        ("parked", _) => ("parked", fields.parked()),
-        ("delivered", _) => ("delivered", fields.delivered()),
+    let (label, text) = match (fields.text("step").as_str(), fields.text("level").as_str()) {
+        ("", "WARN") => (function, format!("warning: {}", fields.format_message())),
+        ("", "ERROR") => (function, format!("ERROR: {}", fields.format_message())),
+        ("accepted", _) => ("accepted", fields.format_accepted()),
+        ("stored", _) => ("stored", fields.format_stored()),
+        ("attempt", _) => ("attempt", fields.format_attempt()),
+        ("parked", _) => ("parked", fields.format_parked()),
+        ("delivered", _) => ("delivered", fields.format_delivered()),
         _ => return None,
     };
-    Some(format!("{time:12}  {first:9}  {rest}"))
+    Some(format!("{time:12}  {label:9}  {text}"))
 }
 
 struct Fields(Map<String, Value>);
 
 impl Fields {
-    /// A member as text without quotes; empty if there is none.
+    /// Returns a member as text without quotes. Returns an empty text if the member is absent.
     fn text(&self, name: &str) -> String {
         match self.0.get(name) {
             None | Some(Value::Null) => String::new(),
@@ -37,32 +38,32 @@ impl Fields {
         }
     }
 
-    fn is(&self, name: &str) -> bool {
+    fn is_true(&self, name: &str) -> bool {
         self.0.get(name) == Some(&Value::Bool(true))
     }
 
-    fn accepted(&self) -> String {
-        let again = if self.is("duplicate") { ", a duplicate: sent again" } else { "" };
-        format!("{}  {}, {} bytes{again}", self.text("event"), self.text("type"), self.text("bytes"))
+    fn format_accepted(&self) -> String {
+        let duplicate = if self.is_true("duplicate") { ", duplicate, sent again" } else { "" };
+        format!("{}  {}, {} bytes{duplicate}", self.text("event"), self.text("type"), self.text("bytes"))
     }
 
-    fn stored(&self) -> String {
-        let new = if self.is("new") { "new" } else { "already there" };
+    fn format_stored(&self) -> String {
+        let result = if self.is_true("new") { "new" } else { "already stored" };
         let deliveries = match self.text("deliveries").as_str() {
-            "0" => "waits in the inbox".to_owned(),
+            "0" => "pending in the inbox".to_owned(),
             "1" => "1 delivery".to_owned(),
             n => format!("{n} deliveries"),
         };
-        format!("{}  {new}, {deliveries}", self.text("event"))
+        format!("{}  {result}, {deliveries}", self.text("event"))
     }
 
-    fn attempt(&self) -> String {
+    fn format_attempt(&self) -> String {
         let next = match self.text("next_at").as_str() {
             "" => String::new(),
-            at => format!(", again at {}", at.get(11..19).unwrap_or(at)),
+            at => format!(", next attempt at {}", at.get(11..19).unwrap_or(at)),
         };
         format!(
-            "{}  {} to {}: {} ({}) in {} ms{next}",
+            "{}  #{} to {}: {} ({}) in {} ms{next}",
             self.text("event"),
             self.text("n"),
             self.text("endpoint"),
@@ -72,22 +73,30 @@ impl Fields {
         )
     }
 
-    fn parked(&self) -> String {
-        let (event, n, endpoint) = (self.text("event"), self.text("n"), self.text("endpoint"));
-        format!("{event}  {n} to {endpoint}: it is paused, or its breaker is open")
+    fn format_parked(&self) -> String {
+        format!(
+            "{}  #{} to {}: the endpoint is paused, or its circuit breaker is open",
+            self.text("event"),
+            self.text("n"),
+            self.text("endpoint"),
+        )
     }
 
-    fn delivered(&self) -> String {
-        let (event, endpoint, ms) = (self.text("event"), self.text("endpoint"), self.text("ms"));
-        format!("{event}  to {endpoint}, {ms} ms after it was accepted")
+    fn format_delivered(&self) -> String {
+        format!(
+            "{}  to {}, {} ms after it was accepted",
+            self.text("event"),
+            self.text("endpoint"),
+            self.text("ms"),
+        )
     }
 
-    /// The message and the fields that belong to this line alone.
-    fn message(&self) -> String {
+    /// Returns the message and every member that is not common to all lines.
+    fn format_message(&self) -> String {
         let common = ["timestamp", "level", "message", "target"];
-        let own = self.0.keys().filter(|name| !common.contains(&name.as_str()));
-        let own = own.map(|name| format!("{name}={}", self.text(name)));
-        let parts: Vec<String> = std::iter::once(self.text("message")).chain(own).collect();
+        let is_own = |name: &&String| !common.contains(&name.as_str());
+        let mut parts = vec![self.text("message")];
+        parts.extend(self.0.keys().filter(is_own).map(|name| format!("{name}={}", self.text(name))));
         parts.join("  ")
     }
 }
@@ -97,7 +106,7 @@ mod tests {
     use super::*;
 
     fn check(line: &str, expected: Option<&str>) {
-        assert_eq!(readable("delivery", line).as_deref(), expected, "{line}");
+        assert_eq!(format_line("delivery", line).as_deref(), expected, "{line}");
     }
 
     #[test]
@@ -108,15 +117,19 @@ mod tests {
         );
         check(
             r#"{"timestamp":"2026-01-02T03:04:05.678Z","step":"stored","event":"evt_1","new":true,"deliveries":0}"#,
-            Some("03:04:05.678  stored     evt_1  new, waits in the inbox"),
+            Some("03:04:05.678  stored     evt_1  new, pending in the inbox"),
         );
         check(
             r#"{"timestamp":"2026-01-02T03:04:05.678Z","step":"attempt","event":"evt_1","endpoint":"ep_1","n":1,"verdict":"retry","answer":"503","duration_ms":12,"next_at":"2026-01-02T03:04:10.000Z"}"#,
-            Some("03:04:05.678  attempt    evt_1  1 to ep_1: retry (503) in 12 ms, again at 03:04:10"),
+            Some(
+                "03:04:05.678  attempt    evt_1  #1 to ep_1: retry (503) in 12 ms, next attempt at 03:04:10",
+            ),
         );
         check(
             r#"{"timestamp":"2026-01-02T03:04:05.678Z","step":"parked","event":"evt_1","endpoint":"ep_1","n":2}"#,
-            Some("03:04:05.678  parked     evt_1  2 to ep_1: it is paused, or its breaker is open"),
+            Some(
+                "03:04:05.678  parked     evt_1  #2 to ep_1: the endpoint is paused, or its circuit breaker is open",
+            ),
         );
         check(
             r#"{"timestamp":"2026-01-02T03:04:05.678Z","step":"delivered","event":"evt_1","endpoint":"ep_1","n":2,"ms":43}"#,
@@ -134,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_a_crash_and_shown() {
+    fn a_line_that_is_not_json_is_a_crash_and_is_shown() {
         check("thread 'main' panicked", Some("              delivery   thread 'main' panicked"));
         check("", None);
     }

@@ -1,4 +1,4 @@
-//! The project as cargo sees it: which functions there are, and their binaries.
+//! The cargo workspace: the list of functions, the build, and the built binaries.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,13 +9,14 @@ use std::process::Stdio;
 use serde::Deserialize;
 
 use crate::environment;
-use crate::error::{Doing as _, Error};
+use crate::error::{Error, IoContext as _};
 use crate::session::Session;
 
-/// The names of the functions: every folder of `functions/` is one, and its binary is called so.
-pub(crate) fn functions() -> Result<Vec<String>, Error> {
+/// Returns the names of the functions. Each folder of `functions/` is a function, and its binary
+/// has the same name.
+pub(crate) fn list_functions() -> Result<Vec<String>, Error> {
     let folder = environment::root().join("functions");
-    let entries = fs::read_dir(&folder).doing(|| format!("list {}", folder.display()))?;
+    let entries = fs::read_dir(&folder).context(|| format!("list {}", folder.display()))?;
     let mut names: Vec<String> = entries
         .flatten()
         .filter(|entry| entry.path().join("Cargo.toml").is_file())
@@ -28,22 +29,23 @@ pub(crate) fn functions() -> Result<Vec<String>, Error> {
 /// The binaries of the workspace by name.
 pub(crate) type Binaries = BTreeMap<String, PathBuf>;
 
-/// Builds every binary with the features `cargo test` uses, so that neither undoes the other's
-/// work. The compiler's messages go to the screen.
+/// Builds every binary of the workspace and prints the compiler's messages.
+///
+/// It selects the same features as `cargo test`, so neither command rebuilds the work of the other.
 pub(crate) fn build(session: &Session) -> Result<Binaries, Error> {
-    let mut command = environment::cargo();
+    let mut command = environment::cargo_command();
     command.args(["build", "--workspace", "--bins"]);
     command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
     let mut cargo = session.spawn(&mut command)?;
-    let messages = cargo.stdout.take().map(BufReader::new);
-    let lines = messages.into_iter().flat_map(BufReader::lines).map_while(Result::ok);
-    let binaries = lines.filter_map(|line| binary(&line)).collect();
-    let status = cargo.wait().doing(|| "wait for cargo".to_owned())?;
+    let output = cargo.stdout.take().map(BufReader::new);
+    let messages = output.into_iter().flat_map(BufReader::lines).map_while(Result::ok);
+    let binaries = messages.filter_map(|message| parse_artifact(&message)).collect();
+    let status = cargo.wait().context(|| "wait for cargo".to_owned())?;
     if status.success() { Ok(binaries) } else { Err(Error::Build) }
 }
 
-/// The binary a line of cargo's JSON messages tells about, if it does.
-fn binary(message: &str) -> Option<(String, PathBuf)> {
+/// Returns name and path of the binary, if this JSON message of cargo reports one.
+fn parse_artifact(message: &str) -> Option<(String, PathBuf)> {
     #[derive(Deserialize)]
     struct Artifact {
         target: Target,
@@ -57,10 +59,10 @@ fn binary(message: &str) -> Option<(String, PathBuf)> {
     Some((artifact.target.name, artifact.executable))
 }
 
-/// The binary called `name`.
-pub(crate) fn pick<'a>(binaries: &'a Binaries, name: &str) -> Result<&'a Path, Error> {
+/// Returns the path of the binary `name`.
+pub(crate) fn find_binary<'a>(binaries: &'a Binaries, name: &str) -> Result<&'a Path, Error> {
     binaries.get(name).map(PathBuf::as_path).ok_or_else(|| Error::Io {
-        doing: format!("find the binary of functions/{name}"),
+        action: format!("find the binary `{name}` in the output of cargo build"),
         source: std::io::ErrorKind::NotFound.into(),
     })
 }
@@ -70,11 +72,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_artifact_with_an_executable_names_a_binary() {
+    fn only_an_artifact_with_an_executable_is_a_binary() {
         let line = r#"{"reason":"compiler-artifact","target":{"name":"ingest","kind":["bin"]},"executable":"/t/debug/ingest","fresh":true}"#;
-        assert_eq!(binary(line), Some(("ingest".to_owned(), PathBuf::from("/t/debug/ingest"))));
+        assert_eq!(parse_artifact(line), Some(("ingest".to_owned(), PathBuf::from("/t/debug/ingest"))));
         let library = r#"{"reason":"compiler-artifact","target":{"name":"triggers"},"executable":null}"#;
-        assert_eq!(binary(library), None);
-        assert_eq!(binary(r#"{"reason":"build-finished","success":true}"#), None);
+        assert_eq!(parse_artifact(library), None);
+        assert_eq!(parse_artifact(r#"{"reason":"build-finished","success":true}"#), None);
     }
 }
