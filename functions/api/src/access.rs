@@ -10,7 +10,7 @@ use http::HeaderMap;
 
 /// The stack's parameter `Signup`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Signup {
+pub enum Signup {
     /// Only the bearer of the admin token creates tenants.
     Admin,
     /// Anybody does.
@@ -19,7 +19,7 @@ pub(crate) enum Signup {
 
 /// The stack's parameter `Environment`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Environment {
+pub enum Environment {
     /// Deployed: an open signup gets the tier free, and metrics want the admin token.
     Aws,
     /// The local stack: neither, and a wider spread is in use sooner.

@@ -1,6 +1,7 @@
 //! A request's JSON body and query, read with the contract's strictness.
 
 use axum::body::{self, Body, Bytes};
+use axum::extract::{FromRequest, Request};
 use domain::event::json::Bounds;
 use domain::event::{InvalidEvent, json, object};
 use domain::problem::{Kind, Problem};
@@ -9,35 +10,50 @@ use http::HeaderMap;
 use runtime::request::require_json;
 use serde::de::DeserializeOwned;
 
+use crate::failure::Failure;
+
 /// No body of these routes is larger.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Nor deeper, nor richer.
 const BOUNDS: Bounds = Bounds { depth: 8, nodes: 1000 };
 
-/// Reads a JSON body; members that the shape does not know are refused by the shape itself.
+/// A JSON body. Members that its shape does not know are rejected.
+pub(crate) struct Json<T>(pub(crate) T);
+
+/// A JSON body that may be absent.
+pub(crate) struct OptionalJson<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        Ok(json(&parts.headers, body).await.map(Self)?)
+    }
+}
+
+impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for OptionalJson<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        let bytes = bytes(body).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        require_json(&parts.headers)?;
+        Ok(Self(read(&bytes)?))
+    }
+}
+
+/// Reads a JSON body.
 ///
 /// # Errors
 /// 415, 413, 400 or 422, as the contract says.
 pub(crate) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
     require_json(headers)?;
     read(&bytes(body).await?)
-}
-
-/// Reads a JSON body that may be absent.
-///
-/// # Errors
-/// As [`json()`].
-pub(crate) async fn optional_json<T: DeserializeOwned + Default>(
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<T, Problem> {
-    let bytes = bytes(body).await?;
-    if bytes.is_empty() {
-        return Ok(T::default());
-    }
-    require_json(headers)?;
-    read(&bytes)
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {

@@ -4,12 +4,13 @@ use domain::tenant::id::TenantId;
 use domain::tenant::stats::{Share, Shares};
 use domain::timestamp::Timestamp;
 use runtime::batch;
-use store::ports::limits::Counts;
+use store::limits::counters::Counts;
 
 use crate::deps::Api;
+use store::ports::Ports;
 
 /// Counts events that left the inbox, or are in it once more. Where that fails, they do all the same.
-pub(crate) async fn count(api: &Api, tenant: &TenantId, changes: &[Share], now: Timestamp) {
+pub(crate) async fn count<P: Ports>(api: &Api<P>, tenant: &TenantId, changes: &[Share], now: Timestamp) {
     if changes.is_empty() {
         return;
     }

@@ -1,85 +1,86 @@
 //! What the handlers share, made once per process.
 
+use std::sync::Arc;
+
+use axum::extract::State;
 use domain::delivery::signature::SigningSecrets;
 use domain::endpoint::url::UrlPolicy;
-use domain::tenant::api_key::Peppers;
-use runtime::config;
-use runtime::config::{MissingVariable, required};
-use store::adapters::aws::Clients;
-use store::adapters::control::ControlTable;
-use store::adapters::events::EventsTable;
-use store::adapters::limits::LimitsTable;
-use store::adapters::queues::Queue;
-use store::adapters::schedule::ScheduleTable;
-use store::adapters::system_clock::SystemClock;
-use store::adapters::vault::KmsVault;
 use store::authentication::Authenticator;
+use store::control::Control;
+use store::data_keys::DataKeys;
+use store::events::Events;
 use store::limiter::Limiter;
-use webhooks::client::WebhookClient;
+use store::limits::Limits;
+use store::ports::Ports;
+use store::queues::DeliveriesQueue;
+use store::schedule::Schedule;
 
 use crate::access::{Admin, Environment, Signup};
+use crate::config::Config;
+
+/// What a handler gets of it.
+pub(crate) type ApiState<P> = State<Arc<Api<P>>>;
 
 /// What api touches; its IAM policy says the same.
-pub(crate) struct Api {
-    pub(crate) authenticator: Authenticator<ControlTable>,
-    pub(crate) limiter: Limiter<LimitsTable>,
-    pub(crate) control: ControlTable,
-    pub(crate) events: EventsTable,
-    pub(crate) limits: LimitsTable,
-    pub(crate) schedule: ScheduleTable,
-    pub(crate) queues: Queues,
-    pub(crate) vault: KmsVault,
-    pub(crate) webhooks: WebhookClient,
+pub struct Api<P: Ports> {
+    pub(crate) authenticator: Authenticator<P::Table>,
+    pub(crate) limiter: Limiter<P::Table>,
+    pub(crate) control: Control<P::Table>,
+    pub(crate) events: Events<P>,
+    pub(crate) limits: Limits<P::Table>,
+    pub(crate) schedule: Schedule<P::Table>,
+    pub(crate) deliveries: DeliveriesQueue<P::Queue>,
+    pub(crate) queues: Queues<P::Queue>,
+    pub(crate) keys: DataKeys<P>,
+    pub(crate) webhooks: P::Webhooks,
     pub(crate) signing: SigningSecrets,
-    pub(crate) clock: SystemClock,
+    pub(crate) clock: P::Clock,
     pub(crate) admin: Admin,
     pub(crate) signup: Signup,
     pub(crate) environment: Environment,
     pub(crate) url_policy: UrlPolicy,
     /// How often an event is leased before it is quarantined.
-    pub(crate) most_leases: u32,
+    pub(crate) max_leases: u32,
 }
 
 /// The queues whose depths are shown.
-pub(crate) struct Queues {
-    pub(crate) events: Queue,
-    pub(crate) events_dead_letters: Queue,
-    pub(crate) deliveries: Queue,
-    pub(crate) deliveries_dead_letters: Queue,
+pub(crate) struct Queues<Q> {
+    pub(crate) events: Q,
+    pub(crate) events_dead_letters: Q,
+    pub(crate) deliveries: Q,
+    pub(crate) deliveries_dead_letters: Q,
 }
 
-impl Api {
-    /// Everything, by the environment.
-    pub(crate) fn from_env(clients: &Clients) -> Result<Self, lambda_http::Error> {
-        let control = ControlTable::new(clients, required("CONTROL_TABLE")?);
-        let vault = KmsVault::new(clients, required("CONTROL_TABLE")?, required("DATA_KMS_KEY")?);
-        let queue = |name| Ok::<_, MissingVariable>(Queue::new(clients, required(name)?));
-        Ok(Api {
-            authenticator: Authenticator::new(control.clone(), Peppers::parse(&required("KEY_PEPPER")?)?),
-            limiter: Limiter::new(LimitsTable::new(clients, required("LIMITS_TABLE")?)),
+impl<P: Ports> Api<P> {
+    /// Returns what the handlers share, over these ports.
+    pub fn new(ports: &P, config: Config) -> Self {
+        let control = ports.table(&config.control_table);
+        let keys = DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock());
+        let control = Control::new(control);
+        let limits = Limits::new(ports.table(&config.limits_table));
+        Self {
+            authenticator: Authenticator::new(control.clone(), config.peppers),
+            limiter: Limiter::new(limits.clone()),
             control,
-            events: EventsTable::new(clients, required("EVENTS_TABLE")?, vault.clone()),
-            limits: LimitsTable::new(clients, required("LIMITS_TABLE")?),
-            schedule: ScheduleTable::new(clients, required("SCHEDULE_TABLE")?),
-            vault,
-            webhooks: WebhookClient::new()?,
-            signing: SigningSecrets::new(Peppers::parse(&required("SIGNING_SECRET")?)?),
+            events: Events::new(ports.table(&config.events_table), keys.clone()),
+            limits,
+            schedule: Schedule::new(ports.table(&config.schedule_table)),
+            deliveries: DeliveriesQueue::new(ports.queue(&config.deliveries_queue)),
             queues: Queues {
-                events: queue("EVENTS_QUEUE_URL")?,
-                events_dead_letters: queue("EVENTS_DLQ_URL")?,
-                deliveries: queue("DELIVERIES_QUEUE_URL")?,
-                deliveries_dead_letters: queue("DELIVERIES_DLQ_URL")?,
+                events: ports.queue(&config.events_queue),
+                events_dead_letters: ports.queue(&config.events_dead_letters),
+                deliveries: ports.queue(&config.deliveries_queue),
+                deliveries_dead_letters: ports.queue(&config.deliveries_dead_letters),
             },
-            clock: SystemClock,
-            admin: Admin::new(&required("ADMIN_TOKEN")?),
-            signup: if config::is("SIGNUP", "open") { Signup::Open } else { Signup::Admin },
-            environment: if config::is("ENVIRONMENT", "local") {
-                Environment::Local
-            } else {
-                Environment::Aws
-            },
-            url_policy: config::url_policy(),
-            most_leases: required("QUARANTINE_AFTER_LEASES")?.parse()?,
-        })
+            keys,
+            webhooks: ports.webhooks(),
+            signing: SigningSecrets::new(config.signing_secrets),
+            clock: ports.clock(),
+            admin: Admin::new(&config.admin_token),
+            signup: config.signup,
+            environment: config.environment,
+            url_policy: config.url_policy,
+            max_leases: config.max_leases,
+        }
     }
 }

@@ -10,10 +10,10 @@ use domain::tenant::api_key::KeyRecord;
 use domain::timestamp::Timestamp;
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
-use store::adapters::events::room::ResponseBudget;
-use store::adapters::events::walk::{ExportItem, ExportPage};
-use store::ports::control::Control;
-use store::ports::events::{Events, Found};
+use store::events::budget::ResponseBudget;
+use store::events::export::{ExportItem, ExportPage};
+use store::events::head_item::Found;
+use store::ports::Ports;
 use store::unavailable::PortResult;
 
 use crate::deps::Api;
@@ -51,17 +51,17 @@ pub(crate) struct Page {
 }
 
 /// An export of one tenant.
-pub(crate) struct Export<'a> {
-    pub(crate) api: &'a Api,
+pub(crate) struct Export<'a, P: Ports> {
+    pub(crate) api: &'a Api<P>,
     pub(crate) bearer: &'a KeyRecord,
     pub(crate) now: Timestamp,
 }
 
-impl Export<'_> {
+impl<P: Ports> Export<'_, P> {
     /// A page that looked at `limit` events and attempts. The first page begins with what is no event.
     pub(crate) async fn page(&self, place: Option<Place>, limit: usize) -> Result<Page, Problem> {
         let mut page = Page { lines: String::new(), next: None };
-        let mut room = ResponseBudget::default();
+        let mut budget = ResponseBudget::default();
         if place.is_none() {
             page.lines = self.about_the_tenant().await?;
         }
@@ -72,18 +72,20 @@ impl Export<'_> {
                 page.next = Some(place);
                 return Ok(page);
             }
-            let (tenant, after) = (&self.bearer.tenant, place.after.as_deref());
-            let ExportPage { kept, looked_at, reached } =
-                self.api.events.kept(tenant, place.shard, after, left, self.now).await?;
-            left -= looked_at.min(left);
-            let lines = kept
-                .into_iter()
-                .map(|(key, kept)| async move { PortResult::Ok((key, self.line(kept).await?)) });
+            let tenant = &self.bearer.tenant;
+            let after = place.after.as_deref();
+            let ExportPage { items, scanned, reached } =
+                self.api.events.export_page(tenant, place.shard, after, left, self.now).await?;
+            left -= scanned.min(left);
+            let lines = items.into_iter().map(|(key, item)| async move {
+                let line = self.line(&key, item).await?;
+                PortResult::Ok((key, line))
+            });
             let mut lines = stream::iter(lines).buffered(CONCURRENT_PAYLOADS);
             while let Some(line) = lines.next().await {
                 let (key, line) = line?;
                 if let Some(line) = line {
-                    if !room.takes(&line) {
+                    if !budget.takes(&line) {
                         page.next = Some(place);
                         return Ok(page);
                     }
@@ -108,20 +110,22 @@ impl Export<'_> {
         let mut lines = vec![of_kind("tenant", about)];
         lines.extend(listed.iter().map(|key| of_kind("key", keys::listed(key))));
         for endpoint in control.endpoints(tenant).await? {
-            lines.push(of_kind("endpoint", endpoints::shown(self.api, tenant, &endpoint).await?));
+            let shown = endpoints::shown_with_backlog(self.api, tenant, &endpoint).await?;
+            lines.push(of_kind("endpoint", shown));
         }
         let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
         Ok(lines.join("\n") + "\n")
     }
 
-    /// The line of something that is kept; none of what is left of a deleted event.
-    async fn line(&self, kept: ExportItem) -> PortResult<Option<String>> {
-        match kept {
+    /// Returns the line of an item; none for what is left of a deleted event. An item that this version cannot read is named.
+    async fn line(&self, key: &str, item: ExportItem) -> PortResult<Option<String>> {
+        match item {
             ExportItem::Attempt(attempt) => {
                 Ok(Some(of_kind("attempt", attempts::shown(&attempt)).to_string()))
             }
             ExportItem::Event(found) if found.head.is_gone(self.now) => Ok(None),
             ExportItem::Event(found) => self.line_of_event(&found).await,
+            ExportItem::Unreadable => Ok(Some(of_kind("unreadable", json!({"key": key})).to_string())),
         }
     }
 

@@ -5,7 +5,7 @@ use domain::delivery::{Delivery, DeliveryState, LastAttempt};
 use domain::endpoint::id::EndpointId;
 use domain::event::id::EventId;
 use serde_json::{Value, json};
-use store::adapters::events::attempt_log::LoggedAttempt;
+use store::events::attempts::LoggedAttempt;
 
 use crate::routes::attempts;
 

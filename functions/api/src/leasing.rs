@@ -13,14 +13,14 @@ use domain::tenant::stats::Share;
 use domain::timestamp::Timestamp;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rand::RngExt;
-use store::adapters::events::leasing::Candidates;
-use store::adapters::events::room::ResponseBudget;
+use store::events::budget::ResponseBudget;
+use store::events::lease::Candidates;
 use store::items::Updated;
-use store::ports::events::Events;
 use store::unavailable::{PortResult, Unavailable};
 
 use crate::counting;
 use crate::deps::Api;
+use store::ports::Ports;
 
 /// How often a raced change is decided again before the client is asked to.
 const MAX_RACES: usize = 20;
@@ -103,15 +103,15 @@ impl Act {
 }
 
 /// Acts on these events, at most a hundred and all different; what came of each, in their order.
-pub(crate) async fn act(
-    api: &Api,
+pub(crate) async fn act<P: Ports>(
+    api: &Api<P>,
     tenant: &TenantId,
     act: &Act,
     ids: &[EventId],
     now: Timestamp,
 ) -> PortResult<Vec<(EventId, Ended)>> {
-    let heads = api.events.heads_of(tenant, ids).await?;
-    let mut heads: HashMap<EventId, Head> = heads.into_iter().map(|head| (head.id, head)).collect();
+    let heads = api.events.heads(tenant, ids).await?;
+    let mut heads: HashMap<EventId, Head> = heads.into_iter().map(|found| (found.head.id, found.head)).collect();
     let acts = ids.iter().map(|id| {
         let head = heads.remove(id);
         async move { PortResult::Ok((*id, act_on(api, tenant, act, head, now).await?)) }
@@ -126,8 +126,8 @@ pub(crate) async fn act(
 }
 
 /// What came of it, and whether the event has left the inbox by it.
-async fn act_on(
-    api: &Api,
+async fn act_on<P: Ports>(
+    api: &Api<P>,
     tenant: &TenantId,
     act: &Act,
     mut head: Option<Head>,
@@ -145,7 +145,7 @@ async fn act_on(
         if api.events.update(tenant, &next).await? == Updated::Done {
             return Ok((Ok(()), seen.status.is_in_inbox() && !next.status.is_in_inbox()));
         }
-        head = api.events.head(tenant, seen.id, true).await?.map(|found| found.head);
+        head = api.events.head(tenant, seen.id).await?.map(|found| found.head);
     }
     Err(Unavailable::new("changing an event", "too many races"))
 }
@@ -155,8 +155,8 @@ async fn act_on(
 /// Where others are faster, it looks further and begins at a place of its own, so that many who lease at once do not meet
 /// at the same events again. Looking is cheap: fifty entries of the index are one read unit, and a write in vain costs as
 /// much as five of those.
-pub(crate) async fn lease(
-    api: &Api,
+pub(crate) async fn lease<P: Ports>(
+    api: &Api<P>,
     bearer: &KeyRecord,
     terms: &Terms,
     event_types: Vec<EventType>,

@@ -1,32 +1,29 @@
-//! Everything over HTTP but the posting of events: keys, endpoints, inbox, log, replays, settings and end of a tenant, health, metrics.
+//! Answers everything over HTTP but the posting of events.
 
-mod access;
-mod body;
-mod counting;
-mod cursor;
-mod deps;
-mod export;
-mod failure;
-mod history;
-mod leasing;
-mod router;
-mod routes;
-
-use runtime::config;
 use std::sync::Arc;
 
-use lambda_http::{Request, service_fn};
-use runtime::telemetry;
-use store::adapters::aws;
-use store::adapters::aws::Patience;
-
-use crate::deps::Api;
+use api::config::Config;
+use api::deps::Api;
+use api::router;
+use aws::clients::Patience;
+use aws::ports::Aws;
+use lambda_http::{Request, RequestExt, service_fn};
+use runtime::{config, telemetry};
+use webhooks::client::WebhookClient;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
-    let api =
-        Arc::new(Api::from_env(&aws::clients(Patience::Background, config::aws_patience()?.get()).await?)?);
-    let router = &router::router(Arc::clone(&api));
-    lambda_http::run(service_fn(|request: Request| router::answer(&api, router.clone(), request))).await
+    let config = Config::from_env()?;
+    let aws = Aws::connect(Patience::Background, config::aws_patience()?).await?;
+    let aws = aws.with_webhooks(WebhookClient::new()?);
+    let api = &Arc::new(Api::new(&aws, config));
+    let router = &router::router(Arc::clone(api));
+    lambda_http::run(service_fn(move |request: Request| async move {
+        let path = request.raw_http_path().to_owned();
+        let request_id = request.lambda_context().request_id;
+        let answer = router::answer(api, router.clone(), request, &path, &request_id).await;
+        Ok::<_, lambda_http::Error>(answer)
+    }))
+    .await
 }

@@ -12,36 +12,36 @@ use futures_util::future::{join, join_all};
 use runtime::batch;
 use runtime::batch::Message;
 use runtime::metrics::Metrics;
-use store::adapters::queues::envelope::{UnknownForm, read_event};
-use store::ports::control::{Control, TenantSettings};
-use store::ports::events::Events;
-use store::ports::limits::{Counts, Limits, QueueName};
-use store::ports::schedule::Schedule;
-use store::ports::{Clock, Delayed, DeliveryQueue, SourceQueue};
+use runtime::telemetry::Log;
+use store::clock::Clock;
+use store::control::Control;
+use store::control::tenants::TenantSettings;
+use store::data_keys::DataKeys;
+use store::envelope::{UnknownForm, read_event};
+use store::events::Events;
+use store::limits::Limits;
+use store::limits::counters::{Counts, QueueName};
+use store::ports::Ports;
+use store::queues::{Delayed, DeliveriesQueue};
+use store::schedule::Schedule;
 
+use crate::config::Config;
 use crate::expirations::Expirations;
 use crate::store::Stored;
 
 /// What consumer touches; its IAM policy says the same.
-pub struct Consumer<C, E, L, H, S, Q, T> {
-    /// Tenants and endpoints.
-    pub control: C,
-    /// Heads and payloads.
-    pub events: E,
-    /// The counters behind `/metrics`.
-    pub limits: L,
-    /// When events will expire.
-    pub expirations: Expirations<H>,
-    /// Where events come from.
-    pub source: S,
-    /// Where delivery messages go.
-    pub deliveries: Q,
-    /// The time of day.
-    pub clock: T,
-    /// The queue whose messages failed too often: nothing of it is given up.
-    pub dead_letters_arn: String,
-    /// Takes the line of each invocation.
-    pub log: Box<dyn Fn(&str) + Send + Sync>,
+pub struct Consumer<P: Ports> {
+    control: Control<P::Table>,
+    events: Events<P>,
+    limits: Limits<P::Table>,
+    expirations: Expirations<P::Table>,
+    source: P::Queue,
+    deliveries: DeliveriesQueue<P::Queue>,
+    clock: P::Clock,
+    /// The dead-letter queue: nothing of it is given up.
+    dead_letters_arn: String,
+    /// Writes the one log line of each invocation.
+    log: Log,
 }
 
 /// How each tenant stands, or why that cannot be known now.
@@ -53,9 +53,24 @@ type Read = Result<Event, UnknownForm>;
 /// How a message ended.
 type Ended = batch::Ended<Result<Stored, String>>;
 
-impl<C: Control, E: Events, L: Limits, H: Schedule, S: SourceQueue, Q: DeliveryQueue, T: Clock>
-    Consumer<C, E, L, H, S, Q, T>
-{
+impl<P: Ports> Consumer<P> {
+    /// Returns the function over these ports.
+    pub fn new(ports: &P, config: Config, log: Log) -> Self {
+        let control = ports.table(&config.control_table);
+        let keys = DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock());
+        Self {
+            control: Control::new(control),
+            events: Events::new(ports.table(&config.events_table), keys),
+            limits: Limits::new(ports.table(&config.limits_table)),
+            expirations: Expirations::new(Schedule::new(ports.table(&config.schedule_table))),
+            source: ports.queue(&config.events_queue),
+            deliveries: DeliveriesQueue::new(ports.queue(&config.deliveries_queue)),
+            clock: ports.clock(),
+            dead_letters_arn: config.dead_letters_arn,
+            log,
+        }
+    }
+
     /// Stores a batch of events and gives back the messages that must come again.
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
         let began = self.clock.now();
@@ -94,7 +109,7 @@ impl<C: Control, E: Events, L: Limits, H: Schedule, S: SourceQueue, Q: DeliveryQ
     async fn standings(&self, events: impl Iterator<Item = &Event>) -> Standings {
         let tenants: BTreeSet<&TenantId> = events.map(|event| &event.tenant).collect();
         let reads = tenants.into_iter().map(|tenant| async move {
-            let standing = self.control.standing(tenant).await.map_err(|error| error.to_string());
+            let standing = self.control.settings(tenant).await.map_err(|error| error.to_string());
             (tenant.clone(), standing)
         });
         join_all(reads).await.into_iter().collect()

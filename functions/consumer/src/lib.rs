@@ -2,7 +2,9 @@
 //!
 //! `main.rs` only wires this library to AWS; the tests run it over tables in memory.
 
-pub mod expirations;
+pub mod config;
+
+mod expirations;
 
 pub mod handler;
 

@@ -16,8 +16,9 @@ use domain::event::id::EventId;
 use domain::inbox::Head;
 use domain::inbox::expiry::Cohort;
 use domain::tenant::id::TenantId;
-use store::ports::control::TenantSettings;
-use store::ports::events::{Events, Inserted};
+use store::control::tenants::TenantSettings;
+use store::events::{Events, Inserted};
+use store::ports::Ports;
 use store::unavailable::PortResult;
 
 /// What became of one message.
@@ -37,14 +38,14 @@ pub(crate) struct Stored {
 
 impl Stored {
     /// Stores an event with an open delivery for each endpoint that wants it, for as long as tier and tenant both keep it.
-    pub(crate) async fn store(
-        events: &impl Events,
+    pub(crate) async fn store<P: Ports>(
+        events: &Events<P>,
         event: &Event,
-        standing: &TenantSettings,
+        settings: &TenantSettings,
     ) -> PortResult<Self> {
-        let matches = standing.endpoints.iter().filter(|endpoint| endpoint.wants(&event.event_type));
+        let matches = settings.endpoints.iter().filter(|endpoint| endpoint.wants(&event.event_type));
         let born = Head::new(event, matches.map(|endpoint| endpoint.id.clone()))
-            .kept_at_most(standing.retention_days.unwrap_or(u16::MAX));
+            .kept_at_most(settings.retention_days.unwrap_or(u16::MAX));
         let (head, is_new) = match events.insert(event, &born).await? {
             Inserted::New => (born, true),
             Inserted::Existing(head) => (*head, false),

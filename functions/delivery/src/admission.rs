@@ -1,6 +1,6 @@
-//! What stands between a batch of messages and their endpoints: each endpoint is read once, now, and its line is queued
-//! up in once for all of them. Where the line is busy, no more than so many requests are under way at once: an endpoint that
-//! hangs at a high rate would otherwise hold every instance until its breaker opens.
+//! Whether the messages of a batch may be sent now. Reads each endpoint once per batch, and reserves rate-limit slots for all its
+//! messages in one write. While others wait for the same endpoint, at most [`MAX_AT_ONCE`] requests to it are in flight: an endpoint
+//! that hangs at a high rate would otherwise hold every instance until its circuit breaker opens.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -13,73 +13,83 @@ use domain::endpoint::pace::{MAX_AT_ONCE, Pace};
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
-use store::ports::control::Control;
-use store::ports::limits::Limits;
+use store::control::Control;
+use store::limits::Limits;
+use store::table::Table;
 use store::unavailable::PortResult;
 
-/// Who finds no place comes back so much later, or when the line has got to him.
-const SOONEST: Duration = Duration::from_secs(1);
+/// A message that finds too many requests in flight comes back after this time, or when its slot begins.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
 
-/// What one message finds before its endpoint.
+/// What one message may do.
 #[derive(Clone, Debug)]
 pub(crate) enum Admission {
-    /// The endpoint cannot be read.
+    /// The endpoint could not be read.
     Unknown(String),
-    /// It was deleted.
+    /// The endpoint was deleted.
     Deleted,
-    /// It is disabled.
+    /// The endpoint is disabled.
     Disabled(Box<Endpoint>),
-    /// Its breaker is open, or it is paused.
+    /// The circuit breaker is open, or the endpoint is paused.
     Parked,
-    /// Its rate allows the request then, and not before.
+    /// The rate allows the request at this time, and not before.
     Later(Timestamp),
-    /// It takes the request now.
+    /// The request may be sent now.
     Open(Box<Endpoint>),
 }
 
-type Place<'a> = (&'a TenantId, &'a EndpointId);
+type Target<'a> = (&'a TenantId, &'a EndpointId);
 
-/// What a batch finds, and the places before endpoints that it holds until it has ended.
+/// The admissions of a batch, and the requests that it counts as in flight until it ends.
 pub(crate) struct Admissions<'a> {
-    /// What each message finds, in their order.
+    /// One for each message, in their order.
     pub(crate) entries: Vec<Admission>,
-    held: Vec<(Place<'a>, u32)>,
+    in_flight: Vec<(Target<'a>, u32)>,
     minute: u64,
 }
 
 impl<'a> Admissions<'a> {
-    /// What each of these messages finds.
-    pub(crate) async fn enter(
-        control: &impl Control,
-        limits: &impl Limits,
+    /// Decides for each of these messages.
+    pub(crate) async fn enter<T: Table>(
+        control: &Control<T>,
+        limits: &Limits<T>,
         messages: &[&'a DeliveryMessage],
         now: Timestamp,
     ) -> Self {
-        let mut crowds: BTreeMap<Place<'_>, Demand> = BTreeMap::new();
+        let mut demands: BTreeMap<Target<'_>, Demand> = BTreeMap::new();
         for message in messages {
-            let crowd = crowds.entry((&message.tenant, &message.endpoint)).or_default();
-            crowd.waiting += usize::from(message.bypass == Bypass::None);
-            crowd.paced += usize::from(message.bypass == Bypass::Paced);
+            let demand = demands.entry((&message.tenant, &message.endpoint)).or_default();
+            demand.waiting += usize::from(message.bypass == Bypass::None);
+            demand.paced += usize::from(message.bypass == Bypass::Paced);
         }
-        let lines = crowds.into_iter().map(|(place, crowd)| async move {
-            (place, Line::join(control, limits, place, crowd, now).await)
+        let reservations = demands.into_iter().map(|(target, demand)| async move {
+            (target, RateReservation::make(control, limits, target, demand, now).await)
         });
-        let mut lines: HashMap<Place<'a>, Line> = join_all(lines).await.into_iter().collect();
-        let held =
-            lines.iter().filter(|(_, line)| line.held > 0).map(|(place, line)| (*place, line.held)).collect();
+        let mut reservations: HashMap<Target<'a>, RateReservation> =
+            join_all(reservations).await.into_iter().collect();
+        let in_flight = reservations
+            .iter()
+            .filter(|(_, reservation)| reservation.in_flight > 0)
+            .map(|(target, reservation)| (*target, reservation.in_flight))
+            .collect();
         let mut entries = Vec::with_capacity(messages.len());
         for message in messages.iter().copied() {
-            let line = lines.get_mut(&(&message.tenant, &message.endpoint));
-            entries.push(line.map_or(Admission::Deleted, |line| line.entry(message, now)));
+            entries.push(match reservations.get_mut(&(&message.tenant, &message.endpoint)) {
+                Some(reservation) => reservation.admit(message, now),
+                None => Admission::Deleted,
+            });
         }
-        Self { entries, held, minute: now.minutes() }
+        Self { entries, in_flight, minute: now.minutes() }
     }
 
-    /// Gives the places back. What a process that died held is free again in the next minute.
-    pub(crate) async fn leave(self, limits: &impl Limits) {
-        let leave = |((tenant, endpoint), count)| limits.leave(tenant, endpoint, self.minute, count);
-        for error in join_all(self.held.into_iter().map(leave)).await.into_iter().filter_map(Result::err) {
-            tracing::warn!(cause = %error, "places are not given back");
+    /// Counts the requests as ended. What a process that died counted ends with its minute.
+    pub(crate) async fn leave<T: Table>(self, limits: &Limits<T>) {
+        let ends = self
+            .in_flight
+            .into_iter()
+            .map(|((tenant, endpoint), count)| limits.leave(tenant, endpoint, self.minute, count));
+        for error in join_all(ends).await.into_iter().filter_map(Result::err) {
+            tracing::warn!(cause = %error, "requests still count as in flight until their minute ends");
         }
     }
 }
@@ -87,81 +97,93 @@ impl<'a> Admissions<'a> {
 /// How many messages of a batch are for one endpoint.
 #[derive(Clone, Copy, Default)]
 struct Demand {
-    /// Those that have to wait for their turn.
+    /// Messages that need a rate-limit slot.
     waiting: usize,
-    /// Those whose turn has come.
+    /// Messages whose slot has begun.
     paced: usize,
 }
 
-/// One endpoint, and our part of its line.
-struct Line {
+/// One endpoint, and the slots that the batch reserved.
+struct RateReservation {
     endpoint: Result<Option<Endpoint>, String>,
-    /// Where our part begins; `None` where all may go.
+    /// When the first slot begins, in microseconds since the epoch; `None` where no slot is needed.
     begin: Option<u64>,
-    /// How many of those whose turn it is may still go; `None` where all may.
+    /// How many of the messages whose slot has begun may still be sent; `None` where all may.
     places: Option<u32>,
-    /// Where those stand who may not.
-    behind: Option<u64>,
-    /// Places that are ours.
-    held: u32,
-    waited: usize,
-    sent_behind: usize,
+    /// When the first slot begins for those that may not.
+    retry_begin: Option<u64>,
+    /// Requests that count as in flight for this batch.
+    in_flight: u32,
+    /// Slots used by messages of the batch so far.
+    used: usize,
+    /// Retry slots used so far.
+    used_for_retry: usize,
 }
 
-impl Line {
-    async fn join(
-        control: &impl Control,
-        limits: &impl Limits,
-        (tenant, id): Place<'_>,
-        crowd: Demand,
+impl RateReservation {
+    async fn make<T: Table>(
+        control: &Control<T>,
+        limits: &Limits<T>,
+        target: Target<'_>,
+        demand: Demand,
         now: Timestamp,
     ) -> Self {
-        let endpoint = control.endpoint(tenant, id).await.map_err(|error| error.to_string());
+        let endpoint = control.endpoint(target.0, target.1).await.map_err(|error| error.to_string());
         let known = endpoint.as_ref().ok().and_then(Option::as_ref);
-        let taking = known.filter(|endpoint| gate::gate(endpoint, Bypass::None) == Gate::Open);
-        let rate = taking.map(|endpoint| endpoint.rate_per_second);
-        let (begin, places, behind, held) = (None, None, None, 0);
-        let mut line = Self { endpoint, begin, places, behind, held, waited: 0, sent_behind: 0 };
-        if let Some(rate) = rate
-            && let Err(error) = line.queue_up(limits, (tenant, id), crowd, Pace::per_second(rate), now).await
+        let sending = known.filter(|endpoint| gate::gate(endpoint, Bypass::None) == Gate::Open);
+        let pace = sending.map(|endpoint| Pace::per_second(endpoint.rate_per_second));
+        let mut reservation = Self {
+            endpoint,
+            begin: None,
+            places: None,
+            retry_begin: None,
+            in_flight: 0,
+            used: 0,
+            used_for_retry: 0,
+        };
+        if let Some(pace) = pace
+            && let Err(error) = reservation.reserve(limits, target, demand, pace, now).await
         {
-            // A rate that cannot be counted must not hold deliveries up.
-            tracing::warn!(cause = %error, "a rate is not counted");
+            // A rate that cannot be counted must not stop deliveries.
+            tracing::warn!(cause = %error, "the rate of an endpoint is not counted");
         }
-        line
+        reservation
     }
 
-    /// Takes turns for those who wait, and, where others stand in the line too, places for those whose turn it is.
-    async fn queue_up(
+    /// Reserves slots and, where others wait for the endpoint too, requests in flight.
+    async fn reserve<T: Table>(
         &mut self,
-        limits: &impl Limits,
-        (tenant, id): Place<'_>,
-        crowd: Demand,
+        limits: &Limits<T>,
+        (tenant, id): Target<'_>,
+        demand: Demand,
         pace: Pace,
         now: Timestamp,
     ) -> PortResult<()> {
-        let span = pace.span(crowd.waiting, now);
-        if crowd.waiting > 0 {
-            self.begin = Some(limits.queue_up(tenant, id, span).await?);
+        // Step 1: slots for the messages that need one.
+        let span = pace.span(demand.waiting, now);
+        if demand.waiting > 0 {
+            self.begin = Some(limits.reserve(tenant, id, span).await?);
         }
-        let has_turn =
-            |place: &usize| self.begin.is_some_and(|begin| pace.turn(begin, *place, now).is_none());
-        let going = crowd.paced + (0..crowd.waiting).filter(has_turn).count();
-        let is_idle = crowd.paced == 0 && self.begin == Some(span.earliest);
+        // Step 2: how many messages could be sent now.
+        let has_begun = |slot: &usize| self.begin.is_some_and(|begin| pace.turn(begin, *slot, now).is_none());
+        let going = demand.paced + (0..demand.waiting).filter(has_begun).count();
+        // Where nobody waited before us, the number in flight needs no bound.
+        let is_idle = demand.paced == 0 && self.begin == Some(span.earliest);
         if going == 0 || is_idle {
             return Ok(());
         }
+        // Step 3: the bound. Messages beyond it get slots at the end.
         let wanted = u32::try_from(going).unwrap_or(u32::MAX);
-        self.held = limits.enter(tenant, id, now.minutes(), wanted, MAX_AT_ONCE).await?;
-        self.places = Some(self.held);
-        if self.held < wanted {
-            let left = going - usize::try_from(self.held).unwrap_or_default();
-            self.behind = Some(limits.queue_up(tenant, id, pace.span(left, now)).await?);
+        self.in_flight = limits.enter(tenant, id, now.minutes(), wanted, MAX_AT_ONCE).await?;
+        self.places = Some(self.in_flight);
+        if self.in_flight < wanted {
+            let left = going - usize::try_from(self.in_flight).unwrap_or_default();
+            self.retry_begin = Some(limits.reserve(tenant, id, pace.span(left, now)).await?);
         }
         Ok(())
     }
 
-    fn entry(&mut self, message: &DeliveryMessage, now: Timestamp) -> Admission {
+    fn admit(&mut self, message: &DeliveryMessage, now: Timestamp) -> Admission {
         let endpoint = match &self.endpoint {
             Err(error) => return Admission::Unknown(error.clone()),
             Ok(None) => return Admission::Deleted,
@@ -171,28 +193,30 @@ impl Line {
             Gate::Disabled => Admission::Disabled(endpoint),
             Gate::Parked => Admission::Parked,
             Gate::Open if message.bypass == Bypass::Probe => Admission::Open(endpoint),
-            Gate::Open => {
-                let later = self.turn(message, Pace::per_second(endpoint.rate_per_second), now);
-                later.map_or(Admission::Open(endpoint), Admission::Later)
-            }
+            Gate::Open => match self.slot(message, Pace::per_second(endpoint.rate_per_second), now) {
+                Some(at) => Admission::Later(at),
+                None => Admission::Open(endpoint),
+            },
         }
     }
 
-    /// When the message has its turn; `None` means now.
-    fn turn(&mut self, message: &DeliveryMessage, pace: Pace, now: Timestamp) -> Option<Timestamp> {
+    /// Returns when the message may be sent; `None` means now.
+    fn slot(&mut self, message: &DeliveryMessage, pace: Pace, now: Timestamp) -> Option<Timestamp> {
         if message.bypass == Bypass::None {
-            self.waited += 1;
-            let turn = self.begin.and_then(|begin| pace.turn(begin, self.waited - 1, now));
-            if turn.is_some() {
-                return turn;
+            let slot = self.used;
+            self.used += 1;
+            let later = self.begin.and_then(|begin| pace.turn(begin, slot, now));
+            if later.is_some() {
+                return later;
             }
         }
         match &mut self.places {
             None => None,
             Some(0) => {
-                self.sent_behind += 1;
-                let turn = self.behind.and_then(|behind| pace.turn(behind, self.sent_behind - 1, now));
-                Some(turn.unwrap_or(now).max(now.after(SOONEST)))
+                let slot = self.used_for_retry;
+                self.used_for_retry += 1;
+                let later = self.retry_begin.and_then(|begin| pace.turn(begin, slot, now));
+                Some(later.unwrap_or(now).max(now.after(MIN_PAUSE)))
             }
             Some(places) => {
                 *places -= 1;

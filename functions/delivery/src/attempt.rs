@@ -28,14 +28,16 @@ use domain::endpoint::private::Private;
 use domain::endpoint::url::EndpointUrl;
 use domain::inbox::{Head, Outcome, Status};
 use domain::timestamp::Timestamp;
+use store::clock::Clock;
+use store::events::head_item::Found;
 use store::items::Updated;
-use store::ports::events::{Events, Found};
-use store::ports::schedule::Schedule;
-use store::ports::{Clock, Delayed, DeliveryQueue, Vault, WebhookSender};
+use store::ports::Ports;
+use store::queues::Delayed;
 use store::unavailable::{PortResult, Unavailable};
+use store::webhook_sender::WebhookSender;
 
 use crate::admission::Admission;
-use crate::handler::{Delivery, Ports};
+use crate::handler::Delivery;
 use crate::tally::Tally;
 
 /// How often a raced update is decided again before the message goes back to its queue.
@@ -64,12 +66,12 @@ impl<P: Ports> Delivery<P> {
     /// The head, read consistently; only the first receipt of the message that the very put sent may look faster.
     async fn read(&self, message: &DeliveryMessage, first_receipt: bool) -> PortResult<Option<Found>> {
         if message.fresh && first_receipt {
-            let fast = self.events.head(&message.tenant, message.event, false).await?;
+            let fast = self.events.head_eventually(&message.tenant, message.event).await?;
             if fast.is_some() {
                 return Ok(fast);
             }
         }
-        self.events.head(&message.tenant, message.event, true).await
+        self.events.head(&message.tenant, message.event).await
     }
 
     fn step(&self, head: &Head, message: &DeliveryMessage) -> Step {
@@ -126,7 +128,7 @@ impl<P: Ports> Delivery<P> {
     }
 
     async fn private(&self, message: &DeliveryMessage, endpoint: &Endpoint) -> PortResult<Option<Private>> {
-        let Some(key) = self.vault.key(&message.tenant).await? else { return Ok(None) };
+        let Some(key) = self.keys.key(&message.tenant).await? else { return Ok(None) };
         let private = Private::open(&key, &message.tenant, &endpoint.id, &endpoint.sealed);
         private.map(Some).map_err(|error| Unavailable::new("opening an endpoint", error))
     }
@@ -179,7 +181,7 @@ impl<P: Ports> Delivery<P> {
                     let sent = self.ensure_next(&next, message).await?;
                     return Ok(sent.plus(&self.recorded(&head, &next, message, outcome)));
                 }
-                Updated::Raced => match self.events.head(&message.tenant, message.event, true).await? {
+                Updated::Raced => match self.events.head(&message.tenant, message.event).await? {
                     Some(found) if found.head.status == Status::Deleted => {
                         return self.leave(message, &found.head).await;
                     }

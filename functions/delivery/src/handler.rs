@@ -10,79 +10,79 @@ use domain::timestamp::Timestamp;
 use runtime::batch;
 use runtime::batch::Message;
 use runtime::metrics::Metrics;
-use store::adapters::queues::envelope::{UnknownForm, read_delivery};
-use store::ports::control::Control;
-use store::ports::events::Events;
-use store::ports::limits::{Limits, QueueName};
-use store::ports::schedule::Schedule;
-use store::ports::{Clock, DeliveryQueue, SourceQueue, Vault, WebhookSender};
+use runtime::telemetry::Log;
+use store::clock::Clock;
+use store::control::Control;
+use store::data_keys::DataKeys;
+use store::envelope::{UnknownForm, read_delivery};
+use store::events::Events;
+use store::limits::Limits;
+use store::limits::counters::QueueName;
+use store::ports::Ports;
+use store::queues::DeliveriesQueue;
+use store::schedule::Schedule;
 
 use crate::admission::{Admission, Admissions};
+use crate::config::Config;
 use crate::tally::Tally;
 
 /// What one message takes at most: the exchange with its receiver, and the calls to AWS around it.
 const MAX_DELIVERY: Duration = Duration::from_secs(20);
 
-/// The tables, queues and services of a deployment.
-pub trait Ports {
-    /// Endpoints and their health.
-    type Control: Control;
-    /// Heads, payloads and attempts.
-    type Events: Events;
-    /// The endpoints' rates, and the counters behind `/metrics`.
-    type Limits: Limits;
-    /// What is due later, and what is parked.
-    type Schedule: Schedule;
-    /// Where delivery messages come from and go.
-    type Queue: DeliveryQueue + SourceQueue;
-    /// The tenants' data keys.
-    type Vault: Vault;
-    /// The outside world.
-    type Webhooks: WebhookSender;
-    /// The time of day.
-    type Clock: Clock;
-}
-
 /// What delivery touches; its IAM policy says the same.
 pub struct Delivery<P: Ports> {
-    /// Endpoints and their health.
-    pub control: P::Control,
-    /// Heads, payloads and attempts.
-    pub events: P::Events,
-    /// The endpoints' rates, and the counters behind `/metrics`.
-    pub limits: P::Limits,
-    /// What is due later, and what is parked.
-    pub schedule: P::Schedule,
-    /// Where delivery messages come from and go.
-    pub deliveries: P::Queue,
-    /// The tenants' data keys.
-    pub vault: P::Vault,
-    /// The outside world.
-    pub webhooks: P::Webhooks,
-    /// The time of day.
-    pub clock: P::Clock,
-    /// What our own signatures follow from.
-    pub signing: SigningSecrets,
+    pub(crate) control: Control<P::Table>,
+    pub(crate) events: Events<P>,
+    pub(crate) limits: Limits<P::Table>,
+    pub(crate) schedule: Schedule<P::Table>,
+    /// The queue that the messages come from.
+    source: P::Queue,
+    pub(crate) deliveries: DeliveriesQueue<P::Queue>,
+    pub(crate) keys: DataKeys<P>,
+    pub(crate) webhooks: P::Webhooks,
+    pub(crate) clock: P::Clock,
+    /// The keys of our own signatures.
+    pub(crate) signing: SigningSecrets,
     /// Which URLs may be endpoints.
-    pub url_policy: UrlPolicy,
-    /// The queue whose messages failed too often: nothing of it is given up.
-    pub dead_letters_arn: String,
-    /// Takes the line of each invocation.
-    pub log: Box<dyn Fn(&str) + Send + Sync>,
+    pub(crate) url_policy: UrlPolicy,
+    /// The dead-letter queue: nothing of it is given up.
+    dead_letters_arn: String,
+    /// Writes the one log line of each invocation.
+    log: Log,
 }
 
 /// How a message ended.
 type Ended = batch::Ended<Result<Tally, String>>;
 
 impl<P: Ports> Delivery<P> {
+    /// Returns the function over these ports.
+    pub fn new(ports: &P, config: Config, log: Log) -> Self {
+        let control = ports.table(&config.control_table);
+        let keys = DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock());
+        Self {
+            control: Control::new(control),
+            events: Events::new(ports.table(&config.events_table), keys.clone()),
+            limits: Limits::new(ports.table(&config.limits_table)),
+            schedule: Schedule::new(ports.table(&config.schedule_table)),
+            source: ports.queue(&config.deliveries_queue),
+            deliveries: DeliveriesQueue::new(ports.queue(&config.deliveries_queue)),
+            keys,
+            webhooks: ports.webhooks(),
+            clock: ports.clock(),
+            signing: SigningSecrets::new(config.signing_secrets),
+            url_policy: config.url_policy,
+            dead_letters_arn: config.dead_letters_arn,
+            log,
+        }
+    }
+
     /// Delivers a batch and gives back the messages that must come again: those that failed, and those that would not
     /// have ended before `until`.
     pub async fn handle(&self, event: SqsEvent, until: Timestamp) -> SqsBatchResponse {
         let began = self.clock.now();
         let messages = batch::messages(event, &self.dead_letters_arn);
-        let ended = batch::suspects_last(&self.deliveries, &messages, async |some| {
-            self.handle_some(some, until).await
-        });
+        let ended =
+            batch::suspects_last(&self.source, &messages, async |some| self.handle_some(some, until).await);
         let ended = ended.await;
         let tally = batch::firsts(&ended).fold(Tally::default(), Tally::plus);
         let undelayed = messages.iter().filter(|message| is_first_attempt(message));

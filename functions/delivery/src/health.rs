@@ -4,13 +4,13 @@ use domain::delivery::verdict::{Answer, Verdict};
 use domain::delivery::{Bypass, DeliveryMessage};
 use domain::endpoint::Endpoint;
 use domain::endpoint::health::{Change, Failed, Health};
+use store::clock::Clock;
+use store::events::Inserted;
 use store::items::Updated;
-use store::ports::Clock;
-use store::ports::control::Control;
-use store::ports::events::{Events, Inserted};
+use store::ports::Ports;
 use store::unavailable::PortResult;
 
-use crate::handler::{Delivery, Ports};
+use crate::handler::Delivery;
 use crate::tally::Tally;
 
 /// How often a raced change is decided again. Whoever lost so often was beaten by others who noted the same.

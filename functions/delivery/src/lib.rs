@@ -2,9 +2,9 @@
 //!
 //! `main.rs` only wires this library to AWS; the tests run it over tables in memory.
 
-mod attempt;
+pub mod config;
 
-pub mod aws;
+mod attempt;
 
 mod admission;
 

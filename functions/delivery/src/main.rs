@@ -1,13 +1,16 @@
-//! Delivers events: from the queue `deliveries` and its dead letters: sign, POST, judge, record, schedule.
+//! Delivers events: sign, POST, judge, record, schedule.
 
 use std::time::Duration;
 
+use aws::clients::Patience;
+use aws::ports::Aws;
+use aws::system_clock::SystemClock;
 use aws_lambda_events::event::sqs::SqsEvent;
-use lambda_runtime::{LambdaEvent, service_fn};
-use runtime::telemetry;
-use store::adapters::system_clock::SystemClock;
-
+use delivery::config::Config;
 use delivery::handler::Delivery;
+use lambda_runtime::{LambdaEvent, service_fn};
+use runtime::{config, telemetry};
+use webhooks::client::WebhookClient;
 
 /// The function's timeout in the template.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -15,7 +18,10 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
-    let delivery = &Delivery::from_env().await?;
+    let config = Config::from_env()?;
+    let aws = Aws::connect(Patience::Background, config::aws_patience()?).await?;
+    let aws = aws.with_webhooks(WebhookClient::new()?);
+    let delivery = &Delivery::new(&aws, config, telemetry::stdout());
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
         let until = SystemClock.deadline(event.context.deadline, TIMEOUT);
         Ok::<_, lambda_runtime::Error>(delivery.handle(event.payload, until).await)

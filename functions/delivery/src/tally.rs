@@ -6,7 +6,7 @@ use domain::event::id::EventId;
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::{Histogram, Share, Shares, Stats};
 use runtime::metrics::Metrics;
-use store::ports::limits::Counts;
+use store::limits::counters::Counts;
 
 /// What was done: for one message, or for many together.
 #[derive(Clone, Debug, Default, PartialEq)]

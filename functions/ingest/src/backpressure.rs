@@ -20,7 +20,9 @@ use domain::tenant::backlog::Backlog;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 use futures_util::future::join;
-use store::ports::limits::{Limits, QueueName, Wait};
+use store::limits::Limits;
+use store::limits::counters::{QueueName, Wait};
+use store::table::Table;
 use store::unavailable::PortResult;
 
 /// How often the queue is looked at.
@@ -39,8 +41,8 @@ const FRESH: Duration = Duration::from_secs(60);
 const MAX_TENANTS: usize = 10_000;
 
 /// Knows when to accept nothing more.
-pub struct Backpressure<L> {
-    limits: L,
+pub(crate) struct Backpressure<T> {
+    limits: Limits<T>,
     shed_after: Option<Duration>,
     state: Mutex<State>,
 }
@@ -97,9 +99,9 @@ impl Queue {
     }
 }
 
-impl<L: Limits> Backpressure<L> {
+impl<T: Table> Backpressure<T> {
     /// Sheds load once the oldest event waits longer than `shed_after`, if ever.
-    pub fn new(limits: L, shed_after: Option<Duration>) -> Self {
+    pub(crate) fn new(limits: Limits<T>, shed_after: Option<Duration>) -> Self {
         Self { limits, shed_after, state: Mutex::default() }
     }
 
@@ -168,7 +170,7 @@ impl<L: Limits> Backpressure<L> {
 mod tests {
     use domain::tenant::tier::Tier;
     use domain::testing::{START, key_of, tenant};
-    use store::ports::limits::Counts;
+    use store::limits::counters::Counts;
     use store::testing::faults::{Fault, Faults};
     use store::testing::limits::MemoryLimits;
 

@@ -14,9 +14,8 @@ use runtime::answer;
 use runtime::answer::Answer;
 use runtime::request::idempotency_key;
 use serde_json::{Value, json};
-use store::ports::control::Control;
-use store::ports::limits::Limits;
-use store::ports::{Claims, Clock, EventQueue};
+use store::clock::Clock;
+use store::ports::Ports;
 
 use crate::handler::{Claimable, Duplicate, Ingest, unconfirmed};
 use crate::intake::Batch;
@@ -29,7 +28,7 @@ const CONCURRENT_CLAIMS: usize = 32;
 /// and 500 claims of a table that hangs would take longer.
 const LAST_CLAIM_AFTER: Duration = Duration::from_secs(5);
 
-impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, Q, T> {
+impl<P: Ports> Ingest<P> {
     /// Accepts a batch; an item beyond the remaining tokens is refused with 429, its neighbours are not.
     pub(crate) async fn accept_batch(
         &self,

@@ -13,33 +13,49 @@ use http::{HeaderMap, StatusCode};
 use runtime::answer;
 use runtime::answer::Answer;
 use runtime::request::idempotency_key;
+use runtime::telemetry::Log;
 use serde_json::json;
 use store::authentication::{Authenticator, require};
+use store::claims::Claims;
+use store::clock::Clock;
+use store::control::Control;
 use store::limiter::Limiter;
-use store::ports::control::Control;
-use store::ports::limits::Limits;
-use store::ports::{Claims, Clock, EventQueue};
+use store::limits::Limits;
+use store::ports::Ports;
+use store::queues::EventsQueue;
 
 use crate::backpressure::Backpressure;
+use crate::config::Config;
 use crate::intake::{Form, Single};
 use crate::invocation::Invocation;
 
 /// What ingest touches; its IAM policy says the same.
-pub struct Ingest<C, L, K, Q, T> {
-    /// Knows the bearers of keys.
-    pub authenticator: Authenticator<C>,
-    /// Grants events by the minute.
-    pub limiter: Limiter<L>,
-    /// Clients' own names for events.
-    pub claims: K,
-    /// Where accepted events go.
-    pub queue: Q,
-    /// When nothing more is accepted.
-    pub backpressure: Backpressure<L>,
-    /// The time of day.
-    pub clock: T,
-    /// Takes the one line of each invocation.
-    pub log: Box<dyn Fn(&str) + Send + Sync>,
+pub struct Ingest<P: Ports> {
+    pub(crate) authenticator: Authenticator<P::Table>,
+    pub(crate) limiter: Limiter<P::Table>,
+    pub(crate) claims: Claims<P::Table>,
+    pub(crate) queue: EventsQueue<P::Queue>,
+    pub(crate) backpressure: Backpressure<P::Table>,
+    pub(crate) clock: P::Clock,
+    /// Writes the one log line of each invocation.
+    pub(crate) log: Log,
+}
+
+impl<P: Ports> Ingest<P> {
+    /// Returns the function over these ports.
+    pub fn new(ports: &P, config: Config, log: Log) -> Self {
+        let control = Control::new(ports.table(&config.control_table));
+        let limits = Limits::new(ports.table(&config.limits_table));
+        Self {
+            authenticator: Authenticator::new(control, config.peppers),
+            limiter: Limiter::new(limits.clone()),
+            claims: Claims::new(ports.table(&config.claims_table)),
+            queue: EventsQueue::new(ports.queue(&config.events_queue)),
+            backpressure: Backpressure::new(limits, config.shed_after),
+            clock: ports.clock(),
+            log,
+        }
+    }
 }
 
 /// An event that may be sent, and what it repeats.
@@ -59,7 +75,7 @@ pub(crate) enum Duplicate {
     Request,
 }
 
-impl<C: Control, L: Limits, K: Claims, Q: EventQueue, T: Clock> Ingest<C, L, K, Q, T> {
+impl<P: Ports> Ingest<P> {
     /// Answers one request. Every failure becomes a response.
     pub async fn handle(&self, path: &str, headers: &HeaderMap, body: &[u8], request_id: &str) -> Answer {
         let path = path.trim_end_matches('/'); // the gateway hands on "/api/events/" as it is

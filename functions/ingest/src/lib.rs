@@ -2,7 +2,9 @@
 //!
 //! `main.rs` only wires this library to AWS; the tests run it over tables in memory.
 
-pub mod backpressure;
+pub mod config;
+
+mod backpressure;
 
 mod batch;
 

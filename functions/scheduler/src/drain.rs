@@ -17,12 +17,10 @@ use domain::inbox::Head;
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use store::clock::Clock;
 use store::items::Updated;
-use store::ports::control::Control;
-use store::ports::events::Events;
-use store::ports::limits::Limits;
-use store::ports::schedule::Schedule;
-use store::ports::{Clock, Delayed, DeliveryQueue};
+use store::ports::Ports;
+use store::queues::Delayed;
 use store::unavailable::PortResult;
 
 use crate::handler::{Moved, Scheduler};
@@ -36,7 +34,7 @@ const CONCURRENT_ROWS: usize = 16;
 /// So many deliveries of one endpoint are read and sent in one step.
 const STEP: usize = 200;
 
-impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, L, S, Q, T> {
+impl<P: Ports> Scheduler<P> {
     /// Looks at every endpoint that has parked deliveries.
     pub(crate) async fn look_at_endpoints(&self, until: Timestamp) -> Moved {
         let shards = join_all((0..SHARDS).map(|shard| self.schedule.endpoint_rows(shard))).await;
@@ -66,7 +64,7 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
 
     /// Takes the row of an endpoint away for which nothing is parked any more.
     async fn retire_if_empty(&self, row: &EndpointRow) -> PortResult<Moved> {
-        if self.schedule.parked(&row.tenant, &row.endpoint, None, 1).await?.is_empty() {
+        if self.schedule.parked(&row.tenant, &row.endpoint, None, 1).await?.is_empty {
             self.schedule.retire(row).await?;
         }
         Ok(Moved::default())
@@ -76,12 +74,11 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
     async fn probe(&self, row: &EndpointRow, endpoint: &Endpoint) -> PortResult<Moved> {
         let Some(change) = endpoint.health.claim_probe(self.clock.now()) else { return Ok(Moved::default()) };
         let parked = self.schedule.parked(&row.tenant, &row.endpoint, None, STEP).await?;
-        if parked.is_empty() {
+        if parked.is_empty {
             self.schedule.retire(row).await?;
         }
-        for parked in &parked {
-            let head =
-                self.events.head(&row.tenant, parked.message.event, true).await?.map(|found| found.head);
+        for parked in &parked.rows {
+            let head = self.events.head(&row.tenant, parked.message.event).await?.map(|found| found.head);
             if !head.as_ref().is_some_and(|head| waits(head, parked)) {
                 if let Some(head) = &head {
                     self.events.leave(&row.tenant, head).await?; // a probe under way may have left its attempt behind
@@ -105,11 +102,12 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
         while sent < most && self.has_time(until) {
             let wanted = STEP.min(most - sent);
             let parked = self.schedule.parked(&row.tenant, &row.endpoint, last.as_ref(), wanted).await?;
+            if parked.is_empty && last.is_none() {
+                self.schedule.retire(row).await?;
+            }
+            let parked = parked.rows;
             if parked.is_empty() {
-                if last.is_none() {
-                    self.schedule.retire(row).await?;
-                }
-                break;
+                break; // nothing is left, or nothing that this version can read
             }
             let places = parked.iter().zip(sent..);
             let messages: Vec<Delayed> =

@@ -4,11 +4,9 @@
 use domain::delivery::schedule::{Due, HORIZON, SHARDS};
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
-use store::ports::control::Control;
-use store::ports::events::Events;
-use store::ports::limits::Limits;
-use store::ports::schedule::Schedule;
-use store::ports::{Clock, Delayed, DeliveryQueue};
+use store::clock::Clock;
+use store::ports::Ports;
+use store::queues::Delayed;
 use store::unavailable::PortResult;
 
 use crate::handler::{Moved, Scheduler};
@@ -16,7 +14,7 @@ use crate::handler::{Moved, Scheduler};
 /// So many rows in one step.
 const STEP: usize = 100;
 
-impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, L, S, Q, T> {
+impl<P: Ports> Scheduler<P> {
     /// Sends what is due in all shards.
     pub(crate) async fn move_due(&self, until: Timestamp) -> Moved {
         let shards = (0..SHARDS).map(|shard| async move { Moved::of(self.move_due_of(shard, until).await) });

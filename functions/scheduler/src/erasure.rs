@@ -2,11 +2,8 @@
 
 use domain::job::erasure::{Erasure, Phase};
 use domain::job::{Job, Work};
-use store::ports::control::Control;
-use store::ports::events::Events;
-use store::ports::limits::Limits;
-use store::ports::schedule::Schedule;
-use store::ports::{Clock, DeliveryQueue};
+use store::clock::Clock;
+use store::ports::Ports;
 use store::unavailable::PortResult;
 
 use crate::handler::Scheduler;
@@ -15,7 +12,7 @@ use crate::jobs::Stepped;
 /// So many items are deleted in one step.
 const STEP: usize = 200;
 
-impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, L, S, Q, T> {
+impl<P: Ports> Scheduler<P> {
     /// The next step of an erasure.
     pub(crate) async fn step_of_erasure(&self, job: &Job, erasure: &Erasure) -> PortResult<Stepped> {
         let (deleted, is_empty) = self.erase(job, erasure.phase).await?;

@@ -6,11 +6,10 @@ use domain::tenant::stats::{Share, Shares};
 use domain::timestamp::Timestamp;
 use futures_util::stream::{self, StreamExt};
 use runtime::batch;
-use store::ports::control::Control;
-use store::ports::events::{Events, Inserted};
-use store::ports::limits::{Counts, Limits};
-use store::ports::schedule::Schedule;
-use store::ports::{Clock, DeliveryQueue};
+use store::clock::Clock;
+use store::events::Inserted;
+use store::limits::counters::Counts;
+use store::ports::Ports;
 use store::unavailable::PortResult;
 
 use crate::handler::{Moved, Scheduler};
@@ -21,7 +20,7 @@ const MAX_ROWS: usize = 1000;
 /// Rows that are handled side by side.
 const CONCURRENT_ROWS: usize = 8;
 
-impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, L, S, Q, T> {
+impl<P: Ports> Scheduler<P> {
     /// Tells the owners of what will expire.
     pub(crate) async fn tell_what_expires(&self, until: Timestamp) -> Moved {
         let rows = match self.schedule.expiring(self.clock.now(), MAX_ROWS).await {

@@ -7,34 +7,34 @@ use std::time::Duration;
 use domain::timestamp::Timestamp;
 use futures_util::future::join4;
 use runtime::metrics::Metrics;
-use store::ports::control::Control;
-use store::ports::events::Events;
-use store::ports::limits::Limits;
-use store::ports::schedule::Schedule;
-use store::ports::{Clock, DeliveryQueue};
+use runtime::telemetry::Log;
+use store::clock::Clock;
+use store::control::Control;
+use store::data_keys::DataKeys;
+use store::events::Events;
+use store::limits::Limits;
+use store::ports::Ports;
+use store::queues::DeliveriesQueue;
+use store::schedule::Schedule;
 use store::unavailable::PortResult;
+
+use crate::config::Config;
 
 /// No step begins when less time than this is left.
 const MAX_STEP: Duration = Duration::from_secs(10);
 
 /// What the scheduler touches; its IAM policy says the same.
-pub struct Scheduler<C, E, L, S, Q, T> {
-    /// Tenants, endpoints and their health; what an erased tenant had.
-    pub control: C,
-    /// Heads: whether a delivery is open, what a replay opens, what nobody took, what is told and what is erased.
-    pub events: E,
-    /// Backlogs, stats and counters.
-    pub limits: L,
-    /// What is due later, what is parked, what will expire, and jobs.
-    pub schedule: S,
-    /// Where delivery messages go.
-    pub deliveries: Q,
-    /// The time of day.
-    pub clock: T,
+pub struct Scheduler<P: Ports> {
+    pub(crate) control: Control<P::Table>,
+    pub(crate) events: Events<P>,
+    pub(crate) limits: Limits<P::Table>,
+    pub(crate) schedule: Schedule<P::Table>,
+    pub(crate) deliveries: DeliveriesQueue<P::Queue>,
+    pub(crate) clock: P::Clock,
     /// How long after an erasure everything is looked through once more.
-    pub erasure_pause: Duration,
-    /// Takes the line of each invocation.
-    pub log: Box<dyn Fn(&str) + Send + Sync>,
+    pub(crate) erasure_pause: Duration,
+    /// Writes the one log line of each invocation.
+    log: Log,
 }
 
 /// What was done in one visit.
@@ -54,14 +54,35 @@ pub(crate) struct Moved {
     pub(crate) failures: u64,
 }
 
-impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, L, S, Q, T> {
+impl<P: Ports> Scheduler<P> {
+    /// Returns the function over these ports.
+    pub fn new(ports: &P, config: &Config, log: Log) -> Self {
+        let Config { control_table, events_table, limits_table, schedule_table, .. } = config;
+        let control = ports.table(control_table);
+        let keys = DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock());
+        Self {
+            control: Control::new(control),
+            events: Events::new(ports.table(events_table), keys),
+            limits: Limits::new(ports.table(limits_table)),
+            schedule: Schedule::new(ports.table(schedule_table)),
+            deliveries: DeliveriesQueue::new(ports.queue(&config.deliveries_queue)),
+            clock: ports.clock(),
+            erasure_pause: config.erasure_pause,
+            log,
+        }
+    }
+
     /// Moves along what is due, and begins nothing that would not have ended before `until`.
     pub async fn handle(&self, until: Timestamp) {
         let began = self.clock.now();
-        let (due, parked) = (self.move_due(until), self.look_at_endpoints(until));
-        let (told, jobs) = (self.tell_what_expires(until), self.advance_jobs(until));
-        let (due, parked, told, jobs) = join4(due, parked, told, jobs).await;
-        let moved = due.plus(parked).plus(told).plus(jobs);
+        let (due, parked, notices, jobs) = join4(
+            Box::pin(self.move_due(until)),
+            Box::pin(self.look_at_endpoints(until)),
+            Box::pin(self.tell_what_expires(until)),
+            Box::pin(self.advance_jobs(until)),
+        )
+        .await;
+        let moved = due.plus(parked).plus(notices).plus(jobs);
         let mut metrics = Metrics::new("scheduler", "moved along");
         for (name, number) in [
             ("due", moved.due),

@@ -8,12 +8,9 @@ use domain::job::{Job, Work};
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 use rand::seq::SliceRandom;
+use store::clock::Clock;
 use store::items::Updated;
-use store::ports::control::Control;
-use store::ports::events::Events;
-use store::ports::limits::Limits;
-use store::ports::schedule::Schedule;
-use store::ports::{Clock, DeliveryQueue};
+use store::ports::Ports;
 use store::unavailable::PortResult;
 
 use crate::handler::{Moved, Scheduler};
@@ -46,7 +43,7 @@ struct Turn {
 /// Jobs that wait for their next step.
 type Line = Mutex<VecDeque<Turn>>;
 
-impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, L, S, Q, T> {
+impl<P: Ports> Scheduler<P> {
     /// Advances every job that nobody else is at: a step of each, and again, from another one on in every visit, so that
     /// none waits for long ones.
     pub(crate) async fn advance_jobs(&self, until: Timestamp) -> Moved {

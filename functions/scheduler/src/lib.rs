@@ -3,6 +3,8 @@
 //!
 //! `main.rs` only wires this library to AWS; the tests run it over tables in memory.
 
+pub mod config;
+
 mod drain;
 
 mod due;

@@ -18,12 +18,12 @@ use domain::job::{Job, Work};
 use domain::tenant::stats::{Share, Shares};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use runtime::batch;
+use store::clock::Clock;
+use store::events::log::LogRange;
 use store::items::Updated;
-use store::ports::control::Control;
-use store::ports::events::{Events, LogRange};
-use store::ports::limits::{Counts, Limits};
-use store::ports::schedule::Schedule;
-use store::ports::{Clock, Delayed, DeliveryQueue};
+use store::limits::counters::Counts;
+use store::ports::Ports;
+use store::queues::Delayed;
 use store::unavailable::{PortResult, Unavailable};
 
 use crate::handler::Scheduler;
@@ -42,7 +42,7 @@ const CONCURRENT_HEADS: usize = 16;
 /// How often a raced update is decided again before the visit ends.
 const MAX_RACES: usize = 20;
 
-impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> Scheduler<C, E, L, S, Q, T> {
+impl<P: Ports> Scheduler<P> {
     /// The next step of a replay that has sent so many events in this visit.
     pub(crate) async fn step_of_replay(
         &self,
@@ -56,7 +56,7 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
             return self.cut_off(job, replay, pace).await;
         }
         let room = drained_per_minute(pace).saturating_sub(*sent).clamp(1, STEP);
-        let walked = self.events.walk(&job.tenant, &stretch(replay), room).await?;
+        let walked = self.events.log_page(&job.tenant, &stretch(replay), room).await?;
         let heads = stream::iter(walked.heads).map(|head| self.open_again(job, replay, &endpoints, head));
         let heads: Vec<Head> = heads.buffered(CONCURRENT_HEADS).try_collect().await?;
         self.send_first_messages(job, &heads, pace, sent).await?;
@@ -76,7 +76,7 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
     async fn cut_off(&self, job: &Job, replay: &Replay, pace: u32) -> PortResult<Stepped> {
         let (mut heads, mut stretch) = (Vec::new(), stretch(replay));
         while heads.len() < LOOKED_BACK {
-            let walked = self.events.walk(&job.tenant, &stretch, LOOKED_BACK).await?;
+            let walked = self.events.log_page(&job.tenant, &stretch, LOOKED_BACK).await?;
             heads.extend(walked.heads);
             stretch.after = walked.reached;
             if stretch.after.is_none() {
@@ -124,7 +124,7 @@ impl<C: Control, E: Events, L: Limits, S: Schedule, Q: DeliveryQueue, T: Clock> 
                 }
                 return Ok(next);
             }
-            match self.events.head(&job.tenant, head.id, true).await? {
+            match self.events.head(&job.tenant, head.id).await? {
                 Some(found) => head = found.head,
                 None => return Ok(head),
             }

@@ -11,9 +11,13 @@ use crate::metrics::Metrics;
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::{Share, Shares};
 use domain::timestamp::Timestamp;
-use store::ports::SourceQueue;
-use store::ports::events::{Events, UnreadableMessage};
-use store::ports::limits::{Counts, Limits, QueueName, Wait};
+use store::events::Events;
+use store::events::unreadable::UnreadableMessage;
+use store::limits::Limits;
+use store::limits::counters::{Counts, QueueName, Wait};
+use store::ports::Ports;
+use store::queue::Queue;
+use store::table::Table;
 use store::unavailable::PortResult;
 
 /// A message that comes for this time is a suspect.
@@ -91,8 +95,8 @@ pub fn longest_wait<'a>(
 
 /// Adds a batch to the metrics, and to the backlog and the stats of each tenant; where that fails, the batch itself is none
 /// the worse.
-pub async fn count(
-    limits: &impl Limits,
+pub async fn count<T: Table>(
+    limits: &Limits<T>,
     counts: Counts,
     wait: Option<Wait>,
     shares: &Shares,
@@ -106,8 +110,8 @@ pub async fn count(
 }
 
 /// Adds what was done for one tenant.
-async fn count_share(
-    limits: &impl Limits,
+async fn count_share<T: Table>(
+    limits: &Limits<T>,
     tenant: &TenantId,
     share: &Share,
     minute: u64,
@@ -136,7 +140,7 @@ impl<R> Ended<Result<R, String>> {
 /// Handles suspects one by one, after all others are done and deleted: a message that kills its process takes nobody with
 /// it, not even into the next receipt. Without suspects, all are handled together and nothing is deleted here.
 pub async fn suspects_last<R>(
-    source: &impl SourceQueue,
+    source: &impl Queue,
     messages: &[Message],
     act: impl AsyncFn(&[&Message]) -> Vec<Ended<Result<R, String>>>,
 ) -> Vec<Ended<Result<R, String>>> {
@@ -215,8 +219,8 @@ pub fn response<R>(
 ///
 /// # Errors
 /// The reason it cannot be read, or the table's failure to keep it: either way the message stays in its queue.
-pub async fn unreadable(
-    events: &impl Events,
+pub async fn unreadable<P: Ports>(
+    events: &Events<P>,
     message: &Message,
     reason: String,
     now: Timestamp,

@@ -1,53 +1,58 @@
-//! The environment, read once at start. No other file reads it.
+//! The environment, read once when a function starts. No other file reads it.
 
 use std::env;
-use std::num::NonZeroU32;
-use std::time::Duration;
-
-use thiserror::Error;
+use std::str::FromStr;
 
 use domain::endpoint::url::UrlPolicy;
+use domain::tenant::api_key::Peppers;
+use thiserror::Error;
 
-/// A variable that the template should have set.
-#[derive(Debug, Error)]
-#[error("the environment variable {0} is not set, or is nothing that can be read")]
-pub struct MissingVariable(pub &'static str);
+/// An environment variable that is absent or wrong.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("the environment variable {0} is not set, or its value cannot be read")]
+pub struct InvalidVariable(pub &'static str);
 
-/// The value of a variable.
+/// Returns the value of a variable.
 ///
 /// # Errors
-/// [`MissingVariable`] where it is absent or empty.
-pub fn required(name: &'static str) -> Result<String, MissingVariable> {
-    optional(name).ok_or(MissingVariable(name))
+/// Where it is absent or empty.
+pub fn required(name: &'static str) -> Result<String, InvalidVariable> {
+    optional(name).ok_or(InvalidVariable(name))
 }
 
-/// Whether a variable has this value.
+/// Returns the value of a variable, read as `T`.
+///
+/// # Errors
+/// Where it is absent, or cannot be read.
+pub fn parsed<T: FromStr>(name: &'static str) -> Result<T, InvalidVariable> {
+    required(name)?.parse().map_err(|_| InvalidVariable(name))
+}
+
+/// Returns the versions of a secret: `2:NEW,1:OLD`, or one version alone.
+///
+/// # Errors
+/// Where the variable is absent, or has another form.
+pub fn peppers(name: &'static str) -> Result<Peppers, InvalidVariable> {
+    Peppers::parse(&required(name)?).map_err(|_| InvalidVariable(name))
+}
+
+/// Returns whether a variable has this value.
 #[must_use]
 pub fn is(name: &'static str, value: &str) -> bool {
     optional(name).is_some_and(|text| text == value)
 }
 
-/// How long an event may wait to be stored before no more are accepted: the stack's parameter `ShedAfterSeconds`, where 0
-/// is no bound.
+/// Returns how many times as long as for AWS a client waits: 1, unless `AWS_PATIENCE` says otherwise, as for an emulator.
 ///
 /// # Errors
-/// [`MissingVariable`] where it is absent or no number.
-pub fn shed_after() -> Result<Option<Duration>, MissingVariable> {
-    let name = "SHED_AFTER_SECONDS";
-    let seconds: u64 = required(name)?.parse().map_err(|_| MissingVariable(name))?;
-    Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
-}
-
-/// How many times longer than AWS an emulator on a busy machine may let a client wait: `AWS_PATIENCE`, which only `cargo dev` sets.
-///
-/// # Errors
-/// [`MissingVariable`] where it is no number above zero.
-pub fn aws_patience() -> Result<NonZeroU32, MissingVariable> {
+/// Where the variable is no number.
+pub fn aws_patience() -> Result<u32, InvalidVariable> {
     let name = "AWS_PATIENCE";
-    optional(name).map_or(Ok(NonZeroU32::MIN), |text| text.parse().map_err(|_| MissingVariable(name)))
+    let factor = optional(name).map_or(Ok(1), |text| text.parse().map_err(|_| InvalidVariable(name)))?;
+    if factor == 0 { Err(InvalidVariable(name)) } else { Ok(factor) }
 }
 
-/// Which URLs may be endpoints: the stack's parameter `LoopbackEndpoints`.
+/// Returns which URLs may be endpoints. Only the local stack allows loopback addresses.
 #[must_use]
 pub fn url_policy() -> UrlPolicy {
     if is("LOOPBACK_ENDPOINTS", "allowed") { UrlPolicy::LoopbackAllowed } else { UrlPolicy::Strict }

@@ -15,8 +15,17 @@ const OURS: [&str; 10] =
 /// A malformed answer of a name server is no news.
 const PROVOKED: [&str; 3] = ["hickory_net", "hickory_proto", "hickory_resolver"];
 
+/// Takes log lines that are JSON already.
+pub type Log = Box<dyn Fn(&str) + Send + Sync>;
+
+/// Returns the log that writes to standard output, where Lambda reads it.
+#[must_use]
+pub fn stdout() -> Log {
+    Box::new(write_line)
+}
+
 /// Writes a line that is JSON already, such as [`crate::metrics::Metrics::line`].
-pub fn write_line(line: &str) {
+fn write_line(line: &str) {
     println!("{line}");
 }
 

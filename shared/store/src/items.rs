@@ -1,5 +1,6 @@
 //! The loops that `DynamoDB` asks of its callers, each written once: pages, unprocessed keys, conflicts with transactions.
 
+use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -172,7 +173,7 @@ impl<T: Table> Items<T> {
     /// # Errors
     /// When the table does not answer.
     pub async fn put_if(&self, put: Put) -> PortResult<Outcome> {
-        past_conflicts(async || self.table.put(&put).await).await
+        past_conflicts(|| self.table.put(&put)).await
     }
 
     /// Changes an item, if the condition holds.
@@ -180,7 +181,7 @@ impl<T: Table> Items<T> {
     /// # Errors
     /// When the table does not answer.
     pub async fn update(&self, update: Update) -> PortResult<Outcome> {
-        past_conflicts(async || self.table.update(&update).await).await
+        past_conflicts(|| self.table.update(&update)).await
     }
 
     /// Deletes an item, if the condition holds.
@@ -188,7 +189,7 @@ impl<T: Table> Items<T> {
     /// # Errors
     /// When the table does not answer.
     pub async fn delete(&self, delete: Delete) -> PortResult<Outcome> {
-        past_conflicts(async || self.table.delete(&delete).await).await
+        past_conflicts(|| self.table.delete(&delete)).await
     }
 
     /// Makes all writes or none.
@@ -220,12 +221,17 @@ impl<T: Table> Items<T> {
     pub async fn get_many(&self, keys: Vec<Key>) -> PortResult<Vec<Item>> {
         let mut found = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(MAX_BATCH_GET_KEYS) {
-            let read = async |keys: Vec<Key>| {
-                let (items, left) = self.table.batch_get(&keys).await?;
+            let mut left = chunk.to_vec();
+            for pause in PAUSES {
+                wait(pause).await;
+                let (items, unprocessed) = self.table.batch_get(&left).await?;
                 found.extend(items);
-                Ok(left)
-            };
-            until_processed("BatchGetItem", chunk.to_vec(), read).await?;
+                left = unprocessed;
+                if left.is_empty() {
+                    break;
+                }
+            }
+            require_none(&left, "BatchGetItem")?;
         }
         Ok(found)
     }
@@ -236,15 +242,25 @@ impl<T: Table> Items<T> {
     /// When the table does not answer; some may be deleted then.
     pub async fn delete_all(&self, keys: Vec<Key>) -> PortResult<()> {
         for chunk in keys.chunks(MAX_BATCH_DELETE_KEYS) {
-            let delete = async |keys: Vec<Key>| self.table.batch_delete(&keys).await;
-            until_processed("BatchWriteItem", chunk.to_vec(), delete).await?;
+            let mut left = chunk.to_vec();
+            for pause in PAUSES {
+                wait(pause).await;
+                left = self.table.batch_delete(&left).await?;
+                if left.is_empty() {
+                    break;
+                }
+            }
+            require_none(&left, "BatchWriteItem")?;
         }
         Ok(())
     }
 }
 
 /// Makes a write again as long as a transaction is in its way.
-async fn past_conflicts(write: impl AsyncFn() -> PortResult<Written>) -> PortResult<Outcome> {
+async fn past_conflicts<F>(write: impl Fn() -> F) -> PortResult<Outcome>
+where
+    F: Future<Output = PortResult<Written>>,
+{
     for pause in PAUSES {
         wait(pause).await;
         match write().await? {
@@ -256,20 +272,9 @@ async fn past_conflicts(write: impl AsyncFn() -> PortResult<Written>) -> PortRes
     Err(busy("writing an item"))
 }
 
-/// Makes a batch call again for the keys that it left unprocessed.
-async fn until_processed(
-    operation: &'static str,
-    mut keys: Vec<Key>,
-    mut call: impl AsyncFnMut(Vec<Key>) -> PortResult<Vec<Key>>,
-) -> PortResult<()> {
-    for pause in PAUSES {
-        wait(pause).await;
-        keys = call(keys).await?;
-        if keys.is_empty() {
-            return Ok(());
-        }
-    }
-    Err(busy(operation))
+/// Fails where a batch call has left keys unprocessed again and again.
+fn require_none(left: &[Key], operation: &'static str) -> PortResult<()> {
+    if left.is_empty() { Ok(()) } else { Err(busy(operation)) }
 }
 
 async fn wait(pause: Duration) {

@@ -1,5 +1,7 @@
 //! Read, decide, write on condition, and begin again where another writer was faster.
 
+use std::future::Future;
+
 use crate::unavailable::Unavailable;
 
 /// How often a lost race is run again. Each lost one means that another writer made progress.
@@ -18,10 +20,11 @@ pub enum Round<R> {
 ///
 /// # Errors
 /// The error of a round; [`Unavailable`] after too many lost rounds.
-pub async fn until_won<R, E: From<Unavailable>>(
-    operation: &'static str,
-    mut round: impl AsyncFnMut() -> Result<Round<R>, E>,
-) -> Result<R, E> {
+pub async fn until_won<R, E, F>(operation: &'static str, mut round: impl FnMut() -> F) -> Result<R, E>
+where
+    E: From<Unavailable>,
+    F: Future<Output = Result<Round<R>, E>>,
+{
     for _ in 0..MAX_RACES {
         if let Round::Ended(result) = round().await? {
             return Ok(result);

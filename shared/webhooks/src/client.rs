@@ -28,7 +28,7 @@ use domain::delivery::webhook_request::WebhookRequest;
 use domain::endpoint::address::name;
 use domain::endpoint::url::EndpointUrl;
 use domain::timestamp::Timestamp;
-use store::ports::WebhookSender;
+use store::webhook_sender::WebhookSender;
 
 /// One deadline over name, connection, TLS, request and the head of the answer.
 const DEADLINE: Duration = Duration::from_secs(13);
@@ -69,18 +69,6 @@ impl<D: Dialer> WebhookClient<D> {
         Ok(Self { resolver: Resolver::asking(name_server), dialer, tls: Tls::trusting(roots)? })
     }
 
-    /// Whether a URL may be an endpoint's by the addresses that its name has now. A name that has none yet may: it is checked
-    /// again at every attempt.
-    ///
-    /// # Errors
-    /// The failure of an attempt that would be refused.
-    pub async fn check(&self, url: &EndpointUrl) -> Result<(), Failure> {
-        match timeout(CHECK_PATIENCE, self.resolve(url)).await {
-            Ok(Err(refused)) if refused.is_ours() => Err(refused),
-            _ => Ok(()),
-        }
-    }
-
     /// The addresses to connect to, after every address behind the name was checked. The name is checked once more:
     /// nothing that could be taken for an address is ever looked up.
     async fn resolve(&self, url: &EndpointUrl) -> Result<Vec<Checked>, Failure> {
@@ -110,6 +98,13 @@ impl<D: Dialer> WebhookSender for WebhookClient<D> {
             Ok(Ok(begun)) => begun.end().await,
             Ok(Err(failure)) => Answer::None(failure),
             Err(_) => Answer::None(Failure::TimedOut),
+        }
+    }
+
+    async fn check(&self, url: &EndpointUrl) -> Result<(), Failure> {
+        match timeout(CHECK_PATIENCE, self.resolve(url)).await {
+            Ok(Err(refused)) if refused.is_ours() => Err(refused),
+            _ => Ok(()),
         }
     }
 }

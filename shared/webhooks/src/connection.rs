@@ -49,7 +49,7 @@ impl Checked {
 }
 
 /// The way to an address.
-pub trait Dialer: Send + Sync {
+pub trait Dialer: Clone + Send + Sync + 'static {
     /// A connection.
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 

@@ -1,7 +1,5 @@
 //! What is tried at an endpoint: a test by its owner's hand, the log of attempts, and samples of what it gets.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use domain::delivery::verdict::failure::Failure;
@@ -13,18 +11,20 @@ use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::Head;
 use domain::problem::{Kind, Problem};
-use domain::tenant::api_key::Scope;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use runtime::answer;
 use serde_json::{Value, json};
-use store::adapters::events::attempt_log::LoggedAttempt;
-use store::ports::{Clock, WebhookSender};
+use store::clock::Clock;
+use store::events::attempts::LoggedAttempt;
+use store::webhook_sender::WebhookSender;
 
 use super::endpoints::{found, open};
 use crate::body::{query_limit, query_value};
+use crate::caller::{Caller, EndpointsAdmin};
 use crate::cursor;
-use crate::deps::Api;
+use crate::deps::ApiState;
 use crate::failure::Outcome;
+use store::ports::Ports;
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 100;
@@ -36,14 +36,12 @@ const SAMPLES: usize = 3;
 const TEST_TYPE: &str = "endpoint.test";
 
 /// `POST /api/endpoints/{id}/test`: sends one signed event that is stored nowhere, now, and tells what came of it.
-pub(crate) async fn test(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
+pub(crate) async fn test<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<EndpointsAdmin>,
     Path(id): Path<String>,
     _: Body,
 ) -> Outcome {
-    let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::EndpointsAdmin, now).await?;
     let endpoint = found(&api, &bearer.tenant, &id).await?;
     let private = open(&api, &bearer.tenant, &endpoint).await?;
     let event = Event {
@@ -82,14 +80,12 @@ pub(crate) async fn test(
 }
 
 /// `GET /api/endpoints/{id}/attempts`: the newest first. A success at the first attempt stands in its event alone.
-pub(crate) async fn list(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
+pub(crate) async fn list<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Outcome {
-    let (_, bearer) =
-        api.authenticator.authenticate(&headers, Scope::EndpointsAdmin, api.clock.now()).await?;
     let endpoint = found(&api, &bearer.tenant, &id).await?;
     let limit = query_limit(query.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?;
     let (peppers, filter) = (api.authenticator.peppers(), format!("attempts {}", endpoint.id));
@@ -103,13 +99,11 @@ pub(crate) async fn list(
 }
 
 /// `GET /api/endpoints/{id}/sample`: recent events that it wants, as the bodies of its requests, the newest first.
-pub(crate) async fn sample(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
+pub(crate) async fn sample<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<EndpointsAdmin>,
     Path(id): Path<String>,
 ) -> Outcome {
-    let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::EndpointsAdmin, now).await?;
     let endpoint = found(&api, &bearer.tenant, &id).await?;
     let shards = bearer.spread.read();
     let wanted = |head: &Head| endpoint.wants(&head.event_type) && !head.is_gone(now);
@@ -120,7 +114,7 @@ pub(crate) async fn sample(
 }
 
 /// `GET /.well-known/webhook-keys?endpoint_id=`: with which public keys an endpoint's `v1a` signatures are checked.
-pub(crate) async fn public_keys(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Outcome {
+pub(crate) async fn public_keys<P: Ports>(State(api): ApiState<P>, RawQuery(query): RawQuery) -> Outcome {
     let id = query_value(query.as_deref(), "endpoint_id");
     let id = id.and_then(|text| domain::endpoint::id::EndpointId::parse(&text));
     let detail = "name the endpoint: each has keys of its own, at ?endpoint_id=ep_...";

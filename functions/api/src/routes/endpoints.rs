@@ -1,9 +1,7 @@
 //! Endpoints: what their owner configures.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{Path, State};
 use domain::endpoint::headers::Headers;
 use domain::endpoint::health::Health;
@@ -15,7 +13,6 @@ use domain::endpoint::url::EndpointUrl;
 use domain::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint, EndpointState, MAX_ENDPOINTS, Signing};
 use domain::problem::{Kind, Problem};
 use domain::sealed::Sealed;
-use domain::tenant::api_key::{KeyRecord, Scope};
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 use futures_util::future::try_join_all;
@@ -23,16 +20,19 @@ use http::{HeaderMap, StatusCode};
 use runtime::answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::adapters::control::endpoints::Added;
+use store::clock::Clock;
+use store::control::endpoints::Added;
 use store::items::Updated;
-use store::ports::control::Control;
-use store::ports::{Clock, Vault};
 use store::unavailable::{PortResult, Unavailable};
 
 use super::settings::{Settings, configure, read_headers, read_secret, read_url};
-use crate::body::{self, invalid};
+use crate::body::invalid;
+use crate::body::{Json, OptionalJson};
+use crate::caller::{Caller, EndpointsAdmin};
 use crate::deps::Api;
+use crate::deps::ApiState;
 use crate::failure::Outcome;
+use store::ports::Ports;
 
 /// An old secret may sign for at most a week more.
 const MAX_OVERLAP_SECONDS: u64 = 7 * 24 * 3600;
@@ -44,12 +44,15 @@ const DEFAULT_OVERLAP_SECONDS: u64 = 24 * 3600;
 const MAX_RACES: usize = 10;
 
 /// Parked deliveries are counted up to here.
-const MAX_COUNTED: i32 = 10_000;
+const MAX_COUNTED: usize = 10_000;
 
 /// `POST /api/endpoints`: a further endpoint. Its secret is shown here, and never again.
-pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
-    let bearer = bearer(&api, &headers).await?;
-    let wanted: Settings = body::json(&headers, body).await?;
+pub(crate) async fn create<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
+    _headers: HeaderMap,
+    Json(wanted): Json<Settings>,
+) -> Outcome {
     let url = read_url(&api, wanted.url.as_deref(), "/url").await?;
     if url.is_none() {
         return Err(invalid("\"url\" is needed", "/url").into());
@@ -74,14 +77,16 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body
             return Err(Problem::new(Kind::Invalid, detail).into());
         }
     }
-    let mut answer = shown(&api, &bearer.tenant, &endpoint).await?;
+    let mut answer = shown_with_backlog(&api, &bearer.tenant, &endpoint).await?;
     answer["secret"] = secret.expose().into();
     Ok(answer::json(StatusCode::CREATED, &answer))
 }
 
 /// `GET /api/endpoints`: all of them, the oldest first.
-pub(crate) async fn list(State(api): State<Arc<Api>>, headers: HeaderMap) -> Outcome {
-    let bearer = bearer(&api, &headers).await?;
+pub(crate) async fn list<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
+) -> Outcome {
     let mut endpoints = api.control.endpoints(&bearer.tenant).await?;
     endpoints.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
     let shown = endpoints.iter().map(|endpoint| shown(&api, &bearer.tenant, endpoint));
@@ -90,21 +95,23 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, headers: HeaderMap) -> Out
 }
 
 /// `GET /api/endpoints/{id}`.
-pub(crate) async fn read(State(api): State<Arc<Api>>, headers: HeaderMap, Path(id): Path<String>) -> Outcome {
-    let bearer = bearer(&api, &headers).await?;
+pub(crate) async fn read<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
+    Path(id): Path<String>,
+) -> Outcome {
     let endpoint = found(&api, &bearer.tenant, &id).await?;
-    Ok(answer::json(StatusCode::OK, &shown(&api, &bearer.tenant, &endpoint).await?))
+    Ok(answer::json(StatusCode::OK, &shown_with_backlog(&api, &bearer.tenant, &endpoint).await?))
 }
 
 /// `PATCH /api/endpoints/{id}`: changes what is named, and nothing else.
-pub(crate) async fn change(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
+pub(crate) async fn change<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
+    _headers: HeaderMap,
     Path(id): Path<String>,
-    body: Body,
+    Json(wanted): Json<Settings>,
 ) -> Outcome {
-    let bearer = bearer(&api, &headers).await?;
-    let wanted: Settings = body::json(&headers, body).await?;
     if wanted.secret.is_some() {
         return Err(invalid("a secret is changed by its rotation", "/secret").into());
     }
@@ -116,16 +123,15 @@ pub(crate) async fn change(
         }
         configure(endpoint, &wanted, url.as_ref())
     });
-    Ok(answer::json(StatusCode::OK, &shown(&api, &bearer.tenant, &endpoint.await?).await?))
+    Ok(answer::json(StatusCode::OK, &shown_with_backlog(&api, &bearer.tenant, &endpoint.await?).await?))
 }
 
 /// `DELETE /api/endpoints/{id}`: what is open for it is cancelled, and those events stay in the inbox.
-pub(crate) async fn delete(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
+pub(crate) async fn delete<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
     Path(id): Path<String>,
 ) -> Outcome {
-    let bearer = bearer(&api, &headers).await?;
     if let Some(id) = EndpointId::parse(&id) {
         api.control.delete_endpoint(&bearer.tenant, &id).await?;
     }
@@ -133,17 +139,16 @@ pub(crate) async fn delete(
 }
 
 /// `POST /api/endpoints/{id}/enable`: takes deliveries again, with a good health.
-pub(crate) async fn enable(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
+pub(crate) async fn enable<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
     Path(id): Path<String>,
 ) -> Outcome {
-    let bearer = bearer(&api, &headers).await?;
     let enabled = update(&api, &bearer.tenant, &id, |endpoint, _| {
         endpoint.state = EndpointState::Active;
         Ok(())
     });
-    Ok(answer::json(StatusCode::OK, &shown(&api, &bearer.tenant, &enabled.await?).await?))
+    Ok(answer::json(StatusCode::OK, &shown_with_backlog(&api, &bearer.tenant, &enabled.await?).await?))
 }
 
 #[derive(Default, Deserialize)]
@@ -154,14 +159,12 @@ pub(crate) struct Rotate {
 }
 
 /// `POST /api/endpoints/{id}/rotate-secret`: another secret; until the overlap ends, requests carry the signatures of both.
-pub(crate) async fn rotate(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
+pub(crate) async fn rotate<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
     Path(id): Path<String>,
-    body: Body,
+    OptionalJson(wanted): OptionalJson<Rotate>,
 ) -> Outcome {
-    let bearer = bearer(&api, &headers).await?;
-    let wanted: Rotate = body::optional_json(&headers, body).await?;
     let overlap = wanted.overlap_seconds.unwrap_or(DEFAULT_OVERLAP_SECONDS);
     if overlap > MAX_OVERLAP_SECONDS {
         let detail = format!("\"overlap_seconds\" must be at most {MAX_OVERLAP_SECONDS}");
@@ -177,15 +180,15 @@ pub(crate) async fn rotate(
         private.secrets = private.secrets.rotate(secret.clone(), now, overlap_ends);
         Ok(())
     });
-    let mut answer = shown(&api, &bearer.tenant, &endpoint.await?).await?;
+    let mut answer = shown_with_backlog(&api, &bearer.tenant, &endpoint.await?).await?;
     answer["secret"] = secret.expose().into();
     Ok(answer::json(StatusCode::OK, &answer))
 }
 
 /// Points the tenant's default endpoint at `url` and lets it take deliveries; creates it where there is none, and then gives
 /// its secret.
-pub(super) async fn set_default(
-    api: &Api,
+pub(super) async fn set_default<P: Ports>(
+    api: &Api<P>,
     tenant: &TenantId,
     url: &EndpointUrl,
 ) -> Result<Option<Secret>, Problem> {
@@ -216,13 +219,8 @@ pub(super) async fn set_default(
     Err(Unavailable::new("changing an endpoint", "too many races").into())
 }
 
-async fn bearer(api: &Api, headers: &HeaderMap) -> Result<KeyRecord, Problem> {
-    let (_, bearer) = api.authenticator.authenticate(headers, Scope::EndpointsAdmin, api.clock.now()).await?;
-    Ok(bearer)
-}
-
 /// The endpoint of this id, if it is the tenant's.
-pub(super) async fn found(api: &Api, tenant: &TenantId, id: &str) -> Result<Endpoint, Problem> {
+pub(super) async fn found<P: Ports>(api: &Api<P>, tenant: &TenantId, id: &str) -> Result<Endpoint, Problem> {
     let id = EndpointId::parse(id).ok_or_else(no_endpoint)?;
     api.control.endpoint(tenant, &id).await?.ok_or_else(no_endpoint)
 }
@@ -232,8 +230,8 @@ fn no_endpoint() -> Problem {
 }
 
 /// Changes an endpoint as it is now, until nobody else changed it at the same time.
-async fn update(
-    api: &Api,
+async fn update<P: Ports>(
+    api: &Api<P>,
     tenant: &TenantId,
     id: &str,
     change: impl Fn(&mut Endpoint, &mut Private) -> Result<(), Problem>,
@@ -254,8 +252,8 @@ async fn update(
 }
 
 /// An endpoint with its defaults and no URL yet.
-async fn new(
-    api: &Api,
+async fn new<P: Ports>(
+    api: &Api<P>,
     tenant: &TenantId,
     id: EndpointId,
     private: &Private,
@@ -279,22 +277,46 @@ async fn new(
 }
 
 /// The private part of an endpoint.
-pub(super) async fn open(api: &Api, tenant: &TenantId, endpoint: &Endpoint) -> PortResult<Private> {
+pub(super) async fn open<P: Ports>(
+    api: &Api<P>,
+    tenant: &TenantId,
+    endpoint: &Endpoint,
+) -> PortResult<Private> {
     let failed = |reason: &str| Unavailable::new("opening an endpoint", reason);
-    let key = api.vault.key(tenant).await?.ok_or_else(|| failed("its tenant has no data key"))?;
+    let key = api.keys.key(tenant).await?.ok_or_else(|| failed("its tenant has no data key"))?;
     Private::open(&key, tenant, &endpoint.id, &endpoint.sealed).map_err(|error| failed(&error.to_string()))
 }
 
-async fn seal(api: &Api, tenant: &TenantId, id: &EndpointId, private: &Private) -> PortResult<Sealed> {
-    let key = api.vault.key_or_new(tenant).await?;
+async fn seal<P: Ports>(
+    api: &Api<P>,
+    tenant: &TenantId,
+    id: &EndpointId,
+    private: &Private,
+) -> PortResult<Sealed> {
+    let key = api.keys.key_or_new(tenant).await?;
     let sealed = private.seal(&key, tenant, id, rand::random());
     sealed.map_err(|error| Unavailable::new("sealing an endpoint", error))
 }
 
-/// An endpoint as its owner is shown it: all but its secrets, and of its headers the names alone.
-pub(crate) async fn shown(api: &Api, tenant: &TenantId, endpoint: &Endpoint) -> PortResult<Value> {
+/// Returns an endpoint as it is shown alone: with how many deliveries are parked. A list leaves that out: it would pay for the backlog
+/// of each endpoint.
+pub(crate) async fn shown_with_backlog<P: Ports>(
+    api: &Api<P>,
+    tenant: &TenantId,
+    endpoint: &Endpoint,
+) -> PortResult<Value> {
+    let mut shown = shown(api, tenant, endpoint).await?;
+    shown["pending"] = api.schedule.count_parked(tenant, &endpoint.id, MAX_COUNTED).await?.into();
+    Ok(shown)
+}
+
+/// Returns an endpoint as lists show it: without its secrets, and of its headers only the names.
+pub(crate) async fn shown<P: Ports>(
+    api: &Api<P>,
+    tenant: &TenantId,
+    endpoint: &Endpoint,
+) -> PortResult<Value> {
     let private = open(api, tenant, endpoint).await?;
-    let parked = api.schedule.count_parked(tenant, &endpoint.id, MAX_COUNTED).await?;
     let now = api.clock.now();
     let overlaps = private.secrets.previous.iter().map(|(_, until)| *until);
     let overlap = overlaps.filter(|until| now < *until).max().map(|until| until.to_string());
@@ -323,7 +345,6 @@ pub(crate) async fn shown(api: &Api, tenant: &TenantId, endpoint: &Endpoint) -> 
         "failing_since": health.failing_since.map(|since| since.to_string()),
         "last_error": health.last_error,
         "next_probe_at": health.open.map(|open| open.next_probe_at.to_string()),
-        "pending": parked,
         "created_at": endpoint.created_at.to_string(),
     }))
 }

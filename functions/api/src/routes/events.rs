@@ -1,9 +1,7 @@
 //! The log: every event that is kept, one event with all that was tried, its replay, its deletion.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use domain::delivery::schedule::{Due, HORIZON};
 use domain::delivery::{Delivery, DeliveryMessage};
@@ -13,27 +11,29 @@ use domain::inbox::replay::{Reopening, targets};
 use domain::inbox::{Head, Status};
 use domain::job::JobId;
 use domain::problem::{Kind, Problem};
-use domain::tenant::api_key::{KeyRecord, Scope};
+use domain::tenant::api_key::KeyRecord;
 use domain::tenant::stats::Share;
 use domain::timestamp::Timestamp;
 use futures_util::future::try_join_all;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use runtime::answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::adapters::events::page::Source;
+use store::events::head_item::Found;
+use store::events::page::Source;
 use store::items::Updated;
-use store::ports::control::Control;
-use store::ports::events::{Events, Found};
-use store::ports::schedule::Schedule;
-use store::ports::{Clock, Delayed, DeliveryQueue};
+use store::queues::Delayed;
 use store::unavailable::Unavailable;
 
 use super::inbox::{answer_page, read_query, shown_with};
-use crate::body::{self, moment, query_value};
+use crate::body::OptionalJson;
+use crate::body::{moment, query_value};
+use crate::caller::{Caller, EventsReplay, InboxRead, TenantAdmin};
 use crate::deps::Api;
+use crate::deps::ApiState;
 use crate::failure::Outcome;
 use crate::{counting, history};
+use store::ports::Ports;
 
 /// More logged attempts of one event are not shown with it.
 const MAX_ATTEMPTS: usize = 1000;
@@ -42,13 +42,11 @@ const MAX_ATTEMPTS: usize = 1000;
 const MAX_RACES: usize = 20;
 
 /// `GET /api/events`: a page of all that is kept, by time. To follow what comes in, lease from the inbox.
-pub(crate) async fn list(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
+pub(crate) async fn list<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<InboxRead>,
     RawQuery(query): RawQuery,
 ) -> Outcome {
-    let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxRead, now).await?;
     let mut wanted = read_query(query.as_deref(), &bearer, Source::Log, now)?;
     let told =
         |name: &str| query_value(query.as_deref(), name).map(|text| moment(&text, &format!("/{name}")));
@@ -58,9 +56,11 @@ pub(crate) async fn list(
 }
 
 /// `GET /api/events/{id}`: the event, and what was tried at each endpoint.
-pub(crate) async fn read(State(api): State<Arc<Api>>, headers: HeaderMap, Path(id): Path<String>) -> Outcome {
-    let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxRead, now).await?;
+pub(crate) async fn read<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<InboxRead>,
+    Path(id): Path<String>,
+) -> Outcome {
     let found = found(&api, &bearer, &id, now).await?;
     let (payload, attempts, endpoints) = tokio::try_join!(
         api.events.payload(&bearer.tenant, &found),
@@ -88,15 +88,12 @@ pub(crate) struct Again {
 }
 
 /// `POST /api/events/{id}/replay`: sends the event once more, to every endpoint that had it, or to the one that is named.
-pub(crate) async fn replay(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
+pub(crate) async fn replay<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<EventsReplay>,
     Path(id): Path<String>,
-    body: Body,
+    OptionalJson(wanted): OptionalJson<Again>,
 ) -> Outcome {
-    let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::EventsReplay, now).await?;
-    let wanted: Again = body::optional_json(&headers, body).await?;
     let mut head = found(&api, &bearer, &id, now).await?.head;
     let endpoints = api.control.endpoints(&bearer.tenant).await?;
     let named =
@@ -128,8 +125,8 @@ pub(crate) async fn replay(
 ///
 /// The messages stand in the schedule before the head says that they are open: should this process die, an answer be lost,
 /// or the queue not answer, the scheduler sends them. One that finds nothing open does nothing.
-async fn reopened(
-    api: &Api,
+async fn reopened<P: Ports>(
+    api: &Api<P>,
     bearer: &KeyRecord,
     (seen, next): (&Head, &Head),
     run: &str,
@@ -144,14 +141,14 @@ async fn reopened(
     try_join_all(rows.iter().map(|row| api.schedule.put_due(row, next.expires_at))).await?;
     let mut updated = api.events.reopen(&bearer.tenant, seen, next).await?;
     if updated == Updated::Raced {
-        let found = api.events.head(&bearer.tenant, next.id, true).await?;
+        let found = api.events.head(&bearer.tenant, next.id).await?;
         if found.is_some_and(|found| found.head.was_replayed_by(run)) {
             updated = Updated::Done; // we raced with ourselves: the answer to a first try was lost
         }
     }
     let sent = match updated {
         Updated::Done => {
-            api.queues.deliveries.send(&messages.into_iter().map(Delayed::not).collect::<Vec<_>>()).await
+            api.deliveries.send(&messages.into_iter().map(Delayed::not).collect::<Vec<_>>()).await
         }
         Updated::Raced => Ok(()),
     };
@@ -166,16 +163,14 @@ async fn reopened(
 }
 
 /// `DELETE /api/events/{id}`: nothing is left of it but its id, for 15 days, so that nothing brings it back.
-pub(crate) async fn delete(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
+pub(crate) async fn delete<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<TenantAdmin>,
     Path(id): Path<String>,
 ) -> Outcome {
-    let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::TenantAdmin, now).await?;
     let id = EventId::parse(&id).ok_or_else(no_event)?;
     for _ in 0..MAX_RACES {
-        let head = api.events.head(&bearer.tenant, id, true).await?.map(|found| found.head);
+        let head = api.events.head(&bearer.tenant, id).await?.map(|found| found.head);
         let head = head.filter(|head| head.expires_at > now).ok_or_else(no_event)?;
         let is_left = head.status == Status::Deleted;
         if is_left || api.events.bury(&bearer.tenant, &head.tombstone(now)).await? == Updated::Done {
@@ -190,9 +185,14 @@ pub(crate) async fn delete(
 }
 
 /// The event of this id, if it is the tenant's.
-async fn found(api: &Api, bearer: &KeyRecord, id: &str, now: Timestamp) -> Result<Found, Problem> {
+async fn found<P: Ports>(
+    api: &Api<P>,
+    bearer: &KeyRecord,
+    id: &str,
+    now: Timestamp,
+) -> Result<Found, Problem> {
     let id = EventId::parse(id).ok_or_else(no_event)?;
-    let found = api.events.head(&bearer.tenant, id, true).await?;
+    let found = api.events.head(&bearer.tenant, id).await?;
     found.filter(|found| !found.head.is_gone(now)).ok_or_else(no_event)
 }
 

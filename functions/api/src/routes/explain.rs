@@ -1,7 +1,5 @@
 //! What would become of an event, without an event: nothing is stored, and nothing is sent.
 
-use std::sync::Arc;
-
 use axum::body::{self, Body};
 use axum::extract::State;
 use domain::delivery::gate::{Gate, gate};
@@ -14,7 +12,6 @@ use domain::event::id::EventId;
 use domain::event::{Event, NewEvent};
 use domain::inbox::Head;
 use domain::problem::{Kind, Problem};
-use domain::tenant::api_key::Scope;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 use futures_util::future::try_join_all;
@@ -22,13 +19,13 @@ use http::{HeaderMap, StatusCode};
 use runtime::answer;
 use runtime::request::require_json;
 use serde_json::{Map, Value, json};
-use store::ports::Clock;
-use store::ports::control::Control;
 use store::unavailable::PortResult;
 
 use super::endpoints::open;
-use crate::deps::Api;
+use crate::caller::{Caller, EndpointsAdmin};
+use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
+use store::ports::Ports;
 
 /// So much of an answer the bodies of requests may take; Lambda's own bound is 6 MB.
 const MAX_BODIES_BYTES: usize = 4 * 1024 * 1024;
@@ -37,9 +34,12 @@ const MAX_BODIES_BYTES: usize = 4 * 1024 * 1024;
 const HIDDEN: &str = "(hidden)";
 
 /// `POST /api/explain`: which endpoints an event would go to, and the signed request that each would get now.
-pub(crate) async fn explain(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
-    let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::EndpointsAdmin, now).await?;
+pub(crate) async fn explain<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<EndpointsAdmin>,
+    headers: HeaderMap,
+    body: Body,
+) -> Outcome {
     require_json(&headers)?;
     let body = body::to_bytes(body, usize::MAX).await; // Lambda has bounded it: an event says itself how large it may be
     let body = body.map_err(|_| Problem::new(Kind::Malformed, "the body could not be read"))?;
@@ -68,7 +68,7 @@ struct Asked {
 
 impl Asked {
     /// What would become of it at one endpoint.
-    async fn of(&self, api: &Api, endpoint: &Endpoint) -> PortResult<Value> {
+    async fn of<P: Ports>(&self, api: &Api<P>, endpoint: &Endpoint) -> PortResult<Value> {
         let pattern = endpoint.matching(&self.event.event_type);
         let (state, gate) = (state(endpoint), gate(endpoint, Bypass::None));
         let request = match gate {
@@ -93,7 +93,7 @@ impl Asked {
     }
 
     /// The request that the endpoint would get; `None` where its URL is no longer one that may be asked.
-    async fn request(&self, api: &Api, endpoint: &Endpoint) -> PortResult<Option<Value>> {
+    async fn request<P: Ports>(&self, api: &Api<P>, endpoint: &Endpoint) -> PortResult<Option<Value>> {
         let Ok(url) = EndpointUrl::parse(&endpoint.url, api.url_policy) else { return Ok(None) };
         let tenant: &TenantId = &self.event.tenant;
         let private = open(api, tenant, endpoint).await?;

@@ -1,6 +1,5 @@
 //! Whether the service lives, and whether it can work.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -8,10 +7,12 @@ use http::StatusCode;
 use runtime::answer;
 use runtime::answer::Answer;
 use serde_json::json;
+use store::queue::Queue;
 use store::unavailable::PortResult;
 use tokio::time::timeout;
 
-use crate::deps::Api;
+use crate::deps::ApiState;
+use store::ports::Ports;
 
 /// A dependency that takes longer is not ready.
 const PATIENCE: Duration = Duration::from_millis(900);
@@ -22,7 +23,7 @@ pub(crate) async fn live() -> Answer {
 }
 
 /// `GET /health/ready`: queue and table answer within a second.
-pub(crate) async fn ready(State(api): State<Arc<Api>>) -> Answer {
+pub(crate) async fn ready<P: Ports>(State(api): ApiState<P>) -> Answer {
     let queue = async { passes(timeout(PATIENCE, api.queues.events.depth()).await) };
     let table = async { passes(timeout(PATIENCE, api.events.ping()).await) };
     let (queue, table) = tokio::join!(queue, table);

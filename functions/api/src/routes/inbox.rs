@@ -1,45 +1,44 @@
 //! The inbox: undelivered events, and their acknowledgement.
 
 use std::fmt::Write;
-use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::{Head, Status};
 use domain::problem::Problem;
-use domain::tenant::api_key::{KeyRecord, Scope};
+use domain::tenant::api_key::KeyRecord;
 use domain::timestamp::Timestamp;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use runtime::answer;
 use serde_json::{Value, json};
-use store::adapters::events::page::{Order, Page, PageQuery, Source};
-use store::ports::Clock;
+use store::events::page::{Order, Page, PageQuery, Source};
 
 use crate::body::{invalid, query_limit, query_value};
+use crate::caller::{Caller, InboxAck, InboxRead};
 use crate::cursor;
 use crate::deps::Api;
+use crate::deps::ApiState;
 use crate::failure::Outcome;
 use crate::leasing::{self, Act};
+use store::ports::Ports;
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
 /// `GET /api/inbox`: a page of undelivered events; looking consumes nothing.
-pub(crate) async fn list(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
+pub(crate) async fn list<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<InboxRead>,
     RawQuery(query): RawQuery,
 ) -> Outcome {
-    let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxRead, now).await?;
     let wanted = read_query(query.as_deref(), &bearer, Source::Inbox, now)?;
     answer_page(&api, &bearer, query.as_deref(), wanted).await
 }
 
 /// A page as it is asked for, at its cursor.
-pub(super) async fn answer_page(
-    api: &Api,
+pub(super) async fn answer_page<P: Ports>(
+    api: &Api<P>,
     bearer: &KeyRecord,
     query: Option<&str>,
     mut wanted: PageQuery,
@@ -58,13 +57,11 @@ pub(super) async fn answer_page(
 }
 
 /// `POST /api/ack/{id}`: somebody took the event; deliveries still open for it end. Asking twice changes nothing.
-pub(crate) async fn acknowledge(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
+pub(crate) async fn acknowledge<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<InboxAck>,
     Path(id): Path<String>,
 ) -> Outcome {
-    let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxAck, now).await?;
     let event = EventId::parse(&id).ok_or_else(Problem::not_found)?;
     let ended = leasing::act(&api, &bearer.tenant, &Act::Acknowledge, &[event], now).await?;
     if ended.iter().any(|(_, ended)| ended.is_ok()) {

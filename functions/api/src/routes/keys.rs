@@ -1,6 +1,5 @@
 //! API keys: a tenant's first, further ones, their list, rotation and deletion.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -17,15 +16,16 @@ use http::{HeaderMap, StatusCode};
 use runtime::answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::adapters::control::keys_of_tenant::Written;
-use store::ports::Clock;
-use store::ports::control::Control;
-use store::unavailable::Unavailable;
+use store::clock::Clock;
+use store::control::api_keys::KeyChange;
 
 use crate::access::signup_tier;
 use crate::body::{self, invalid};
-use crate::deps::Api;
+use crate::body::{Json, OptionalJson};
+use crate::caller::{Caller, FreshCaller, KeysAdmin};
+use crate::deps::ApiState;
 use crate::failure::Outcome;
+use store::ports::Ports;
 
 const MAX_NAME_CHARS: usize = 255;
 
@@ -41,7 +41,7 @@ pub(crate) struct Generate {
 }
 
 /// `POST /api/keys/generate`: a new tenant and its first key, which may do everything.
-pub(crate) async fn generate(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
+pub(crate) async fn generate<P: Ports>(State(api): ApiState<P>, headers: HeaderMap, body: Body) -> Outcome {
     let is_admin = api.admin.is_bearer(&headers);
     signup_tier(api.signup, api.environment, is_admin, Tier::Free)?; // refused before its body is read
     let wanted: Generate = body::json(&headers, body).await?;
@@ -72,9 +72,10 @@ pub(crate) async fn generate(State(api): State<Arc<Api>>, headers: HeaderMap, bo
 }
 
 /// `GET /api/keys`: the tenant and its keys, never a key itself.
-pub(crate) async fn list(State(api): State<Arc<Api>>, headers: HeaderMap) -> Outcome {
-    let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::KeysAdmin, now).await?;
+pub(crate) async fn list<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<KeysAdmin>,
+) -> Outcome {
     let found = api.control.tenant_with_keys(&bearer.tenant).await?;
     let (tenant, keys) = found.ok_or_else(Problem::not_found)?;
     let endpoint = api.control.endpoint(&tenant.id, &EndpointId::default_of(&tenant.id)).await?;
@@ -94,10 +95,11 @@ pub(crate) struct Create {
 }
 
 /// `POST /api/keys`: a further key, with no more scopes than the one that asks, no higher limit and no longer life.
-pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
-    let now = api.clock.now();
-    let (asking, bearer) = api.authenticator.authenticate_now(&headers, Scope::KeysAdmin, now).await?;
-    let wanted: Create = body::json(&headers, body).await?;
+pub(crate) async fn create<P: Ports>(
+    State(api): ApiState<P>,
+    FreshCaller(Caller { hash: asking, key: bearer, now, .. }): FreshCaller<KeysAdmin>,
+    Json(wanted): Json<Create>,
+) -> Outcome {
     let name = name(&wanted.name, "/name")?;
     let scopes = scopes(&wanted.scopes, &bearer)?;
     let expires_at = wanted.expires_at.as_deref().map(|text| expiry(text, now)).transpose()?;
@@ -124,10 +126,11 @@ pub(crate) struct Rotate {
 
 /// `POST /api/keys/rotate`: another key of the same name and scopes. The old one is dead here at once and
 /// everywhere within a minute, or after the overlap.
-pub(crate) async fn rotate(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
-    let now = api.clock.now();
-    let (old_hash, old) = api.authenticator.authenticate_now(&headers, Scope::KeysAdmin, now).await?;
-    let wanted: Rotate = body::optional_json(&headers, body).await?;
+pub(crate) async fn rotate<P: Ports>(
+    State(api): ApiState<P>,
+    FreshCaller(Caller { hash: old_hash, key: old, now, .. }): FreshCaller<KeysAdmin>,
+    OptionalJson(wanted): OptionalJson<Rotate>,
+) -> Outcome {
     if wanted.overlap_seconds > MAX_OVERLAP_SECONDS {
         let detail = format!("\"overlap_seconds\" must be at most {MAX_OVERLAP_SECONDS}");
         return Err(invalid(detail, "/overlap_seconds").into());
@@ -151,13 +154,11 @@ pub(crate) async fn rotate(State(api): State<Arc<Api>>, headers: HeaderMap, body
 }
 
 /// `DELETE /api/keys/{id}`: the key is refused from now on.
-pub(crate) async fn delete(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
+pub(crate) async fn delete<P: Ports>(
+    State(api): ApiState<P>,
+    FreshCaller(Caller { key: bearer, .. }): FreshCaller<KeysAdmin>,
     Path(id): Path<String>,
 ) -> Outcome {
-    let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate_now(&headers, Scope::KeysAdmin, now).await?;
     let hash = api.control.delete_key(&bearer.tenant, &id).await?.ok_or_else(Problem::not_found)?;
     api.authenticator.forget(&hash);
     Ok(answer::no_content())
@@ -201,15 +202,14 @@ fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
 }
 
 /// Whether the key was made. One that was revoked between its authentication and the change it asked for is no key.
-fn made(written: Written) -> Result<(), Problem> {
+fn made(written: KeyChange) -> Result<(), Problem> {
     match written {
-        Written::Done => Ok(()),
-        Written::KeyGone => Err(Problem::unauthorized()),
-        Written::TooMany => {
+        KeyChange::Done => Ok(()),
+        KeyChange::KeyGone => Err(Problem::unauthorized()),
+        KeyChange::TooMany => {
             let detail = format!("a tenant may have {MAX_KEYS} keys that are good; delete one first");
             Err(Problem::new(Kind::Invalid, detail))
         }
-        Written::Raced => Err(Unavailable::new("making a key", "too many races").into()),
     }
 }
 

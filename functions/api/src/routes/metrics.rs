@@ -1,7 +1,6 @@
 //! Metrics as Prometheus text (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 
 use std::fmt::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -9,16 +8,17 @@ use domain::delivery::schedule::SHARDS;
 use futures_util::future::try_join_all;
 use http::{HeaderMap, StatusCode};
 use runtime::answer;
-use store::adapters::queues::Depth;
-use store::ports::limits::{Counts, QueueName, Wait};
-use store::ports::schedule::Schedule;
+use store::limits::counters::{Counts, QueueName, Wait};
+use store::queue::Depth;
+use store::queue::Queue;
 
 use crate::access::{Environment, admin_only};
-use crate::deps::Api;
+use crate::deps::ApiState;
 use crate::failure::Outcome;
+use store::ports::Ports;
 
 /// `GET /metrics`: for the bearer of the admin token, or for anybody on the local stack.
-pub(crate) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Outcome {
+pub(crate) async fn metrics<P: Ports>(State(api): ApiState<P>, headers: HeaderMap) -> Outcome {
     if api.environment == Environment::Aws && !api.admin.is_bearer(&headers) {
         return Err(admin_only().into());
     }

@@ -1,7 +1,5 @@
 //! What a tenant may ask for by law: all that is kept of it, and that nothing is.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use domain::job::erasure::Erasure;
@@ -14,16 +12,17 @@ use runtime::answer;
 use runtime::answer::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::ports::Clock;
-use store::ports::control::Control;
-use store::ports::schedule::Schedule;
+use store::clock::Clock;
 use store::unavailable::PortResult;
 
 use crate::body::{self, invalid, query_limit, query_value};
+use crate::caller::{Caller, TenantAdmin};
 use crate::cursor;
 use crate::deps::Api;
+use crate::deps::ApiState;
 use crate::export::{Export, Place};
 use crate::failure::Outcome;
+use store::ports::Ports;
 
 const DEFAULT_LIMIT: usize = 500;
 const MAX_LIMIT: usize = 1000;
@@ -40,7 +39,7 @@ pub(crate) struct Erase {
 /// `DELETE /api/tenant` {confirm: the organization's name}: everything of the tenant is deleted, beginning with its keys; this
 /// cannot be undone. The receipt is read by its id alone; who asks again with the same key is told it again, as long as there is
 /// a receipt.
-pub(crate) async fn erase(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
+pub(crate) async fn erase<P: Ports>(State(api): ApiState<P>, headers: HeaderMap, body: Body) -> Outcome {
     let now = api.clock.now();
     let known = api.authenticator.authenticate_now(&headers, Scope::TenantAdmin, now).await;
     let (asking, bearer) = match known {
@@ -70,12 +69,16 @@ pub(crate) async fn erase(State(api): State<Arc<Api>>, headers: HeaderMap, body:
         tracing::warn!(cause = %error, "the scheduler deletes the keys in our place");
     }
     api.authenticator.forget(&asking);
-    api.vault.forget(&bearer.tenant);
+    api.keys.forget(&bearer.tenant);
     Ok(started(&erased_by))
 }
 
 /// The answer to whoever asked for the erasure with this key before, though the key may be dead since then.
-async fn begun_by_bearer(api: &Api, headers: &HeaderMap, now: Timestamp) -> PortResult<Option<Answer>> {
+async fn begun_by_bearer<P: Ports>(
+    api: &Api<P>,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> PortResult<Option<Answer>> {
     for hash in api.authenticator.hashes(headers) {
         if let Some(job) = api.schedule.erasure(&JobId::erasure(&hash)).await? {
             let erased_by = api.control.mark_erased(&job.tenant, &job.id, now).await?; // perhaps another was first
@@ -91,7 +94,7 @@ fn started(erasure: &JobId) -> Answer {
 }
 
 /// `GET /api/erasures/{id}`: the receipt, for whoever knows the id.
-pub(crate) async fn receipt(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Outcome {
+pub(crate) async fn receipt<P: Ports>(State(api): ApiState<P>, Path(id): Path<String>) -> Outcome {
     let no_receipt = || Problem::new(Kind::NotFound, "there is no such erasure");
     let id = JobId::parse_erasure(&id).ok_or_else(no_receipt)?;
     let job = api.schedule.erasure(&id).await?.ok_or_else(no_receipt)?;
@@ -146,13 +149,11 @@ const LIVES_ON: [(&str, &str); 10] = [
 
 /// `GET /api/export`: everything that is kept of the tenant as lines of JSON, page by page. The header `X-Next-Cursor` leads
 /// to the next page; the last has none.
-pub(crate) async fn export(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
+pub(crate) async fn export<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<TenantAdmin>,
     RawQuery(query): RawQuery,
 ) -> Outcome {
-    let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::TenantAdmin, now).await?;
     let limit = query_limit(query.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?;
     let peppers = api.authenticator.peppers();
     let place = match query_value(query.as_deref(), "cursor") {

@@ -1,27 +1,28 @@
 //! The inbox as a queue: lease, acknowledge, give back, hold longer.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::State;
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::lease::{LeaseId, Terms};
 use domain::problem::{Kind, Problem};
-use domain::tenant::api_key::{KeyRecord, Scope};
+use domain::tenant::api_key::KeyRecord;
 use domain::timestamp::Timestamp;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use runtime::answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::ports::Clock;
 
 use super::inbox::shown_with;
-use crate::body::{self, invalid};
+use crate::body::invalid;
+use crate::body::{Json, OptionalJson};
+use crate::caller::{Caller, InboxAck};
 use crate::deps::Api;
+use crate::deps::ApiState;
 use crate::failure::Outcome;
 use crate::leasing::{self, Act, Ended};
+use store::ports::Ports;
 
 /// The longest lease.
 const MAX_LEASE_SECONDS: u64 = 3600;
@@ -53,9 +54,11 @@ impl Default for Lease {
 }
 
 /// `POST /api/inbox/lease`: the oldest events that nobody has, for as long as asked; nobody else gets them meanwhile.
-pub(crate) async fn lease(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
-    let (bearer, now) = bearer(&api, &headers).await?;
-    let wanted: Lease = body::optional_json(&headers, body).await?;
+pub(crate) async fn lease<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<InboxAck>,
+    OptionalJson(wanted): OptionalJson<Lease>,
+) -> Outcome {
     let seconds = lease_seconds(wanted.seconds)?;
     if !(1..=MAX_EVENTS).contains(&wanted.limit) {
         return Err(invalid(format!("\"lease_limit\" must be 1 to {MAX_EVENTS}"), "/lease_limit").into());
@@ -64,7 +67,7 @@ pub(crate) async fn lease(State(api): State<Arc<Api>>, headers: HeaderMap, body:
         holder: LeaseId::generate(&mut rand::rng()),
         until: now.after(seconds),
         include_open: wanted.include_open,
-        most_leases: api.most_leases,
+        most_leases: api.max_leases,
     };
     let types = types(&wanted.types)?;
     let events = leasing::lease(&api, &bearer, &terms, types, wanted.limit, now).await?;
@@ -90,9 +93,11 @@ pub(crate) struct Acknowledge {
 }
 
 /// `POST /api/inbox/ack`: the events of a lease, or any by their ids. Deliveries still open for them end.
-pub(crate) async fn acknowledge(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
-    let (bearer, now) = bearer(&api, &headers).await?;
-    let wanted: Acknowledge = body::json(&headers, body).await?;
+pub(crate) async fn acknowledge<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<InboxAck>,
+    Json(wanted): Json<Acknowledge>,
+) -> Outcome {
     let ids = event_ids(wanted.event_ids)?;
     let ended = match (wanted.lease_id, ids) {
         (None, None) => return Err(invalid("name a lease or events", "/lease_id").into()),
@@ -115,9 +120,11 @@ pub(crate) struct Release {
 }
 
 /// `POST /api/inbox/release`: others may have the events, now or after a delay. Without a lease: out of quarantine.
-pub(crate) async fn release(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
-    let (bearer, now) = bearer(&api, &headers).await?;
-    let wanted: Release = body::json(&headers, body).await?;
+pub(crate) async fn release<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<InboxAck>,
+    Json(wanted): Json<Release>,
+) -> Outcome {
     let ids = event_ids(wanted.event_ids)?;
     if wanted.delay_seconds > MAX_DELAY_SECONDS {
         let detail = format!("\"delay_seconds\" must be at most {MAX_DELAY_SECONDS}");
@@ -145,9 +152,11 @@ pub(crate) struct Extend {
 }
 
 /// `POST /api/inbox/extend`: a lease holds its events until another moment, counted from now.
-pub(crate) async fn extend(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
-    let (bearer, now) = bearer(&api, &headers).await?;
-    let wanted: Extend = body::json(&headers, body).await?;
+pub(crate) async fn extend<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<InboxAck>,
+    Json(wanted): Json<Extend>,
+) -> Outcome {
     let until = now.after(lease_seconds(wanted.lease_seconds)?);
     let lease = lease_id(&wanted.lease_id)?;
     let ended = under_lease(&api, &bearer, &lease, None, now, &Act::Extend(lease.clone(), until)).await?;
@@ -158,18 +167,12 @@ pub(crate) async fn extend(State(api): State<Arc<Api>>, headers: HeaderMap, body
     Ok(answer::json(StatusCode::OK, &answer))
 }
 
-async fn bearer(api: &Api, headers: &HeaderMap) -> Result<(KeyRecord, Timestamp), Problem> {
-    let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate(headers, Scope::InboxAck, now).await?;
-    Ok((bearer, now))
-}
-
 /// Acts on the events of a lease, or on those of them that are named.
 ///
 /// # Errors
 /// 409 where the lease holds none of them, whatever the reason: the answer does not tell which.
-async fn under_lease(
-    api: &Api,
+async fn under_lease<P: Ports>(
+    api: &Api<P>,
     bearer: &KeyRecord,
     lease: &LeaseId,
     ids: Option<Vec<EventId>>,

@@ -1,8 +1,5 @@
 //! Replays: many events sent again, in the background.
 
-use std::sync::Arc;
-
-use axum::body::Body;
 use axum::extract::{Path, State};
 use domain::endpoint::MAX_RATE_PER_SECOND;
 use domain::endpoint::id::EndpointId;
@@ -12,7 +9,7 @@ use domain::inbox::Status;
 use domain::job::replay::{Filter, Progress, Replay};
 use domain::job::{Job, JobId, Work};
 use domain::problem::{Kind, Problem};
-use domain::tenant::api_key::{KeyRecord, Scope};
+use domain::tenant::api_key::KeyRecord;
 use domain::timestamp::Timestamp;
 use http::{HeaderMap, StatusCode};
 use runtime::answer;
@@ -20,17 +17,18 @@ use runtime::answer::Answer;
 use runtime::request::idempotency_key;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::adapters::events::page::Source;
+use store::events::page::Source;
 use store::items::Updated;
-use store::ports::Clock;
-use store::ports::control::Control;
-use store::ports::schedule::Schedule;
 use store::unavailable::Unavailable;
 
 use super::{events, inbox};
-use crate::body::{self, invalid, moment};
+use crate::body::Json;
+use crate::body::{invalid, moment};
+use crate::caller::{Caller, EventsReplay};
 use crate::deps::Api;
+use crate::deps::ApiState;
 use crate::failure::Outcome;
+use store::ports::Ports;
 
 /// So many replays of one tenant may be under way.
 const MAX_UNDER_WAY: usize = 10;
@@ -68,9 +66,12 @@ struct Named {
 
 /// `POST /api/replays`: how many events that would be, and, unless that was all that was asked, a replay of them. A repeat under
 /// the same `Idempotency-Key` makes no other one.
-pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
-    let (bearer, now) = bearer(&api, &headers).await?;
-    let wanted: Create = body::json(&headers, body).await?;
+pub(crate) async fn create<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<EventsReplay>,
+    headers: HeaderMap,
+    Json(wanted): Json<Create>,
+) -> Outcome {
     let id = JobId::replay(now, &mut rand::rng());
     let named = named(&headers, &wanted, &id, now)?;
     if let Some(answer) = answered_before(&api, &bearer, named.as_ref(), now).await? {
@@ -106,8 +107,8 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body
 }
 
 /// The answer where a request of this name was carried out before.
-async fn answered_before(
-    api: &Api,
+async fn answered_before<P: Ports>(
+    api: &Api<P>,
     bearer: &KeyRecord,
     named: Option<&Named>,
     now: Timestamp,
@@ -118,7 +119,11 @@ async fn answered_before(
 }
 
 /// The answer to a repeat: the replay that the first request made, as it is now. None to a first request.
-async fn again(api: &Api, bearer: &KeyRecord, claimed: Claimed<JobId>) -> Result<Option<Answer>, Problem> {
+async fn again<P: Ports>(
+    api: &Api<P>,
+    bearer: &KeyRecord,
+    claimed: Claimed<JobId>,
+) -> Result<Option<Answer>, Problem> {
     let first = match claimed {
         Claimed::First => return Ok(None),
         Claimed::Repeat(first) => first,
@@ -151,18 +156,20 @@ fn no_replay() -> Problem {
 }
 
 /// `GET /api/replays/{id}`: how far it has come.
-pub(crate) async fn read(State(api): State<Arc<Api>>, headers: HeaderMap, Path(id): Path<String>) -> Outcome {
-    let (bearer, _) = bearer(&api, &headers).await?;
+pub(crate) async fn read<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, .. }: Caller<EventsReplay>,
+    Path(id): Path<String>,
+) -> Outcome {
     Ok(answer::json(StatusCode::OK, &shown(&found(&api, &bearer, &id).await?)))
 }
 
 /// `DELETE /api/replays/{id}`: it sends nothing more than what it has opened already. Asking twice changes nothing.
-pub(crate) async fn cancel(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
+pub(crate) async fn cancel<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, .. }: Caller<EventsReplay>,
     Path(id): Path<String>,
 ) -> Outcome {
-    let (bearer, _) = bearer(&api, &headers).await?;
     for _ in 0..MAX_RACES {
         let seen = found(&api, &bearer, &id).await?;
         let Some(next) = seen.cancel() else { return Ok(answer::json(StatusCode::ACCEPTED, &shown(&seen))) };
@@ -173,13 +180,7 @@ pub(crate) async fn cancel(
     Err(Unavailable::new("cancelling a replay", "too many races").into())
 }
 
-async fn bearer(api: &Api, headers: &HeaderMap) -> Result<(KeyRecord, Timestamp), Problem> {
-    let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate(headers, Scope::EventsReplay, now).await?;
-    Ok((bearer, now))
-}
-
-async fn found(api: &Api, bearer: &KeyRecord, id: &str) -> Result<Job, Problem> {
+async fn found<P: Ports>(api: &Api<P>, bearer: &KeyRecord, id: &str) -> Result<Job, Problem> {
     let id = JobId::parse_replay(id).ok_or_else(no_replay)?;
     api.schedule.replay(&bearer.tenant, &id).await?.ok_or_else(no_replay)
 }
@@ -201,7 +202,11 @@ fn filter(wanted: &Create, bearer: &KeyRecord, now: Timestamp) -> Result<Filter,
     })
 }
 
-async fn endpoint(api: &Api, bearer: &KeyRecord, wanted: &Create) -> Result<Option<EndpointId>, Problem> {
+async fn endpoint<P: Ports>(
+    api: &Api<P>,
+    bearer: &KeyRecord,
+    wanted: &Create,
+) -> Result<Option<EndpointId>, Problem> {
     let Some(id) = &wanted.endpoint_id else { return Ok(None) };
     let endpoints = api.control.endpoints(&bearer.tenant).await?;
     events::named(id, endpoints.iter().map(|endpoint| &endpoint.id)).map(Some)

@@ -12,6 +12,8 @@ use serde::Deserialize;
 
 use crate::body::invalid;
 use crate::deps::Api;
+use store::ports::Ports;
+use store::webhook_sender::WebhookSender;
 
 /// The most patterns of one endpoint.
 const MAX_PATTERNS: usize = 50;
@@ -75,8 +77,8 @@ pub(super) fn configure(
 }
 
 /// Checks a URL by its form and by the addresses that its name has now.
-pub(super) async fn read_url(
-    api: &Api,
+pub(super) async fn read_url<P: Ports>(
+    api: &Api<P>,
     text: Option<&str>,
     pointer: &str,
 ) -> Result<Option<EndpointUrl>, Problem> {

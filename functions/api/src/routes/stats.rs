@@ -1,29 +1,24 @@
 //! How it goes: what happened to a tenant's events of late.
 
-use std::sync::Arc;
-
 use axum::extract::{RawQuery, State};
-use domain::tenant::api_key::Scope;
 use domain::tenant::stats::Window;
 use domain::timestamp::Timestamp;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use runtime::answer;
 use serde_json::json;
-use store::ports::Clock;
-use store::ports::limits::Limits;
 
 use crate::body::{invalid, query_value};
-use crate::deps::Api;
+use crate::caller::{Caller, InboxRead};
+use crate::deps::ApiState;
 use crate::failure::Outcome;
+use store::ports::Ports;
 
 /// `GET /api/stats`: the counts of a window that ends now, and how many events wait.
-pub(crate) async fn stats(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
+pub(crate) async fn stats<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, now, .. }: Caller<InboxRead>,
     RawQuery(query): RawQuery,
 ) -> Outcome {
-    let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxRead, now).await?;
     let window =
         query_value(query.as_deref(), "window").map_or(Some(Window::HOUR), |text| Window::parse(&text));
     let window = window.ok_or_else(|| invalid(format!("\"window\" {}", Window::RULE), "/window"))?;

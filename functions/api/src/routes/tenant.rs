@@ -1,13 +1,10 @@
 //! A tenant's own settings. What they say holds for events that are accepted from then on; what is stored keeps its end.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::State;
 use domain::problem::Problem;
 use domain::tenant::Tenant;
-use domain::tenant::api_key::Scope;
 use domain::timestamp::Timestamp;
 use http::{HeaderMap, StatusCode};
 use runtime::answer;
@@ -15,21 +12,25 @@ use runtime::answer::Answer;
 use serde::Deserialize;
 use serde_json::Value;
 use store::items::Updated;
-use store::ports::Clock;
 use store::unavailable::Unavailable;
 
 use super::keys::{tenant_members, tier_of};
 use crate::access::admin_only;
-use crate::body::{self, invalid};
-use crate::deps::Api;
+use crate::body::Json;
+use crate::body::invalid;
+use crate::caller::{Caller, FreshCaller, InboxRead, TenantAdmin};
+use crate::deps::ApiState;
 use crate::failure::Outcome;
+use store::ports::Ports;
 
 /// How often a raced change is decided again before the client is asked to.
 const MAX_RACES: usize = 10;
 
 /// `GET /api/tenant`.
-pub(crate) async fn read(State(api): State<Arc<Api>>, headers: HeaderMap) -> Outcome {
-    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::InboxRead, api.clock.now()).await?;
+pub(crate) async fn read<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, .. }: Caller<InboxRead>,
+) -> Outcome {
     let tenant = api.control.tenant(&bearer.tenant).await?.ok_or_else(Problem::not_found)?;
     Ok(shown(&tenant))
 }
@@ -44,10 +45,12 @@ pub(crate) struct Change {
 
 /// `PATCH /api/tenant`: how long events are kept, within the tier's days; and for the bearer of the admin token, the tier. The
 /// instance that answers knows it at once, every other within a minute, as with keys.
-pub(crate) async fn change(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
-    let now = api.clock.now();
-    let (asking, bearer) = api.authenticator.authenticate_now(&headers, Scope::TenantAdmin, now).await?;
-    let wanted: Change = body::json(&headers, body).await?;
+pub(crate) async fn change<P: Ports>(
+    State(api): ApiState<P>,
+    FreshCaller(Caller { hash: asking, key: bearer, now, .. }): FreshCaller<TenantAdmin>,
+    headers: HeaderMap,
+    Json(wanted): Json<Change>,
+) -> Outcome {
     if wanted.tier.is_some() && !api.admin.is_bearer(&headers) {
         return Err(admin_only().into());
     }

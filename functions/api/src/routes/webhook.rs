@@ -1,21 +1,19 @@
 //! The tenant's default endpoint.
 
-use std::sync::Arc;
-
-use axum::body::Body;
 use axum::extract::State;
-use domain::tenant::api_key::Scope;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use runtime::answer;
 use serde::Deserialize;
 use serde_json::json;
-use store::ports::Clock;
 
 use super::endpoints::set_default;
 use super::settings::read_url;
-use crate::body::{self, invalid};
-use crate::deps::Api;
+use crate::body::Json;
+use crate::body::invalid;
+use crate::caller::{Caller, EndpointsAdmin};
+use crate::deps::ApiState;
 use crate::failure::Outcome;
+use store::ports::Ports;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,10 +23,11 @@ pub(crate) struct Configure {
 
 /// `POST /api/webhook/config`: where the tenant's events go. The signing secret is shown by the call that creates
 /// the endpoint, and never again.
-pub(crate) async fn configure(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Outcome {
-    let now = api.clock.now();
-    let (_, bearer) = api.authenticator.authenticate(&headers, Scope::EndpointsAdmin, now).await?;
-    let wanted: Configure = body::json(&headers, body).await?;
+pub(crate) async fn configure<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
+    Json(wanted): Json<Configure>,
+) -> Outcome {
     let url = read_url(&api, Some(&wanted.webhook_url), "/webhook_url").await?;
     let url = url.ok_or_else(|| invalid("\"webhook_url\" is needed", "/webhook_url"))?;
     let created = set_default(&api, &bearer.tenant, &url).await?;

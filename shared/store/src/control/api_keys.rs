@@ -131,7 +131,7 @@ impl<T: Table> Control<T> {
         besides: Vec<Write>,
         more: usize,
     ) -> PortResult<KeyChange> {
-        until_won("making a key", async || {
+        until_won("making a key", || async {
             let Some(tenant) = self.tenant(&key.tenant).await? else {
                 return Ok(Round::Ended(KeyChange::KeyGone));
             };

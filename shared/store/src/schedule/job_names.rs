@@ -31,7 +31,7 @@ impl<T: Table> Schedule<T> {
     ) -> PortResult<Claimed<JobId>> {
         let row = Put::new(row_under_way(job)?).only_if(absent("pk"));
         let claim = Put::new(write(&job.tenant, name, ours)).only_if(claim_item::is_free(job.created_at));
-        until_won("naming a job", async || {
+        until_won("naming a job", || async {
             let writes = vec![Write::Put(row.clone()), Write::Put(claim.clone())];
             if self.items.transact(writes).await? == Committed::Done {
                 return Ok(Round::Ended(Claimed::First));

@@ -1,0 +1,71 @@
+//! The configuration of api: its environment variables.
+
+use domain::endpoint::url::UrlPolicy;
+use domain::tenant::api_key::Peppers;
+use runtime::config::{self, InvalidVariable, parsed, peppers, required, url_policy};
+
+use crate::access::{Environment, Signup};
+
+/// The configuration of api.
+pub struct Config {
+    /// The table of tenants, API keys and endpoints.
+    pub control_table: String,
+    /// The table of heads, payloads and attempts.
+    pub events_table: String,
+    /// The table of tokens and counters.
+    pub limits_table: String,
+    /// The table of rows that are due later, and of jobs.
+    pub schedule_table: String,
+    /// The URL of the queue `events`.
+    pub events_queue: String,
+    /// The URL of its dead-letter queue.
+    pub events_dead_letters: String,
+    /// The URL of the queue `deliveries`.
+    pub deliveries_queue: String,
+    /// The URL of its dead-letter queue.
+    pub deliveries_dead_letters: String,
+    /// The key of KMS that wraps the tenants' data keys.
+    pub data_kms_key: String,
+    /// The peppers under which API keys are hashed.
+    pub peppers: Peppers,
+    /// The secrets from which our signing keys are derived.
+    pub signing_secrets: Peppers,
+    /// The admin token.
+    pub admin_token: String,
+    /// Who may create tenants.
+    pub signup: Signup,
+    /// Where the stack runs.
+    pub environment: Environment,
+    /// Which URLs may be endpoints.
+    pub url_policy: UrlPolicy,
+    /// How often an event is leased before it is quarantined.
+    pub max_leases: u32,
+}
+
+impl Config {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// [`InvalidVariable`] names the variable that is absent or wrong.
+    pub fn from_env() -> Result<Self, InvalidVariable> {
+        let is_local = config::is("ENVIRONMENT", "local");
+        Ok(Self {
+            control_table: required("CONTROL_TABLE")?,
+            events_table: required("EVENTS_TABLE")?,
+            limits_table: required("LIMITS_TABLE")?,
+            schedule_table: required("SCHEDULE_TABLE")?,
+            events_queue: required("EVENTS_QUEUE_URL")?,
+            events_dead_letters: required("EVENTS_DLQ_URL")?,
+            deliveries_queue: required("DELIVERIES_QUEUE_URL")?,
+            deliveries_dead_letters: required("DELIVERIES_DLQ_URL")?,
+            data_kms_key: required("DATA_KMS_KEY")?,
+            peppers: peppers("KEY_PEPPER")?,
+            signing_secrets: peppers("SIGNING_SECRET")?,
+            admin_token: required("ADMIN_TOKEN")?,
+            signup: if config::is("SIGNUP", "open") { Signup::Open } else { Signup::Admin },
+            environment: if is_local { Environment::Local } else { Environment::Aws },
+            url_policy: url_policy(),
+            max_leases: parsed("QUARANTINE_AFTER_LEASES")?,
+        })
+    }
+}
