@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
-use store::adapters::queues::envelope::read_event;
+use store::envelope::read_event;
 
 use crate::support::aws::{queue, receive};
 use crate::support::client::{Reply, Tenant};

@@ -2,7 +2,7 @@
 //! with the right 4xx; none is answered 5xx, none makes anything panic. The ideas are those of the public suites of JSON
 //! parsing tests; every text is posted as a payload and, where it is refused there, as a whole body too.
 
-use store::adapters::queues::envelope::read_event;
+use store::envelope::read_event;
 
 use crate::pipeline::Pipeline;
 

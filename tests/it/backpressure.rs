@@ -1,14 +1,17 @@
 //! When nothing more is accepted: an inbox that is full, and events that nobody stores.
 
+use aws::clients::emulator_clients;
+use aws::ports::Aws;
 use domain::tenant::backlog::Backlog;
 use domain::testing::tenant;
 use domain::timestamp::Timestamp;
 use serde_json::{Value, json};
-use store::adapters::aws::emulator_clients;
-use store::adapters::limits::LimitsTable;
-use store::adapters::system_clock::SystemClock;
-use store::ports::Clock;
-use store::ports::limits::{Counts, Limits, QueueName, Wait};
+use store::ports::Ports;
+
+use aws::system_clock::SystemClock;
+use store::clock::Clock;
+use store::limits::Limits;
+use store::limits::counters::{Counts, QueueName, Wait};
 
 use crate::pipeline::Pipeline;
 use crate::support::aws::dynamodb;
@@ -75,7 +78,8 @@ fn own_limits() -> String {
 #[tokio::test]
 async fn load_is_shed_while_stored_events_had_to_wait_too_long() {
     let name = own_limits();
-    let limits = LimitsTable::new(&emulator_clients(&shared().summary().emulator).await, name.clone());
+    let aws = Aws::of(emulator_clients(&shared().summary().emulator).await);
+    let limits = Limits::new(aws.table(&name));
     let took = async |at: Timestamp, waited_ms: u64| {
         let wait = Wait { queue: QueueName::Events, waited_ms, at };
         limits.count(Counts::default(), Some(wait)).await.unwrap();

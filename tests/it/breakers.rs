@@ -9,9 +9,8 @@ use domain::endpoint::health::{Notice, NoticeKind};
 use domain::inbox::Status;
 use domain::testing::{START, attempted};
 use domain::timestamp::Timestamp;
-use store::adapters::queues::envelope::delivery_body;
-use store::ports::Clock;
-use store::ports::control::Control;
+use store::clock::Clock;
+use store::envelope::delivery_body;
 use store::testing::faults::Fault;
 
 use crate::pipeline::Pipeline;
@@ -38,9 +37,9 @@ async fn an_event_that_alone_is_refused_is_tried_fourteen_times_over_the_documen
         .webhooks
         .answer_by(move |request, _| Some(if event_of(request) == refused.to_string() { 500 } else { 200 }));
     let mut taken = 0;
-    while pipeline.events.current(&pipeline.tenant, refused).unwrap().status == Status::Delivering {
+    while pipeline.tables.head(&pipeline.tenant, refused).unwrap().status == Status::Delivering {
         let attempts =
-            |pipeline: &Pipeline| pipeline.events.current(&pipeline.tenant, refused).unwrap().attempts();
+            |pipeline: &Pipeline| pipeline.tables.head(&pipeline.tenant, refused).unwrap().attempts();
         let before = attempts(&pipeline);
         pipeline.run_while(|pipeline, _| attempts(pipeline) == before).await;
         pipeline.post_event(&format!("taken-{taken}")).await; // the endpoint itself is well
@@ -49,7 +48,7 @@ async fn an_event_that_alone_is_refused_is_tried_fourteen_times_over_the_documen
         taken += 1;
     }
     pipeline.run_until_quiet().await;
-    let log = pipeline.events.attempts();
+    let log = pipeline.tables.attempts();
     let at: Vec<Timestamp> = log.iter().map(|attempt| attempt.at).collect();
     assert_eq!(at.len(), 14);
     let steps = [5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 57600, 86400, 86400, 86400];
@@ -62,7 +61,7 @@ async fn an_event_that_alone_is_refused_is_tried_fourteen_times_over_the_documen
         "14 attempts over {hours:.1} h (103.7 h without jitter); {taken} other events were taken meanwhile"
     );
     assert!((103.7 * 0.8..103.7 * 1.2).contains(&hours), "{hours} h");
-    let head = pipeline.events.current(&pipeline.tenant, refused).unwrap();
+    let head = pipeline.tables.head(&pipeline.tenant, refused).unwrap();
     assert!(head.status == Status::Failed && head.status.is_in_inbox());
 }
 
@@ -70,7 +69,7 @@ async fn an_event_that_alone_is_refused_is_tried_fourteen_times_over_the_documen
 async fn an_endpoint_that_is_down_for_six_hours_gets_everything_afterwards_at_its_rate() {
     let pipeline = Pipeline::with_endpoints(1);
     let (ep, rate) = (Pipeline::endpoint(1).id, 2);
-    pipeline.control.change_endpoint(&pipeline.tenant, &ep, |endpoint| endpoint.rate_per_second = rate);
+    pipeline.tables.change_endpoint(&pipeline.tenant, &ep, |endpoint| endpoint.rate_per_second = rate);
     pipeline.webhooks.answer_by(|_, now| Some(if now < hours(6) { 503 } else { 200 }));
     for n in 0..EVENTS {
         pipeline.run_until(START.after(Duration::from_secs(40 * u64::try_from(n).unwrap()))).await; // all within the outage
@@ -94,7 +93,7 @@ async fn an_endpoint_that_is_down_for_six_hours_gets_everything_afterwards_at_it
         most <= 2 * usize::try_from(rate).unwrap(),
         "{most} in one second: its rate, and a second's burst"
     );
-    let heads = pipeline.events.all();
+    let heads = pipeline.tables.all_heads();
     let delivered = heads.iter().filter(|(_, head)| head.status == Status::Delivered).count();
     let told: Vec<&str> = heads
         .iter()
@@ -104,7 +103,7 @@ async fn an_endpoint_that_is_down_for_six_hours_gets_everything_afterwards_at_it
     assert_eq!(delivered, EVENTS);
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told.contains(&"endpoint.failing") && told.contains(&"endpoint.recovered"), "{told:?}");
-    assert_eq!((pipeline.schedule.all_parked(), pipeline.schedule.all_endpoint_rows()), (vec![], vec![]));
+    assert_eq!((pipeline.tables.parked(), pipeline.tables.endpoint_rows()), (vec![], vec![]));
 }
 
 fn in_a_second(all: &[Timestamp], from: Timestamp) -> usize {
@@ -125,10 +124,10 @@ async fn an_endpoint_that_fails_for_five_days_is_disabled_and_its_events_wait_in
     let requests = pipeline.webhooks.received().len();
     println!("disabled after {days:.2} days and {requests} requests for three events");
     assert!((5.0..5.1).contains(&days), "{days}");
-    let heads = pipeline.events.all();
+    let heads = pipeline.tables.all_heads();
     assert_eq!(heads.iter().filter(|(_, head)| head.status == Status::Failed).count(), 3);
     assert_eq!(heads.iter().filter(|(_, head)| head.event_type.as_str() == "endpoint.disabled").count(), 1);
-    assert_eq!((pipeline.schedule.all_parked(), pipeline.schedule.all_endpoint_rows()), (vec![], vec![]));
+    assert_eq!((pipeline.tables.parked(), pipeline.tables.endpoint_rows()), (vec![], vec![]));
 }
 
 #[tokio::test]
@@ -140,27 +139,27 @@ async fn what_is_parked_by_a_pause_goes_out_when_it_ends_fails_when_disabled_and
     ] {
         let (pipeline, _) = Pipeline::stored_event(1).await;
         let (tenant, id) = (pipeline.tenant.clone(), Pipeline::endpoint(1).id);
-        pipeline.control.change_endpoint(&tenant, &id, |endpoint| endpoint.is_paused = true);
+        pipeline.tables.change_endpoint(&tenant, &id, |endpoint| endpoint.is_paused = true);
         pipeline.deliver().await;
         for _ in 0..3 {
             pipeline.clock.advance(Duration::from_hours(10));
             pipeline.schedule().await;
             assert_eq!(
-                (pipeline.delivery_messages(), pipeline.schedule.all_parked().len()),
+                (pipeline.delivery_messages(), pipeline.tables.parked().len()),
                 (vec![], 1),
                 "{change}"
             );
         }
         match change {
-            "resume" => pipeline.control.change_endpoint(&tenant, &id, |endpoint| endpoint.is_paused = false),
+            "resume" => pipeline.tables.change_endpoint(&tenant, &id, |endpoint| endpoint.is_paused = false),
             "disable" => pipeline
-                .control
+                .tables
                 .change_endpoint(&tenant, &id, |endpoint| endpoint.state = EndpointState::Disabled),
-            _ => pipeline.control.delete_endpoint(&tenant, &id),
+            _ => pipeline.tables.delete_endpoint(&tenant, &id),
         }
         pipeline.run_until_quiet().await;
         assert_eq!(pipeline.only_head().deliveries[&id].state, state, "{change}");
-        assert_eq!(pipeline.schedule.all_endpoint_rows(), [], "{change}");
+        assert_eq!(pipeline.tables.endpoint_rows(), [], "{change}");
     }
 }
 
@@ -188,11 +187,14 @@ async fn an_event_reaches_its_endpoint_wherever_scheduler_or_delivery_dies_while
                 pipeline.clock.advance(Duration::from_mins(1));
                 spoiled += step("drain visit").await;
                 pipeline.run_until_quiet().await;
-                let open =
-                    pipeline.events.all().into_iter().filter(|(_, head)| head.status != Status::Delivered);
+                let open = pipeline
+                    .tables
+                    .all_heads()
+                    .into_iter()
+                    .filter(|(_, head)| head.status != Status::Delivered);
                 assert_eq!(open.count(), 0, "{fault:?} at {call} in {dies_in}");
-                assert_eq!(pipeline.schedule.all_parked(), [], "{fault:?} at {call} in {dies_in}");
-                assert_eq!(pipeline.schedule.all_endpoint_rows(), [], "{fault:?} at {call} in {dies_in}");
+                assert_eq!(pipeline.tables.parked(), [], "{fault:?} at {call} in {dies_in}");
+                assert_eq!(pipeline.tables.endpoint_rows(), [], "{fault:?} at {call} in {dies_in}");
             }
         }
     }
@@ -204,10 +206,10 @@ async fn an_event_reaches_its_endpoint_wherever_scheduler_or_delivery_dies_while
 async fn a_probe_is_made_with_a_delivery_that_somebody_still_waits_for() {
     let pipeline = Pipeline::parked(3).await;
     pipeline.deliver().await;
-    let parked = pipeline.schedule.all_parked();
+    let parked = pipeline.tables.parked();
     for gone in &parked[..2] {
-        let head = pipeline.events.current(&pipeline.tenant, gone.message.event).unwrap();
-        pipeline.events.overwrite(&pipeline.tenant, head.acknowledge().unwrap());
+        let head = pipeline.tables.head(&pipeline.tenant, gone.message.event).unwrap();
+        pipeline.tables.overwrite_head(&pipeline.tenant, &head.acknowledge().unwrap());
     }
     pipeline.clock.advance(Duration::from_mins(1));
     pipeline.schedule().await;
@@ -225,12 +227,12 @@ async fn a_probe_that_was_under_way_leaves_nothing_of_a_deleted_event() {
     pipeline.clock.advance(Duration::from_mins(1));
     pipeline.schedule().await;
     pipeline.webhooks.answer(500);
-    let (events, tenant, head) = (pipeline.events.clone(), pipeline.tenant.clone(), pipeline.only_head());
-    pipeline.webhooks.during_next(move || events.overwrite(&tenant, head.tombstone(START)));
+    let (tables, tenant, head) = (pipeline.tables.clone(), pipeline.tenant.clone(), pipeline.only_head());
+    pipeline.webhooks.during_next(move || tables.overwrite_head(&tenant, &head.tombstone(START)));
     pipeline.deliver().await;
-    assert_eq!((pipeline.events.attempts().len(), pipeline.schedule.all_parked().len()), (1, 1));
+    assert_eq!((pipeline.tables.attempts().len(), pipeline.tables.parked().len()), (1, 1));
     pipeline.run_until_quiet().await;
-    assert_eq!((pipeline.events.attempts(), pipeline.schedule.all_parked()), (vec![], vec![]));
+    assert_eq!((pipeline.tables.attempts(), pipeline.tables.parked()), (vec![], vec![]));
 }
 
 #[tokio::test]
@@ -239,12 +241,12 @@ async fn what_nobody_told_the_owner_is_told_by_the_next_who_comes_by() {
         let (pipeline, _) = Pipeline::stored_event(1).await;
         let id = Pipeline::endpoint(1).id;
         let notice = Notice { kind: NoticeKind::Recovered, at: START };
-        pipeline.control.change_endpoint(&pipeline.tenant, &id, |endpoint| {
+        pipeline.tables.change_endpoint(&pipeline.tenant, &id, |endpoint| {
             endpoint.health.notice = Some(notice);
             endpoint.state = state;
         });
         pipeline.run_until_quiet().await;
-        let heads = pipeline.events.all();
+        let heads = pipeline.tables.all_heads();
         assert_eq!(
             heads.iter().filter(|(_, head)| head.event_type.as_str() == "endpoint.recovered").count(),
             1
@@ -257,11 +259,11 @@ async fn what_nobody_told_the_owner_is_told_by_the_next_who_comes_by() {
 #[tokio::test]
 async fn an_answer_of_before_an_endpoint_was_enabled_again_does_not_disable_it_once_more() {
     let (pipeline, _) = Pipeline::stored_event(1).await;
-    let (control, tenant, id) = (pipeline.control.clone(), pipeline.tenant.clone(), Pipeline::endpoint(1).id);
+    let (tables, tenant, id) = (pipeline.tables.clone(), pipeline.tenant.clone(), Pipeline::endpoint(1).id);
     pipeline.webhooks.during_next({
         let (tenant, id) = (tenant.clone(), id.clone());
         move || {
-            control.change_endpoint(&tenant, &id, |endpoint| {
+            tables.change_endpoint(&tenant, &id, |endpoint| {
                 endpoint.rev += 2; // disabled by another attempt, and enabled by its owner
                 endpoint.health.rev += 2;
             });
@@ -283,9 +285,9 @@ async fn an_event_whose_next_attempt_is_far_away_reaches_its_endpoint_wherever_s
                 let first = pipeline.delivery_messages()[0].later(Bypass::None);
                 pipeline.drop_deliveries();
                 pipeline.deliveries.push(delivery_body(&first), Duration::ZERO);
-                let head = pipeline.events.current(&pipeline.tenant, id).unwrap();
+                let head = pipeline.tables.head(&pipeline.tenant, id).unwrap();
                 let retry = attempted(Verdict::RetryAt(due), "503");
-                pipeline.events.overwrite(&pipeline.tenant, head.record(&first, &retry).unwrap()); // its recorder died
+                pipeline.tables.overwrite_head(&pipeline.tenant, &head.record(&first, &retry).unwrap()); // its recorder died
                 for step in ["put", "visit"] {
                     if step == dies_in {
                         pipeline.faults.die_at(call, fault);
@@ -309,7 +311,7 @@ async fn an_event_whose_next_attempt_is_far_away_reaches_its_endpoint_wherever_s
                     early <= Duration::from_secs(1),
                     "{fault:?} at {call} in {dies_in}: {early:?} too early"
                 );
-                assert_eq!(pipeline.schedule.next_due(), None, "{fault:?} at {call} in {dies_in}");
+                assert_eq!(pipeline.tables.next_due(), None, "{fault:?} at {call} in {dies_in}");
             }
         }
     }

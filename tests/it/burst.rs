@@ -1,11 +1,16 @@
 //! A tenant sends ten times what its tier allows, to twenty instances at once: the limit holds over all of them, every
 //! refusal says when to come back, and no other tenant notices.
 
+use aws::clients::emulator_clients;
+use aws::ports::Aws;
 use std::iter;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use store::ports::Ports;
+use store::queue::Queue;
 
+use aws::system_clock::SystemClock;
 use domain::tenant::rate_limit::slice;
 use domain::tenant::tier::Tier;
 use domain::timestamp::Timestamp;
@@ -13,18 +18,15 @@ use futures_util::future::join_all;
 use http::HeaderMap;
 use runtime::answer::Answer;
 use serde_json::json;
-use store::adapters::aws::{Clients, emulator_clients};
-use store::adapters::queues::Queue;
-use store::adapters::system_clock::SystemClock;
-use store::ports::{Clock, EventQueue};
+use store::clock::Clock;
 use store::testing::clock::FixedClock;
 use store::testing::faults::Faults;
-use store::testing::queues::MemoryQueue;
+use store::testing::queue::MemoryQueue;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::aws::queue;
 use crate::support::client::Tenant;
-use crate::support::instances::{Instance, headers, instance, post};
+use crate::support::instances::{Instance, Mixed, headers, instance, post};
 use crate::support::proxy::Proxy;
 use crate::support::stack::shared;
 
@@ -39,17 +41,18 @@ const SECOND: u32 = 17;
 const TIMED: usize = 300;
 
 /// Instances on a thread of their own, each with its own keys, tokens and connections.
-struct Worker<Q> {
+struct Worker<Q: Queue> {
     runtime: Runtime,
     instances: Vec<Instance<Q, FixedClock>>,
 }
 
-impl<Q: EventQueue> Worker<Q> {
-    fn start(count: usize, endpoint: &str, clock: &FixedClock, queue: impl Fn(&Clients) -> Q) -> Self {
+impl<Q: Queue> Worker<Q> {
+    fn start(count: usize, endpoint: &str, clock: &FixedClock, queue: impl Fn(&Aws) -> Q) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let start = || {
-            let clients = runtime.block_on(emulator_clients(endpoint));
-            instance(&clients, queue(&clients), clock.clone())
+            let aws = Aws::of(runtime.block_on(emulator_clients(endpoint)));
+            let queue = queue(&aws);
+            instance(&Mixed { aws, queue, clock: clock.clone() })
         };
         let instances = iter::repeat_with(start).take(count).collect();
         Self { runtime, instances }
@@ -68,7 +71,7 @@ impl<Q: EventQueue> Worker<Q> {
     }
 }
 
-impl<Q: EventQueue + Sync> Worker<Q> {
+impl<Q: Queue> Worker<Q> {
     /// How long each of these posts took, the fastest first; each is accepted.
     fn times(&self, headers: &HeaderMap, goes_on: impl Fn(usize) -> bool) -> Vec<Duration> {
         let mut times = Vec::new();
@@ -151,7 +154,7 @@ fn ten_times_the_limit_at_twenty_instances_is_accepted_up_to_the_limit_and_hurts
     });
     let url = queue(&json!({})); // nobody takes its messages
     let emulator = &shared().summary().emulator;
-    let beside = Worker::start(1, emulator, &clock, |clients| Queue::new(clients, url.clone()));
+    let beside = Worker::start(1, emulator, &clock, |aws: &Aws| aws.queue(&url));
     let alone = beside.times(&quiet, |posts| posts < TIMED);
 
     let welcome = headers(&Tenant::of_tier("enterprise"));

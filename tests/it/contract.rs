@@ -6,7 +6,21 @@ mod expiring;
 mod jobs;
 mod stats;
 
+use aws::clients::emulator_clients;
+use aws::ports::Aws;
 use std::time::Duration;
+use store::claims::Claims;
+use store::control::Control;
+use store::control::api_keys::KeyChange;
+use store::data_keys::DataKeys;
+use store::events::Events;
+use store::limits::Limits;
+use store::ports::Ports;
+use store::schedule::Schedule;
+use store::table::Table;
+use store::testing::clock::FixedClock;
+use store::testing::faults::Faults;
+use store::testing::memory::Memory;
 
 use domain::delivery::DeliveryMessage;
 use domain::delivery::schedule::{Due, Parked, shard_of_endpoint, shard_of_event};
@@ -26,25 +40,11 @@ use domain::tenant::tier::Tier;
 use domain::testing::{START, endpoint, endpoint_of, event, key_of, tenant};
 use domain::timestamp::Timestamp;
 use serde_json::json;
-use store::adapters::aws;
-use store::adapters::claims::ClaimsTable;
-use store::adapters::control::ControlTable;
-use store::adapters::control::endpoints::Added;
-use store::adapters::control::keys_of_tenant::Written;
-use store::adapters::events::EventsTable;
-use store::adapters::limits::LimitsTable;
-use store::adapters::schedule::ScheduleTable;
-use store::adapters::vault::KmsVault;
+use store::control::endpoints::Added;
+use store::control::tenants::TenantSettings;
 use store::items::Updated;
-use store::ports::Claims;
-use store::ports::control::{Control, TenantSettings};
-use store::ports::limits::{Counts, Limits, QueueName, Wait};
-use store::ports::schedule::Schedule;
-use store::testing::claims::MemoryClaims;
-use store::testing::control::MemoryControl;
-use store::testing::events::MemoryEvents;
-use store::testing::limits::MemoryLimits;
-use store::testing::schedule::MemorySchedule;
+use store::limits::counters::{Counts, QueueName, Wait};
+
 use store::unavailable::PortResult;
 
 use events::events_keep_their_promises;
@@ -54,15 +54,19 @@ use crate::support::proxy::{Fault, Proxy, Rule};
 use crate::support::runtime::environment;
 use crate::support::stack::shared;
 
-async fn clients() -> aws::Clients {
-    aws::emulator_clients(&shared().summary().emulator).await
+async fn emulator() -> Aws {
+    Aws::of(emulator_clients(&shared().summary().emulator).await)
+}
+
+fn memory() -> Memory {
+    Memory::new(&Faults::default(), &FixedClock::at(START))
 }
 
 fn table(name: &str) -> String {
     shared().summary().tables[name].clone()
 }
 
-async fn claims_keep_their_promises(claims: &impl Claims) -> PortResult<()> {
+async fn claims_keep_their_promises(claims: &Claims<impl Table>) -> PortResult<()> {
     let (ours, other) = (tenant(), tenant());
     let name = ClaimName::Dedup(DedupId::parse("order 7").unwrap());
     let claim = |payload: &str, now: Timestamp| {
@@ -83,7 +87,7 @@ async fn claims_keep_their_promises(claims: &impl Claims) -> PortResult<()> {
     Ok(())
 }
 
-async fn limits_keep_their_promises(limits: &impl Limits) -> PortResult<()> {
+async fn limits_keep_their_promises(limits: &Limits<impl Table>) -> PortResult<()> {
     let meter = |metered| Meter { tenant: tenant(), metered };
     let (ours, other) = (meter(Metered::Events), meter(Metered::Events));
     let further = [Metered::Requests, Metered::EventsOfKey("key_1".to_owned())];
@@ -105,12 +109,12 @@ async fn limits_keep_their_promises(limits: &impl Limits) -> PortResult<()> {
     assert_eq!(limits.backlog(&other.tenant).await?, Backlog::default());
     stats::keep_their_promises(limits, &ours.tenant, &other.tenant).await?;
     let (line, span) = (endpoint(1).id, Pace::per_second(10).span(50, START));
-    assert_eq!(limits.queue_up(&ours.tenant, &line, span).await?, span.earliest);
-    assert_eq!(limits.queue_up(&ours.tenant, &line, span).await?, span.earliest + span.length);
-    assert_eq!(limits.queue_up(&other.tenant, &line, span).await?, span.earliest);
+    assert_eq!(limits.reserve(&ours.tenant, &line, span).await?, span.earliest);
+    assert_eq!(limits.reserve(&ours.tenant, &line, span).await?, span.earliest + span.length);
+    assert_eq!(limits.reserve(&other.tenant, &line, span).await?, span.earliest);
     let later = Pace::per_second(10).span(1, START.after(Duration::from_secs(60)));
     assert_eq!(
-        limits.queue_up(&ours.tenant, &line, later).await?,
+        limits.reserve(&ours.tenant, &line, later).await?,
         later.earliest,
         "nobody stands there any more"
     );
@@ -134,10 +138,10 @@ async fn limits_keep_their_promises(limits: &impl Limits) -> PortResult<()> {
     jobs::counters_are_forgotten(limits).await
 }
 
-async fn endpoints_keep_their_promises(control: &impl Control, tenant: &TenantId) -> PortResult<()> {
+async fn endpoints_keep_their_promises(control: &Control<impl Table>, tenant: &TenantId) -> PortResult<()> {
     let found = control.endpoints(tenant).await?;
     assert_eq!(found.len(), 1);
-    let standing = control.standing(tenant).await?;
+    let standing = control.settings(tenant).await?;
     assert_eq!(standing, TenantSettings { endpoints: found.clone(), ..TenantSettings::default() });
     let seen = found[0].clone();
     assert_eq!(control.endpoint(tenant, &seen.id).await?, Some(seen.clone()));
@@ -166,13 +170,13 @@ async fn endpoints_keep_their_promises(control: &impl Control, tenant: &TenantId
     let stranger = domain::testing::tenant();
     assert_eq!(control.endpoint(&stranger, &seen.id).await?, None);
     assert_eq!(control.endpoints(&stranger).await?, []);
-    assert_eq!(control.standing(&stranger).await?, TenantSettings::default());
+    assert_eq!(control.settings(&stranger).await?, TenantSettings::default());
     assert_eq!(control.change_health(&stranger, &seen, &change).await?, Updated::Raced);
     assert_eq!(control.tier(&stranger).await?, None);
     Ok(())
 }
 
-async fn schedules_keep_their_promises(schedule: &impl Schedule) -> PortResult<()> {
+async fn schedules_keep_their_promises(schedule: &Schedule<impl Table>) -> PortResult<()> {
     let (ours, stranger, place) = (tenant(), tenant(), endpoint(1).id);
     let event = event(&ours, "a", "1", START);
     let head = Head::new(&event, [place.clone()]);
@@ -210,13 +214,13 @@ async fn schedules_keep_their_promises(schedule: &impl Schedule) -> PortResult<(
     schedule.park(&parked(&first, "c"), head.expires_at).await?;
     schedule.unpark(&parked(&first, "a")).await?;
     let all = [parked(&first, "c"), parked(&second, "b")];
-    assert_eq!(schedule.parked(&ours, &place, None, 10).await?, all, "parked again, it stays");
-    assert_eq!(schedule.parked(&ours, &place, None, 1).await?, all[..1]);
-    assert_eq!(schedule.parked(&ours, &place, Some(&all[0]), 10).await?, all[1..]);
-    assert_eq!(schedule.parked(&stranger, &place, None, 10).await?, []);
+    assert_eq!(schedule.parked(&ours, &place, None, 10).await?.rows, all, "parked again, it stays");
+    assert_eq!(schedule.parked(&ours, &place, None, 1).await?.rows, all[..1]);
+    assert_eq!(schedule.parked(&ours, &place, Some(&all[0]), 10).await?.rows, all[1..]);
+    assert!(schedule.parked(&stranger, &place, None, 10).await?.is_empty);
     schedule.unpark(&all[0]).await?;
     schedule.unpark(&all[1]).await?;
-    assert_eq!(schedule.parked(&ours, &place, None, 10).await?, []);
+    assert!(schedule.parked(&ours, &place, None, 10).await?.is_empty);
     schedule.retire(&seen).await?;
     let now = row().await?.expect("something was parked since it was read");
     schedule.retire(&now).await?;
@@ -228,32 +232,28 @@ async fn schedules_keep_their_promises(schedule: &impl Schedule) -> PortResult<(
 
 #[tokio::test]
 async fn tables_in_memory_keep_their_promises() {
-    claims_keep_their_promises(&MemoryClaims::default()).await.unwrap();
-    let events = MemoryEvents::default();
-    events_keep_their_promises(&events).await.unwrap();
-    let kept = async |_: &TenantId, event| {
-        let attempts = events.attempts().into_iter();
-        attempts.filter(|attempt| attempt.message.event == event).map(|attempt| attempt.at).collect()
-    };
-    events::what_is_opened_again_keeps_its_past(&events, kept).await.unwrap();
-    limits_keep_their_promises(&MemoryLimits::default()).await.unwrap();
-    schedules_keep_their_promises(&MemorySchedule::default()).await.unwrap();
-    let (control, tenant) = (MemoryControl::default(), tenant());
-    control.put_endpoint(&tenant, endpoint(1));
-    endpoints_keep_their_promises(&control, &tenant).await.unwrap();
+    let tables = memory().tables;
+    claims_keep_their_promises(&Claims::new(tables.claims)).await.unwrap();
+    limits_keep_their_promises(&Limits::new(tables.limits)).await.unwrap();
+    schedules_keep_their_promises(&Schedule::new(tables.schedule)).await.unwrap();
+    all_events_keep_their_promises(&memory(), "key", &|name| name.to_owned()).await;
+    all_endpoints_and_keys_keep_their_promises(&Control::new(tables.control)).await;
 }
 
 #[tokio::test]
 async fn real_claims_keep_their_promises() {
-    claims_keep_their_promises(&ClaimsTable::new(&clients().await, table("Claims"))).await.unwrap();
+    claims_keep_their_promises(&Claims::new(emulator().await.table(&table("Claims")))).await.unwrap();
 }
 
 #[tokio::test]
 async fn real_events_keep_their_promises() {
-    let clients = clients().await;
     let variables = environment("consumer", &[]);
-    let vault = KmsVault::new(&clients, table("Control"), variables["DATA_KMS_KEY"].clone());
-    let events = EventsTable::new(&clients, table("Events"), vault);
+    all_events_keep_their_promises(&emulator().await, &variables["DATA_KMS_KEY"], &table).await;
+}
+
+async fn all_events_keep_their_promises<P: Ports>(ports: &P, kms_key: &str, table: &dyn Fn(&str) -> String) {
+    let keys = DataKeys::<P>::new(ports.table(&table("Control")), ports.vault(kms_key), ports.clock());
+    let events = Events::new(ports.table(&table("Events")), keys);
     events_keep_their_promises(&events).await.unwrap();
     events::what_has_expired_is_not_offered(&events).await.unwrap();
     events::an_attempt_that_was_kept_stays_as_it_is(&events).await.unwrap();
@@ -266,18 +266,18 @@ async fn real_events_keep_their_promises() {
 
 #[tokio::test]
 async fn real_limits_keep_their_promises() {
-    limits_keep_their_promises(&LimitsTable::new(&clients().await, table("Limits"))).await.unwrap();
+    limits_keep_their_promises(&Limits::new(emulator().await.table(&table("Limits")))).await.unwrap();
 }
 
 #[tokio::test]
 async fn real_limits_and_claims_keep_their_promises_though_each_first_answer_is_lost() {
     let proxy = Proxy::start();
-    let clients = aws::emulator_clients(&proxy.url()).await;
+    let emulator = Aws::of(emulator_clients(&proxy.url()).await);
     for write in ["UpdateItem", "PutItem", "BatchWriteItem"] {
         proxy.spoil(Rule::every(write, Fault::AnswerLost).but_no_repeat());
     }
-    limits_keep_their_promises(&LimitsTable::new(&clients, table("Limits"))).await.unwrap();
-    claims_keep_their_promises(&ClaimsTable::new(&clients, table("Claims"))).await.unwrap();
+    limits_keep_their_promises(&Limits::new(emulator.table(&table("Limits")))).await.unwrap();
+    claims_keep_their_promises(&Claims::new(emulator.table(&table("Claims")))).await.unwrap();
     let (calls, repeats) = (proxy.take_calls(), proxy.take_repeats());
     let writes: usize = calls.iter().filter(|(name, _)| *name != "Query").map(|(_, count)| count).sum();
     assert_eq!(repeats, writes, "each was made twice: {calls:?}");
@@ -285,7 +285,7 @@ async fn real_limits_and_claims_keep_their_promises_though_each_first_answer_is_
 
 #[tokio::test]
 async fn no_tenant_gets_more_endpoints_than_it_may_have() {
-    let (control, tenant) = (ControlTable::new(&clients().await, table("Control")), tenant());
+    let (control, tenant) = (Control::new(emulator().await.table(&table("Control"))), tenant());
     let numbers: Vec<u8> = (0..=u8::try_from(MAX_ENDPOINTS).unwrap()).collect();
     let mut added = Vec::new();
     for number in &numbers {
@@ -303,25 +303,25 @@ async fn no_tenant_gets_more_endpoints_than_it_may_have() {
 
 #[tokio::test]
 async fn real_schedules_keep_their_promises() {
-    schedules_keep_their_promises(&ScheduleTable::new(&clients().await, table("Schedule"))).await.unwrap();
+    schedules_keep_their_promises(&Schedule::new(emulator().await.table(&table("Schedule")))).await.unwrap();
 }
 
 #[tokio::test]
 async fn how_a_tenant_stands_is_read_at_once() {
-    let (control, tenant) = (ControlTable::new(&clients().await, table("Control")), tenant());
+    let (control, tenant) = (Control::new(emulator().await.table(&table("Control"))), tenant());
     let endpoint = endpoint_of(&tenant, 1);
     assert_eq!(control.add_endpoint(&tenant, &endpoint).await.unwrap(), Added::Done);
     let (key, record) = key_of(&tenant, Tier::Pro);
     let owner = owner(&record);
     control.create_tenant(&owner, &key.hash(&Pepper::new("pepper")), &record).await.unwrap();
     let standing = TenantSettings { endpoints: vec![endpoint], ..TenantSettings::default() };
-    assert_eq!(control.standing(&tenant).await.unwrap(), standing);
+    assert_eq!(control.settings(&tenant).await.unwrap(), standing);
     let set = json!({"TableName": table("Control"), "UpdateExpression": "SET retention_days = :days, erased_at = :at",
         "Key": {"pk": {"S": format!("t#{tenant}")}, "sk": {"S": "tenant"}},
         "ExpressionAttributeValues": {":days": {"N": "3"}, ":at": {"N": "1"}}});
     dynamodb(&shared().summary().emulator, "UpdateItem", &set).expect(200);
     let standing = TenantSettings { retention_days: Some(3), is_erased: true, ..standing };
-    assert_eq!(control.standing(&tenant).await.unwrap(), standing);
+    assert_eq!(control.settings(&tenant).await.unwrap(), standing);
 }
 
 /// The tenant of a key.
@@ -339,7 +339,11 @@ fn owner(key: &KeyRecord) -> Tenant {
 
 #[tokio::test]
 async fn real_endpoints_and_keys_keep_their_promises() {
-    let control = ControlTable::new(&clients().await, table("Control"));
+    all_endpoints_and_keys_keep_their_promises(&Control::new(emulator().await.table(&table("Control"))))
+        .await;
+}
+
+async fn all_endpoints_and_keys_keep_their_promises(control: &Control<impl Table>) {
     let (tenant, pepper) = (tenant(), Pepper::new("pepper"));
     let first = endpoint_of(&tenant, 1);
     assert_eq!(control.add_endpoint(&tenant, &first).await.unwrap(), Added::Done);
@@ -350,7 +354,7 @@ async fn real_endpoints_and_keys_keep_their_promises() {
     let changed = control.endpoint(&tenant, &first.id).await.unwrap().unwrap();
     assert_eq!((changed.rev, changed.health.rev), (2, 1), "another URL has a health of its own");
     assert_eq!(changed, Endpoint { rev: 2, health: changed.health.clone(), ..other });
-    endpoints_keep_their_promises(&control, &tenant).await.unwrap();
+    endpoints_keep_their_promises(control, &tenant).await.unwrap();
 
     let (key, record) = key_of(&tenant, Tier::Pro);
     let owner = owner(&record);
@@ -372,8 +376,8 @@ async fn real_endpoints_and_keys_keep_their_promises() {
     let (other, other_record) = key_of(&tenant, Tier::Pro);
     let (old, new) = ((&key.hash(&pepper), &record), (&other.hash(&pepper), &other_record));
     for old_ends in [None, Some(START)] {
-        assert_eq!(control.rotate_key(old, new, old_ends).await.unwrap(), Written::KeyGone);
+        assert_eq!(control.rotate_key(old, new, old_ends).await.unwrap(), KeyChange::KeyGone);
     }
-    assert_eq!(control.add_key(old.0, new.0, new.1).await.unwrap(), Written::KeyGone);
+    assert_eq!(control.add_key(old.0, new.0, new.1).await.unwrap(), KeyChange::KeyGone);
     assert_eq!(control.key(new.0).await.unwrap(), None, "a dead key makes no other");
 }

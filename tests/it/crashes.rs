@@ -99,7 +99,7 @@ async fn a_process_that_dies_before_it_can_answer_its_queue_leaves_everything_ri
     pipeline.run_until_quiet().await;
     assert_eq!(pipeline.only_head().status, Status::Delivered);
     assert_eq!(pipeline.webhooks.received().len(), 2, "equal messages of one batch are one");
-    assert_eq!(pipeline.limits.counted().stored, 1);
+    assert_eq!(pipeline.tables.counted().stored, 1);
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn without_a_fault_an_event_is_posted_exactly_once() {
     pipeline.run_until_quiet().await;
     assert_eq!(pipeline.webhooks.received().len(), 3);
     assert_eq!(pipeline.only_head().status, Status::Delivered);
-    let counted = pipeline.limits.counted();
+    let counted = pipeline.tables.counted();
     assert_eq!((counted.stored, counted.delivered, counted.settled), (1, 3, 1));
 }
 
@@ -122,7 +122,7 @@ async fn an_endpoint_that_is_gone_is_disabled_and_its_next_events_wait_in_the_in
     pipeline.post_event("two").await;
     pipeline.run_until_quiet().await;
     assert_eq!(pipeline.webhooks.received().len(), 1, "a disabled endpoint is not asked again");
-    let heads = pipeline.events.all();
+    let heads = pipeline.tables.all_heads();
     let of_status = |status| heads.iter().filter(|(_, head)| head.status == status).count();
     assert_eq!(
         (of_status(Status::Failed), of_status(Status::Pending)),
@@ -136,11 +136,11 @@ async fn a_message_nobody_can_read_goes_back_and_is_kept_once_it_is_a_dead_lette
     let pipeline = Pipeline::with_endpoints(1);
     pipeline.events_queue.push("{}".to_owned(), std::time::Duration::ZERO);
     assert_eq!(pipeline.consume().await.batch_item_failures.len(), 1);
-    assert!(pipeline.events.unreadable().is_empty());
+    assert!(pipeline.tables.unreadable().is_empty());
     let dead = Pipeline::dead_letter("{}");
     assert_eq!(pipeline.consume_batch(dead.clone()).await.batch_item_failures.len(), 0);
     assert_eq!(pipeline.consume_batch(dead).await.batch_item_failures.len(), 0);
-    assert_eq!(pipeline.events.unreadable().len(), 1);
+    assert_eq!(pipeline.tables.unreadable().len(), 1);
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn a_message_that_kills_its_process_takes_nobody_with_it() {
     pipeline.deliver_batch(batch).await;
     assert_eq!(*left.lock().unwrap(), [suspect], "the others are done and deleted before it begins");
     pipeline.run_until_quiet().await;
-    assert!(pipeline.events.all().iter().all(|(_, head)| head.status == Status::Delivered));
+    assert!(pipeline.tables.all_heads().iter().all(|(_, head)| head.status == Status::Delivered));
 }
 
 #[tokio::test]

@@ -13,11 +13,8 @@ use domain::tenant::id::TenantId;
 use domain::tenant::stats::Stats;
 use domain::tenant::tier::Tier;
 use domain::testing::{START, endpoint, endpoint_of, erasure_id, event, key_of, tenant};
-use store::ports::Clock;
-use store::ports::control::Control;
-use store::ports::events::{Events, UnreadableMessage};
-use store::ports::limits::Limits;
-use store::ports::schedule::Schedule;
+use store::clock::Clock;
+use store::events::unreadable::UnreadableMessage;
 use store::testing::faults::Fault;
 use store::unavailable::PortResult;
 
@@ -59,12 +56,12 @@ impl Two {
         let mut note = |what: &str, count: usize| left.extend((count > 0).then(|| format!("{count} {what}")));
         note("keys", usize::from(pipeline.control.key(key).await?.is_some()));
         note("endpoints", pipeline.control.endpoints(tenant).await?.len());
-        note("events", pipeline.events.all().iter().filter(|(owner, _)| owner == tenant).count());
-        let unreadable = pipeline.events.unreadable();
-        note("messages", unreadable.iter().filter(|kept| kept.body.contains(tenant.as_str())).count());
+        note("events", pipeline.tables.all_heads().iter().filter(|(owner, _)| owner == tenant).count());
+        let unreadable = pipeline.tables.unreadable();
+        note("messages", unreadable.iter().filter(|kept| kept.contains(tenant.as_str())).count());
         note("days", pipeline.limits.backlog(tenant).await?.days().count());
         note("stats", usize::from(pipeline.limits.stats(tenant, 0, u64::MAX).await? != Stats::default()));
-        let jobs = pipeline.schedule.all_jobs().into_iter();
+        let jobs = pipeline.tables.jobs().into_iter();
         note("jobs", jobs.filter(|job| job.tenant == *tenant && job.id != self.erasure).count());
         Ok(left)
     }
@@ -77,8 +74,8 @@ impl Two {
         assert_eq!(self.left(&self.ours).await.unwrap(), Vec::<String>::new(), "{context}");
         let other = ["1 keys", "1 endpoints", "3 events", "1 messages", "1 days", "1 stats", "1 jobs"];
         assert_eq!(self.left(&self.other).await.unwrap(), other, "{context}");
-        assert!(self.pipeline.control.standing(&self.ours.0).await.unwrap().is_erased, "{context}");
-        assert!(!self.pipeline.control.standing(&self.other.0).await.unwrap().is_erased, "{context}");
+        assert!(self.pipeline.control.settings(&self.ours.0).await.unwrap().is_erased, "{context}");
+        assert!(!self.pipeline.control.settings(&self.other.0).await.unwrap().is_erased, "{context}");
     }
 }
 
@@ -87,8 +84,8 @@ async fn belongings(pipeline: &Pipeline) -> (TenantId, KeyHash) {
     let tenant = tenant();
     let (key, record) = key_of(&tenant, Tier::Pro);
     let hash = key.hash(&Pepper::new("pepper"));
-    pipeline.control.put_key(hash.clone(), record);
-    pipeline.control.put_endpoint(&tenant, endpoint_of(&tenant, 1));
+    pipeline.tables.put_key(&hash.clone(), &record);
+    pipeline.tables.put_endpoint(&tenant, &endpoint_of(&tenant, 1));
     for n in 0..3 {
         let event = event(&tenant, "a", &n.to_string(), START);
         pipeline.events.insert(&event, &Head::new(&event, [])).await.unwrap();
@@ -175,14 +172,14 @@ async fn what_is_under_way_when_a_tenant_is_erased_ends_quietly() {
     assert!(pipeline.deliver().await.batch_item_failures.is_empty());
     assert!(pipeline.consume().await.batch_item_failures.is_empty());
     pipeline.run_until_quiet().await;
-    assert!(pipeline.webhooks.received().is_empty() && pipeline.events.all().is_empty());
+    assert!(pipeline.webhooks.received().is_empty() && pipeline.tables.all_heads().is_empty());
     assert_eq!((pipeline.events_queue.next_visible(), pipeline.deliveries.next_visible()), (None, None));
 }
 
 #[tokio::test]
 async fn a_message_whose_tenant_has_no_data_key_any_more_is_done() {
     let (pipeline, _) = Pipeline::stored_event(1).await;
-    pipeline.vault.drop_key(&pipeline.tenant); // its endpoints go a moment later
+    pipeline.tables.drop_data_key(&pipeline.tenant); // its endpoints go a moment later
     assert!(pipeline.deliver().await.batch_item_failures.is_empty());
     assert!(pipeline.webhooks.received().is_empty());
     assert_eq!(pipeline.deliveries.next_visible(), None);
@@ -194,15 +191,15 @@ async fn an_erased_tenant_is_told_nothing_more_about_its_endpoints() {
         let (pipeline, _) = Pipeline::stored_event(1).await;
         if already_noted {
             let notice = Notice { kind: NoticeKind::Recovered, at: START };
-            pipeline.control.change_endpoint(&pipeline.tenant, &endpoint(1).id, |endpoint| {
+            pipeline.tables.change_endpoint(&pipeline.tenant, &endpoint(1).id, |endpoint| {
                 endpoint.health.notice = Some(notice);
             });
         }
-        let (control, tenant) = (pipeline.control.clone(), pipeline.tenant.clone());
-        pipeline.webhooks.during_next(move || control.erase(&tenant));
+        let (tables, tenant) = (pipeline.tables.clone(), pipeline.tenant.clone());
+        pipeline.webhooks.during_next(move || tables.erase(&tenant));
         pipeline.webhooks.answer(410);
         pipeline.deliver().await;
         assert_eq!(pipeline.webhooks.received().len(), 1);
-        assert_eq!(pipeline.events.all().len(), 1, "no notice is stored: {already_noted}");
+        assert_eq!(pipeline.tables.all_heads().len(), 1, "no notice is stored: {already_noted}");
     }
 }

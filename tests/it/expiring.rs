@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws::system_clock::SystemClock;
 use domain::event::id::EventId;
 use domain::inbox::expiry::{Cohort, EVENT_TYPE};
 use domain::inbox::{Head, Status};
@@ -9,10 +10,7 @@ use domain::tenant::tier::Tier;
 use domain::testing::{START, event};
 use domain::timestamp::Timestamp;
 use serde_json::{Value, json};
-use store::adapters::system_clock::SystemClock;
-use store::ports::Clock;
-use store::ports::events::Events;
-use store::ports::limits::Limits;
+use store::clock::Clock;
 use store::testing::faults::Fault;
 
 use crate::pipeline::{Pipeline, id_of};
@@ -32,9 +30,9 @@ async fn stored(pipeline: &Pipeline, name: &str) -> EventId {
 /// The events that tell of what will expire, with their payloads.
 async fn told(pipeline: &Pipeline) -> Vec<(Head, Value)> {
     let mut told = Vec::new();
-    for (tenant, head) in pipeline.events.all() {
+    for (tenant, head) in pipeline.tables.all_heads() {
         if head.event_type.as_str() == EVENT_TYPE {
-            let found = pipeline.events.head(&tenant, head.id, true).await.unwrap().unwrap();
+            let found = pipeline.events.head(&tenant, head.id).await.unwrap().unwrap();
             let payload = pipeline.events.payload(&tenant, &found).await.unwrap().unwrap();
             told.push((head, serde_json::from_str(&payload).unwrap()));
         }
@@ -44,14 +42,14 @@ async fn told(pipeline: &Pipeline) -> Vec<(Head, Value)> {
 
 /// The one row, and its time.
 fn only_row(pipeline: &Pipeline) -> Cohort {
-    let rows = pipeline.schedule.all_expiring();
+    let rows = pipeline.tables.expiring();
     assert_eq!(rows.len(), 1, "one for all events of a day: {rows:?}");
     rows[0].clone()
 }
 
 fn acknowledge(pipeline: &Pipeline, id: EventId) {
-    let head = pipeline.events.current(&pipeline.tenant, id).unwrap();
-    pipeline.events.overwrite(&pipeline.tenant, head.acknowledge().unwrap());
+    let head = pipeline.tables.head(&pipeline.tenant, id).unwrap();
+    pipeline.tables.overwrite_head(&pipeline.tenant, &head.acknowledge().unwrap());
 }
 
 #[tokio::test]
@@ -62,7 +60,7 @@ async fn an_event_that_nobody_takes_is_announced_before_it_ends() {
     for name in ["two", "taken"] {
         stored(&pipeline, name).await;
     }
-    let newest = pipeline.events.all().iter().map(|(_, head)| head.id).max().unwrap();
+    let newest = pipeline.tables.all_heads().iter().map(|(_, head)| head.id).max().unwrap();
     acknowledge(&pipeline, newest);
     let row = only_row(&pipeline);
 
@@ -80,12 +78,12 @@ async fn an_event_that_nobody_takes_is_announced_before_it_ends() {
         (&payload["day"], &payload["oldest_event_id"]),
         (&json!("2023-11-14"), &json!(oldest.to_string()))
     );
-    let ends = pipeline.events.current(&pipeline.tenant, oldest).unwrap().expires_at;
+    let ends = pipeline.tables.head(&pipeline.tenant, oldest).unwrap().expires_at;
     assert_eq!(payload["first_expires_at"], ends.to_string());
     assert!(ends.since(pipeline.clock.now()) >= Duration::from_hours(24), "there is time left");
     assert_eq!((head.status, head.deliveries.len()), (Status::Pending, 0));
     assert!(!head.is_gone(ends), "it is there as long as they are");
-    assert_eq!(pipeline.schedule.all_expiring(), []);
+    assert_eq!(pipeline.tables.expiring(), []);
     let waiting = pipeline.limits.backlog(&pipeline.tenant).await.unwrap();
     assert_eq!(waiting.waiting(Tier::Pro, pipeline.clock.now()), 4, "three were stored, and this one");
 
@@ -105,7 +103,7 @@ async fn an_event_that_somebody_took_is_not_announced() {
     assert!(pipeline.clock.now() < START.after(Duration::from_hours(1)), "nobody waits for that row");
     pipeline.clock.set(row.warn_at().after(Duration::from_mins(1)));
     pipeline.schedule().await;
-    assert_eq!((told(&pipeline).await, pipeline.schedule.all_expiring()), (vec![], vec![]));
+    assert_eq!((told(&pipeline).await, pipeline.tables.expiring()), (vec![], vec![]));
 }
 
 #[tokio::test]
@@ -116,7 +114,7 @@ async fn an_event_whose_endpoint_is_down_is_announced_too_and_each_day_by_itself
         pipeline.run_until(START.after(Duration::from_hours(24 * day))).await;
         stored(&pipeline, &format!("order-{day}")).await;
     }
-    let rows = pipeline.schedule.all_expiring();
+    let rows = pipeline.tables.expiring();
     assert_eq!(rows.len(), 3);
     pipeline.run_until_quiet().await; // the endpoint is disabled at last
     for (number, row) in rows.iter().enumerate() {
@@ -145,7 +143,7 @@ async fn wherever_the_scheduler_dies_it_is_told_once() {
             spoiled += usize::from(pipeline.faults.recover());
             pipeline.schedule().await;
             assert_eq!(told(&pipeline).await.len(), 1, "{fault:?} at {call}");
-            assert_eq!(pipeline.schedule.all_expiring(), [], "{fault:?} at {call}");
+            assert_eq!(pipeline.tables.expiring(), [], "{fault:?} at {call}");
         }
     }
     println!("{spoiled} deaths while an owner was told");
@@ -165,7 +163,7 @@ async fn an_event_is_stored_whether_its_row_is_put_or_not_and_the_next_one_puts_
             let died = pipeline.faults.recover();
             pipeline.events_queue.settle(&batch, &response);
             let is_done = response.batch_item_failures.is_empty();
-            without_row += usize::from(is_done && pipeline.schedule.all_expiring().is_empty());
+            without_row += usize::from(is_done && pipeline.tables.expiring().is_empty());
             pipeline.run_until_quiet().await;
             assert_eq!(pipeline.only_head().status, Status::Delivered, "{fault:?} at {call}");
             assert!(died || only_row(&pipeline).warn_at() > START, "without a fault it is put");

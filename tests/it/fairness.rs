@@ -1,5 +1,6 @@
 //! One tenant's events for an endpoint that hangs, beside tenants whose endpoints answer, in simulated time.
 
+use domain::endpoint::url::EndpointUrl;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use domain::tenant::id::TenantId;
 use domain::testing::{endpoint_of, tenant};
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
-use store::ports::{Clock, WebhookSender};
+use store::clock::Clock;
+use store::webhook_sender::WebhookSender;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
 
@@ -48,6 +50,10 @@ impl WebhookSender for Receivers {
         sleep(GOOD).await;
         Answer::Status { code: 200, retry_after: None, excerpt: String::new() }
     }
+
+    async fn check(&self, _: &EndpointUrl) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// A minute of the quiet tenants, with or without the noisy one, whose endpoint has this rate: what their events waited, sorted, and how many requests hung.
@@ -65,7 +71,7 @@ async fn minute(noisy_events: usize, noisy_rate: u32) -> (Vec<Duration>, usize) 
         (0..=QUIET_TENANTS).map(|n| (tenant(), u8::try_from(n).unwrap())).collect();
     for (tenant, number) in &tenants {
         let rate_per_second = if *number == 0 { noisy_rate } else { DEFAULT_RATE_PER_SECOND };
-        system.control.put_endpoint(tenant, Endpoint { rate_per_second, ..endpoint_of(tenant, *number) });
+        system.tables.put_endpoint(tenant, &Endpoint { rate_per_second, ..endpoint_of(tenant, *number) });
     }
     let posts = tenants.iter().map(|(tenant, number)| {
         let is_noisy = *number == 0;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use aws::system_clock::SystemClock;
 use domain::timestamp::Timestamp;
 use serde_json::{Value, json};
-use store::adapters::system_clock::SystemClock;
-use store::ports::Clock;
+use store::clock::Clock;
 
 use crate::support::client::Tenant;
 use crate::support::python::verify;

@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use aws::system_clock::SystemClock;
 use serde_json::{Value, json};
-use store::adapters::system_clock::SystemClock;
-use store::ports::Clock;
+use store::clock::Clock;
 
 use crate::support::client::Tenant;
 use crate::support::eventually;

@@ -1,9 +1,9 @@
 //! API keys: made, listed, and limited to what they are for.
 
+use aws::system_clock::SystemClock;
 use domain::timestamp::Timestamp;
 use serde_json::{Value, json};
-use store::adapters::system_clock::SystemClock;
-use store::ports::Clock;
+use store::clock::Clock;
 
 use crate::support::client::{Reply, Tenant, call};
 

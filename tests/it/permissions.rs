@@ -1,7 +1,10 @@
 //! Every function calls AWS as its own role, in the local stack too: all other stories show that a role allows what its function
 //! does, these that it allows no more, and what is rarely done.
 
+use aws::clients::emulator_clients_as;
+use aws::ports::Aws;
 use std::fmt::Debug;
+use store::ports::Ports;
 
 use domain::event::claim::{Claim, ClaimName, DedupId, Fingerprint};
 use domain::event::id::EventId;
@@ -11,16 +14,11 @@ use domain::job::erasure::Erasure;
 use domain::job::{Job, Work};
 use domain::testing::{START, erasure_id, event, tenant};
 use serde_json::json;
-use store::adapters::aws;
-use store::adapters::aws::Clients;
-use store::adapters::claims::ClaimsTable;
-use store::adapters::control::ControlTable;
-use store::adapters::events::EventsTable;
-use store::adapters::schedule::ScheduleTable;
-use store::adapters::vault::KmsVault;
-use store::ports::Claims;
-use store::ports::control::Control;
-use store::ports::schedule::Schedule;
+use store::claims::Claims;
+use store::control::Control;
+use store::data_keys::DataKeys;
+use store::events::Events;
+use store::schedule::Schedule;
 use store::unavailable::PortResult;
 
 use crate::support::client::Tenant;
@@ -38,10 +36,10 @@ const READERS: [&str; 3] = ["delivery", "scheduler", "api"];
 const THIRD_WRITE: &str = r#"":seen":{"N":"2"}"#;
 
 /// The emulator, as a function calls it.
-async fn clients_of(function: &str) -> Clients {
+async fn as_function(function: &str) -> Aws {
     let environment = environment(function, &[]);
     let [id, secret] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| environment[name].as_str());
-    aws::emulator_clients_as(&shared().summary().emulator, id, secret).await
+    Aws::of(emulator_clients_as(&shared().summary().emulator, id, secret).await)
 }
 
 #[track_caller]
@@ -58,15 +56,15 @@ fn check<T: Debug>(result: PortResult<T>, is_allowed: bool, who: &str) {
 async fn who_never_reads_an_event_or_claims_a_name_may_not() {
     let tables = &shared().summary().tables;
     for function in FUNCTIONS {
-        let clients = clients_of(function).await;
-        let vault = KmsVault::new(&clients, tables["Control"].clone(), String::new());
-        let read = EventsTable::new(&clients, tables["Events"].clone(), vault).ping().await;
+        let aws = as_function(function).await;
+        let keys = DataKeys::new(aws.table(&tables["Control"]), aws.vault(""), aws.clock());
+        let read = Events::<Aws>::new(aws.table(&tables["Events"]), keys).ping().await;
         check(read, READERS.contains(&function), function);
 
         let name = ClaimName::Dedup(DedupId::parse("a").unwrap());
         let id = EventId::generate(START, 1, &mut rand::rng());
         let claim = Claim::new(id, Fingerprint::of_request("a"), START);
-        let claims = ClaimsTable::new(&clients, tables["Claims"].clone());
+        let claims = Claims::new(aws.table(&tables["Claims"]));
         check(claims.claim(&tenant(), &name, &claim, START).await, function == "ingest", function);
     }
 }
@@ -74,11 +72,11 @@ async fn who_never_reads_an_event_or_claims_a_name_may_not() {
 #[tokio::test]
 async fn a_grant_ends_where_its_condition_does() {
     let (tables, ours) = (&shared().summary().tables, tenant());
-    let control = ControlTable::new(&clients_of("ingest").await, tables["Control"].clone());
+    let control = Control::new(as_function("ingest").await.table(&tables["Control"]));
     check(control.note_use(&ours, "key_1", START).await, true, "ingest, of the use of a key");
     check(control.mark_erased(&ours, &erasure_id(), START).await, false, "ingest, of anything else");
 
-    let schedule = ScheduleTable::new(&clients_of("consumer").await, tables["Schedule"].clone());
+    let schedule = Schedule::new(as_function("consumer").await.table(&tables["Schedule"]));
     let cohort = Cohort::of(&ours, &Head::new(&event(&ours, "a", "1", START), []));
     check(schedule.put_expiring(&cohort).await, true, "consumer, of what expires");
     let job = Job::new(erasure_id(), ours, Work::Erasure(Box::new(Erasure::begin())), START);

@@ -3,17 +3,23 @@
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use store::control::Control;
+use store::data_keys::DataKeys;
+use store::events::Events;
+use store::limits::Limits;
+use store::ports::Ports;
+use store::schedule::Schedule;
+use store::testing::memory::{DELIVERIES_QUEUE, EVENTS_QUEUE, Memory};
+use store::testing::table::MemoryTable;
+use store::testing::tables::MemoryTables;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use consumer::expirations::Expirations;
 use consumer::handler::Consumer;
-use delivery::handler::{Delivery, Ports};
+use delivery::handler::Delivery;
 use domain::delivery::DeliveryMessage;
 use domain::delivery::schedule::HORIZON;
-use domain::delivery::signature::SigningSecrets;
 use domain::endpoint::Endpoint;
 use domain::endpoint::health::Failed;
-use domain::endpoint::url::UrlPolicy;
 use domain::event::id::EventId;
 use domain::inbox::Head;
 use domain::tenant::api_key::{ApiKey, Pepper};
@@ -22,154 +28,86 @@ use domain::tenant::tier::Tier;
 use domain::testing::{START, endpoint, endpoint_of, key_of, tenant};
 use domain::timestamp::Timestamp;
 use http::{HeaderMap, HeaderValue};
-use ingest::backpressure::Backpressure;
 use ingest::handler::Ingest;
 use runtime::answer::Answer;
 use scheduler::handler::Scheduler;
 use serde_json::Value;
-use store::authentication::Authenticator;
-use store::limiter::Limiter;
-use store::ports::Clock;
-use store::testing::claims::MemoryClaims;
+use store::clock::Clock;
+
 use store::testing::clock::FixedClock;
-use store::testing::control::MemoryControl;
-use store::testing::events::MemoryEvents;
+
 use store::testing::faults::Faults;
-use store::testing::limits::MemoryLimits;
-use store::testing::queues::{MemoryQueue, record};
-use store::testing::schedule::MemorySchedule;
-use store::testing::vault::MemoryVault;
+
+use store::testing::queue::{MemoryQueue, record};
+
 use store::testing::webhooks::ScriptedWebhooks;
 
-type MemoryIngest = Ingest<MemoryControl, MemoryLimits, MemoryClaims, MemoryQueue, FixedClock>;
-type MemoryConsumer =
-    Consumer<MemoryControl, MemoryEvents, MemoryLimits, MemorySchedule, MemoryQueue, MemoryQueue, FixedClock>;
-type MemoryDelivery = Delivery<Memory>;
-type MemoryScheduler =
-    Scheduler<MemoryControl, MemoryEvents, MemoryLimits, MemorySchedule, MemoryQueue, FixedClock>;
-
-/// The ports of delivery in memory.
-struct Memory;
-
-impl Ports for Memory {
-    type Control = MemoryControl;
-    type Events = MemoryEvents;
-    type Limits = MemoryLimits;
-    type Schedule = MemorySchedule;
-    type Queue = MemoryQueue;
-    type Vault = MemoryVault;
-    type Webhooks = ScriptedWebhooks;
-    type Clock = FixedClock;
-}
+use crate::support::configs::{self, DEAD_LETTERS};
 
 /// A whole system in memory, with one tenant.
 pub(crate) struct Pipeline {
     pub(crate) faults: Faults,
     pub(crate) clock: FixedClock,
-    pub(crate) control: MemoryControl,
-    pub(crate) events: MemoryEvents,
-    pub(crate) limits: MemoryLimits,
-    pub(crate) schedule: MemorySchedule,
+    pub(crate) ports: Memory,
+    pub(crate) tables: MemoryTables,
+    pub(crate) control: Control<MemoryTable>,
+    pub(crate) events: Events<Memory>,
+    pub(crate) limits: Limits<MemoryTable>,
+    pub(crate) schedule: Schedule<MemoryTable>,
     pub(crate) webhooks: ScriptedWebhooks,
     pub(crate) events_queue: MemoryQueue,
     pub(crate) deliveries: MemoryQueue,
-    pub(crate) vault: MemoryVault,
     /// What ingest has logged.
     pub(crate) lines: Arc<Mutex<Vec<String>>>,
     pub(crate) tenant: TenantId,
     pub(crate) key: ApiKey,
-    ingest: MemoryIngest,
-    consumer: MemoryConsumer,
-    delivery: MemoryDelivery,
-    scheduler: MemoryScheduler,
-    /// The minute in which the scheduler came last.
+    ingest: Ingest<Memory>,
+    consumer: Consumer<Memory>,
+    delivery: Delivery<Memory>,
+    scheduler: Scheduler<Memory>,
+    /// The minute of the scheduler's last visit.
     visited: Cell<u64>,
 }
 
 impl Pipeline {
     /// A system whose tenant has this many endpoints.
     pub(crate) fn with_endpoints(count: u8) -> Self {
-        let (faults, clock) = (Faults::default(), FixedClock::at(START));
-        let control = MemoryControl::new(faults.clone());
-        let events = MemoryEvents::new(faults.clone());
-        let limits = MemoryLimits::new(faults.clone());
-        let schedule = MemorySchedule::new(faults.clone());
-        let webhooks = ScriptedWebhooks::default();
-        let events_queue = MemoryQueue::new(faults.clone(), clock.clone());
-        let deliveries = MemoryQueue::new(faults.clone(), clock.clone());
-        let vault = MemoryVault::new(faults.clone());
-        let lines = Arc::new(Mutex::new(Vec::new()));
+        let faults = Faults::default();
+        let clock = FixedClock::at(START);
+        let ports = Memory::new(&faults, &clock);
+        let tables = ports.tables.clone();
         let tenant = tenant();
         let (key, record) = key_of(&tenant, Tier::Pro);
-        control.put_key(key.hash(&Pepper::new("pepper")), record);
-        (1..=count).for_each(|number| control.put_endpoint(&tenant, endpoint_of(&tenant, number)));
-        let ingest = Ingest {
-            authenticator: Authenticator::new(control.clone(), Pepper::new("pepper")),
-            limiter: Limiter::new(limits.clone()),
-            claims: MemoryClaims::new(faults.clone()),
-            queue: events_queue.clone(),
-            backpressure: Backpressure::new(limits.clone(), Some(Duration::from_secs(600))),
-            clock: clock.clone(),
-            log: Box::new({
-                let lines = Arc::clone(&lines);
-                move |line| lines.lock().expect("no holder panics").push(line.to_owned())
-            }),
+        tables.put_key(&key.hash(&Pepper::new("pepper")), &record);
+        for number in 1..=count {
+            tables.put_endpoint(&tenant, &endpoint_of(&tenant, number));
+        }
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let log = {
+            let lines = Arc::clone(&lines);
+            move |line: &str| lines.lock().expect("no holder panics").push(line.to_owned())
         };
-
-        let consumer = Consumer {
-            control: control.clone(),
-            events: events.clone(),
-            limits: limits.clone(),
-            expirations: Expirations::new(schedule.clone()),
-            source: events_queue.clone(),
-            deliveries: deliveries.clone(),
-            clock: clock.clone(),
-            dead_letters_arn: DEAD_LETTERS.to_owned(),
-            log: Box::new(|_| ()),
-        };
-        let delivery = Delivery::<Memory> {
-            control: control.clone(),
-            events: events.clone(),
-            limits: limits.clone(),
-            schedule: schedule.clone(),
-            deliveries: deliveries.clone(),
-            vault: vault.clone(),
-            webhooks: webhooks.clone(),
-            clock: clock.clone(),
-            signing: SigningSecrets::new(Pepper::new("signing").into()),
-            url_policy: UrlPolicy::Strict,
-            dead_letters_arn: DEAD_LETTERS.to_owned(),
-            log: Box::new(|_| ()),
-        };
-        let scheduler = Scheduler {
-            control: control.clone(),
-            events: events.clone(),
-            limits: limits.clone(),
-            schedule: schedule.clone(),
-            deliveries: deliveries.clone(),
-            clock: clock.clone(),
-            erasure_pause: Duration::from_mins(3),
-            log: Box::new(|_| ()),
-        };
+        let keys = DataKeys::new(tables.control.clone(), ports.vault.clone(), clock.clone());
         Self {
+            ingest: Ingest::new(&ports, configs::ingest(), Box::new(log)),
+            consumer: Consumer::new(&ports, configs::consumer(), Box::new(|_| ())),
+            delivery: Delivery::new(&ports, configs::delivery(), Box::new(|_| ())),
+            scheduler: Scheduler::new(&ports, &configs::scheduler(), Box::new(|_| ())),
+            control: Control::new(tables.control.clone()),
+            events: Events::new(tables.events.clone(), keys),
+            limits: Limits::new(tables.limits.clone()),
+            schedule: Schedule::new(tables.schedule.clone()),
+            webhooks: ports.webhooks.clone(),
+            events_queue: ports.queue(EVENTS_QUEUE),
+            deliveries: ports.queue(DELIVERIES_QUEUE),
+            visited: Cell::new(START.minutes()),
             faults,
             clock,
-            control,
-            events,
-            limits,
-            schedule,
-            webhooks,
-            events_queue,
-            deliveries,
-            vault,
+            ports,
+            tables,
             lines,
             tenant,
             key,
-            ingest,
-            consumer,
-            delivery,
-            scheduler,
-            visited: Cell::new(START.minutes()),
         }
     }
 
@@ -241,8 +179,7 @@ impl Pipeline {
 
     /// Lets delivery handle one message that is no longer in the queue.
     pub(crate) async fn deliver_again(&self, message: &DeliveryMessage) {
-        self.deliveries
-            .push(store::adapters::queues::envelope::delivery_body(message), std::time::Duration::ZERO);
+        self.deliveries.push(store::envelope::delivery_body(message), std::time::Duration::ZERO);
         self.deliver().await;
     }
 
@@ -287,15 +224,15 @@ impl Pipeline {
     fn next_step(&self) -> Option<Timestamp> {
         let messages = [self.events_queue.next_visible(), self.deliveries.next_visible()];
         let visit = Timestamp::from_seconds((self.visited.get() + 1) * 60);
-        let parked = (!self.schedule.all_endpoint_rows().is_empty()).then_some(visit);
-        let due = self.schedule.next_due().map(|at| at.before(HORIZON).max(visit));
-        let jobs = self.schedule.all_jobs().iter().any(|job| job.ended_at.is_none()).then_some(visit);
+        let parked = (!self.tables.endpoint_rows().is_empty()).then_some(visit);
+        let due = self.tables.next_due().map(|at| at.before(HORIZON).max(visit));
+        let jobs = self.tables.jobs().iter().any(|job| job.ended_at.is_none()).then_some(visit);
         messages.into_iter().chain([parked, due, jobs]).flatten().min()
     }
 
     /// The one event that is stored.
     pub(crate) fn only_head(&self) -> Head {
-        let all = self.events.all();
+        let all = self.tables.all_heads();
         assert_eq!(all.len(), 1, "stored exactly once");
         all[0].1.clone()
     }
@@ -318,7 +255,7 @@ impl Pipeline {
     pub(crate) async fn parked(events: u8) -> Self {
         let pipeline = Self::with_endpoints(1);
         let failed = Failed { error: "500".to_owned(), not_before: None, is_probe: false, is_gone: false };
-        pipeline.control.change_endpoint(&pipeline.tenant, &endpoint(1).id, |endpoint| {
+        pipeline.tables.change_endpoint(&pipeline.tenant, &endpoint(1).id, |endpoint| {
             for _ in 0..5 {
                 endpoint.health = endpoint.health.after_failure(&failed, START).expect("a change").health;
             }
@@ -339,10 +276,7 @@ impl Pipeline {
     /// The messages that wait for delivery.
     pub(crate) fn delivery_messages(&self) -> Vec<DeliveryMessage> {
         let bodies = self.deliveries.bodies();
-        bodies
-            .iter()
-            .map(|body| store::adapters::queues::envelope::read_delivery(body).expect("our own form"))
-            .collect()
+        bodies.iter().map(|body| store::envelope::read_delivery(body).expect("our own form")).collect()
     }
 }
 
@@ -354,5 +288,3 @@ pub(crate) fn id_of(answer: &Answer) -> EventId {
 
 /// More than any of these stories takes.
 const MAX_STEPS: usize = 200_000;
-
-const DEAD_LETTERS: &str = "arn:aws:sqs:us-east-1:000000000000:dead-letters";

@@ -1,12 +1,12 @@
 //! What listing and leasing cost depends on what is pending, not on what is stored: counted in read units, on the way of
 //! one process of api.
 
+use aws::system_clock::SystemClock;
 use domain::event::id::EventId;
 use domain::timestamp::Timestamp;
 use runtime::config::required;
 use serde_json::{Value, json};
-use store::adapters::system_clock::SystemClock;
-use store::ports::Clock;
+use store::clock::Clock;
 
 use crate::queue::fill;
 use crate::support::aws::dynamodb;

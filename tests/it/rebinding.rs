@@ -11,7 +11,7 @@ use domain::delivery::webhook_request::WebhookRequest;
 use domain::endpoint::address::is_public;
 use domain::endpoint::url::{EndpointUrl, UrlPolicy};
 use domain::timestamp::Timestamp;
-use store::ports::WebhookSender;
+use store::webhook_sender::WebhookSender;
 use tokio::task::JoinSet;
 use webhooks::client::WebhookClient;
 

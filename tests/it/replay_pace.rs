@@ -1,10 +1,13 @@
 //! A replay of ten thousand events whose scheduler is killed twice, beside the live events of the same endpoint, in simulated
 //! time: each is sent again once, and the live ones do not wait for them.
 
+use domain::delivery::verdict::failure::Failure;
+use domain::endpoint::url::EndpointUrl;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use store::queue::{Depth, Outgoing, Queue};
 
 use domain::delivery::DeliveryMessage;
 use domain::delivery::verdict::{Answer, Verdict};
@@ -16,10 +19,9 @@ use domain::job::{Job, JobId, Work};
 use domain::tenant::id::TenantId;
 use domain::testing::{START, attempted, endpoint_of, event, tenant};
 use domain::timestamp::Timestamp;
-use store::ports::events::Events;
-use store::ports::schedule::Schedule;
-use store::ports::{Clock, Delayed, DeliveryQueue, WebhookSender};
+use store::clock::Clock;
 use store::unavailable::PortResult;
+use store::webhook_sender::WebhookSender;
 use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
@@ -49,6 +51,10 @@ impl WebhookSender for Taker {
         sleep(Duration::from_millis(50)).await;
         Answer::Status { code: 200, retry_after: None, excerpt: String::new() }
     }
+
+    async fn check(&self, _: &EndpointUrl) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// A queue in the middle of whose sends its sender is killed.
@@ -59,8 +65,8 @@ struct DeadlyQueue {
     killed: Arc<Notify>,
 }
 
-impl DeliveryQueue for DeadlyQueue {
-    async fn send(&self, messages: &[Delayed]) -> PortResult<()> {
+impl Queue for DeadlyQueue {
+    async fn send(&self, messages: &[Outgoing]) -> Vec<PortResult<()>> {
         let send = {
             let mut sends = self.sends.lock().unwrap();
             *sends += usize::from(!messages.is_empty());
@@ -69,9 +75,17 @@ impl DeliveryQueue for DeadlyQueue {
         if messages.is_empty() || !DEADLY.contains(&send) {
             return self.queue.send(messages).await;
         }
-        self.queue.send(&messages[..messages.len() / 2]).await?;
+        self.queue.send(&messages[..messages.len() / 2]).await;
         self.killed.notify_one();
         pending().await
+    }
+
+    async fn delete(&self, receipts: &[String]) -> PortResult<()> {
+        self.queue.delete(receipts).await
+    }
+
+    async fn depth(&self) -> PortResult<Depth> {
+        self.queue.depth().await
     }
 }
 
@@ -91,7 +105,7 @@ async fn live(beside_a_replay: bool) -> Seen {
     let taker = Taker::default();
     let system = Simulation::start(taker.clone());
     let (tenant, clock) = (tenant(), system.clock);
-    system.control.put_endpoint(&tenant, endpoint_of(&tenant, 1));
+    system.tables.put_endpoint(&tenant, &endpoint_of(&tenant, 1));
     let id = JobId::replay(START, &mut rand::rng());
     if beside_a_replay {
         store(&system, &tenant).await;
@@ -120,7 +134,7 @@ async fn live(beside_a_replay: bool) -> Seen {
     }
     sleep(Duration::from_mins(2)).await; // long after the last event
     visits.abort();
-    let stuck = system.events.all().into_iter().filter(|(_, head)| head.status != Status::Delivered);
+    let stuck = system.tables.all_heads().into_iter().filter(|(_, head)| head.status != Status::Delivered);
     assert_eq!(stuck.count(), 0, "delivered or failed, and in no queue");
     let job = system.schedule.replay(&tenant, &id).await.unwrap();
     let kills = *kills.lock().unwrap();
@@ -138,7 +152,7 @@ async fn live(beside_a_replay: bool) -> Seen {
 }
 
 /// Events of the last hours that were delivered.
-async fn store(system: &Simulation, tenant: &TenantId) {
+async fn store(system: &Simulation<Taker>, tenant: &TenantId) {
     let endpoint = endpoint_of(tenant, 1).id;
     for n in 0..REPLAYED {
         let event = event(tenant, "a", "1", START.before(Duration::from_secs(n + 1)));

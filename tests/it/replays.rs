@@ -12,10 +12,8 @@ use domain::job::{Job, JobId, Work};
 use domain::tenant::backlog::Backlog;
 use domain::testing::{START, endpoint, endpoint_of};
 use domain::timestamp::Timestamp;
+use store::clock::Clock;
 use store::items::Updated;
-use store::ports::Clock;
-use store::ports::limits::Limits;
-use store::ports::schedule::Schedule;
 use store::testing::faults::Fault;
 
 use crate::pipeline::Pipeline;
@@ -86,16 +84,16 @@ async fn delivered(events: usize, endpoints: u8) -> Pipeline {
         pipeline.post_event(&format!("order-{n}")).await;
     }
     pipeline.run_until_quiet().await;
-    assert!(pipeline.events.all().iter().all(|(_, head)| head.status == Status::Delivered));
+    assert!(pipeline.tables.all_heads().iter().all(|(_, head)| head.status == Status::Delivered));
     pipeline
 }
 
 /// Nothing is left to be done, and nothing waits in the inbox.
 fn nothing_is_left(pipeline: &Pipeline, context: &str) {
-    let stuck = pipeline.events.all().into_iter().filter(|(_, head)| head.status != Status::Delivered);
+    let stuck = pipeline.tables.all_heads().into_iter().filter(|(_, head)| head.status != Status::Delivered);
     assert_eq!(stuck.count(), 0, "{context}: delivered or failed, and in no queue");
-    assert!(pipeline.schedule.all_jobs().iter().all(|job| job.ended_at.is_some()), "{context}");
-    assert_eq!((pipeline.schedule.next_due(), pipeline.schedule.all_parked()), (None, vec![]), "{context}");
+    assert!(pipeline.tables.jobs().iter().all(|job| job.ended_at.is_some()), "{context}");
+    assert_eq!((pipeline.tables.next_due(), pipeline.tables.parked()), (None, vec![]), "{context}");
     assert_eq!(pipeline.deliveries.next_visible(), None, "{context}");
 }
 
@@ -110,7 +108,7 @@ async fn what_was_taken_is_sent_again_once_per_run() {
         assert_eq!((posts.len(), posts.values().all(|times| *times == 2 * (run + 1))), (25, true));
         nothing_is_left(&pipeline, "after a run");
     }
-    let counted = pipeline.limits.counted();
+    let counted = pipeline.tables.counted();
     assert_eq!((counted.stored, counted.returned, counted.settled), (25, 3 * 25, 4 * 25));
     assert_eq!(pipeline.limits.backlog(&pipeline.tenant).await.unwrap(), Backlog::default(), "nothing waits");
     let stats = pipeline.limits.stats(&pipeline.tenant, 0, u64::MAX).await.unwrap();
@@ -125,13 +123,13 @@ async fn a_bulk_retry_sends_again_what_failed_and_nothing_else() {
     let gone = endpoint(2).url;
     pipeline.webhooks.answer_by(move |request, _| (request.url.as_str() == gone).then_some(410));
     pipeline.run_until_quiet().await;
-    let head = pipeline.events.current(&pipeline.tenant, refused).unwrap();
+    let head = pipeline.tables.head(&pipeline.tenant, refused).unwrap();
     assert_eq!(head.status, Status::Failed);
     let id = ask(&pipeline, failed(&pipeline)).await;
     pipeline.run_until_quiet().await;
     assert_eq!(ended(&pipeline, &id, "done").await, (1, 0, 0), "a disabled endpoint takes nothing");
     pipeline.webhooks.answer_by(|_, _| None);
-    pipeline.control.put_endpoint(&pipeline.tenant, endpoint_of(&pipeline.tenant, 2));
+    pipeline.tables.put_endpoint(&pipeline.tenant, &endpoint_of(&pipeline.tenant, 2));
     let before = posts(&pipeline);
     let id = ask(&pipeline, failed(&pipeline)).await;
     pipeline.run_until_quiet().await;
@@ -139,24 +137,25 @@ async fn a_bulk_retry_sends_again_what_failed_and_nothing_else() {
     let mut expected = before;
     *expected.get_mut(&refused.to_string()).unwrap() += 1;
     assert_eq!(posts(&pipeline), expected, "to the one endpoint that had not taken it");
-    let head = pipeline.events.current(&pipeline.tenant, refused).unwrap();
+    let head = pipeline.tables.head(&pipeline.tenant, refused).unwrap();
     assert_eq!(head.status, Status::Delivered, "it leaves the inbox");
 }
 
 #[tokio::test]
 async fn trace_6_a_replay_opens_nothing_that_is_open() {
     let (pipeline, id) = Pipeline::stored_event(1).await;
-    let (schedule, tenant, replay) = (pipeline.schedule.clone(), pipeline.tenant.clone(), all(&pipeline));
+    let tenant = pipeline.tenant.clone();
+    let replay = all(&pipeline);
     let run = JobId::replay(START, &mut rand::rng());
     let asked = Job::new(run.clone(), tenant, Work::Replay(Box::new(replay)), START);
-    schedule.put_job(&asked).await.unwrap();
+    pipeline.schedule.put_job(&asked).await.unwrap();
     let before = pipeline.only_head();
     pipeline.schedule().await; // while attempt 1 is in flight
     assert_eq!((pipeline.only_head(), pipeline.delivery_messages().len()), (before, 1));
     assert_eq!(ended(&pipeline, &run, "done").await, (1, 0, 0));
     pipeline.run_until_quiet().await;
     assert_eq!(pipeline.webhooks.received().len(), 1, "no second webhook without a fault");
-    assert_eq!(pipeline.events.current(&pipeline.tenant, id).unwrap().status, Status::Delivered);
+    assert_eq!(pipeline.tables.head(&pipeline.tenant, id).unwrap().status, Status::Delivered);
 }
 
 #[tokio::test]
@@ -183,10 +182,10 @@ async fn trace_6_a_replayed_event_is_in_the_inbox_until_it_is_taken_or_acknowled
         if ends == "acknowledged" {
             assert!(pipeline.only_head().status.is_in_inbox());
             let acked = pipeline.only_head().acknowledge().unwrap();
-            pipeline.events.overwrite(&pipeline.tenant, acked);
+            pipeline.tables.overwrite_head(&pipeline.tenant, &acked);
         }
         pipeline.run_until_quiet().await;
-        let head = pipeline.events.current(&pipeline.tenant, head.id).unwrap();
+        let head = pipeline.tables.head(&pipeline.tenant, head.id).unwrap();
         let expected = match ends {
             "taken" => (Status::Delivered, 2),
             "acknowledged" => (Status::Acked, 2),
@@ -199,7 +198,7 @@ async fn trace_6_a_replayed_event_is_in_the_inbox_until_it_is_taken_or_acknowled
 #[tokio::test]
 async fn a_new_endpoint_that_is_named_gets_what_was_stored_before_it_was_made() {
     let pipeline = delivered(5, 1).await;
-    pipeline.control.put_endpoint(&pipeline.tenant, endpoint_of(&pipeline.tenant, 2));
+    pipeline.tables.put_endpoint(&pipeline.tenant, &endpoint_of(&pipeline.tenant, 2));
     let to = |id: EndpointId| Replay { endpoint: Some(id), ..all(&pipeline) };
     let id = ask(&pipeline, to(endpoint(2).id)).await;
     pipeline.run_until_quiet().await;
@@ -224,7 +223,7 @@ async fn all_replays_together_keep_half_of_an_endpoints_rate_free() {
         }
         pipeline.run_until_quiet().await;
         let slow = Endpoint { rate_per_second: 4, ..endpoint_of(&pipeline.tenant, 1) };
-        pipeline.control.put_endpoint(&pipeline.tenant, slow);
+        pipeline.tables.put_endpoint(&pipeline.tenant, &slow);
         let whole = all(&pipeline);
         let parts = if replays == 1 {
             vec![whole.filter.clone()]
@@ -249,7 +248,7 @@ async fn all_replays_together_keep_half_of_an_endpoints_rate_free() {
 async fn what_is_cancelled_sends_no_more_than_what_it_had_opened() {
     let pipeline = delivered(150, 1).await;
     pipeline
-        .control
+        .tables
         .change_endpoint(&pipeline.tenant, &endpoint(1).id, |endpoint| endpoint.rate_per_second = 2);
     let id = ask(&pipeline, all(&pipeline)).await;
     pipeline.clock.advance(Duration::from_mins(1));
@@ -282,15 +281,15 @@ async fn die(death: &Death) -> (bool, usize) {
     let under_way = job(&pipeline, &id).await.ended_at.is_none();
     if is_cancelled && under_way {
         cancel(&pipeline, &id).await;
-        pipeline
-            .control
-            .change_endpoint(&pipeline.tenant, &endpoint(1).id, |endpoint| endpoint.rate_per_second = 1);
+        pipeline.tables.change_endpoint(&pipeline.tenant, &endpoint(1).id, |endpoint: &mut Endpoint| {
+            endpoint.rate_per_second = 1
+        });
     }
     pipeline.run_until_quiet().await;
     nothing_is_left(&pipeline, &context);
-    let ids: Vec<EventId> = pipeline.events.all().into_iter().map(|(_, head)| head.id).collect();
+    let ids: Vec<EventId> = pipeline.tables.all_heads().into_iter().map(|(_, head)| head.id).collect();
     let replayed = ids.iter().filter(|event| {
-        let head = pipeline.events.current(&pipeline.tenant, **event).unwrap();
+        let head = pipeline.tables.head(&pipeline.tenant, **event).unwrap();
         assert!(head.deliveries.values().all(|delivery| delivery.attempts == 1), "{context}");
         head.was_replayed_by(id.as_str())
     });

@@ -9,7 +9,7 @@ use domain::delivery::verdict::failure::Failure;
 use domain::delivery::webhook_request::WebhookRequest;
 use domain::endpoint::url::{EndpointUrl, UrlPolicy};
 use domain::timestamp::Timestamp;
-use store::ports::WebhookSender;
+use store::webhook_sender::WebhookSender;
 use tokio::task::JoinSet;
 use tokio_rustls::rustls::RootCertStore;
 use webhooks::client::WebhookClient;

@@ -14,9 +14,9 @@ use domain::testing::{endpoint_of, event, private, tenant};
 use domain::timestamp::Timestamp;
 use http::{HeaderMap, HeaderName};
 use standardwebhooks::Webhook;
-use store::ports::Clock;
+use store::clock::Clock;
 
-use store::adapters::system_clock::SystemClock;
+use aws::system_clock::SystemClock;
 
 const DELIVERIES: u32 = 100_000;
 

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use aws::system_clock::SystemClock;
 use domain::testing;
 use serde_json::{Value, json};
-use store::adapters::queues::envelope::{delivery_body, event_body, read_delivery, read_event};
-use store::adapters::system_clock::SystemClock;
-use store::ports::Clock;
+use store::clock::Clock;
+use store::envelope::{delivery_body, event_body, read_delivery, read_event};
 
 use crate::support::aws::{dynamodb, queue, receive};
 use crate::support::client::Tenant;

@@ -1,20 +1,23 @@
 //! Clients in a storm: every post is sent by many at once, to instances that know nothing of each other. One name is
 //! one event.
 
+use aws::clients::emulator_clients;
+use aws::ports::Aws;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
+use store::ports::Ports;
 
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue};
 use runtime::answer::Answer;
 use serde_json::{Value, json};
-use store::adapters::aws::emulator_clients;
-use store::adapters::queues::Queue;
-use store::adapters::system_clock::SystemClock;
+
+use aws::sqs_queue::SqsQueue;
+use aws::system_clock::SystemClock;
 
 use crate::pipeline::id_of;
 use crate::support::client::Tenant;
-use crate::support::instances::{Instance, headers, instance, post};
+use crate::support::instances::{Instance, Mixed, headers, instance, post};
 use crate::support::runtime::environment;
 use crate::support::stack::shared;
 use crate::support::{eventually, size, tables};
@@ -31,10 +34,11 @@ fn names() -> Vec<String> {
     (0..size("TRIGGERS_STORM_NAMES", 40)).map(|number| format!("name {number}")).collect()
 }
 
-async fn instances() -> Vec<Instance<Queue, SystemClock>> {
-    let clients = emulator_clients(&shared().summary().emulator).await;
+async fn instances() -> Vec<Instance<SqsQueue, SystemClock>> {
+    let aws = Aws::of(emulator_clients(&shared().summary().emulator).await);
     let url = environment("ingest", &[])["EVENTS_QUEUE_URL"].clone();
-    (0..INSTANCES).map(|_| instance(&clients, Queue::new(&clients, url.clone()), SystemClock)).collect()
+    let ports = Mixed { queue: aws.queue(&url), aws, clock: SystemClock };
+    (0..INSTANCES).map(|_| instance(&ports)).collect()
 }
 
 fn body(name: &str, payload: u32) -> String {
@@ -43,7 +47,7 @@ fn body(name: &str, payload: u32) -> String {
 
 /// Sends the same post this many times at once, spread over the instances.
 async fn at_once(
-    instances: &[Instance<Queue, SystemClock>],
+    instances: &[Instance<SqsQueue, SystemClock>],
     headers: &HeaderMap,
     body: &str,
     times: usize,

@@ -1,11 +1,16 @@
 //! What a tenant says about itself, and what is said about it: how long its events are kept, its tier, its end.
 
+use aws::clients::emulator_clients;
+use aws::dynamo_table::DynamoTable;
+use aws::ports::Aws;
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use store::ports::Ports;
 
+use aws::system_clock::SystemClock;
 use domain::event::id::EventId;
 use domain::tenant::Tenant as Owner;
 use domain::tenant::api_key::{KeyHash, KeyRecord, MAX_KEYS, Pepper};
@@ -16,13 +21,10 @@ use domain::testing::{START, key_of};
 use domain::timestamp::Timestamp;
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
-use store::adapters::aws;
-use store::adapters::control::ControlTable;
-use store::adapters::control::keys_of_tenant::Written;
-use store::adapters::system_clock::SystemClock;
+use store::clock::Clock;
+use store::control::Control;
+use store::control::api_keys::KeyChange;
 use store::items::Updated;
-use store::ports::Clock;
-use store::ports::control::Control;
 
 use crate::inbox::walk;
 use crate::pipeline::Pipeline;
@@ -61,12 +63,12 @@ fn days_kept(tenant: &Tenant, id: &str) -> u64 {
 async fn an_event_of_an_erased_tenant_is_dropped() {
     let pipeline = Pipeline::with_endpoints(1);
     assert_eq!(pipeline.post_event("before").await.status(), 202);
-    pipeline.control.erase(&pipeline.tenant);
+    pipeline.tables.erase(&pipeline.tenant);
     let response = pipeline.consume().await;
     assert!(response.batch_item_failures.is_empty(), "its message is done");
     assert_eq!(pipeline.events_queue.next_visible(), None);
-    assert!(pipeline.events.all().is_empty() && pipeline.delivery_messages().is_empty());
-    assert_eq!(pipeline.limits.counted().stored, 0);
+    assert!(pipeline.tables.all_heads().is_empty() && pipeline.delivery_messages().is_empty());
+    assert_eq!(pipeline.tables.counted().stored, 0);
     pipeline.run_until_quiet().await;
     assert!(pipeline.webhooks.received().is_empty());
 }
@@ -76,7 +78,7 @@ async fn an_event_is_kept_for_as_long_as_tier_and_tenant_both_keep_it() {
     for (wanted, days) in [(None, 30), (Some(3), 3), (Some(30), 30), (Some(90), 30)] {
         let pipeline = Pipeline::with_endpoints(0);
         if let Some(wanted) = wanted {
-            pipeline.control.set_retention_days(&pipeline.tenant, wanted);
+            pipeline.tables.set_retention_days(&pipeline.tenant, wanted);
         }
         pipeline.post_event("one").await;
         pipeline.consume().await;
@@ -198,10 +200,10 @@ fn a_tenant_has_no_more_keys_than_a_change_of_its_tier_can_write_at_once() {
 }
 
 /// A tenant of the tier pro in the real table, with its first key, and the key's hash.
-async fn tenant_in_table() -> (ControlTable, Owner, KeyHash) {
+async fn tenant_in_table() -> (Control<DynamoTable>, Owner, KeyHash) {
     let summary = shared().summary();
-    let clients = aws::emulator_clients(&summary.emulator).await;
-    let control = ControlTable::new(&clients, summary.tables["Control"].clone());
+    let aws = Aws::of(emulator_clients(&summary.emulator).await);
+    let control = Control::new(aws.table(&summary.tables["Control"]));
     let (key, record) = key_of(&testing::tenant(), Tier::Pro);
     let owner = Owner {
         id: record.tenant.clone(),
@@ -217,19 +219,14 @@ async fn tenant_in_table() -> (ControlTable, Owner, KeyHash) {
     (control, owner, hash)
 }
 
-/// Adds a key to a tenant, as often as it takes.
-async fn add(control: &ControlTable, tenant: &Owner, asking: &KeyHash) -> Written {
+/// Adds a key to a tenant.
+async fn add(control: &Control<DynamoTable>, tenant: &Owner, asking: &KeyHash) -> KeyChange {
     let (key, record) = key_of(&tenant.id, tenant.tier);
-    loop {
-        match control.add_key(asking, &key.hash(&Pepper::new("pepper")), &record).await.unwrap() {
-            Written::Raced => {}
-            ended => return ended,
-        }
-    }
+    control.add_key(asking, &key.hash(&Pepper::new("pepper")), &record).await.unwrap()
 }
 
 /// Gives a tenant another tier, as often as it takes.
-async fn set_tier(control: &ControlTable, tenant: &Owner, tier: Tier) {
+async fn set_tier(control: &Control<DynamoTable>, tenant: &Owner, tier: Tier) {
     loop {
         let seen = control.tenant(&tenant.id).await.unwrap().unwrap();
         let next = seen.clone().of_tier(tier, START, Spread::DELAY);
@@ -245,7 +242,7 @@ async fn every_key_has_its_tenants_tier_and_spread_whatever_happens_at_once() {
     for tier in [Tier::Business, Tier::Free, Tier::Enterprise, Tier::Pro] {
         let adding = join_all((0..6).map(|_| add(&control, &tenant, &first)));
         let (added, ()) = join(adding, set_tier(&control, &tenant, tier)).await;
-        assert_eq!(added, [Written::Done; 6]);
+        assert_eq!(added, [KeyChange::Done; 6]);
         let (now, keys) = control.tenant_with_keys(&tenant.id).await.unwrap().unwrap();
         assert_eq!(now.tier, tier);
         for key in keys {
@@ -259,10 +256,10 @@ async fn every_key_has_its_tenants_tier_and_spread_whatever_happens_at_once() {
 async fn a_tenant_gets_no_key_too_many_however_many_are_made_at_once() {
     let (control, tenant, first) = tenant_in_table().await;
     for _ in 0..MAX_KEYS - 4 {
-        assert_eq!(add(&control, &tenant, &first).await, Written::Done);
+        assert_eq!(add(&control, &tenant, &first).await, KeyChange::Done);
     }
     let added = join_all((0..8).map(|_| add(&control, &tenant, &first))).await;
-    assert_eq!(added.iter().filter(|added| **added == Written::Done).count(), 3);
+    assert_eq!(added.iter().filter(|added| **added == KeyChange::Done).count(), 3);
     let of_tenant = async || control.tenant_with_keys(&tenant.id).await.unwrap().unwrap().1;
     assert_eq!(of_tenant().await.len(), MAX_KEYS);
 }
@@ -278,10 +275,10 @@ async fn keys_that_ended_are_taken_away_as_others_are_made() {
     let (old, end) = (control.key(&first).await.unwrap().unwrap(), START.after(Duration::from_mins(1)));
     let (second, second_record) = key(0);
     let rotated = control.rotate_key((&first, &old), (&second, &second_record), Some(end)).await.unwrap();
-    assert_eq!(rotated, Written::Done);
+    assert_eq!(rotated, KeyChange::Done);
     for (minutes, left) in [(0, 3), (1, 3)] {
         let (hash, record) = key(minutes);
-        assert_eq!(control.add_key(&second, &hash, &record).await.unwrap(), Written::Done);
+        assert_eq!(control.add_key(&second, &hash, &record).await.unwrap(), KeyChange::Done);
         let (_, keys) = control.tenant_with_keys(&tenant.id).await.unwrap().unwrap();
         assert_eq!(keys.len(), left, "after {minutes} minutes");
     }

@@ -6,9 +6,14 @@ use domain::delivery::verdict::Verdict;
 use domain::delivery::{DeliveryMessage, DeliveryState};
 use domain::inbox::Status;
 use domain::testing::attempted;
-use store::adapters::queues::envelope::delivery_body;
+use domain::timestamp::Timestamp;
+use store::envelope::delivery_body;
+use store::keys;
 
 use crate::pipeline::Pipeline;
+
+/// Later than any of these stories.
+const END: Timestamp = Timestamp::from_seconds(2_000_000_000);
 
 fn only_message(pipeline: &Pipeline) -> DeliveryMessage {
     let messages = pipeline.delivery_messages();
@@ -19,10 +24,10 @@ fn only_message(pipeline: &Pipeline) -> DeliveryMessage {
 #[tokio::test]
 async fn trace_1_a_success_that_comes_back_after_an_acknowledgement_leaves_it_acknowledged() {
     let (pipeline, id) = Pipeline::stored_event(1).await;
-    let (events, tenant) = (pipeline.events.clone(), pipeline.tenant.clone());
+    let (tables, tenant) = (pipeline.tables.clone(), pipeline.tenant.clone());
     pipeline.webhooks.during_next(move || {
-        let acked = events.current(&tenant, id).unwrap().acknowledge().unwrap();
-        events.overwrite(&tenant, acked);
+        let acked = tables.head(&tenant, id).unwrap().acknowledge().unwrap();
+        tables.overwrite_head(&tenant, &acked);
     });
     pipeline.deliver().await;
     let head = pipeline.only_head();
@@ -34,13 +39,13 @@ async fn trace_1_a_success_that_comes_back_after_an_acknowledgement_leaves_it_ac
 #[tokio::test]
 async fn trace_1_a_cancellation_whose_answer_was_lost_is_not_counted_twice() {
     let (pipeline, id) = Pipeline::stored_event(2).await;
-    pipeline.control.delete_endpoint(&pipeline.tenant, &Pipeline::endpoint(1).id);
+    pipeline.tables.delete_endpoint(&pipeline.tenant, &Pipeline::endpoint(1).id);
     let first =
         pipeline.delivery_messages().into_iter().find(|m| m.endpoint == Pipeline::endpoint(1).id).unwrap();
-    pipeline.events.lose_answer_of_next_update();
+    pipeline.tables.events.repeat_next_write();
     pipeline.deliver().await;
     pipeline.deliver_again(&first).await;
-    let head = pipeline.events.current(&pipeline.tenant, id).unwrap();
+    let head = pipeline.tables.head(&pipeline.tenant, id).unwrap();
     assert_eq!(head.status, Status::Failed, "one took it, one is gone: it stays in the inbox");
     assert_eq!(head.rev, 3, "born, delivered, cancelled: nothing twice");
 }
@@ -50,13 +55,13 @@ async fn trace_2_an_update_that_lost_a_race_decides_again_on_what_is_there_now()
     let (pipeline, id) = Pipeline::stored_event(2).await;
     let other = Pipeline::endpoint(2).id;
     let first = pipeline.delivery_messages().into_iter().find(|m| m.endpoint != other).unwrap();
-    let (events, tenant) = (pipeline.events.clone(), pipeline.tenant.clone());
+    let (tables, tenant) = (pipeline.tables.clone(), pipeline.tenant.clone());
     let second = DeliveryMessage { endpoint: other, ..first.clone() };
     pipeline.drop_deliveries();
     pipeline.webhooks.during_next(move || {
         let gave_up = attempted(Verdict::GiveUp, "500");
-        let failed = events.current(&tenant, id).unwrap().record(&second, &gave_up).unwrap();
-        events.overwrite(&tenant, failed);
+        let failed = tables.head(&tenant, id).unwrap().record(&second, &gave_up).unwrap();
+        tables.overwrite_head(&tenant, &failed);
     });
     pipeline.deliver_again(&first).await;
     let head = pipeline.only_head();
@@ -68,7 +73,7 @@ async fn trace_2_an_update_that_lost_a_race_decides_again_on_what_is_there_now()
 async fn trace_3_a_recorded_failure_whose_answer_was_lost_still_schedules_the_next_attempt() {
     let (pipeline, _) = Pipeline::stored_event(1).await;
     pipeline.webhooks.answer(500);
-    pipeline.events.lose_answer_of_next_update();
+    pipeline.tables.events.repeat_next_write();
     pipeline.deliver().await;
     let next = only_message(&pipeline);
     assert_eq!(next.n, 2);
@@ -82,9 +87,9 @@ async fn trace_4_a_dead_letter_that_finds_its_attempt_recorded_schedules_the_nex
     let (pipeline, id) = Pipeline::stored_event(1).await;
     let message = only_message(&pipeline);
     pipeline.drop_deliveries();
-    let head = pipeline.events.current(&pipeline.tenant, id).unwrap();
+    let head = pipeline.tables.head(&pipeline.tenant, id).unwrap();
     let retry = attempted(Verdict::RetryAt(head.id.accepted_at()), "500");
-    pipeline.events.overwrite(&pipeline.tenant, head.record(&message, &retry).unwrap());
+    pipeline.tables.overwrite_head(&pipeline.tenant, &head.record(&message, &retry).unwrap());
     let dead = Pipeline::dead_letter(&delivery_body(&message)); // its recorder died each time; now its count is 1 again
     assert!(pipeline.deliver_batch(dead).await.batch_item_failures.is_empty());
     assert_eq!(only_message(&pipeline).n, 2);
@@ -121,16 +126,16 @@ async fn trace_7_a_delivery_that_is_parked_again_while_it_is_drained_stays_parke
     let pipeline = Pipeline::parked(1).await;
     pipeline.deliver().await;
     let (tenant, id) = (pipeline.tenant.clone(), Pipeline::endpoint(1).id);
-    let before = pipeline.schedule.all_parked();
+    let before = pipeline.tables.parked();
     let again = Parked { token: "of another writing".to_owned(), ..before[0].clone() };
-    let schedule = pipeline.schedule.clone();
-    pipeline.control.change_endpoint(&tenant, &id, |endpoint| endpoint.health.open = None);
-    pipeline.schedule.after_next_look({
+    let tables = pipeline.tables.clone();
+    pipeline.tables.change_endpoint(&tenant, &id, |endpoint| endpoint.health.open = None);
+    pipeline.tables.schedule.after_query_of(keys::parked(&tenant, &id), {
         let again = again.clone();
-        move || schedule.overwrite_parked(again) // sent, met an open breaker, and parked under the same key
+        move || tables.overwrite_parked(&again, END) // sent, met an open breaker, and parked under the same key
     });
     pipeline.schedule().await;
-    assert_eq!(pipeline.schedule.all_parked(), [again]);
+    assert_eq!(pipeline.tables.parked(), [again]);
     pipeline.run_until_quiet().await;
     assert_eq!(pipeline.only_head().status, Status::Delivered);
 }
@@ -142,15 +147,15 @@ async fn trace_7_a_stale_copy_of_attempt_1_does_not_overwrite_the_parked_attempt
     pipeline.webhooks.answer(500);
     pipeline.deliver().await;
     pipeline
-        .control
+        .tables
         .change_endpoint(&pipeline.tenant, &Pipeline::endpoint(1).id, |endpoint| endpoint.is_paused = true);
     pipeline.clock.advance(std::time::Duration::from_secs(10));
     pipeline.deliver().await;
     pipeline.deliver_again(&first).await;
-    let parked: Vec<u32> = pipeline.schedule.all_parked().iter().map(|parked| parked.message.n).collect();
+    let parked: Vec<u32> = pipeline.tables.parked().iter().map(|parked| parked.message.n).collect();
     assert!(parked.contains(&2), "{parked:?}");
     pipeline
-        .control
+        .tables
         .change_endpoint(&pipeline.tenant, &Pipeline::endpoint(1).id, |endpoint| endpoint.is_paused = false);
     pipeline.run_until_quiet().await;
     assert_eq!(pipeline.only_head().status, Status::Delivered);
@@ -161,13 +166,16 @@ async fn trace_8_what_is_parked_while_the_scheduler_finds_nothing_is_looked_at_a
     let pipeline = Pipeline::parked(1).await;
     pipeline.deliver().await;
     let (tenant, id) = (pipeline.tenant.clone(), Pipeline::endpoint(1).id);
-    let late = pipeline.schedule.all_parked()[0].clone();
-    pipeline.schedule.remove_parked(&late);
-    pipeline.control.change_endpoint(&tenant, &id, |endpoint| endpoint.health.open = None);
-    let schedule = pipeline.schedule.clone();
-    pipeline.schedule.after_next_look(move || schedule.overwrite_parked(late)); // it read "open", and parks only now
+    let late = pipeline.tables.parked()[0].clone();
+    pipeline.tables.remove_parked(&late);
+    pipeline.tables.change_endpoint(&tenant, &id, |endpoint| endpoint.health.open = None);
+    let tables = pipeline.tables.clone();
+    pipeline
+        .tables
+        .schedule
+        .after_query_of(keys::parked(&tenant, &id), move || tables.overwrite_parked(&late, END)); // it read "open", and parks only now
     pipeline.schedule().await;
-    assert_eq!(pipeline.schedule.all_endpoint_rows().len(), 1, "its version was raised since it was read");
+    assert_eq!(pipeline.tables.endpoint_rows().len(), 1, "its version was raised since it was read");
     pipeline.run_until_quiet().await;
     assert_eq!(pipeline.only_head().status, Status::Delivered);
 }

@@ -1,7 +1,10 @@
 //! Many jobs and little time: each gets its turn, however long the others are.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use store::data_keys::DataKeys;
+use store::testing::memory::Memory;
 
 use domain::endpoint::{Endpoint, MAX_RATE_PER_SECOND};
 use domain::inbox::Head;
@@ -10,16 +13,14 @@ use domain::job::{Job, JobId, Work};
 use domain::testing::{START, endpoint_of, event, tenant};
 use domain::timestamp::Timestamp;
 use scheduler::handler::Scheduler;
-use store::ports::Clock;
-use store::ports::events::Events;
-use store::ports::schedule::Schedule;
+use store::clock::Clock;
+use store::events::Events;
+use store::schedule::Schedule;
 use store::testing::clock::FixedClock;
-use store::testing::control::MemoryControl;
-use store::testing::events::MemoryEvents;
+
 use store::testing::faults::Faults;
-use store::testing::limits::MemoryLimits;
-use store::testing::queues::MemoryQueue;
-use store::testing::schedule::MemorySchedule;
+
+use crate::support::configs;
 
 /// Far more than are advanced side by side.
 const JOBS: u8 = 30;
@@ -28,7 +29,8 @@ const JOBS: u8 = 30;
 const EVENTS: u64 = 400;
 
 /// Time passes with every look at the clock.
-struct TickingClock(AtomicU64);
+#[derive(Clone, Default)]
+struct TickingClock(Arc<AtomicU64>);
 
 impl Clock for TickingClock {
     fn now(&self) -> Timestamp {
@@ -38,12 +40,22 @@ impl Clock for TickingClock {
 
 #[tokio::test]
 async fn no_job_waits_until_long_ones_have_ended() {
-    let (control, events, schedule) =
-        (MemoryControl::default(), MemoryEvents::default(), MemorySchedule::default());
+    let still = Memory::new(&Faults::default(), &FixedClock::at(START));
+    let ports = Memory {
+        tables: still.tables.clone(),
+        queues: still.queues.clone(),
+        vault: still.vault.clone(),
+        webhooks: still.webhooks.clone(),
+        clock: TickingClock::default(),
+    };
+    let tables = &ports.tables;
+    let keys = DataKeys::new(tables.control.clone(), still.vault.clone(), still.clock.clone());
+    let events = Events::<Memory>::new(tables.events.clone(), keys);
+    let schedule = Schedule::new(tables.schedule.clone());
     let mut ids = Vec::new();
     for number in 0..JOBS {
         let (tenant, rate_per_second) = (tenant(), MAX_RATE_PER_SECOND);
-        control.put_endpoint(&tenant, Endpoint { rate_per_second, ..endpoint_of(&tenant, number) });
+        tables.put_endpoint(&tenant, &Endpoint { rate_per_second, ..endpoint_of(&tenant, number) });
         for n in 0..EVENTS {
             let event = event(&tenant, "a", "1", START.after(Duration::from_millis(n)));
             let acked = Head::new(&event, [endpoint_of(&tenant, number).id]);
@@ -63,16 +75,7 @@ async fn no_job_waits_until_long_ones_have_ended() {
         schedule.put_job(&job).await.unwrap();
         ids.push((tenant, id));
     }
-    let scheduler = Scheduler {
-        control,
-        events,
-        limits: MemoryLimits::default(),
-        schedule: schedule.clone(),
-        deliveries: MemoryQueue::new(Faults::default(), FixedClock::at(START)),
-        clock: TickingClock(AtomicU64::new(0)),
-        erasure_pause: Duration::from_mins(3),
-        log: Box::new(|_| ()),
-    };
+    let scheduler = Scheduler::new(&ports, &configs::scheduler(), Box::new(|_| ()));
     scheduler.handle(START.after(Duration::from_secs(30))).await;
     let mut seen = Vec::new();
     for (tenant, id) in ids {

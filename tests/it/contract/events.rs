@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::time::Duration;
+use store::ports::Ports;
 
+use aws::system_clock::SystemClock;
 use domain::delivery::attempt::Attempt;
 use domain::delivery::verdict::{Answer, Verdict};
 use domain::delivery::{Bypass, DeliveryMessage};
@@ -14,29 +16,29 @@ use domain::inbox::{Head, Status};
 use domain::tenant::id::TenantId;
 use domain::testing::{START, attempted, endpoint, event, tenant};
 use domain::timestamp::Timestamp;
-use store::adapters::events::EventsTable;
-use store::adapters::events::leasing::Candidates;
-use store::adapters::system_clock::SystemClock;
+use store::clock::Clock;
+use store::events::lease::Candidates;
+use store::events::log::LogRange;
+use store::events::unreadable::UnreadableMessage;
+use store::events::{Events, Inserted};
 use store::items::Updated;
-use store::ports::Clock;
-use store::ports::events::{Events, Inserted, LogRange, UnreadableMessage};
 use store::unavailable::PortResult;
 
 use super::expiring;
 
-pub(super) async fn events_keep_their_promises(events: &impl Events) -> PortResult<()> {
+pub(super) async fn events_keep_their_promises(events: &Events<impl Ports>) -> PortResult<()> {
     let (ours, other) = (tenant(), tenant());
     for payload in [r#"{"n": 1.50}"#.to_owned(), incompressible(200_000)] {
         let event = event(&ours, "order.created", &payload, START);
         let ids = [endpoint(1).id, endpoint(2).id];
         let born = Head::new(&event, ids.clone());
-        assert_eq!(events.head(&ours, event.id, true).await?, None);
+        assert_eq!(events.head(&ours, event.id).await?, None);
         assert_eq!(events.insert(&event, &born).await?, Inserted::New);
         assert_eq!(events.insert(&event, &born).await?, Inserted::Existing(Box::new(born.clone())));
-        let stored = events.head(&ours, event.id, true).await?.expect("it is stored");
+        let stored = events.head(&ours, event.id).await?.expect("it is stored");
         assert_eq!(stored.head, born);
         assert_eq!(events.payload(&ours, &stored).await?.as_deref(), Some(payload.as_str()));
-        assert_eq!(events.head(&other, event.id, true).await?, None, "another tenant sees nothing");
+        assert_eq!(events.head(&other, event.id).await?, None, "another tenant sees nothing");
         updates_keep_their_promises(events, &event, &born).await?;
         deletions_keep_their_promises(events, &event, &born).await?;
     }
@@ -48,14 +50,18 @@ pub(super) async fn events_keep_their_promises(events: &impl Events) -> PortResu
     events.keep_unreadable(&unreadable, START).await
 }
 
-async fn updates_keep_their_promises(events: &impl Events, event: &Event, born: &Head) -> PortResult<()> {
+async fn updates_keep_their_promises(
+    events: &Events<impl Ports>,
+    event: &Event,
+    born: &Head,
+) -> PortResult<()> {
     let (endpoint, delivery) = born.deliveries.iter().next().unwrap();
     let message = DeliveryMessage::first(&event.tenant, event.id, endpoint, delivery, true);
     let retry = attempted(Verdict::RetryAt(START), "500");
     let next = born.record(&message, &retry).unwrap();
     assert_eq!(events.update(&event.tenant, &next).await?, Updated::Done);
     assert_eq!(events.update(&event.tenant, &next).await?, Updated::Raced, "rev has moved on");
-    assert_eq!(events.head(&event.tenant, event.id, true).await?.unwrap().head, next);
+    assert_eq!(events.head(&event.tenant, event.id).await?.unwrap().head, next);
     let holder = LeaseId::generate(&mut rand::rng());
     let until = START.after(Duration::from_secs(60));
     let terms = Terms { holder: holder.clone(), until, include_open: true, most_leases: 10 };
@@ -64,7 +70,7 @@ async fn updates_keep_their_promises(events: &impl Events, event: &Event, born: 
     let free = Head { lease: None, lease_count: 0, rev: waits.rev + 1, ..waits.clone() };
     for head in [&leased, &waits, &free] {
         assert_eq!(events.update(&event.tenant, head).await?, Updated::Done);
-        assert_eq!(events.head(&event.tenant, event.id, true).await?.unwrap().head, *head);
+        assert_eq!(events.head(&event.tenant, event.id).await?.unwrap().head, *head);
     }
     let acked = free.acknowledge().unwrap();
     assert_eq!(events.update(&event.tenant, &acked).await?, Updated::Done);
@@ -75,7 +81,11 @@ async fn updates_keep_their_promises(events: &impl Events, event: &Event, born: 
     Ok(())
 }
 
-async fn deletions_keep_their_promises(events: &impl Events, event: &Event, born: &Head) -> PortResult<()> {
+async fn deletions_keep_their_promises(
+    events: &Events<impl Ports>,
+    event: &Event,
+    born: &Head,
+) -> PortResult<()> {
     let tenant = &event.tenant;
     let (ep, delivery) = born.deliveries.iter().next().unwrap();
     let attempt = Attempt {
@@ -86,14 +96,14 @@ async fn deletions_keep_their_promises(events: &impl Events, event: &Event, born
         verdict: Verdict::GiveUp,
     };
     events.log_attempt(&attempt, born.expires_at).await?;
-    let found = events.head(tenant, event.id, true).await?.unwrap();
+    let found = events.head(tenant, event.id).await?.unwrap();
     let left = found.head.tombstone(START);
     assert_eq!(events.bury(tenant, &left).await?, Updated::Done);
     assert_eq!(events.bury(tenant, &left).await?, Updated::Raced, "rev has moved on");
     for _ in 0..2 {
         events.forget(tenant, event.id).await?;
     }
-    let buried = events.head(tenant, event.id, true).await?.unwrap();
+    let buried = events.head(tenant, event.id).await?.unwrap();
     assert_eq!(buried.head, left);
     assert_eq!(events.payload(tenant, &buried).await?, None);
     assert_eq!(
@@ -103,12 +113,12 @@ async fn deletions_keep_their_promises(events: &impl Events, event: &Event, born
     );
     let stretch =
         LogRange { shard: 0, since: START, until: START.after(Duration::from_secs(1)), after: None };
-    assert_eq!(events.walk(tenant, &stretch, 100).await?.heads, []);
+    assert_eq!(events.log_page(tenant, &stretch, 100).await?.heads, []);
     Ok(())
 }
 
 /// An event that was delivered, before and after a replay opens it again.
-async fn opened_again(events: &impl Events, tenant: &TenantId) -> PortResult<(Head, Head)> {
+async fn opened_again(events: &Events<impl Ports>, tenant: &TenantId) -> PortResult<(Head, Head)> {
     let (event, ids) = (event(tenant, "a", "1", START), BTreeSet::from([endpoint(1).id]));
     let born = Head::new(&event, ids.clone());
     events.insert(&event, &born).await?;
@@ -122,8 +132,8 @@ async fn opened_again(events: &impl Events, tenant: &TenantId) -> PortResult<(He
 }
 
 /// `kept` tells which attempts of an event are kept.
-pub(super) async fn what_is_opened_again_keeps_its_past<E: Events>(
-    events: &E,
+pub(super) async fn what_is_opened_again_keeps_its_past(
+    events: &Events<impl Ports>,
     kept: impl AsyncFn(&TenantId, EventId) -> Vec<Timestamp>,
 ) -> PortResult<()> {
     let ours = tenant();
@@ -142,7 +152,7 @@ pub(super) async fn what_is_opened_again_keeps_its_past<E: Events>(
     Ok(())
 }
 
-async fn walks_keep_their_promises(events: &impl Events) -> PortResult<()> {
+async fn walks_keep_their_promises(events: &Events<impl Ports>) -> PortResult<()> {
     let ours = tenant();
     let at = |seconds| START.after(Duration::from_secs(seconds));
     let mut ids = Vec::new();
@@ -153,7 +163,7 @@ async fn walks_keep_their_promises(events: &impl Events) -> PortResult<()> {
     }
     let stretch = LogRange { shard: 0, since: at(1), until: at(4), after: None };
     let walk = async |stretch: &LogRange, most| {
-        let walked = events.walk(&ours, stretch, most).await?;
+        let walked = events.log_page(&ours, stretch, most).await?;
         PortResult::Ok((walked.heads.iter().map(|head| head.id).collect::<Vec<_>>(), walked.reached))
     };
     assert_eq!(walk(&stretch, 100).await?, (ids[1..4].to_vec(), None), "from `since` on, and before `until`");
@@ -169,13 +179,13 @@ async fn walks_keep_their_promises(events: &impl Events) -> PortResult<()> {
     }
     assert_eq!(purged, [2, 2, 1, 0]);
     for id in ids {
-        assert_eq!(events.head(&ours, id, true).await?, None);
+        assert_eq!(events.head(&ours, id).await?, None);
     }
     Ok(())
 }
 
 /// The table deletes what has expired days late. It must not stand in the way of what has not.
-pub(super) async fn an_attempt_that_was_kept_stays_as_it_is(events: &EventsTable) -> PortResult<()> {
+pub(super) async fn an_attempt_that_was_kept_stays_as_it_is(events: &Events<impl Ports>) -> PortResult<()> {
     let (ours, ep) = (tenant(), endpoint(1).id);
     let event = event(&ours, "a", "1", START);
     let born = Head::new(&event, [ep.clone()]);
@@ -196,7 +206,7 @@ pub(super) async fn an_attempt_that_was_kept_stays_as_it_is(events: &EventsTable
     Ok(())
 }
 
-pub(super) async fn what_has_expired_is_not_offered(events: &EventsTable) -> PortResult<()> {
+pub(super) async fn what_has_expired_is_not_offered(events: &Events<impl Ports>) -> PortResult<()> {
     let (ours, now) = (tenant(), SystemClock.now());
     let mut kept = Vec::new();
     for (n, days) in [1, 1, 7, 1, 7].into_iter().enumerate() {

@@ -1,6 +1,8 @@
 //! What will expire: the rows that wait until their owner is told, and what is found of it then.
 
 use std::time::Duration;
+use store::ports::Ports;
+use store::table::Table;
 
 use domain::event::Event;
 use domain::event::id::EventId;
@@ -8,14 +10,14 @@ use domain::inbox::Head;
 use domain::inbox::expiry::{Cohort, Untaken};
 use domain::testing::{START, event, tenant};
 use domain::timestamp::Timestamp;
-use store::ports::events::Events;
-use store::ports::schedule::Schedule;
+use store::events::Events;
+use store::schedule::Schedule;
 use store::unavailable::PortResult;
 
 /// So late that no scheduler of these days finds it due: 2100-01-01.
 const FAR: Timestamp = Timestamp::from_seconds(4_102_444_800);
 
-pub(super) async fn rows_keep_their_promises(schedule: &impl Schedule) -> PortResult<()> {
+pub(super) async fn rows_keep_their_promises(schedule: &Schedule<impl Table>) -> PortResult<()> {
     let (ours, other) = (tenant(), tenant());
     let cohort = |tenant, days: u64| {
         let event = event(tenant, "a", "1", FAR.after(Duration::from_hours(24 * days)));
@@ -42,7 +44,7 @@ pub(super) async fn rows_keep_their_promises(schedule: &impl Schedule) -> PortRe
     schedule.delete_expiring(&rows[2]).await
 }
 
-pub(super) async fn what_is_untaken_is_found(events: &impl Events) -> PortResult<()> {
+pub(super) async fn what_is_untaken_is_found(events: &Events<impl Ports>) -> PortResult<()> {
     let (ours, other) = (tenant(), tenant());
     let at = |at: Timestamp| {
         let id = EventId::generate(at, 16, &mut rand::rng()); // on any shard
@@ -64,7 +66,7 @@ pub(super) async fn what_is_untaken_is_found(events: &impl Events) -> PortResult
     assert!(!some.is_all && some.events.len() >= 2, "{some:?}");
     assert_eq!(some.events[0], inside[0], "the oldest is always among them");
     let (oldest, _) = inside.remove(0);
-    let acked = events.head(&ours, oldest, true).await?.unwrap().head.acknowledge().unwrap();
+    let acked = events.head(&ours, oldest).await?.unwrap().head.acknowledge().unwrap();
     events.update(&ours, &acked).await?;
     assert_eq!(events.untaken(&cohort, 100).await?, all(inside));
     assert_eq!(events.untaken(&Cohort { tenant: other, ..cohort }, 100).await?, all(Vec::new()));

@@ -1,6 +1,9 @@
 //! What the tables promise about jobs, and about the end of a tenant.
 
+use aws::ports::Aws;
 use std::time::Duration;
+use store::ports::Ports;
+use store::table::Table;
 
 use domain::event::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
 use domain::event::event_type::EventType;
@@ -17,18 +20,16 @@ use domain::testing::{START, endpoint, endpoint_of, erasure_id, event, key_of, t
 use domain::timestamp::Timestamp;
 use futures_util::future::join;
 use serde_json::json;
-use store::adapters::control::ControlTable;
-use store::adapters::control::endpoints::Added;
-use store::adapters::vault::KmsVault;
+use store::control::Control;
+use store::control::endpoints::Added;
+use store::data_keys::DataKeys;
 use store::items::Updated;
-use store::ports::Vault;
-use store::ports::control::Control;
-use store::ports::limits::Limits;
-use store::ports::schedule::Schedule;
-use store::testing::control::MemoryControl;
+use store::limits::Limits;
+use store::schedule::Schedule;
+
 use store::unavailable::PortResult;
 
-use super::{clients, owner, table};
+use super::{emulator, memory, owner, table};
 use crate::support::aws::dynamodb;
 use crate::support::runtime::environment;
 use crate::support::stack::shared;
@@ -69,7 +70,7 @@ fn erasure_of(owner: &TenantId, phase: Phase) -> Job {
     held(erasure_id(), owner, Work::Erasure(Box::new(erasure)))
 }
 
-pub(super) async fn jobs_keep_their_promises(schedule: &impl Schedule) -> PortResult<()> {
+pub(super) async fn jobs_keep_their_promises(schedule: &Schedule<impl Table>) -> PortResult<()> {
     let (ours, other) = (tenant(), tenant());
     let (first, second, others) = (replay_of(&ours), replay_of(&ours), replay_of(&other));
     let under_way = async || {
@@ -131,7 +132,7 @@ pub(super) async fn jobs_keep_their_promises(schedule: &impl Schedule) -> PortRe
 }
 
 /// A name stands for the job it was put with, for a day, or for none.
-async fn names_keep_their_promises(schedule: &impl Schedule) -> PortResult<()> {
+async fn names_keep_their_promises(schedule: &Schedule<impl Table>) -> PortResult<()> {
     let (ours, other, now) = (tenant(), tenant(), START);
     let name = ClaimName::Idempotency(DedupId::parse("retry of today").unwrap());
     let claim =
@@ -159,7 +160,7 @@ async fn names_keep_their_promises(schedule: &impl Schedule) -> PortResult<()> {
     Ok(())
 }
 
-async fn erasures_keep_their_promises(schedule: &impl Schedule, ours: &TenantId) -> PortResult<()> {
+async fn erasures_keep_their_promises(schedule: &Schedule<impl Table>, ours: &TenantId) -> PortResult<()> {
     let pause = Phase::Pause(START);
     for phase in [Phase::Mark, Phase::Control, Phase::Shard(15), Phase::Rest, pause, Phase::Done] {
         let erasure = erasure_of(ours, phase);
@@ -175,19 +176,19 @@ async fn erasures_keep_their_promises(schedule: &impl Schedule, ours: &TenantId)
 }
 
 /// What is promised of a tenant with an endpoint and this key.
-async fn tenants_end(control: &impl Control, ours: &TenantId, key: &KeyHash) -> PortResult<()> {
+async fn tenants_end(control: &Control<impl Table>, ours: &TenantId, key: &KeyHash) -> PortResult<()> {
     let (first, second) = (erasure_id(), erasure_id());
-    let before = control.standing(ours).await?;
+    let before = control.settings(ours).await?;
     assert_eq!((before.endpoints.len(), before.is_erased), (1, false));
     assert!(control.key(key).await?.is_some() && control.tier(ours).await?.is_some());
     for job in [&first, &second, &first] {
         assert_eq!(control.mark_erased(ours, job, START).await?, first, "the first one counts");
     }
-    assert!(control.standing(ours).await?.is_erased);
+    assert!(control.settings(ours).await?.is_erased);
     assert_eq!(control.tier(ours).await?, None, "an erased tenant is told nothing more");
     assert!(control.purge(ours).await? > 0);
     assert_eq!(control.purge(ours).await?, 0, "twice is once");
-    let after = control.standing(ours).await?;
+    let after = control.settings(ours).await?;
     assert_eq!((after.endpoints.len(), after.retention_days, after.is_erased), (0, None, true));
     assert_eq!(control.key(key).await?, None);
     assert_eq!(control.endpoint(ours, &endpoint(1).id).await?, None);
@@ -195,7 +196,7 @@ async fn tenants_end(control: &impl Control, ours: &TenantId, key: &KeyHash) -> 
     Ok(())
 }
 
-pub(super) async fn counters_are_forgotten(limits: &impl Limits) -> PortResult<()> {
+pub(super) async fn counters_are_forgotten(limits: &Limits<impl Table>) -> PortResult<()> {
     let (ours, other, minute) = (tenant(), tenant(), START.minutes());
     let stats = Stats { accepted: 1, ..Stats::default() };
     for tenant in [&ours, &other] {
@@ -212,28 +213,33 @@ pub(super) async fn counters_are_forgotten(limits: &impl Limits) -> PortResult<(
 
 #[tokio::test]
 async fn tenants_in_memory_end() {
-    let (control, ours) = (MemoryControl::default(), tenant());
+    let tables = memory().tables;
+    let ours = tenant();
     let (key, record) = key_of(&ours, Tier::Pro);
     let hash = key.hash(&Pepper::new("pepper"));
-    control.put_key(hash.clone(), record);
-    control.put_endpoint(&ours, endpoint(1));
-    control.set_retention_days(&ours, 3);
-    tenants_end(&control, &ours, &hash).await.unwrap();
+    tables.put_key(&hash, &record);
+    tables.put_endpoint(&ours, &endpoint(1));
+    tables.set_retention_days(&ours, 3);
+    tenants_end(&Control::new(tables.control), &ours, &hash).await.unwrap();
 }
 
 #[tokio::test]
 async fn real_tenants_end() {
-    let (clients, ours) = (clients().await, tenant());
-    let control = ControlTable::new(&clients, table("Control"));
+    let emulator = emulator().await;
+    let ours = tenant();
+    let control = Control::new(emulator.table(&table("Control")));
     let (key, record) = key_of(&ours, Tier::Pro);
     let hash = key.hash(&Pepper::new("pepper"));
     control.create_tenant(&owner(&record), &hash, &record).await.unwrap();
     assert_eq!(control.add_endpoint(&ours, &endpoint_of(&ours, 1)).await.unwrap(), Added::Done);
     let key_id = environment("consumer", &[])["DATA_KMS_KEY"].clone();
-    let vault = || KmsVault::new(&clients, table("Control"), key_id.clone());
-    vault().key_or_new(&ours).await.unwrap();
+    let keys = || {
+        let control = emulator.table(&table("Control"));
+        DataKeys::<Aws>::new(control, emulator.vault(&key_id), emulator.clock())
+    };
+    keys().key_or_new(&ours).await.unwrap();
     tenants_end(&control, &ours, &hash).await.unwrap();
-    assert!(vault().key(&ours).await.unwrap().is_none(), "the data key is gone");
+    assert!(keys().key(&ours).await.unwrap().is_none(), "the data key is gone");
     let query = json!({"TableName": table("Control"), "KeyConditionExpression": "pk = :pk",
         "ExpressionAttributeValues": {":pk": {"S": format!("t#{ours}")}}});
     let left = dynamodb(&shared().summary().emulator, "Query", &query).expect(200).json();

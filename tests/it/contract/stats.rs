@@ -3,11 +3,12 @@
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::{Histogram, Stats};
 use domain::testing::START;
-use store::ports::limits::Limits;
+use store::limits::Limits;
+use store::table::Table;
 use store::unavailable::PortResult;
 
 pub(super) async fn keep_their_promises(
-    limits: &impl Limits,
+    limits: &Limits<impl Table>,
     ours: &TenantId,
     other: &TenantId,
 ) -> PortResult<()> {

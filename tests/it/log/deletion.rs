@@ -8,7 +8,6 @@ use domain::delivery::verdict::Answer as Outcome;
 use domain::delivery::verdict::Verdict;
 use domain::testing::START;
 use serde_json::{Value, json};
-use store::ports::events::Events;
 
 use super::{busy, endpoint, large_payload, page, tried};
 use crate::pipeline::Pipeline;
@@ -106,7 +105,7 @@ async fn an_attempt_whose_process_died_after_logging_it_goes_with_its_deleted_ev
     pipeline.events.bury(&pipeline.tenant, &head.tombstone(START)).await.unwrap();
     pipeline.drop_deliveries();
     pipeline.deliver_again(&message).await;
-    assert_eq!((pipeline.events.attempts(), pipeline.webhooks.received().len()), (vec![], 0));
+    assert_eq!((pipeline.tables.attempts(), pipeline.webhooks.received().len()), (vec![], 0));
     assert_eq!(pipeline.only_head(), head.tombstone(START));
     assert_eq!(pipeline.only_head().id, id);
 }

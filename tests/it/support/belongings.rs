@@ -1,10 +1,10 @@
 //! What a tenant has, and what it had: how an id of each kind is come by. It is all that `bola.rs` does not read from the
 //! document.
 
+use aws::system_clock::SystemClock;
 use domain::event::id::EventId;
 use serde_json::{Value, json};
-use store::adapters::system_clock::SystemClock;
-use store::ports::Clock;
+use store::clock::Clock;
 
 use super::client::{Reply, Tenant, call};
 use super::eventually;

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use aws::system_clock::SystemClock;
 use domain::timestamp::Timestamp;
 use rand::RngExt;
 use serde_json::{Value, json};
-use store::adapters::system_clock::SystemClock;
-use store::ports::Clock;
+use store::clock::Clock;
 
 use super::client::{Reply, Tenant, ids};
 use super::eventually;

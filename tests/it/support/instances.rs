@@ -1,43 +1,72 @@
 //! Instances of ingest within this process, over the real tables: many of them at once, as Lambda has them.
 
+use aws::dynamo_table::DynamoTable;
+use aws::kms_vault::KmsVault;
+use aws::ports::{Aws, NoWebhooks};
 use domain::tenant::api_key::Pepper;
 use http::{HeaderMap, HeaderValue};
-use ingest::backpressure::Backpressure;
+use ingest::config::Config;
 use ingest::handler::Ingest;
 use runtime::answer::Answer;
-use store::adapters::aws;
-use store::adapters::claims::ClaimsTable;
-use store::adapters::control::ControlTable;
-use store::adapters::limits::LimitsTable;
-use store::authentication::Authenticator;
-use store::limiter::Limiter;
-use store::ports::{Clock, EventQueue};
+use store::clock::Clock;
+use store::ports::Ports;
+use store::queue::Queue;
 
 use super::client::Tenant;
 use super::runtime::environment;
 
+/// The real tables beside another queue and another clock.
+#[derive(Clone)]
+pub(crate) struct Mixed<Q, C> {
+    pub(crate) aws: Aws,
+    pub(crate) queue: Q,
+    pub(crate) clock: C,
+}
+
 /// An instance of its own keys, tokens, queue and clock.
-pub(crate) type Instance<Q, T> = Ingest<ControlTable, LimitsTable, ClaimsTable, Q, T>;
+pub(crate) type Instance<Q, C> = Ingest<Mixed<Q, C>>;
+
+impl<Q: Queue, C: Clock> Ports for Mixed<Q, C> {
+    type Table = DynamoTable;
+    type Queue = Q;
+    type Vault = KmsVault;
+    type Webhooks = NoWebhooks;
+    type Clock = C;
+
+    fn table(&self, name: &str) -> DynamoTable {
+        self.aws.table(name)
+    }
+
+    fn queue(&self, _: &str) -> Q {
+        self.queue.clone()
+    }
+
+    fn vault(&self, key: &str) -> KmsVault {
+        self.aws.vault(key)
+    }
+
+    fn webhooks(&self) -> NoWebhooks {
+        NoWebhooks
+    }
+
+    fn clock(&self) -> C {
+        self.clock.clone()
+    }
+}
 
 /// An instance whose tables are the stack's.
-pub(crate) fn instance<Q: EventQueue, T: Clock>(
-    clients: &aws::Clients,
-    queue: Q,
-    clock: T,
-) -> Instance<Q, T> {
+pub(crate) fn instance<Q: Queue, C: Clock>(ports: &Mixed<Q, C>) -> Instance<Q, C> {
     let variables = environment("ingest", &[]);
     let variable = |name: &str| variables[name].clone();
-    let control = ControlTable::new(clients, variable("CONTROL_TABLE"));
-    let limits = LimitsTable::new(clients, variable("LIMITS_TABLE"));
-    Ingest {
-        authenticator: Authenticator::new(control, Pepper::new(&variable("KEY_PEPPER"))),
-        limiter: Limiter::new(limits.clone()),
-        claims: ClaimsTable::new(clients, variable("CLAIMS_TABLE")),
-        queue,
-        backpressure: Backpressure::new(limits, None),
-        clock,
-        log: Box::new(|_| ()),
-    }
+    let config = Config {
+        control_table: variable("CONTROL_TABLE"),
+        limits_table: variable("LIMITS_TABLE"),
+        claims_table: variable("CLAIMS_TABLE"),
+        events_queue: variable("EVENTS_QUEUE_URL"),
+        peppers: Pepper::new(&variable("KEY_PEPPER")).into(),
+        shed_after: None,
+    };
+    Ingest::new(ports, config, Box::new(|_| ()))
 }
 
 /// The headers of a post of JSON by this tenant.
@@ -49,8 +78,8 @@ pub(crate) fn headers(tenant: &Tenant) -> HeaderMap {
 }
 
 /// Posts one event to an instance.
-pub(crate) async fn post<Q: EventQueue, T: Clock>(
-    instance: &Instance<Q, T>,
+pub(crate) async fn post<Q: Queue, C: Clock>(
+    instance: &Instance<Q, C>,
     headers: &HeaderMap,
     body: &str,
 ) -> Answer {

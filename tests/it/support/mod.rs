@@ -3,9 +3,11 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ::aws::system_clock::SystemClock;
 use ::runtime::config::required;
-use store::adapters::system_clock::SystemClock;
-use store::ports::Clock;
+use store::clock::Clock;
+
+pub(crate) mod configs;
 
 pub(crate) mod stack;
 

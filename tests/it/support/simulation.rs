@@ -2,45 +2,43 @@
 //! as SQS' fair queues are documented to: of the tenant that has the fewest under way.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use store::data_keys::DataKeys;
+use store::queue::{Depth, Outgoing, Queue};
+use store::schedule::Schedule;
+use store::testing::memory::{DELIVERIES_QUEUE, Memory};
+use store::testing::queue::record;
+use store::testing::table::MemoryTable;
+use store::testing::tables::MemoryTables;
+use store::testing::vault::MemoryVault;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use delivery::handler::{Delivery, Ports};
+use delivery::handler::Delivery;
 use domain::delivery::DeliveryMessage;
-use domain::delivery::signature::SigningSecrets;
-use domain::endpoint::url::UrlPolicy;
 use domain::event::id::EventId;
 use domain::inbox::Head;
-use domain::tenant::api_key::Pepper;
 use domain::tenant::id::TenantId;
 use domain::testing::{START, endpoint_of, event};
 use domain::timestamp::Timestamp;
 use scheduler::handler::Scheduler;
-use store::adapters::queues::envelope::delivery_body;
-use store::ports::events::Events;
-use store::ports::{Clock, Delayed, DeliveryQueue, SourceQueue, WebhookSender};
-use store::testing::control::MemoryControl;
-use store::testing::events::MemoryEvents;
-use store::testing::limits::MemoryLimits;
-use store::testing::queues::record;
-use store::testing::schedule::MemorySchedule;
-use store::testing::vault::MemoryVault;
+use store::clock::Clock;
+use store::events::Events;
+use store::queues::{Delayed, DeliveriesQueue};
+use store::webhook_sender::WebhookSender;
+
 use store::unavailable::PortResult;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep};
+
+use super::configs;
 
 /// The function's instances, as the template allows them.
 const WORKERS: usize = 100;
 
 /// What one receipt takes.
 const POLL: Duration = Duration::from_millis(20);
-
-/// A scheduler that sends through this queue.
-pub(crate) type SimulatedScheduler<Q> =
-    Scheduler<MemoryControl, MemoryEvents, MemoryLimits, MemorySchedule, Q, SimulatedClock>;
 
 /// Simulated time.
 #[derive(Clone, Copy)]
@@ -125,12 +123,12 @@ impl FairQueue {
     }
 }
 
-impl DeliveryQueue for FairQueue {
-    async fn send(&self, messages: &[Delayed]) -> PortResult<()> {
-        for Delayed { message, delay } in messages {
+impl Queue for FairQueue {
+    async fn send(&self, messages: &[Outgoing]) -> Vec<PortResult<()>> {
+        for Outgoing { tenant, body, delay } in messages {
             let seconds = u64::try_from(delay.as_millis().div_ceil(1000)).unwrap(); // SQS knows whole seconds alone
-            let (queue, delay, body) = (self.clone(), Duration::from_secs(seconds), delivery_body(message));
-            let group = message.tenant.to_string();
+            let (queue, delay) = (self.clone(), Duration::from_secs(seconds));
+            let (group, body) = (tenant.to_string(), body.clone());
             if delay.is_zero() {
                 queue.arrive(&group, body);
                 continue;
@@ -140,61 +138,46 @@ impl DeliveryQueue for FairQueue {
                 queue.arrive(&group, body);
             });
         }
-        Ok(())
+        messages.iter().map(|_| Ok(())).collect()
     }
-}
 
-impl SourceQueue for FairQueue {
     async fn delete(&self, _: &[String]) -> PortResult<()> {
         Ok(())
     }
+
+    async fn depth(&self) -> PortResult<Depth> {
+        Ok(Depth::default())
+    }
 }
 
-struct Simulated<W>(PhantomData<W>);
-
-impl<W: WebhookSender> Ports for Simulated<W> {
-    type Control = MemoryControl;
-    type Events = MemoryEvents;
-    type Limits = MemoryLimits;
-    type Schedule = MemorySchedule;
-    type Queue = FairQueue;
-    type Vault = MemoryVault;
-    type Webhooks = W;
-    type Clock = SimulatedClock;
-}
+/// The ports of a simulation that sends through this queue.
+type Simulated<W, Q = FairQueue> = Memory<Q, W, SimulatedClock>;
 
 /// A system whose deliverers work until it is dropped.
-pub(crate) struct Simulation {
+pub(crate) struct Simulation<W: WebhookSender> {
     pub(crate) clock: SimulatedClock,
-    pub(crate) control: MemoryControl,
-    pub(crate) events: MemoryEvents,
-    pub(crate) schedule: MemorySchedule,
+    pub(crate) tables: MemoryTables,
+    pub(crate) events: Events<Simulated<W>>,
+    pub(crate) schedule: Schedule<MemoryTable>,
     pub(crate) queue: FairQueue,
-    limits: MemoryLimits,
+    ports: Simulated<W>,
     workers: Vec<JoinHandle<()>>,
 }
 
-impl Simulation {
+impl<W: WebhookSender> Simulation<W> {
     /// A system whose webhooks are sent by this. Must run within a `LocalSet`, in paused time.
-    pub(crate) fn start<W: WebhookSender + 'static>(webhooks: W) -> Self {
+    pub(crate) fn start(webhooks: W) -> Self {
         let clock = SimulatedClock(Instant::now());
-        let (control, events) = (MemoryControl::default(), MemoryEvents::default());
-        let (limits, schedule) = (MemoryLimits::default(), MemorySchedule::default());
         let queue = FairQueue::new(clock);
-        let delivery = Arc::new(Delivery::<Simulated<W>> {
-            control: control.clone(),
-            events: events.clone(),
-            limits: limits.clone(),
-            schedule: schedule.clone(),
-            deliveries: queue.clone(),
+        let tables = MemoryTables::default();
+        let ports = Memory {
+            tables: tables.clone(),
+            queues: [(DELIVERIES_QUEUE, queue.clone())].into(),
             vault: MemoryVault::default(),
             webhooks,
             clock,
-            signing: SigningSecrets::new(Pepper::new("signing").into()),
-            url_policy: UrlPolicy::Strict,
-            dead_letters_arn: "dead letters".to_owned(),
-            log: Box::new(|_| ()),
-        });
+        };
+        let delivery = Arc::new(Delivery::new(&ports, configs::delivery(), Box::new(|_| ())));
         let worker = |_| {
             let (delivery, queue) = (Arc::clone(&delivery), queue.clone());
             spawn_local(async move {
@@ -208,21 +191,22 @@ impl Simulation {
             })
         };
         let workers = (0..WORKERS).map(worker).collect();
-        Self { clock, control, events, schedule, queue, limits, workers }
+        let keys = DataKeys::new(tables.control.clone(), ports.vault.clone(), clock);
+        let events = Events::new(tables.events.clone(), keys);
+        let schedule = Schedule::new(tables.schedule.clone());
+        Self { clock, tables, events, schedule, queue, ports, workers }
     }
 
-    /// A scheduler of this system.
-    pub(crate) fn scheduler<Q: DeliveryQueue>(&self, deliveries: Q) -> SimulatedScheduler<Q> {
-        Scheduler {
-            control: self.control.clone(),
-            events: self.events.clone(),
-            limits: self.limits.clone(),
-            schedule: self.schedule.clone(),
-            deliveries,
+    /// A scheduler of this system that sends through this queue.
+    pub(crate) fn scheduler<Q: Queue>(&self, deliveries: Q) -> Scheduler<Simulated<W, Q>> {
+        let ports = Memory {
+            tables: self.tables.clone(),
+            queues: [(DELIVERIES_QUEUE, deliveries)].into(),
+            vault: self.ports.vault.clone(),
+            webhooks: self.ports.webhooks.clone(),
             clock: self.clock,
-            erasure_pause: Duration::from_mins(3),
-            log: Box::new(|_| ()),
-        }
+        };
+        Scheduler::new(&ports, &configs::scheduler(), Box::new(|_| ()))
     }
 
     /// Stores an event for the endpoint of this number, and sends its first message.
@@ -232,12 +216,12 @@ impl Simulation {
         self.events.insert(&event, &head).await.unwrap();
         let (endpoint, entry) = head.deliveries.first_key_value().unwrap();
         let first = DeliveryMessage::first(tenant, event.id, endpoint, entry, true);
-        self.queue.send(&[Delayed::not(first)]).await.unwrap();
+        DeliveriesQueue::new(self.queue.clone()).send(&[Delayed::not(first)]).await.unwrap();
         event.id
     }
 }
 
-impl Drop for Simulation {
+impl<W: WebhookSender> Drop for Simulation<W> {
     fn drop(&mut self) {
         self.workers.iter().for_each(JoinHandle::abort);
     }

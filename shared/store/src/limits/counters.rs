@@ -101,7 +101,8 @@ impl Counts {
         }
     }
 
-    fn read(item: &Item) -> Self {
+    /// Reads the counters of one item.
+    pub(crate) fn read(item: &Item) -> Self {
         let number = |name| item.number(name).unwrap_or_default();
         Self {
             accepted: number("accepted"),

@@ -37,7 +37,7 @@ pub struct MemoryTable {
 struct State {
     storage: Storage,
     usage: Usage,
-    after_next_query: Option<Act>,
+    after_query: Option<(String, Act)>,
     repeat_next_write: bool,
     unprocessed_batches: usize,
     conflicts: usize,
@@ -83,9 +83,9 @@ impl MemoryTable {
         self.state().usage = Usage::default();
     }
 
-    /// Does this right after the next query, as another process might.
-    pub fn after_next_query(&self, act: impl FnOnce() + Send + 'static) {
-        self.state().after_next_query = Some(Box::new(act));
+    /// Does this right after the next query of a partition, as another process might.
+    pub fn after_query_of(&self, partition: String, act: impl FnOnce() + Send + 'static) {
+        self.state().after_query = Some((partition, Box::new(act)));
     }
 
     /// Loses the first answer to the next single write after its effect; the SDK makes the write again, and the caller gets
@@ -250,8 +250,8 @@ impl Table for MemoryTable {
 
     async fn query(&self, query: &Query) -> PortResult<Page> {
         let page = self.call(Operation::Query, |state| state.query(query)).await;
-        let act = self.state().after_next_query.take();
-        if let Some(act) = act {
+        let act = self.state().after_query.take_if(|(partition, _)| *partition == query.partition);
+        if let Some((_, act)) = act {
             act();
         }
         page

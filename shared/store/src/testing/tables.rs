@@ -6,6 +6,8 @@ mod schedule;
 
 use super::faults::Faults;
 use super::table::MemoryTable;
+use crate::keys;
+use crate::limits::counters::Counts;
 
 /// The five tables. Clones share them.
 #[derive(Clone, Default)]
@@ -28,5 +30,13 @@ impl MemoryTables {
     pub fn new(faults: &Faults) -> Self {
         let table = || MemoryTable::new(faults.clone());
         Self { control: table(), limits: table(), claims: table(), events: table(), schedule: table() }
+    }
+
+    /// Returns what the counters behind `/metrics` have counted.
+    #[must_use]
+    pub fn counted(&self) -> Counts {
+        let items = self.limits.items();
+        let counters = items.iter().filter(|item| item.text("pk") == Ok(keys::COUNTERS));
+        counters.map(Counts::read).fold(Counts::default(), Counts::plus)
     }
 }

@@ -22,17 +22,15 @@ impl MemoryTables {
         Some(head_item::read(&item).expect("a head"))
     }
 
-    /// Returns the head of every event of a tenant.
+    /// Returns the head of every event, and its tenant.
     ///
     /// # Panics
     /// Where one cannot be read.
     #[must_use]
-    pub fn heads_of(&self, tenant: &TenantId) -> Vec<Head> {
-        let own = format!("t#{tenant}#");
-        let is_head =
-            |item: &Item| item.has(DELIVERIES) && item.text("pk").is_ok_and(|pk| pk.starts_with(&own));
+    pub fn all_heads(&self) -> Vec<(TenantId, Head)> {
         let items = self.events.items();
-        items.iter().filter(|item| is_head(item)).map(|item| head_item::read(item).expect("a head")).collect()
+        let heads = items.iter().filter(|item| item.has(DELIVERIES));
+        heads.map(|item| (tenant_of(item), head_item::read(item).expect("a head"))).collect()
     }
 
     /// Returns every attempt in the log, in the order of the keys.
@@ -68,4 +66,11 @@ impl MemoryTables {
         }
         self.events.put_item(item);
     }
+}
+
+/// Returns the tenant in whose partition an item is.
+#[expect(clippy::disallowed_methods, reason = "the tests' tables know no credential")]
+fn tenant_of(item: &Item) -> TenantId {
+    let partition = item.text("pk").expect("a partition");
+    TenantId::from_stored(partition.split('#').nth(1).expect("a tenant"))
 }

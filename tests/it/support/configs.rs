@@ -1,0 +1,60 @@
+//! The configurations of the functions over ports in memory.
+
+use std::time::Duration;
+
+use domain::endpoint::url::UrlPolicy;
+use domain::tenant::api_key::Pepper;
+use store::testing::memory::{CLAIMS, CONTROL, DELIVERIES_QUEUE, EVENTS, EVENTS_QUEUE, LIMITS, SCHEDULE};
+
+/// The dead-letter queue of every function.
+pub(crate) const DEAD_LETTERS: &str = "arn:aws:sqs:us-east-1:000000000000:dead-letters";
+
+pub(crate) fn ingest() -> ingest::config::Config {
+    ingest::config::Config {
+        control_table: CONTROL.to_owned(),
+        limits_table: LIMITS.to_owned(),
+        claims_table: CLAIMS.to_owned(),
+        events_queue: EVENTS_QUEUE.to_owned(),
+        peppers: Pepper::new("pepper").into(),
+        shed_after: Some(Duration::from_secs(600)),
+    }
+}
+
+pub(crate) fn consumer() -> consumer::config::Config {
+    consumer::config::Config {
+        control_table: CONTROL.to_owned(),
+        events_table: EVENTS.to_owned(),
+        limits_table: LIMITS.to_owned(),
+        schedule_table: SCHEDULE.to_owned(),
+        events_queue: EVENTS_QUEUE.to_owned(),
+        deliveries_queue: DELIVERIES_QUEUE.to_owned(),
+        dead_letters_arn: DEAD_LETTERS.to_owned(),
+        data_kms_key: "key".to_owned(),
+    }
+}
+
+pub(crate) fn delivery() -> delivery::config::Config {
+    delivery::config::Config {
+        control_table: CONTROL.to_owned(),
+        events_table: EVENTS.to_owned(),
+        limits_table: LIMITS.to_owned(),
+        schedule_table: SCHEDULE.to_owned(),
+        deliveries_queue: DELIVERIES_QUEUE.to_owned(),
+        dead_letters_arn: DEAD_LETTERS.to_owned(),
+        data_kms_key: "key".to_owned(),
+        signing_secrets: Pepper::new("signing").into(),
+        url_policy: UrlPolicy::Strict,
+    }
+}
+
+pub(crate) fn scheduler() -> scheduler::config::Config {
+    scheduler::config::Config {
+        control_table: CONTROL.to_owned(),
+        events_table: EVENTS.to_owned(),
+        limits_table: LIMITS.to_owned(),
+        schedule_table: SCHEDULE.to_owned(),
+        deliveries_queue: DELIVERIES_QUEUE.to_owned(),
+        data_kms_key: "key".to_owned(),
+        erasure_pause: Duration::from_mins(3),
+    }
+}
