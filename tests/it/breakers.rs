@@ -316,5 +316,5 @@ async fn an_event_whose_next_attempt_is_far_away_reaches_its_endpoint_wherever_s
         }
     }
     println!("{spoiled} deaths while a message waited for longer than a queue can delay");
-    assert!(spoiled > 2 * 40, "{spoiled}");
+    assert!(spoiled >= 2 * 40, "{spoiled}"); // every call: a batch of nothing is none
 }

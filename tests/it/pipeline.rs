@@ -48,7 +48,6 @@ use crate::support::configs::{self, DEAD_LETTERS};
 pub(crate) struct Pipeline {
     pub(crate) faults: Faults,
     pub(crate) clock: FixedClock,
-    pub(crate) ports: Memory,
     pub(crate) tables: MemoryTables,
     pub(crate) control: Control<MemoryTable>,
     pub(crate) events: Events<Memory>,
@@ -103,7 +102,6 @@ impl Pipeline {
             visited: Cell::new(START.minutes()),
             faults,
             clock,
-            ports,
             tables,
             lines,
             tenant,

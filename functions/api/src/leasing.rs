@@ -111,7 +111,8 @@ pub(crate) async fn act<P: Ports>(
     now: Timestamp,
 ) -> PortResult<Vec<(EventId, Ended)>> {
     let heads = api.events.heads(tenant, ids).await?;
-    let mut heads: HashMap<EventId, Head> = heads.into_iter().map(|found| (found.head.id, found.head)).collect();
+    let mut heads: HashMap<EventId, Head> =
+        heads.into_iter().map(|found| (found.head.id, found.head)).collect();
     let acts = ids.iter().map(|id| {
         let head = heads.remove(id);
         async move { PortResult::Ok((*id, act_on(api, tenant, act, head, now).await?)) }

@@ -26,7 +26,7 @@ use crate::value::{attributes, item, key_attributes};
 
 type Cause = Box<dyn Error + Send + Sync>;
 
-/// A refused write returns the item that was there, so that nobody has to read it afterwards.
+/// A refused write that returns attributes gives the item that is there, so that it need not be read.
 const REFUSED: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
 
 /// One table of `DynamoDB`.
@@ -90,7 +90,7 @@ impl Table for DynamoTable {
             .set_condition_expression(condition)
             .set_expression_attribute_names(used.names())
             .set_expression_attribute_values(used.into_values())
-            .return_values_on_condition_check_failure(REFUSED);
+            .set_return_values_on_condition_check_failure(put.returns.then_some(REFUSED));
         match call.send().await {
             Ok(_) => Ok(Written::Done(Item::default())),
             Err(error) => answer::not_written("PutItem", error),
@@ -110,8 +110,8 @@ impl Table for DynamoTable {
             .set_condition_expression(condition)
             .set_expression_attribute_names(used.names())
             .set_expression_attribute_values(used.into_values())
-            .return_values(ReturnValue::UpdatedNew)
-            .return_values_on_condition_check_failure(REFUSED);
+            .set_return_values(update.returns.then_some(ReturnValue::UpdatedNew))
+            .set_return_values_on_condition_check_failure(update.returns.then_some(REFUSED));
         match call.send().await {
             Ok(answer) => Ok(Written::Done(answer.attributes.map(item).unwrap_or_default())),
             Err(error) => answer::not_written("UpdateItem", error),
@@ -128,8 +128,7 @@ impl Table for DynamoTable {
             .set_key(Some(key_attributes(&delete.key)))
             .set_condition_expression(condition)
             .set_expression_attribute_names(used.names())
-            .set_expression_attribute_values(used.into_values())
-            .return_values_on_condition_check_failure(REFUSED);
+            .set_expression_attribute_values(used.into_values());
         match call.send().await {
             Ok(_) => Ok(Written::Done(Item::default())),
             Err(error) => answer::not_written("DeleteItem", error),

@@ -45,7 +45,7 @@ impl<T: Table> Claims<T> {
     ) -> PortResult<Claimed> {
         let key = Key::without_sort(keys::claim(tenant, name));
         let item = claim_item::write(ours).with("event_id", ours.id.to_string()).at(key);
-        match self.items.put_if(Put::new(item).only_if(claim_item::is_free(now))).await? {
+        match self.items.put_if(Put::new(item).returning().only_if(claim_item::is_free(now))).await? {
             Outcome::Done(_) => Ok(Claimed::First),
             Outcome::Refused(held) => Ok(Claimed::decide(&read(&held)?, ours)),
         }

@@ -86,7 +86,7 @@ impl<P: Ports> Events<P> {
         } else {
             self.put_payload(event, head, sealed).await?;
         }
-        match self.items.put_if(Put::new(item).only_if(absent("sk"))).await? {
+        match self.items.put_if(Put::new(item).returning().only_if(absent("sk"))).await? {
             Outcome::Done(_) => Ok(Inserted::New),
             Outcome::Refused(found) => {
                 let existing = head_item::read(&found)?;

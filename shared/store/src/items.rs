@@ -31,9 +31,10 @@ pub struct Items<T> {
 /// How a conditional write ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// It is made. An update returns the attributes that it changed, with their new values.
+    /// It is made. An update that returns attributes gives those that it changed, with their new values.
     Done(Item),
-    /// Its condition did not hold, for this item; without attributes where there is none.
+    /// Its condition did not hold. A write that returns attributes gives the item that is there; without attributes where there is
+    /// none.
     Refused(Item),
 }
 

@@ -32,7 +32,7 @@ fn delivered(receiver: &Receiver) -> (Tenant, String) {
 fn an_event_is_sent_that_was_opened_without_our_hearing_of_it() {
     let (receiver, api) = (Receiver::answering(200), api());
     let (tenant, id) = delivered(&receiver);
-    api.proxy.spoil(Rule::every("UpdateItem", Fault::AnswerLost).with(":deliveries").times(1));
+    api.proxy.spoil(Rule::every("UpdateItem", Fault::AnswerLost).with("deliveries").times(1));
     let reply = api.clerks[0].ask(&tenant, "POST", &format!("/api/events/{id}/replay"), "").expect(202);
     assert!(api.proxy.take_repeats() >= 1, "the SDK tried again");
     assert_eq!(reply.json()["endpoint_ids"].as_array().map(Vec::len), Some(1));
@@ -53,7 +53,7 @@ fn hurry(tenant: &Tenant, event: &str) {
 
 #[test]
 fn an_event_is_sent_by_the_scheduler_where_we_die_after_opening_it() {
-    let opened = Rule::every("UpdateItem", Fault::AnswerLost).with(":deliveries").times(ATTEMPTS);
+    let opened = Rule::every("UpdateItem", Fault::AnswerLost).with("deliveries").times(ATTEMPTS);
     let unsent = Rule::every("SendMessageBatch", Fault::Status(500)).times(ATTEMPTS);
     for (rule, told) in [(opened, 503), (unsent, 202)] {
         let (receiver, api) = (Receiver::answering(200), api());

@@ -25,14 +25,14 @@ impl Expressions {
     /// Returns the placeholder of each name (`ExpressionAttributeNames`); `None` where there is none, as the call wants it.
     pub(super) fn names(&self) -> Option<HashMap<String, String>> {
         let numbered = self.names.iter().enumerate();
-        let names: HashMap<_, _> = numbered.map(|(n, name)| (format!("#{n}"), name.clone())).collect();
+        let names: HashMap<_, _> = numbered.map(|(n, name)| (format!("#n{n}"), name.clone())).collect();
         (!names.is_empty()).then_some(names)
     }
 
     /// Returns the placeholder of each value (`ExpressionAttributeValues`); `None` where there is none, as the call wants it.
     pub(super) fn into_values(self) -> Option<Attributes> {
         let numbered = self.values.into_iter().enumerate();
-        let values: Attributes = numbered.map(|(n, value)| (format!(":{n}"), value)).collect();
+        let values: Attributes = numbered.map(|(n, value)| (format!(":v{n}"), value)).collect();
         (!values.is_empty()).then_some(values)
     }
 
@@ -125,7 +125,7 @@ impl Expressions {
             self.names.push(name.to_owned());
             self.names.len() - 1
         });
-        format!("#{number}")
+        format!("#n{number}")
     }
 
     fn value(&mut self, value: &Value) -> String {
@@ -138,7 +138,7 @@ impl Expressions {
 
     fn placeholder(&mut self, value: AttributeValue) -> String {
         self.values.push(value);
-        format!(":{}", self.values.len() - 1)
+        format!(":v{}", self.values.len() - 1)
     }
 }
 
@@ -171,7 +171,7 @@ mod tests {
         let names = names.into_iter().collect::<Vec<_>>();
         let values = values.into_iter().map(|(placeholder, value)| (placeholder, text_of(&value)));
         let mut all: Vec<(String, String)> = names.into_iter().chain(values).collect();
-        all.sort_by_key(|(placeholder, _)| std::cmp::Reverse(placeholder.len())); // #10 before #1
+        all.sort_by_key(|(placeholder, _)| std::cmp::Reverse(placeholder.len())); // #n10 before #n1
         let spell =
             |text: String, (placeholder, meaning): &(String, String)| text.replace(placeholder, meaning);
         all.iter().fold(expression.to_owned(), spell)
@@ -201,13 +201,13 @@ mod tests {
     fn every_name_and_every_value_has_a_placeholder() {
         let mut used = Expressions::default();
         let all = equals("status", "pending").and(less("ttl", 7_u8)).and(exists("status"));
-        assert_eq!(used.condition(&all), "(#0 = :0 AND #1 < :1 AND attribute_exists(#0))");
+        assert_eq!(used.condition(&all), "(#n0 = :v0 AND #n1 < :v1 AND attribute_exists(#n0))");
         let names =
-            HashMap::from([("#0".to_owned(), "status".to_owned()), ("#1".to_owned(), "ttl".to_owned())]);
+            HashMap::from([("#n0".to_owned(), "status".to_owned()), ("#n1".to_owned(), "ttl".to_owned())]);
         assert_eq!(used.names(), Some(names));
         let values = Attributes::from([
-            (":0".to_owned(), AttributeValue::S("pending".to_owned())),
-            (":1".to_owned(), AttributeValue::N("7".to_owned())),
+            (":v0".to_owned(), AttributeValue::S("pending".to_owned())),
+            (":v1".to_owned(), AttributeValue::N("7".to_owned())),
         ]);
         assert_eq!(used.into_values(), Some(values));
         assert_eq!(Expressions::default().names(), None);
@@ -243,14 +243,14 @@ mod tests {
 
     #[test]
     fn a_query_names_the_keys_of_what_it_reads() {
-        let query = Query::consistent("t#1");
-        assert_eq!(key_condition(&query), "pk = 't#1'");
+        let query = Query::consistent("t#n1");
+        assert_eq!(key_condition(&query), "pk = 't#n1'");
         let range = |range| key_condition(&query.clone().range(range));
         let text = |text: &str| text.to_owned();
-        assert_eq!(range(Range::Prefix(text("a"))), "pk = 't#1' AND begins_with(sk, 'a')");
-        assert_eq!(range(Range::Between(text("a"), text("b"))), "pk = 't#1' AND sk BETWEEN 'a' AND 'b'");
-        assert_eq!(range(Range::Before(text("a"))), "pk = 't#1' AND sk < 'a'");
-        assert_eq!(range(Range::After(text("a"))), "pk = 't#1' AND sk > 'a'");
+        assert_eq!(range(Range::Prefix(text("a"))), "pk = 't#n1' AND begins_with(sk, 'a')");
+        assert_eq!(range(Range::Between(text("a"), text("b"))), "pk = 't#n1' AND sk BETWEEN 'a' AND 'b'");
+        assert_eq!(range(Range::Before(text("a"))), "pk = 't#n1' AND sk < 'a'");
+        assert_eq!(range(Range::After(text("a"))), "pk = 't#n1' AND sk > 'a'");
         let pending = Query::of_index(Index::Pending, "p").range(Range::After(text("a")));
         assert_eq!(key_condition(&pending), "pending_pk = 'p' AND sk > 'a'");
         assert_eq!(key_condition(&Query::of_index(Index::Attempts, "e")), "attempts_pk = 'e'");
@@ -273,6 +273,6 @@ mod tests {
     #[test]
     fn a_projection_lists_names() {
         let mut used = Expressions::default();
-        assert_eq!(used.projection(&["pk", "sk"]), "#0, #1");
+        assert_eq!(used.projection(&["pk", "sk"]), "#n0, #n1");
     }
 }

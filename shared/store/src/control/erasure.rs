@@ -20,6 +20,7 @@ impl<T: Table> Control<T> {
     /// When the table does not answer.
     pub async fn mark_erased(&self, tenant: &TenantId, job: &JobId, now: Timestamp) -> PortResult<JobId> {
         let mark = Update::new(tenant_item::key(tenant))
+            .returning()
             .set(tenant_item::ERASED_AT, now)
             .set(tenant_item::ERASED_BY, job.as_str())
             .add("rev", 1) // no change of keys or tier passes the mark

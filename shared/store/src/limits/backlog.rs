@@ -43,5 +43,7 @@ impl<T: Table> Limits<T> {
 }
 
 fn read(item: &Item) -> Option<(u64, i64)> {
-    Some((item.text("sk").ok()?.parse().ok()?, item.number("waiting").ok()?))
+    let waiting: i64 = item.number("waiting").ok()?;
+    let day = item.text("sk").ok()?.parse().ok()?;
+    (waiting != 0).then_some((day, waiting))
 }

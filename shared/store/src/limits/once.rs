@@ -37,7 +37,8 @@ impl Once {
     #[must_use]
     pub fn new(key: Key) -> Self {
         let mark = Value::from(rand::rng().random::<[u8; 8]>().to_vec());
-        let update = Update::new(key).set(MARK, mark.clone()).only_if(differs(MARK, mark.clone()));
+        let update =
+            Update::new(key).returning().set(MARK, mark.clone()).only_if(differs(MARK, mark.clone()));
         Self { update, mark }
     }
 

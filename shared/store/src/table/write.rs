@@ -8,6 +8,8 @@ use crate::item::{Item, Key, Name, Value};
 pub struct Put {
     /// The item, with its key.
     pub item: Item,
+    /// Whether a refused put returns the item that is there.
+    pub returns: bool,
     /// Only if this holds for the item that is there.
     pub condition: Option<Condition>,
 }
@@ -23,6 +25,8 @@ pub struct Update {
     pub adds: Vec<(Name, i128)>,
     /// Attributes that are removed.
     pub removes: Vec<Name>,
+    /// Whether the update returns the new values of what it changed, and a refused one the item that is there.
+    pub returns: bool,
     /// Only if this holds for the item that is there.
     pub condition: Option<Condition>,
 }
@@ -52,9 +56,10 @@ pub enum Write {
 /// How a single write ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Written {
-    /// It is made. An update returns the attributes that it changed, with their new values.
+    /// It is made. An update that returns attributes gives those that it changed, with their new values.
     Done(Item),
-    /// Its condition did not hold, for this item; without attributes where there is none.
+    /// Its condition did not hold. A write that returns attributes gives the item that is there; without attributes where there is
+    /// none.
     Refused(Item),
     /// A transaction was writing the item; nothing was written.
     Conflict,
@@ -83,10 +88,16 @@ pub enum Reason {
 }
 
 impl Put {
+    /// Returns the item that is there, if the put is refused.
+    #[must_use]
+    pub fn returning(self) -> Self {
+        Self { returns: true, ..self }
+    }
+
     /// Puts an item, whatever is there.
     #[must_use]
     pub fn new(item: Item) -> Self {
-        Self { item, condition: None }
+        Self { item, returns: false, condition: None }
     }
 
     /// Makes the write only if this holds too.
@@ -97,10 +108,16 @@ impl Put {
 }
 
 impl Update {
+    /// Returns the new values of what the update changes, and the item that is there, if it is refused.
+    #[must_use]
+    pub fn returning(self) -> Self {
+        Self { returns: true, ..self }
+    }
+
     /// Changes the item of this key.
     #[must_use]
     pub fn new(key: Key) -> Self {
-        Self { key, sets: Vec::new(), adds: Vec::new(), removes: Vec::new(), condition: None }
+        Self { key, sets: Vec::new(), adds: Vec::new(), removes: Vec::new(), returns: false, condition: None }
     }
 
     /// Gives an attribute a value.

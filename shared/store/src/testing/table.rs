@@ -259,7 +259,7 @@ impl Table for MemoryTable {
 
     async fn put(&self, put: &Put) -> PortResult<Written> {
         self.write(Operation::Put, |state| match state.refusal(&put.item.key()?, put.condition.as_ref()) {
-            Some(found) => Ok(state.refused(found)),
+            Some(found) => Ok(state.refused(found, put.returns)),
             None => state.put(put, 1).map(|()| Written::Done(Item::default())),
         })
         .await
@@ -267,8 +267,11 @@ impl Table for MemoryTable {
 
     async fn update(&self, update: &Update) -> PortResult<Written> {
         self.write(Operation::Update, |state| match state.refusal(&update.key, update.condition.as_ref()) {
-            Some(found) => Ok(state.refused(found)),
-            None => state.update(update, 1).map(Written::Done),
+            Some(found) => Ok(state.refused(found, update.returns)),
+            None => {
+                let changed = state.update(update, 1)?;
+                Ok(Written::Done(if update.returns { changed } else { Item::default() }))
+            }
         })
         .await
     }
@@ -276,7 +279,7 @@ impl Table for MemoryTable {
     async fn delete(&self, delete: &Delete) -> PortResult<Written> {
         self.write(Operation::Delete, |state| {
             if let Some(found) = state.refusal(&delete.key, delete.condition.as_ref()) {
-                return Ok(state.refused(found));
+                return Ok(state.refused(found, false));
             }
             state.delete(&delete.key, 1);
             Ok(Written::Done(Item::default()))
@@ -346,9 +349,9 @@ impl Table for MemoryTable {
 
 impl State {
     /// Counts a refused write, which costs as much as the item that was looked at.
-    fn refused(&mut self, found: Item) -> Written {
+    fn refused(&mut self, found: Item, returns: bool) -> Written {
         self.usage.writes += write_units(storage::size_of(Some(&found)));
-        Written::Refused(found)
+        Written::Refused(if returns { found } else { Item::default() })
     }
 }
 
