@@ -8,6 +8,8 @@
 
 pub mod lease;
 
+pub mod leasing;
+
 pub mod replay;
 
 pub mod expiry;
