@@ -162,8 +162,15 @@ impl DeliveryMessage {
         delivery: &Delivery,
         fresh: bool,
     ) -> Self {
-        let (tenant, endpoint, generation) = (tenant.clone(), endpoint.clone(), delivery.generation.clone());
-        Self { tenant, event, endpoint, generation, n: 1, fresh, bypass: Bypass::None }
+        Self {
+            tenant: tenant.clone(),
+            event,
+            endpoint: endpoint.clone(),
+            generation: delivery.generation.clone(),
+            n: 1,
+            fresh,
+            bypass: Bypass::None,
+        }
     }
 
     /// The message for the attempt after this one.

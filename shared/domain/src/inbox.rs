@@ -361,7 +361,8 @@ mod tests {
     #[test]
     fn what_is_left_of_a_deleted_event_holds_nothing_and_outlives_every_message_about_it() {
         let head = Head::new(&event(), endpoints(1));
-        let (now, left) = (head.expires_at, head.tombstone(head.expires_at));
+        let now = head.expires_at;
+        let left = head.tombstone(now);
         assert!(left.is_gone(Timestamp::from_millis(0)) && left.deliveries.is_empty());
         assert_eq!((left.event_type.as_str(), left.rev), ("deleted", 2));
         assert_eq!(left.untried().count(), 0);

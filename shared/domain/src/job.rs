@@ -162,9 +162,10 @@ impl Job {
     /// owner wants it to end.
     #[must_use]
     pub fn on_top_of(&self, now: &Self) -> Option<Self> {
-        let was_only_cancelled =
-            now.rev == self.rev && now.is_cancelled && !self.is_cancelled && now.ended_at.is_none();
-        was_only_cancelled.then(|| Self { is_cancelled: true, rev: now.rev + 1, ..self.clone() })
+        let is_next_write = now.rev == self.rev;
+        let is_cancellation = now.is_cancelled && !self.is_cancelled && now.ended_at.is_none();
+        let merged = Self { is_cancelled: true, rev: now.rev + 1, ..self.clone() };
+        (is_next_write && is_cancellation).then_some(merged)
     }
 
     /// Where it stands, in one word.
@@ -225,7 +226,8 @@ mod tests {
     #[test]
     fn a_step_that_was_made_counts_although_its_job_was_cancelled_meanwhile() {
         let claimed = job().claim(START).unwrap();
-        let (step, cancelled) = (claimed.advanced(), claimed.cancel().unwrap());
+        let step = claimed.advanced();
+        let cancelled = claimed.cancel().unwrap();
         let both = step.on_top_of(&cancelled).unwrap();
         assert_eq!((both.is_cancelled, both.rev), (true, cancelled.rev + 1));
         assert_eq!(step.on_top_of(&claimed.advanced()), None, "somebody else has it");
@@ -234,11 +236,13 @@ mod tests {
 
     #[test]
     fn identities_have_one_form_and_those_of_replays_sort_by_time() {
-        let (early, late) = (JobId::replay(START, &mut rand::rng()), erasure_id());
-        assert_eq!(JobId::parse_replay(early.as_str()), Some(early.clone()));
-        assert_eq!(JobId::parse_erasure(late.as_str()), Some(late.clone()));
-        assert_eq!((JobId::parse_erasure(early.as_str()), JobId::parse_replay("rpl_1")), (None, None));
-        assert!(early < JobId::replay(START.after(Duration::from_millis(1)), &mut rand::rng()));
-        assert!(crate::delivery::ORIGINAL < early.as_str(), "the original run is earlier than any");
+        let replay = JobId::replay(START, &mut rand::rng());
+        let erasure = erasure_id();
+        assert_eq!(JobId::parse_replay(replay.as_str()), Some(replay.clone()));
+        assert_eq!(JobId::parse_erasure(erasure.as_str()), Some(erasure.clone()));
+        assert_eq!(JobId::parse_erasure(replay.as_str()), None);
+        assert_eq!(JobId::parse_replay("rpl_1"), None);
+        assert!(replay < JobId::replay(START.after(Duration::from_millis(1)), &mut rand::rng()));
+        assert!(crate::delivery::ORIGINAL < replay.as_str(), "the original run is earlier than any");
     }
 }

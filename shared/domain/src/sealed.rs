@@ -18,7 +18,9 @@ pub struct Sealed(Vec<u8>);
 
 /// It was not sealed here, or with another key.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[error("what was stored cannot be decrypted")]
+#[error(
+    "a stored secret cannot be decrypted with the data key of its tenant; check the KMS key and the stored data key"
+)]
 pub struct Damaged;
 
 impl DataKey {
@@ -97,8 +99,9 @@ mod tests {
 
     #[test]
     fn what_is_sealed_opens_in_its_own_place_with_its_own_key_alone() {
-        let (ours, key, other_key) =
-            (tenant(), DataKey::new(&[1; 32]).unwrap(), DataKey::new(&[2; 32]).unwrap());
+        let ours = tenant();
+        let key = DataKey::new(&[1; 32]).unwrap();
+        let other_key = DataKey::new(&[2; 32]).unwrap();
         let sealed = key.seal(&ours, "ep_1", b"secret", [7; NONCE_LEN]).unwrap();
         assert!(!sealed.bytes().windows(6).any(|bytes| bytes == b"secret"));
         assert_eq!(key.open(&ours, "ep_1", &sealed).as_deref(), Ok(&b"secret"[..]));

@@ -13,9 +13,9 @@ use time::macros::format_description;
 ///
 /// ```
 /// use domain::timestamp::Timestamp;
-/// let moment = Timestamp::from_millis(1_700_000_000_123);
-/// assert_eq!(moment.to_string(), "2023-11-14T22:13:20.123Z");
-/// assert_eq!(Timestamp::parse("2023-11-14T22:13:20.123Z"), Some(moment));
+/// let time = Timestamp::from_millis(1_700_000_000_123);
+/// assert_eq!(time.to_string(), "2023-11-14T22:13:20.123Z");
+/// assert_eq!(Timestamp::parse("2023-11-14T22:13:20.123Z"), Some(time));
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Timestamp(u64);
@@ -84,8 +84,8 @@ impl Timestamp {
     /// Reads RFC 3339 with any offset; `None` for anything else, or before 1970.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        u64::try_from(moment.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
+        let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        u64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
     }
 
     /// Whether this is a moment of any time, as RFC 3339 writes it.
@@ -99,11 +99,11 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let format =
             format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-        let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
-            .ok()
-            .and_then(|moment| moment.format(&format).ok())
-            .unwrap_or_else(|| format!("{}ms", self.0)); // past the year 9999
-        f.write_str(&text)
+        let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok();
+        match time.and_then(|time| time.format(&format).ok()) {
+            Some(text) => f.write_str(&text),
+            None => write!(f, "{}ms", self.0), // after the year 9999
+        }
     }
 }
 

@@ -86,7 +86,7 @@ pub(super) async fn connect<D: Dialer>(dialer: &D, addresses: &[Checked]) -> Res
             tokio::select! {
                 connected = under_way.next() => match connected {
                     Some(Ok(stream)) => return Ok(stream),
-                    Some(Err(error)) => failure = more_telling(failure, &error),
+                    Some(Err(error)) => failure = more_specific(failure, &error),
                     None => return Err(failure),
                 },
                 () = sleep(HEAD_START), if waiting.len() > 0 => {}
@@ -97,7 +97,7 @@ pub(super) async fn connect<D: Dialer>(dialer: &D, addresses: &[Checked]) -> Res
 }
 
 /// Of several addresses' failures the one that says most: a refusal more than a silence, that more than no way.
-fn more_telling(before: Failure, error: &io::Error) -> Failure {
+fn more_specific(before: Failure, error: &io::Error) -> Failure {
     match (before, error.kind()) {
         (Failure::ConnectionRefused, _) | (_, io::ErrorKind::ConnectionRefused) => Failure::ConnectionRefused,
         (Failure::ConnectionTimedOut, _) | (_, io::ErrorKind::TimedOut) => Failure::ConnectionTimedOut,
@@ -119,14 +119,17 @@ mod tests {
     }
 
     #[test]
-    fn of_several_failures_the_one_that_says_most_is_told() {
+    fn of_several_failures_the_most_specific_one_is_returned() {
         use io::ErrorKind::{ConnectionRefused, NetworkUnreachable, TimedOut};
-        let told = |kinds: &[io::ErrorKind]| {
+        let most_specific = |kinds: &[io::ErrorKind]| {
             let errors = kinds.iter().map(|kind| io::Error::from(*kind));
-            errors.fold(Failure::Unreachable, |failure, error| more_telling(failure, &error))
+            errors.fold(Failure::Unreachable, |failure, error| more_specific(failure, &error))
         };
-        assert_eq!(told(&[NetworkUnreachable]), Failure::Unreachable);
-        assert_eq!(told(&[TimedOut, NetworkUnreachable]), Failure::ConnectionTimedOut);
-        assert_eq!(told(&[NetworkUnreachable, ConnectionRefused, TimedOut]), Failure::ConnectionRefused);
+        assert_eq!(most_specific(&[NetworkUnreachable]), Failure::Unreachable);
+        assert_eq!(most_specific(&[TimedOut, NetworkUnreachable]), Failure::ConnectionTimedOut);
+        assert_eq!(
+            most_specific(&[NetworkUnreachable, ConnectionRefused, TimedOut]),
+            Failure::ConnectionRefused
+        );
     }
 }

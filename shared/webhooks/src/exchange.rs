@@ -49,8 +49,8 @@ where
     let mut connection_task = JoinSet::new(); // ends the connection with this exchange, however that ends
     connection_task.spawn(connection);
     let answer = sender.send_request(to_http(request)?).await.map_err(|error| failure(&error, &ended))?;
-    let wish = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
-    let retry_after = wish.and_then(|value| retry_after(value, now));
+    let header = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
+    let retry_after = header.and_then(|value| retry_after(value, now));
     Ok(Begun { answer, retry_after, _connection: connection_task })
 }
 
@@ -67,21 +67,26 @@ fn failure(error: &hyper::Error, ended: &Ended) -> Failure {
     if ended.by_its_bound() || error.is_parse_too_large() {
         return Failure::HeadTooLarge;
     }
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
-    let of_tls =
-        cause.filter(|cause| cause.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>));
-    if of_tls.is_some() {
-        return Failure::TlsHandshake; // such as a wish for a certificate of ours, which comes after the handshake
+    if is_of_tls(error) {
+        return Failure::TlsHandshake; // in TLS 1.3 a receiver asks for a client certificate after the handshake
     }
     if error.is_parse() { Failure::BrokenAnswer } else { Failure::Closed }
+}
+
+/// Returns whether the error comes from the TLS session.
+fn is_of_tls(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    let inner = cause.and_then(io::Error::get_ref);
+    inner.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
 }
 
 impl Begun {
     /// Reads the body so far as is polite: a receiver that is cut off while it writes may think that it failed. What it
     /// says is kept for the endpoint's owner and changes nothing, nor does whether it ends.
     pub(super) async fn end(self) -> Answer {
-        let (code, mut body, mut excerpt) =
-            (self.answer.status().as_u16(), self.answer.into_body(), Vec::new());
+        let code = self.answer.status().as_u16();
+        let mut body = self.answer.into_body();
+        let mut excerpt = Vec::new();
         let read = async {
             while let Some(Ok(frame)) = body.frame().await {
                 let bytes = frame.data_ref().map_or(&[][..], |data| &data[..]);

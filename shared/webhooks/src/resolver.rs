@@ -35,7 +35,7 @@ impl Resolver {
     /// One that asks the name servers in `/etc/resolv.conf`.
     pub(super) fn of_system() -> Self {
         let servers = read_system_conf().map(|(config, _)| config.name_servers().to_vec());
-        Self(servers.ok().and_then(built))
+        Self(servers.ok().and_then(build))
     }
 
     /// One that asks this name server, over UDP.
@@ -44,7 +44,7 @@ impl Resolver {
         use hickory_resolver::config::ConnectionConfig;
         let mut connection = ConnectionConfig::udp();
         connection.port = name_server.port();
-        Self(built(vec![NameServerConfig::new(name_server.ip(), true, vec![connection])]))
+        Self(build(vec![NameServerConfig::new(name_server.ip(), true, vec![connection])]))
     }
 
     /// Every address behind a name, IPv4 before IPv6 in turn. Where one of both questions fails, the other's answer
@@ -56,15 +56,15 @@ impl Resolver {
         let (v4, v6) =
             tokio::join!(ask(resolver, &name, RecordType::A), ask(resolver, &name, RecordType::AAAA));
         let failure = v4.as_ref().err().or(v6.as_ref().err()).copied();
-        let (v4, v6) = (v4.unwrap_or_default(), v6.unwrap_or_default());
-        if v4.is_empty() && v6.is_empty() {
+        let addresses = in_turn(&v4.unwrap_or_default(), &v6.unwrap_or_default());
+        if addresses.is_empty() {
             return Err(failure.unwrap_or(Failure::NameNotFound));
         }
-        Ok(in_turn(v4, v6))
+        Ok(addresses)
     }
 }
 
-fn built(servers: Vec<NameServerConfig>) -> Option<TokioResolver> {
+fn build(servers: Vec<NameServerConfig>) -> Option<TokioResolver> {
     let config = ResolverConfig::from_parts(None, Vec::new(), servers);
     let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
     let options = builder.options_mut();
@@ -105,12 +105,11 @@ fn says_there_is_none(error: &NetError) -> bool {
 }
 
 /// The first of one, the first of the other, and so on: one family without a way out costs one attempt, not all.
-fn in_turn(v4: Vec<IpAddr>, v6: Vec<IpAddr>) -> Vec<IpAddr> {
-    let (mut v4, mut v6) = (v4.into_iter(), v6.into_iter());
+fn in_turn(v4: &[IpAddr], v6: &[IpAddr]) -> Vec<IpAddr> {
     let mut all = Vec::with_capacity(v4.len() + v6.len());
-    while v4.len() + v6.len() > 0 {
-        all.extend(v4.next());
-        all.extend(v6.next());
+    for place in 0..v4.len().max(v6.len()) {
+        all.extend(v4.get(place));
+        all.extend(v6.get(place));
     }
     all
 }
@@ -125,9 +124,9 @@ mod tests {
 
     #[test]
     fn addresses_of_both_families_take_turns() {
-        let all = in_turn(addresses(&["1.1.1.1", "1.1.1.2", "1.1.1.3"]), addresses(&["2606::1"]));
+        let all = in_turn(&addresses(&["1.1.1.1", "1.1.1.2", "1.1.1.3"]), &addresses(&["2606::1"]));
         assert_eq!(all, addresses(&["1.1.1.1", "2606::1", "1.1.1.2", "1.1.1.3"]));
-        assert_eq!(in_turn(Vec::new(), addresses(&["2606::1"])), addresses(&["2606::1"]));
+        assert_eq!(in_turn(&[], &addresses(&["2606::1"])), addresses(&["2606::1"]));
     }
 
     #[tokio::test]

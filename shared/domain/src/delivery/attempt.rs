@@ -33,8 +33,13 @@ impl Attempt {
         let is_first = delivery.state == DeliveryState::Delivered && delivery.attempts == 1;
         let last = delivery.last.as_ref().filter(|_| is_first)?;
         let answer = Answer::Status { code: last.code()?, retry_after: None, excerpt: String::new() };
-        let (message, verdict) = (DeliveryMessage { n: 1, ..message.clone() }, Verdict::Delivered);
-        Some(Self { message, at: last.at, duration_ms: last.duration_ms, answer, verdict })
+        Some(Self {
+            message: DeliveryMessage { n: 1, ..message.clone() },
+            at: last.at,
+            duration_ms: last.duration_ms,
+            answer,
+            verdict: Verdict::Delivered,
+        })
     }
 
     /// Whether it is listed at its endpoint, by an item of its own: a success at the first attempt stands in the event's head

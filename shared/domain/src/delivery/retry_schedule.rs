@@ -31,7 +31,7 @@ const DELAYS_SECONDS: [u64; ATTEMPTS as usize] = [
 const JITTER_PERCENT: u64 = 20;
 
 /// A receiver's own `Retry-After` is honoured up to this.
-const MAX_WISH: Duration = Duration::from_hours(24);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// How many attempts a delivery has.
 pub const ATTEMPTS: u32 = 14;
@@ -42,14 +42,14 @@ pub const ATTEMPTS: u32 = 14;
 pub fn next_attempt_at(
     n: u32,
     now: Timestamp,
-    wish: Option<Duration>,
+    retry_after: Option<Duration>,
     rng: &mut impl Rng,
 ) -> Option<Timestamp> {
     let step = *DELAYS_SECONDS.get(usize::try_from(n).ok()?)? * 1000;
     let jitter = step * JITTER_PERCENT / 100;
     let ours = Duration::from_millis(rng.random_range(step - jitter..=step + jitter));
-    let wish = wish.unwrap_or_default().min(MAX_WISH);
-    Some(now.after(ours.max(wish)))
+    let theirs = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
+    Some(now.after(ours.max(theirs)))
 }
 
 #[cfg(test)]
@@ -70,9 +70,9 @@ mod tests {
         for n in 1..ATTEMPTS {
             let step = DELAYS_SECONDS[n as usize] * 1000;
             for _ in 0..100 {
-                let due = next_attempt_at(n, now, None, &mut rand::rng()).unwrap().since(now);
-                let due = u64::try_from(due.as_millis()).unwrap();
-                assert!((step * 8 / 10..=step * 12 / 10).contains(&due), "attempt {n}: {due} ms");
+                let due = next_attempt_at(n, now, None, &mut rand::rng()).unwrap();
+                let delay = due.millis_since(now);
+                assert!((step * 8 / 10..=step * 12 / 10).contains(&delay), "attempt {n}: {delay} ms");
             }
         }
         assert_eq!(next_attempt_at(ATTEMPTS, now, None, &mut rand::rng()), None);
@@ -82,8 +82,9 @@ mod tests {
     #[test]
     fn a_wish_lengthens_a_delay_up_to_a_day_and_shortens_none() {
         let now = Timestamp::from_seconds(1000);
-        let due =
-            |n, wish| next_attempt_at(n, now, Some(Duration::from_secs(wish)), &mut rand::rng()).unwrap();
+        let due = |n, seconds| {
+            next_attempt_at(n, now, Some(Duration::from_secs(seconds)), &mut rand::rng()).unwrap()
+        };
         assert_eq!(due(1, 120), now.after(Duration::from_secs(120)));
         assert_eq!(due(1, u64::MAX), now.after(Duration::from_hours(24)));
         assert!(due(9, 1) > now.after(Duration::from_hours(6)));

@@ -63,13 +63,13 @@ impl Verdict {
     ///
     /// A redirect is a failure and never followed. `Retry-After` counts with 429 and 503 alone.
     pub fn on(answer: &Answer, n: u32, now: Timestamp, rng: &mut impl Rng) -> Self {
-        let wish = match *answer {
+        let retry_after = match *answer {
             Answer::Status { code: 200..=299, .. } => return Self::Delivered,
             Answer::Status { code: 410, .. } => return Self::DisableEndpoint,
             Answer::Status { code: 429 | 503, retry_after, .. } => retry_after,
             Answer::Status { .. } | Answer::None(_) => None,
         };
-        next_attempt_at(n, now, wish, rng).map_or(Self::GiveUp, Self::RetryAt)
+        next_attempt_at(n, now, retry_after, rng).map_or(Self::GiveUp, Self::RetryAt)
     }
 
     /// The verdict's name in logs.
@@ -91,8 +91,8 @@ pub fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
     if header.bytes().all(|c| c.is_ascii_digit()) && !header.is_empty() {
         return Some(Duration::from_secs(header.parse().unwrap_or(u64::MAX))); // more digits than u64: very long
     }
-    let moment = httpdate::parse_http_date(header).ok()?;
-    let since_epoch = moment.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let date = httpdate::parse_http_date(header).ok()?;
+    let since_epoch = date.duration_since(std::time::UNIX_EPOCH).ok()?;
     let wait = Timestamp::from_seconds(since_epoch.as_secs()).since(now);
     (!wait.is_zero()).then_some(wait)
 }
@@ -104,8 +104,8 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
-    fn on(code: u16, wish: Option<u64>, n: u32) -> Verdict {
-        let retry_after = wish.map(Duration::from_secs);
+    fn on(code: u16, seconds: Option<u64>, n: u32) -> Verdict {
+        let retry_after = seconds.map(Duration::from_secs);
         let answer = Answer::Status { code, retry_after, excerpt: String::new() };
         Verdict::on(&answer, n, NOW, &mut rand::rng())
     }

@@ -44,20 +44,24 @@ pub struct Headers(Vec<(String, String)>);
 pub enum InvalidHeader {
     /// No token of RFC 9110 section 5.6.2.
     #[error(
-        "a header's name must be 1 to 64 letters, digits and the characters ! # $ % & ' * + - . ^ _ ` | ~"
+        "the name of a header must have 1 to 64 characters: A-Z, a-z, 0-9 and ! # $ % & ' * + - . ^ _ ` | ~; correct the name"
     )]
     Name,
     /// A name that is not the owner's to set.
-    #[error("this header cannot be set")]
+    #[error("this header is reserved for the protocol and cannot be set; use another name")]
     Reserved,
     /// A value that could end its line, or that other servers read differently.
-    #[error("a header's value must be visible ASCII characters, with spaces only between them")]
+    #[error(
+        "the value of a header must have printable ASCII characters only, and no space at its ends; correct the value"
+    )]
     Value,
     /// The same name twice.
-    #[error("this header is set twice")]
+    #[error("this header is set twice; names are equal in upper and lower case; set it once")]
     Twice,
     /// Too many, or too long together.
-    #[error("there may be {MAX_HEADERS} headers of {MAX_BYTES} bytes in all")]
+    #[error(
+        "too many headers (maximum is {MAX_HEADERS}, and {MAX_BYTES} bytes for all names and values); remove some"
+    )]
     TooMany,
 }
 
@@ -69,7 +73,8 @@ impl Headers {
     pub fn parse(
         headers: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, (String, InvalidHeader)> {
-        let (mut kept, mut bytes): (Vec<(String, String)>, _) = (Vec::new(), 0);
+        let mut kept: Vec<(String, String)> = Vec::new();
+        let mut bytes = 0;
         for (name, value) in headers {
             bytes += name.len() + value.len();
             check(&kept, &name, &value, bytes).map_err(|invalid| (name.clone(), invalid))?;
@@ -141,8 +146,8 @@ mod tests {
             assert_eq!(parse(&[("a", value)]), Err(InvalidHeader::Value), "{value:?}");
         }
         assert_eq!(parse(&[("a", "1"), ("A", "2")]), Err(InvalidHeader::Twice));
-        let many: Vec<String> = (0..21).map(|n| format!("h{n}")).collect();
-        let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "x")).collect();
+        let names: Vec<String> = (0..21).map(|n| format!("h{n}")).collect();
+        let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
         assert_eq!(parse(&many), Err(InvalidHeader::TooMany));
         assert!(parse(&many[..20]).is_ok());
         assert_eq!(parse(&[("a", &"x".repeat(4096))]), Err(InvalidHeader::TooMany));

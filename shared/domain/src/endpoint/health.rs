@@ -140,18 +140,25 @@ impl Health {
         if self.open.is_some() && !failed.is_probe && !failed.is_gone {
             return None;
         }
-        let mut health =
-            Self { rev: self.rev + 1, failures: self.failures.saturating_add(1), ..self.clone() };
+
+        // 1. Count the failure.
+        let mut health = self.clone();
+        health.rev += 1;
+        health.failures = health.failures.saturating_add(1);
         let failing_since = *health.failing_since.get_or_insert(now);
         let failing_for = now.since(failing_since);
         health.last_error = Some(failed.error.clone());
+
+        // 2. Open the breaker, or move the next probe.
         if health.failures >= FAILURES_TO_OPEN {
             let first = Open { probes: 0, next_probe_at: now.after(probe_interval(0)) };
             let open = health.open.get_or_insert(first);
             open.next_probe_at = failed.not_before.unwrap_or(now).max(open.next_probe_at);
         }
-        let disables =
-            failed.is_gone || failing_for >= DISABLE_AFTER && health.failures >= FAILURES_TO_DISABLE;
+
+        // 3. Disable the endpoint, or tell its owner.
+        let has_failed_for_long = failing_for >= DISABLE_AFTER && health.failures >= FAILURES_TO_DISABLE;
+        let disables = failed.is_gone || has_failed_for_long;
         if disables {
             health.notice = Some(Notice { kind: NoticeKind::Disabled, at: now });
         } else if failing_for >= TELL_AFTER && !health.is_told {
@@ -213,7 +220,9 @@ mod tests {
 
     #[test]
     fn probes_come_at_ever_longer_intervals() {
-        let (mut health, mut at, mut probes) = (after_failures(5), START, Vec::new());
+        let mut health = after_failures(5);
+        let mut at = START;
+        let mut probes = Vec::new();
         while probes.len() < 7 {
             at = at.after(Duration::from_mins(1));
             if let Some(change) = health.claim_probe(at) {

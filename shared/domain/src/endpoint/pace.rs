@@ -80,7 +80,8 @@ mod tests {
     #[test]
     fn a_line_that_others_stand_in_begins_where_they_end() {
         let pace = Pace::per_second(30);
-        let (first, second) = (pace.span(300, START), pace.span(1, START));
+        let first = pace.span(300, START);
+        let second = pace.span(1, START);
         let turn = pace.turn(first.earliest + first.length, 0, START).unwrap();
         assert!((8990..=9000).contains(&turn.since(START).as_millis()), "{turn}");
         assert_eq!(second.length, 33_333);

@@ -12,7 +12,7 @@ pub struct Pattern(String);
 
 /// It is none.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[error("a pattern must be 1 to 255 letters, digits and the characters . _ - : / and *")]
+#[error("a pattern must have 1 to 255 characters: A-Z, a-z, 0-9 and . _ - : / *; correct it")]
 pub struct InvalidPattern;
 
 impl Pattern {
@@ -47,10 +47,10 @@ impl Pattern {
     /// its length times the type's.
     #[must_use]
     pub fn matches(&self, event_type: &EventType) -> bool {
-        let (text, mut parts) = (event_type.as_str(), self.0.split('*'));
+        let mut parts = self.0.split('*');
         let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = text.strip_prefix(first) else { return false };
-        let Some(last) = parts.next_back() else { return rest.is_empty() };
+        let Some(mut rest) = event_type.as_str().strip_prefix(first) else { return false };
+        let Some(last) = parts.next_back() else { return rest.is_empty() }; // a pattern without `*`
         for part in parts {
             match rest.find(part) {
                 Some(at) => rest = &rest[at + part.len()..],

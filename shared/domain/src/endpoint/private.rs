@@ -61,14 +61,13 @@ impl Private {
     ) -> Result<Self, Damaged> {
         let text = key.open(tenant, endpoint.as_str(), sealed)?;
         let stored: Stored = serde_json::from_slice(&text).map_err(|_| Damaged)?;
-        let secret = |text: String| Secret::parse(text).ok_or(Damaged);
-        let previous = stored.previous.into_iter();
-        let previous = previous.map(|(text, until)| Ok((secret(text)?, Timestamp::from_millis(until))));
-        let previous = previous.collect::<Result<_, Damaged>>()?;
-        Ok(Self {
-            secrets: Secrets { current: secret(stored.secret)?, previous },
-            headers: Headers::parse(stored.headers).map_err(|_| Damaged)?,
-        })
+        let mut secrets = Secrets::new(Secret::parse(stored.secret).ok_or(Damaged)?);
+        for (text, until) in stored.previous {
+            let secret = Secret::parse(text).ok_or(Damaged)?;
+            secrets.previous.push((secret, Timestamp::from_millis(until)));
+        }
+        let headers = Headers::parse(stored.headers).map_err(|_| Damaged)?;
+        Ok(Self { secrets, headers })
     }
 }
 
@@ -79,7 +78,9 @@ mod tests {
 
     #[test]
     fn a_private_part_comes_out_as_it_went_in() {
-        let (key, tenant, id) = (DataKey::new(&[1; 32]).unwrap(), tenant(), endpoint(1).id);
+        let key = DataKey::new(&[1; 32]).unwrap();
+        let tenant = tenant();
+        let id = endpoint(1).id;
         let [first, second] = [0, 1].map(|_| Secret::generate(&mut rand::rng()));
         let plain = Private { secrets: Secrets::new(first), headers: Headers::default() };
         let headers = Headers::parse([("authorization".to_owned(), "Bearer x".to_owned())]).unwrap();

@@ -30,31 +30,33 @@ pub struct EndpointUrl {
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum RefusedUrl {
     /// More than 2,048 characters.
-    #[error("it is longer than 2048 characters")]
+    #[error("it is longer than {MAX_CHARACTERS} characters; shorten it")]
     TooLong,
     /// Characters that some parsers drop and others do not.
-    #[error("it must not contain spaces, control characters or backslashes")]
+    #[error("it must not contain spaces, control characters or backslashes; percent-encode them")]
     Characters,
     /// No absolute URL.
-    #[error("it is not an absolute URL")]
+    #[error("it is not an absolute URL; send one such as https://example.com/hook")]
     Unreadable,
     /// Credentials or a fragment.
-    #[error("it must not carry a user, a password or a fragment")]
+    #[error("it must not have a user, a password or a fragment (#...); remove them")]
     Extras,
     /// Another scheme.
-    #[error("it must begin with https://")]
+    #[error("it must begin with https://; use the https address of the receiver")]
     Scheme,
     /// An IP address, in whatever spelling.
-    #[error("its host must be a name, not an IP address")]
+    #[error("its host must be a domain name, not an IP address; use the name of the receiver")]
     IpLiteral,
     /// A name in disguise, or none at all.
-    #[error("its host must be a domain name in plain spelling, without a dot at its end")]
+    #[error(
+        "its host must be a domain name in its usual spelling, without percent-encoding and without a dot at its end; correct it"
+    )]
     Host,
     /// A name that is not public.
-    #[error("its host must be a public domain name")]
+    #[error("its host must be a public domain name, not one of an internal network; use a public name")]
     InternalName,
     /// Another port.
-    #[error("its port must be 443 or 8443")]
+    #[error("its port must be 443 or 8443; use one of them")]
     Port,
 }
 
@@ -92,6 +94,14 @@ const OF_PUBLIC: [Rule; 8] = [
 ];
 
 impl Candidate<'_> {
+    /// Returns the error of the first rule that the URL breaks.
+    fn check(&self, rules: &[Rule]) -> Result<(), RefusedUrl> {
+        match rules.iter().find(|(_, breaks)| breaks(self)) {
+            Some((refused, _)) => Err(*refused),
+            None => Ok(()),
+        }
+    }
+
     /// What stands between the scheme and the path: host and port, as written.
     fn authority(&self) -> &str {
         let rest = self.text.split_once("://").map_or("", |(_, rest)| rest);
@@ -121,12 +131,12 @@ impl Candidate<'_> {
     /// Whether each label stands there as it is looked up, or in a script that has no ASCII form but `xn--`: what looks like
     /// other characters than it becomes (full-width digits, circled letters, `%61`) is a disguise.
     fn is_plainly_spelt(&self) -> bool {
-        let (written, read) = (self.written_host(), self.name().unwrap_or_default());
-        let same = |(written, read): (&str, &str)| {
-            written.eq_ignore_ascii_case(read) || (!written.is_ascii() && read.starts_with("xn--"))
+        let written: Vec<&str> = self.written_host().split('.').collect();
+        let parsed: Vec<&str> = self.name().unwrap_or_default().split('.').collect();
+        let is_same = |(written, parsed): (&&str, &&str)| {
+            written.eq_ignore_ascii_case(parsed) || (!written.is_ascii() && parsed.starts_with("xn--"))
         };
-        written.split('.').count() == read.split('.').count()
-            && written.split('.').zip(read.split('.')).all(same)
+        written.len() == parsed.len() && written.iter().zip(&parsed).all(is_same)
     }
 
     /// Compared as text, since a parser folds `0x7f.1` and many others into 127.0.0.1.
@@ -143,18 +153,14 @@ impl EndpointUrl {
     /// # Errors
     /// The first rule that is broken.
     pub fn parse(text: &str, policy: UrlPolicy) -> Result<Self, RefusedUrl> {
-        let url = Url::parse(text);
-        let candidate = Candidate { text, url: url.as_ref().ok() };
-        let first_broken = |rules: &[Rule]| {
-            let broken = rules.iter().find(|(_, breaks)| breaks(&candidate));
-            broken.map_or(Ok(()), |(refused, _)| Err(*refused))
-        };
-        first_broken(&OF_ALL)?;
+        let parsed = Url::parse(text);
+        let candidate = Candidate { text, url: parsed.as_ref().ok() };
+        candidate.check(&OF_ALL)?;
         let is_loopback = policy == UrlPolicy::LoopbackAllowed && candidate.names_loopback();
         if !is_loopback {
-            first_broken(&OF_PUBLIC)?;
+            candidate.check(&OF_PUBLIC)?;
         }
-        let url = url.map_err(|_| RefusedUrl::Unreadable)?;
+        let url = parsed.map_err(|_| RefusedUrl::Unreadable)?;
         Ok(Self { url, is_loopback })
     }
 
@@ -298,7 +304,7 @@ mod tests {
     fn the_request_target_and_host_keep_what_was_configured() {
         let url = EndpointUrl::parse("https://example.com:8443/a/b?c=d%20e", UrlPolicy::Strict).unwrap();
         assert_eq!((url.path_and_query(), url.authority()), ("/a/b?c=d%20e", "example.com:8443".to_owned()));
-        let url = EndpointUrl::parse("https://example.com", UrlPolicy::Strict).unwrap();
-        assert_eq!((url.path_and_query(), url.authority()), ("/", "example.com".to_owned()));
+        let bare = EndpointUrl::parse("https://example.com", UrlPolicy::Strict).unwrap();
+        assert_eq!((bare.path_and_query(), bare.authority()), ("/", "example.com".to_owned()));
     }
 }

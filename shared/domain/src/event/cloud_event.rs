@@ -24,6 +24,9 @@ use crate::event::{InvalidEvent, MAX_BODY_BYTES, NewEvent, PAYLOAD_BOUNDS, json,
 /// The header that marks the binary form.
 pub const BINARY_MARK: &str = "ce-specversion";
 
+/// The rule of a required attribute.
+const MISSING: &str = "is missing; add it";
+
 /// The attributes that must be there, in the order in which a payload shows them.
 const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
 
@@ -54,8 +57,8 @@ pub fn structured(body: &[u8]) -> Result<NewEvent, InvalidEvent> {
         }
     }
     judge_data(&members)?;
-    let blame = |name: &str| InvalidEvent::attribute(name, "is required");
-    event(&attributes, whole.get().to_owned(), blame)
+    let missing = |name: &str| InvalidEvent::attribute(name, MISSING);
+    event(&attributes, whole.get().to_owned(), missing)
 }
 
 /// Reads an event in the binary form.
@@ -64,30 +67,36 @@ pub fn structured(body: &[u8]) -> Result<NewEvent, InvalidEvent> {
 /// The first rule that is broken.
 pub fn binary(headers: &HeaderMap, body: &[u8]) -> Result<NewEvent, InvalidEvent> {
     within_bounds(body.len())?;
+
+    // 1. Collect the attributes from the headers.
     let mut attributes = BTreeMap::new();
     for (header, value) in headers {
         let Some(name) = header.as_str().strip_prefix("ce-") else { continue };
         let blame = |rule| InvalidEvent::header(header.as_str(), rule);
         judge_name(name).map_err(blame)?;
         if name == "datacontenttype" {
-            return Err(blame("is told by Content-Type"));
+            return Err(blame("is not allowed; send the type of the data in Content-Type"));
         }
-        let text = of_header(value.as_bytes()).ok_or_else(|| blame("is not well encoded"))?;
+        let text = of_header(value.as_bytes())
+            .ok_or_else(|| blame("is not valid percent-encoded UTF-8; encode it as CloudEvents says"))?;
         judge(name, &text).map_err(blame)?;
         if attributes.insert(name.to_owned(), text).is_some() {
-            return Err(blame("comes twice"));
+            return Err(blame("is sent twice; send it once"));
         }
     }
     if let Some(value) = headers.get(CONTENT_TYPE) {
         let text = value.to_str().ok().filter(|text| !text.is_empty());
-        let text = text.ok_or_else(|| InvalidEvent::header("content-type", "must be printable ASCII"))?;
+        let rule = "must have printable ASCII characters only; correct it";
+        let text = text.ok_or_else(|| InvalidEvent::header("content-type", rule))?;
         attributes.insert("datacontenttype".to_owned(), text.to_owned());
     }
+
+    // 2. Write the event in the JSON format, and read it from its attributes.
     let data = data_member(&attributes, body)?;
     let payload = payload(&attributes, data);
     within_bounds(payload.len())?;
-    let read = event(&attributes, payload, |name| InvalidEvent::header(&format!("ce-{name}"), "is required"));
-    read.map_err(|error| match error {
+    let missing = |name: &str| InvalidEvent::header(&format!("ce-{name}"), MISSING);
+    event(&attributes, payload, missing).map_err(|error| match error {
         InvalidEvent::Type(_) => InvalidEvent::header("ce-type", EventType::RULE),
         other => other,
     })
@@ -117,12 +126,12 @@ fn judge_data(members: &BTreeMap<String, &RawValue>) -> Result<(), InvalidEvent>
     let Some(encoded) = value("data_base64") else { return Ok(()) };
     let blame = |rule| InvalidEvent::attribute("data_base64", rule);
     if value("data").is_some() {
-        return Err(blame("must not stand beside \"data\""));
+        return Err(blame("is not allowed beside `/data`; send one of them"));
     }
     let text: Option<String> = serde_json::from_str(encoded).ok();
     match text.map(|text| BASE64.decode(text)) {
         Some(Ok(_)) => Ok(()),
-        Some(Err(_)) | None => Err(blame("must be base64")),
+        Some(Err(_)) | None => Err(blame("must be a string in base64 (RFC 4648); correct it")),
     }
 }
 
@@ -139,14 +148,9 @@ fn data_member(attributes: &BTreeMap<String, String>, body: &[u8]) -> Result<Opt
     let essence = essence.trim();
     if essence.ends_with("/json") || essence.ends_with("+json") {
         // Its event is one level and some values more, and keeps the bounds of a payload.
-        let around = Bounds { depth: 1, nodes: 1 + attributes.len() };
-        json::check(
-            body,
-            Bounds {
-                depth: PAYLOAD_BOUNDS.depth - around.depth,
-                nodes: PAYLOAD_BOUNDS.nodes.saturating_sub(around.nodes),
-            },
-        )?;
+        let depth = PAYLOAD_BOUNDS.depth - 1;
+        let nodes = PAYLOAD_BOUNDS.nodes.saturating_sub(1 + attributes.len());
+        json::check(body, Bounds { depth, nodes })?;
         let data: &RawValue = of_shape(body)?;
         return Ok(Some(format!("\"data\":{}", data.get())));
     }
@@ -167,8 +171,11 @@ fn is_utf8(parameters: &str) -> bool {
 fn payload(attributes: &BTreeMap<String, String>, data: Option<String>) -> String {
     let required = REQUIRED.iter().filter_map(|name| attributes.get_key_value(*name));
     let others = attributes.iter().filter(|(name, _)| !REQUIRED.contains(&name.as_str()));
-    let member = |(name, text): (&String, &String)| format!("\"{name}\":{}", Value::from(text.as_str()));
-    let members: Vec<String> = required.chain(others).map(member).chain(data).collect();
+    let mut members: Vec<String> = Vec::new();
+    for (name, text) in required.chain(others) {
+        members.push(format!("\"{name}\":{}", Value::from(text.as_str())));
+    }
+    members.extend(data);
     format!("{{{}}}", members.join(","))
 }
 
@@ -246,7 +253,7 @@ mod tests {
             let mut members: serde_json::Map<String, Value> = serde_json::from_str(GOOD).unwrap();
             members.remove(missing);
             let error = structured(Value::from(members).to_string().as_bytes()).unwrap_err();
-            assert_eq!(error, InvalidEvent::attribute(missing, "is required"));
+            assert_eq!(error, InvalidEvent::attribute(missing, MISSING));
         }
         let both = with("data", "1").replace("\"data\"", "\"data_base64\":\"AAAA\",\"data\"");
         assert!(structured(both.as_bytes()).is_err());
@@ -345,9 +352,9 @@ mod tests {
         }
         let mut twice = headers(&[]);
         twice.append("ce-id", HeaderValue::from_static("8"));
-        assert_eq!(binary(&twice, b"1"), Err(InvalidEvent::header("ce-id", "comes twice")));
+        assert_eq!(binary(&twice, b"1"), Err(InvalidEvent::header("ce-id", "is sent twice; send it once")));
         twice.remove("ce-id");
-        assert_eq!(binary(&twice, b"1"), Err(InvalidEvent::header("ce-id", "is required")));
+        assert_eq!(binary(&twice, b"1"), Err(InvalidEvent::header("ce-id", MISSING)));
     }
 
     proptest! {

@@ -13,7 +13,7 @@ pub struct EventType(String);
 
 impl EventType {
     /// What a type must be.
-    pub const RULE: &str = "must be 1 to 255 letters, digits and the characters . _ - : /";
+    pub const RULE: &str = "must have 1 to 255 characters: A-Z, a-z, 0-9 and . _ - : /; correct it";
 
     /// Accepts a type of the allowed characters and length.
     ///

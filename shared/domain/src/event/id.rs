@@ -113,7 +113,8 @@ mod tests {
         fn identities_sort_by_time_and_keep_their_shard(a in 0u64..1 << 48, b in 0u64..1 << 48) {
             for shards in [1, 4, 16, 64] {
                 let id = |ms| EventId::generate(Timestamp::from_millis(ms), shards, &mut rand::rng());
-                let (x, y) = (id(a), id(b));
+                let x = id(a);
+                let y = id(b);
                 prop_assert_eq!(x.accepted_at().millis(), a);
                 prop_assert!(x.shard() < shards);
                 prop_assert_eq!(a < b, x.to_string() < y.to_string() && a != b);

@@ -87,15 +87,21 @@ impl Cohort {
     /// `None` where there is nothing to be told.
     #[must_use]
     pub fn notice(&self, tier: Tier, untaken: &Untaken, now: Timestamp) -> Option<(Event, Head)> {
-        let tells = |(id, event_type): &&(EventId, EventType)| {
-            event_type.as_str() != EVENT_TYPE && self.expiry_of(*id) > now
-        };
-        let told: Vec<EventId> = untaken.events.iter().filter(tells).map(|(id, _)| *id).collect();
-        let (oldest, newest) = (told.first()?, told.last()?);
+        // 1. Leave out expired events and other notices.
+        let mut expiring: Vec<EventId> = Vec::new();
+        for (id, event_type) in &untaken.events {
+            if event_type.as_str() != EVENT_TYPE && self.expiry_of(*id) > now {
+                expiring.push(*id);
+            }
+        }
+        let oldest = expiring.first()?;
+        let newest = expiring.last()?;
+
+        // 2. Write the notice. Its id follows from the batch, so that a repeat is the same event.
         let last_expires_at = if untaken.is_all { self.expiry_of(*newest) } else { self.ends_at() };
         let payload = json!({
             "day": self.born_from.to_string().split('T').next(),
-            "count": told.len(),
+            "count": expiring.len(),
             "count_is_exact": untaken.is_all,
             "oldest_event_id": oldest.to_string(),
             "first_expires_at": self.expiry_of(*oldest).to_string(),
@@ -109,6 +115,8 @@ impl Cohort {
             payload: payload.to_string(),
             dedup_id: None,
         };
+
+        // 3. Keep the notice no longer than the events of the batch are kept.
         let days = u16::try_from(self.retention_hours.div_ceil(24)).unwrap_or(u16::MAX);
         let head = Head::new(&event, []).kept_at_most(days);
         Some((event, head))
@@ -200,7 +208,8 @@ mod tests {
             let event = event(&tenant(), "a", "1", Timestamp::from_millis(born));
             let expires_at = event.id.accepted_at().after(Duration::from_hours(24 * days));
             let cohort = Cohort::of(&event.tenant, &Head { expires_at, ..Head::new(&event, []) });
-            let (from, before) = (cohort.born_from, cohort.born_before());
+            let from = cohort.born_from;
+            let before = cohort.born_before();
             prop_assert!(from.millis() <= born && born < before.millis());
             prop_assert!(before <= cohort.warn_at(), "the span is over when its owner is told");
             let left = expires_at.since(cohort.warn_at());

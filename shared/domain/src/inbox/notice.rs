@@ -55,7 +55,8 @@ mod tests {
 
     #[test]
     fn told_twice_it_is_one_event() {
-        let (tenant, notice) = (tenant(), Notice { kind: NoticeKind::Failing, at: START });
+        let tenant = tenant();
+        let notice = Notice { kind: NoticeKind::Failing, at: START };
         let (event, head) = notice.event(&tenant, Tier::Pro, &endpoint(1));
         let (again, _) = notice.event(&tenant, Tier::Pro, &endpoint(1));
         let (other, _) = notice.event(&tenant, Tier::Pro, &endpoint(2));

@@ -40,6 +40,7 @@ impl Head {
     /// The head once final deliveries are opened again, to be attempted at `at`; `None` where there is none to open.
     #[must_use]
     pub fn reopen(&self, what: &Reopening<'_>, at: Timestamp) -> Option<Self> {
+        // 1. Open the final deliveries that the run may open.
         let mut next = self.next();
         let open = Delivery {
             state: DeliveryState::Open,
@@ -55,13 +56,17 @@ impl Head {
                 opened += 1;
             }
         }
-        let has_room = next.deliveries.len() < MAX_ENDPOINTS;
-        if let Some(endpoint) =
-            what.also_to.filter(|endpoint| has_room && !next.deliveries.contains_key(*endpoint))
-        {
-            next.deliveries.insert(endpoint.clone(), open);
-            opened += 1;
+
+        // 2. Add the endpoint that did not match at first, if the head has room for it.
+        if let Some(endpoint) = what.also_to {
+            let has_room = next.deliveries.len() < MAX_ENDPOINTS;
+            if has_room && !next.deliveries.contains_key(endpoint) {
+                next.deliveries.insert(endpoint.clone(), open);
+                opened += 1;
+            }
         }
+
+        // 3. Bring the event back into the inbox.
         next.status = Status::Delivering; // whoever replays it looks after it: it is in quarantine no more
         next.lease_count = 0;
         if !self.status.is_in_inbox() {
@@ -73,13 +78,15 @@ impl Head {
     /// The attempts that stand in this head alone, and that `next`, where deliveries are opened again, does not remember.
     #[must_use]
     pub fn forgotten_in(&self, next: &Self, tenant: &TenantId) -> Vec<Attempt> {
-        let is_opened = |(endpoint, delivery): &(&EndpointId, &Delivery)| {
-            next.deliveries.get(*endpoint).is_some_and(|opened| opened.generation != delivery.generation)
-        };
-        let remembered = |(endpoint, delivery)| {
-            Attempt::remembered(&DeliveryMessage::first(tenant, self.id, endpoint, delivery, false), delivery)
-        };
-        self.deliveries.iter().filter(is_opened).filter_map(remembered).collect()
+        let mut forgotten = Vec::new();
+        for (endpoint, delivery) in &self.deliveries {
+            let opened = next.deliveries.get(endpoint);
+            if opened.is_some_and(|opened| opened.generation != delivery.generation) {
+                let message = DeliveryMessage::first(tenant, self.id, endpoint, delivery, false);
+                forgotten.extend(Attempt::remembered(&message, delivery));
+            }
+        }
+        forgotten
     }
 
     /// The deliveries of this run whose first attempt nobody recorded yet: each wants a message.
@@ -119,7 +126,8 @@ mod tests {
 
     /// An event whose first endpoint took it and whose second did not.
     fn half_delivered() -> (Head, BTreeSet<EndpointId>) {
-        let (tenant, ids) = (tenant(), [endpoint(1).id, endpoint(2).id]);
+        let tenant = tenant();
+        let ids = [endpoint(1).id, endpoint(2).id];
         let mut head = Head::new(&event(&tenant, "a", "1", START), ids.clone());
         for (id, verdict) in ids.iter().zip([Verdict::Delivered, Verdict::GiveUp]) {
             let message = DeliveryMessage::first(&tenant, head.id, id, &head.deliveries[id], false);
@@ -155,7 +163,8 @@ mod tests {
     #[test]
     fn what_stands_in_the_head_alone_is_told_before_it_is_overwritten() {
         let (head, endpoints) = half_delivered();
-        let (taking, tenant) = (endpoint(1).id, tenant());
+        let taking = endpoint(1).id;
+        let tenant = tenant();
         let delivered = Attempt {
             message: DeliveryMessage::first(&tenant, head.id, &taking, &head.deliveries[&taking], false),
             at: START,
@@ -192,13 +201,14 @@ mod tests {
     #[test]
     fn only_named_endpoints_get_it_and_one_that_did_not_match_may() {
         let (head, _) = half_delivered();
-        let (none, new) = (BTreeSet::new(), endpoint(3).id);
+        let none = BTreeSet::new();
+        let new = endpoint(3).id;
         assert_eq!(head.reopen(&all(&none), START), None);
         let also = Reopening { also_to: Some(&new), ..all(&none) };
         let replayed = head.reopen(&also, START).unwrap();
         assert_eq!(replayed.untried_of(RUN).map(|(id, _)| id).collect::<Vec<_>>(), [&new]);
-        let full = (0..50).map(|n| (endpoint(100 + n).id, head.deliveries[&endpoint(1).id].clone()));
-        let full = Head { deliveries: full.collect(), ..head };
+        let fifty = (0..50).map(|n| (endpoint(100 + n).id, head.deliveries[&endpoint(1).id].clone()));
+        let full = Head { deliveries: fifty.collect(), ..head };
         assert_eq!(full.reopen(&also, START), None, "no event has more deliveries than a tenant endpoints");
     }
 
@@ -213,8 +223,8 @@ mod tests {
         assert!(replayed.is_held_by(&holder, START));
         let Acknowledged::Now(acked) = leased.acknowledge_as(&holder, START) else { panic!("it is held") };
         assert_eq!(acked.acknowledge_as(&holder, START), Acknowledged::Already);
-        let replayed = acked.reopen(&all(&endpoints), START).unwrap();
-        assert_eq!(replayed.acknowledge_as(&holder, START), Acknowledged::Lost);
+        let reopened = acked.reopen(&all(&endpoints), START).unwrap();
+        assert_eq!(reopened.acknowledge_as(&holder, START), Acknowledged::Lost);
     }
 
     #[test]

@@ -87,7 +87,9 @@ mod tests {
 
     #[test]
     fn everything_is_looked_through_until_nothing_is_found_after_a_pause() {
-        let (mut erasure, mut now, mut order) = (Erasure::begin(), START, Vec::new());
+        let mut erasure = Erasure::begin();
+        let mut now = START;
+        let mut order = Vec::new();
         let found = |look: u32, phase| u64::from(look < 2 && phase == Phase::Shard(1));
         while erasure.phase != Phase::Done {
             order.push(erasure.phase);

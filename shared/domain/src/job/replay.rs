@@ -205,10 +205,10 @@ mod tests {
         let opened = replay().reopen(RUN, &acked(), &[endpoint(1)], START).unwrap();
         let untouched = Head::new(&event(&tenant(), "a", "1", START), []);
         let heads = [opened, untouched];
-        let next = replay().advanced(RUN, &heads, Some(heads[1].id), START);
+        let first = replay().advanced(RUN, &heads, Some(heads[1].id), START);
         let expected = Progress { shard: 0, after: Some(heads[1].id), seen: 2, replayed: 1, deliveries: 1 };
-        assert_eq!(next.progress, expected);
-        let next = next.advanced(RUN, &[], None, START);
+        assert_eq!(first.progress, expected);
+        let next = first.advanced(RUN, &[], None, START);
         assert_eq!((next.progress.shard, next.progress.after, next.is_done()), (1, None, false));
         assert!(next.advanced(RUN, &[], None, START).is_done());
     }

@@ -112,6 +112,15 @@ impl Pepper {
         Self { version: 1, key: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()) }
     }
 
+    /// Reads one entry of a list, such as `2:SECRET`.
+    fn parse(entry: &str) -> Option<Self> {
+        let (version, secret) = entry.split_once(':')?;
+        if secret.is_empty() || secret.contains(':') {
+            return None;
+        }
+        Some(Self { version: version.parse().ok()?, ..Self::new(secret) })
+    }
+
     /// A tag over `message` that only a holder of the pepper can make; `purpose` keeps its uses apart.
     #[must_use]
     pub fn tag(&self, purpose: &str, message: &[u8]) -> Vec<u8> {
@@ -131,7 +140,9 @@ pub struct Peppers(Vec<Pepper>);
 
 /// The secret is neither one pepper nor a list of them.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[error("the pepper must be one secret, or a list VERSION:SECRET,VERSION:SECRET with the newest first")]
+#[error(
+    "the pepper must be one secret, or a list VERSION:SECRET,VERSION:SECRET with the newest first, without a repeated version"
+)]
 pub struct InvalidPeppers;
 
 impl Peppers {
@@ -144,15 +155,16 @@ impl Peppers {
         if !text.is_empty() && !text.contains([':', ',']) {
             return Ok(Pepper::new(text).into());
         }
-        let pepper = |entry: &str| {
-            let (version, secret) = entry.split_once(':')?;
-            let version = version.parse().ok().filter(|_| !secret.is_empty() && !secret.contains(':'))?;
-            Some(Pepper { version, ..Pepper::new(secret) })
-        };
-        let peppers: Vec<Pepper> =
-            text.split(',').map(pepper).collect::<Option<_>>().ok_or(InvalidPeppers)?;
-        let versions: HashSet<u32> = peppers.iter().map(|pepper| pepper.version).collect();
-        if versions.len() == peppers.len() { Ok(Self(peppers)) } else { Err(InvalidPeppers) }
+        let mut peppers = Vec::new();
+        let mut versions = HashSet::new();
+        for entry in text.split(',') {
+            let pepper = Pepper::parse(entry).ok_or(InvalidPeppers)?;
+            if !versions.insert(pepper.version) {
+                return Err(InvalidPeppers);
+            }
+            peppers.push(pepper);
+        }
+        Ok(Self(peppers))
     }
 
     /// The pepper of new keys.
@@ -305,8 +317,8 @@ mod tests {
         for position in 0..key.expose().len() {
             let mut changed = key.expose().as_bytes().to_vec();
             changed[position] = if changed[position] == b'x' { b'y' } else { b'x' };
-            let changed = String::from_utf8(changed).unwrap();
-            assert_eq!(ApiKey::parse(&changed), None, "{changed}");
+            let text = String::from_utf8(changed).unwrap();
+            assert_eq!(ApiKey::parse(&text), None, "{text}");
         }
     }
 

@@ -63,8 +63,9 @@ impl Backlog {
         if self.waiting(tier, now) < most {
             return Ok(());
         }
-        let detail =
-            format!("{most} events wait in the inbox; take or acknowledge some, then send this again");
+        let detail = format!(
+            "the inbox holds {most} events, the maximum of the tier; acknowledge some, then send this again"
+        );
         Err(Problem::new(Kind::BacklogFull, detail))
     }
 }

@@ -51,8 +51,9 @@ mod tests {
 
     #[test]
     fn two_tenants_of_one_millisecond_differ() {
-        let (now, mut rng) = (Timestamp::from_millis(1), rand::rng());
-        let (a, b) = (TenantId::generate(now, &mut rng), TenantId::generate(now, &mut rng));
+        let now = Timestamp::from_millis(1);
+        let a = TenantId::generate(now, &mut rand::rng());
+        let b = TenantId::generate(now, &mut rand::rng());
         assert_ne!(a, b);
         assert_eq!(a.as_str().len(), "org_".len() + 32);
     }

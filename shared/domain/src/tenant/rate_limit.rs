@@ -115,16 +115,14 @@ impl Bucket {
     /// How many tokens must be leased before `wanted` can be spent at `now`; never more than one minute has.
     #[must_use]
     pub fn shortfall(&self, wanted: u32, now: Timestamp) -> u32 {
-        let current = self.minute == now.minutes();
-        let (held, left) =
-            if current { (self.tokens, self.limit.saturating_sub(self.taken)) } else { (0, self.limit) };
-        let missing = wanted.min(self.limit).saturating_sub(held);
-        missing.next_multiple_of(slice(self.limit)).min(left)
+        let Self { tokens, taken, .. } = self.at(now);
+        let missing = wanted.min(self.limit).saturating_sub(tokens);
+        missing.next_multiple_of(slice(self.limit)).min(self.limit.saturating_sub(taken))
     }
 
     /// Adds what the table granted in the minute of `now`, or notes how little is left.
     pub fn refill(&mut self, asked: u32, leased: Leased, now: Timestamp) {
-        self.enter(now.minutes());
+        *self = self.at(now);
         match leased {
             Leased::Granted { taken } => {
                 self.tokens += asked;
@@ -137,14 +135,14 @@ impl Bucket {
     /// Grants the rest of the minute, as if this instance were alone: the table cannot be reached, and is not asked again
     /// before the next.
     pub fn refill_alone(&mut self, now: Timestamp) {
-        self.enter(now.minutes());
+        *self = self.at(now);
         self.tokens += self.limit.saturating_sub(self.taken);
         self.taken = self.taken.max(self.limit);
     }
 
     /// Spends up to `wanted` tokens and tells how many there were.
     pub fn spend(&mut self, wanted: u32, now: Timestamp) -> u32 {
-        self.enter(now.minutes());
+        *self = self.at(now);
         let spent = wanted.min(self.tokens);
         self.tokens -= spent;
         spent
@@ -153,19 +151,21 @@ impl Bucket {
     /// What the client is told.
     #[must_use]
     pub fn standing(&self, policy: &'static str, now: Timestamp) -> RateLimitStatus {
-        let current = self.minute == now.minutes();
-        let unleased = self.limit.saturating_sub(if current { self.taken } else { 0 });
+        let Self { tokens, taken, .. } = self.at(now);
         RateLimitStatus {
             policy,
             limit: self.limit,
-            remaining: (unleased + if current { self.tokens } else { 0 }).min(self.limit),
+            remaining: (self.limit.saturating_sub(taken) + tokens).min(self.limit),
             reset_seconds: u32::try_from(60 - now.seconds() % 60).unwrap_or(60),
         }
     }
 
-    fn enter(&mut self, minute: u64) {
-        if self.minute != minute {
-            *self = Self { minute, ..Self::new(self.limit) };
+    /// Returns the bucket in the minute of `now`: empty if that is another minute than before.
+    fn at(&self, now: Timestamp) -> Self {
+        if self.minute == now.minutes() {
+            *self
+        } else {
+            Self { minute: now.minutes(), ..Self::new(self.limit) }
         }
     }
 }
@@ -193,7 +193,10 @@ impl RateLimitStatus {
     /// The refusal of more such `things` in this minute.
     #[must_use]
     pub fn refusal(&self, things: &str) -> Problem {
-        let detail = format!("the limit of {} {things} per minute is reached", self.limit);
+        let detail = format!(
+            "Rate limit exceeded: {} {things} per minute are allowed; send this again in {} seconds",
+            self.limit, self.reset_seconds
+        );
         Problem { retry_after: Some(self.reset_seconds), ..Problem::new(Kind::RateLimited, detail) }
     }
 

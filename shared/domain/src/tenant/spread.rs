@@ -109,7 +109,8 @@ mod tests {
             raises in proptest::collection::vec((1u8..=64, 0u64..200), 1..6),
             (write_lag, read_lag, lasts) in (0u64..=60, 0u64..=60, 0u64..=29),
         ) {
-            let (mut spreads, mut now) = (vec![(0, Spread::of(Tier::Free))], 1000);
+            let mut spreads = vec![(0, Spread::of(Tier::Free))];
+            let mut now = 1000;
             for (shards, pause) in raises {
                 now += pause;
                 let last = spreads[spreads.len() - 1].1;

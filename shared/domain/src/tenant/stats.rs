@@ -48,9 +48,9 @@ impl Stats {
             ("failed", self.failed),
             ("acked", self.acked),
         ];
-        let counts = counts.into_iter().filter(|(_, number)| *number > 0);
         let counts = counts.map(|(name, number)| (name.to_owned(), number));
-        counts.chain(self.first_attempt_ms.0.iter().map(|(bucket, number)| (format!("l{bucket}"), *number)))
+        let buckets = self.first_attempt_ms.0.iter().map(|(bucket, number)| (format!("l{bucket}"), *number));
+        counts.into_iter().filter(|(_, number)| *number > 0).chain(buckets)
     }
 
     /// Adds to the number of this name; a name of another kind changes nothing.
@@ -106,11 +106,13 @@ impl Histogram {
     pub fn quantile(&self, percent: u64) -> Option<u64> {
         let wanted = u128::from(self.count()) * u128::from(percent);
         let mut reached = 0;
-        let holds = |(_, number): &(&u8, &u64)| {
-            reached += u128::from(**number) * 100;
-            reached >= wanted
-        };
-        self.0.iter().find(holds).map(|(bucket, _)| upper_bound(*bucket))
+        for (bucket, number) in &self.0 {
+            reached += u128::from(*number) * 100;
+            if reached >= wanted {
+                return Some(upper_bound(*bucket));
+            }
+        }
+        None
     }
 }
 
@@ -140,8 +142,10 @@ impl Window {
             Some(digits) => (digits, 1),
             None => (text.strip_suffix('h')?, 60),
         };
-        let is_plain = (1..=4).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
-        let minutes = digits.parse::<u64>().ok().filter(|_| is_plain)? * unit;
+        if !(1..=4).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None; // no sign and no leading zeros without end
+        }
+        let minutes = digits.parse::<u64>().ok()? * unit;
         (1..=MAX_WINDOW_MINUTES).contains(&minutes).then_some(Self { minutes })
     }
 
@@ -271,10 +275,11 @@ mod tests {
 
     #[test]
     fn what_happened_to_a_tenant_comes_together() {
-        let (ours, other) = (tenant(), tenant());
+        let ours = tenant();
+        let other = tenant();
         let event = EventId::generate(START, 1, &mut rand::rng());
-        let shares = Shares::default().with(&ours, &Share::stored(event)).with(&other, &Share::stored(event));
-        let shares = shares.plus(&Shares::default().with(&ours, &Share::acked(event)));
+        let stored = Shares::default().with(&ours, &Share::stored(event)).with(&other, &Share::stored(event));
+        let shares = stored.plus(&Shares::default().with(&ours, &Share::acked(event)));
         let of = |tenant| shares.iter().find(|(owner, _)| *owner == tenant).map(|(_, share)| share.clone());
         let stats = Stats { stored: 1, acked: 1, ..Stats::default() };
         assert_eq!(of(&ours), Some(Share::of(stats)), "it waits no more");

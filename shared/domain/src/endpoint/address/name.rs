@@ -7,13 +7,13 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum RefusedName {
     /// Empty or overlong labels, or other characters than letters, digits, hyphens and underscores.
-    #[error("it is not a domain name")]
+    #[error("the host is not a domain name of letters, digits, hyphens and underscores; correct it")]
     Form,
     /// It ends like an IPv4 address, in one of that address's many spellings.
-    #[error("it ends in a number")]
+    #[error("the host ends in a number, like an IP address; use a domain name")]
     Number,
     /// It is known inside a network only.
-    #[error("it is not a public domain name")]
+    #[error("the host is not a public domain name; use a public name")]
     Internal,
 }
 
@@ -83,8 +83,10 @@ pub fn check(name: &str) -> Result<(), RefusedName> {
         return Err(RefusedName::Form);
     }
     let labels: Vec<&str> = name.split('.').collect();
-    let broken = RULES.iter().find(|(_, breaks)| breaks(&labels));
-    broken.map_or(Ok(()), |(refused, _)| Err(*refused))
+    match RULES.iter().find(|(_, breaks)| breaks(&labels)) {
+        Some((refused, _)) => Err(*refused),
+        None => Ok(()),
+    }
 }
 
 fn is_label(label: &str) -> bool {
@@ -136,7 +138,8 @@ mod tests {
                 assert_eq!(check(name), Err(refused), "{name}");
             }
         };
-        let (long_label, long_name) = (format!("{}.com", "a".repeat(64)), format!("{}com", "a.".repeat(126)));
+        let long_label = format!("{}.com", "a".repeat(64));
+        let long_name = format!("{}com", "a.".repeat(126));
         all(&["", ".", ".com", "a..com", "example.com.", "-a.com", "a-.com"], RefusedName::Form);
         all(&["a b.com", "A.com", "ü.com", "a%2ecom", "[::1]", "a:1", "a\0.com"], RefusedName::Form);
         all(&[&long_label, &long_name], RefusedName::Form);
