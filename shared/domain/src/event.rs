@@ -135,11 +135,8 @@ impl InvalidEvent {
 
 impl From<InvalidEvent> for Problem {
     fn from(error: InvalidEvent) -> Self {
-        let kind = match error {
-            InvalidEvent::Json(Violation {
-                rule: Rule::Depth(_) | Rule::Nodes(_) | Rule::Number, ..
-            }) => Kind::Invalid,
-            InvalidEvent::Json(_) => Kind::Malformed,
+        let kind = match &error {
+            InvalidEvent::Json(violation) => kind_of(violation.rule),
             InvalidEvent::TooLarge { .. } => Kind::TooLarge,
             InvalidEvent::Shape(_)
             | InvalidEvent::Missing(_)
@@ -148,6 +145,14 @@ impl From<InvalidEvent> for Problem {
             | InvalidEvent::DedupId => Kind::Invalid,
         };
         Self { source: error.pointer().map(Source::Pointer), ..Self::new(kind, error.to_string()) }
+    }
+}
+
+/// Returns 400 for a text that is not strict JSON, and 422 for one that exceeds a limit.
+fn kind_of(rule: Rule) -> Kind {
+    match rule {
+        Rule::Syntax(_) | Rule::Utf8(_) | Rule::RepeatedKey | Rule::UnpairedSurrogate => Kind::Malformed,
+        Rule::Depth(_) | Rule::Nodes(_) | Rule::Number => Kind::Invalid,
     }
 }
 
@@ -243,7 +248,7 @@ fn text(member: &str, raw: &RawValue) -> Result<String, InvalidShape> {
 /// [`InvalidEvent::Shape`] for another shape.
 pub fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, InvalidEvent> {
     require_object(body)?;
-    of_shape(body)
+    Ok(read(body)?)
 }
 
 /// Checks that a JSON text is an object. Serde also accepts an array of the members' values, so a type alone does not
@@ -261,14 +266,6 @@ pub fn require_object(body: &[u8]) -> Result<(), InvalidEvent> {
         _ => "a number",
     };
     Err(InvalidShape::wrong_kind(found, "a JSON object").into())
-}
-
-/// Reads JSON into a type, from a text that [`json::check`] accepted.
-///
-/// # Errors
-/// [`InvalidEvent::Shape`] for another shape.
-pub fn of_shape<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, InvalidEvent> {
-    Ok(read(body)?)
 }
 
 #[cfg(test)]

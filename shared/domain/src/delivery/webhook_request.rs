@@ -1,4 +1,4 @@
-//! The request that an endpoint gets: the inbox's own members as its body, signed for this attempt.
+//! The request to an endpoint. Its body has the members of the inbox event, and it is signed for one attempt.
 
 use serde_json::json;
 
@@ -9,18 +9,18 @@ use crate::endpoint::{Endpoint, Signing};
 use crate::inbox::Head;
 use crate::timestamp::Timestamp;
 
-/// A signed request, ready to be sent.
+/// A signed request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WebhookRequest {
-    /// Where to.
+    /// The URL to send it to.
     pub url: EndpointUrl,
-    /// Name and value of each header but those of the connection.
+    /// The name and the value of each header, except those of the connection.
     pub headers: Vec<(String, String)>,
-    /// The exact bytes that were signed.
+    /// The exact bytes that are signed.
     pub body: Vec<u8>,
 }
 
-/// The body for an event. The payload stands in it byte for byte as it was accepted.
+/// Returns the body for an event. It has the payload byte for byte as it was accepted.
 #[must_use]
 pub fn body(head: &Head, payload: &str) -> String {
     let event_type = json!(head.event_type.as_str());
@@ -28,7 +28,7 @@ pub fn body(head: &Head, payload: &str) -> String {
     format!(r#"{{"id":"{}","type":{event_type},"created_at":{created_at},"payload":{payload}}}"#, head.id)
 }
 
-/// The signed request for an attempt at `now`.
+/// Makes the signed request for an attempt at `now`.
 #[must_use]
 pub fn request(
     url: EndpointUrl,

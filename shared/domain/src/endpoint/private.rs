@@ -1,4 +1,4 @@
-//! What nobody but an endpoint's requests may show: its secrets and its owner's headers, as one sealed text.
+//! The private part of an endpoint: its secrets and its owner's headers, encrypted as one text.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,12 +9,12 @@ use crate::sealed::{Damaged, DataKey, Sealed};
 use crate::tenant::id::TenantId;
 use crate::timestamp::Timestamp;
 
-/// What nobody but an endpoint's requests may show.
+/// The secrets and headers of an endpoint. Only its requests may contain them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Private {
-    /// What its requests are signed with.
+    /// The secrets that sign the requests.
     pub secrets: Secrets,
-    /// The owner's own headers, which often carry a credential.
+    /// The owner's own headers. They often have a credential.
     pub headers: Headers,
 }
 
@@ -28,10 +28,10 @@ struct Stored {
 }
 
 impl Private {
-    /// Encrypts it for this endpoint.
+    /// Encrypts the private part for this endpoint.
     ///
     /// # Errors
-    /// [`Damaged`] when it cannot be written, which no private part of ours causes.
+    /// [`Damaged`] if it cannot be serialized. A private part made by this crate always can.
     pub fn seal(
         &self,
         key: &DataKey,
@@ -49,10 +49,10 @@ impl Private {
         key.seal(tenant, endpoint.as_str(), &text, nonce)
     }
 
-    /// Decrypts that of this endpoint.
+    /// Decrypts the private part of this endpoint.
     ///
     /// # Errors
-    /// [`Damaged`] for what was not sealed for it.
+    /// [`Damaged`] for any other ciphertext.
     pub fn open(
         key: &DataKey,
         tenant: &TenantId,
@@ -77,7 +77,7 @@ mod tests {
     use crate::testing::{START, endpoint, tenant};
 
     #[test]
-    fn a_private_part_comes_out_as_it_went_in() {
+    fn a_private_part_is_the_same_after_decryption() {
         let key = DataKey::new(&[1; 32]).unwrap();
         let tenant = tenant();
         let id = endpoint(1).id;

@@ -1,8 +1,9 @@
-//! CloudEvents 1.0.2 as they come over HTTP (<https://github.com/cloudevents/spec>): structured, where the body is the whole
-//! event in the JSON format, and binary, where its attributes are headers and the body is its data.
+//! CloudEvents 1.0.2 over HTTP (<https://github.com/cloudevents/spec>). In the structured form the body is the whole
+//! event in the JSON format. In the binary form the attributes are headers and the body is the data.
 //!
-//! The payload is always the whole event in the JSON format, so that nothing of it is lost and a receiver can hand it to any
-//! CloudEvents library: of a structured one the exact text, of a binary one a text that is the same for every repeat.
+//! The payload is always the whole event in the JSON format, so that a receiver can pass it to any CloudEvents
+//! library. For the structured form it is the exact text that was sent. For the binary form it is built so that every
+//! repeat has the same text.
 
 mod attribute;
 
@@ -19,15 +20,16 @@ use self::attribute::{judge, judge_name, of_header, of_member};
 use crate::event::claim::ClaimName;
 use crate::event::event_type::EventType;
 use crate::event::json::Bounds;
-use crate::event::{InvalidEvent, MAX_BODY_BYTES, NewEvent, PAYLOAD_BOUNDS, json, of_shape};
+use crate::event::json::read::read;
+use crate::event::{InvalidEvent, MAX_BODY_BYTES, NewEvent, PAYLOAD_BOUNDS, json};
 
 /// The header that marks the binary form.
 pub const BINARY_MARK: &str = "ce-specversion";
 
-/// The rule of a required attribute.
+/// The error text for a missing required attribute.
 const MISSING: &str = "is missing; add it";
 
-/// The attributes that must be there, in the order in which a payload shows them.
+/// The required attributes, in the order in which a payload has them.
 const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
 
 /// Reads an event in the structured form, or one item of a batch.
@@ -41,12 +43,12 @@ const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
 /// ```
 ///
 /// # Errors
-/// The first rule that is broken.
+/// [`InvalidEvent`] with the first broken rule.
 pub fn structured(body: &[u8]) -> Result<NewEvent, InvalidEvent> {
     within_bounds(body.len())?;
     json::check(body, PAYLOAD_BOUNDS)?;
-    let whole: &RawValue = of_shape(body)?;
-    let members: BTreeMap<String, &RawValue> = of_shape(body)?;
+    let whole: &RawValue = read(body)?;
+    let members: BTreeMap<String, &RawValue> = read(body)?;
     let mut attributes = BTreeMap::new();
     for (name, raw) in &members {
         if name == "data" || name == "data_base64" {
@@ -64,7 +66,7 @@ pub fn structured(body: &[u8]) -> Result<NewEvent, InvalidEvent> {
 /// Reads an event in the binary form.
 ///
 /// # Errors
-/// The first rule that is broken.
+/// [`InvalidEvent`] with the first broken rule.
 pub fn binary(headers: &HeaderMap, body: &[u8]) -> Result<NewEvent, InvalidEvent> {
     within_bounds(body.len())?;
 
@@ -106,7 +108,7 @@ fn within_bounds(actual: usize) -> Result<(), InvalidEvent> {
     if actual > MAX_BODY_BYTES { Err(InvalidEvent::TooLarge { actual }) } else { Ok(()) }
 }
 
-/// The event of these attributes, each of which keeps its rule; `missing` blames one that is not there.
+/// Makes the event from its attributes, each of which is valid. `missing` makes the error for a missing attribute.
 fn event(
     attributes: &BTreeMap<String, String>,
     payload: String,
@@ -120,7 +122,7 @@ fn event(
     Ok(NewEvent { event_type: EventType::parse(of("type"))?, payload, name: Some(name) })
 }
 
-/// There is one form of data, and base64 is base64.
+/// Checks that there is at most one form of data, and that `data_base64` is base64.
 fn judge_data(members: &BTreeMap<String, &RawValue>) -> Result<(), InvalidEvent> {
     let value = |name: &str| members.get(name).map(|raw| raw.get()).filter(|raw| *raw != "null");
     let Some(encoded) = value("data_base64") else { return Ok(()) };
@@ -135,7 +137,7 @@ fn judge_data(members: &BTreeMap<String, &RawValue>) -> Result<(), InvalidEvent>
     }
 }
 
-/// The member that holds the body: as JSON where it is JSON, as text where it is text, otherwise as base64.
+/// Returns the member that holds the body: as JSON, else as text, else as base64. `Content-Type` decides.
 fn data_member(attributes: &BTreeMap<String, String>, body: &[u8]) -> Result<Option<String>, InvalidEvent> {
     if body.is_empty() {
         return Ok(None);
@@ -147,11 +149,11 @@ fn data_member(attributes: &BTreeMap<String, String>, body: &[u8]) -> Result<Opt
     };
     let essence = essence.trim();
     if essence.ends_with("/json") || essence.ends_with("+json") {
-        // Its event is one level and some values more, and keeps the bounds of a payload.
+        // The event around the data adds one level and some values, and must keep the limits of a payload.
         let depth = PAYLOAD_BOUNDS.depth - 1;
         let nodes = PAYLOAD_BOUNDS.nodes.saturating_sub(1 + attributes.len());
         json::check(body, Bounds { depth, nodes })?;
-        let data: &RawValue = of_shape(body)?;
+        let data: &RawValue = read(body)?;
         return Ok(Some(format!("\"data\":{}", data.get())));
     }
     let text = std::str::from_utf8(body).ok().filter(|_| essence.starts_with("text/") && is_utf8(parameters));
@@ -161,13 +163,13 @@ fn data_member(attributes: &BTreeMap<String, String>, body: &[u8]) -> Result<Opt
     }))
 }
 
-/// Whether a media type's parameters leave the text in UTF-8.
+/// Returns whether the parameters of a media type say that the text is UTF-8, or say nothing.
 fn is_utf8(parameters: &str) -> bool {
     let charset = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("charset="));
     charset.is_none_or(|charset| matches!(charset.trim_matches('"'), "utf-8" | "us-ascii"))
 }
 
-/// The event in the JSON format, its attributes in one order whatever that of the headers was.
+/// Writes the event in the JSON format. The order of the attributes does not depend on the order of the headers.
 fn payload(attributes: &BTreeMap<String, String>, data: Option<String>) -> String {
     let required = REQUIRED.iter().filter_map(|name| attributes.get_key_value(*name));
     let others = attributes.iter().filter(|(name, _)| !REQUIRED.contains(&name.as_str()));
@@ -199,7 +201,7 @@ mod tests {
             .collect()
     }
 
-    /// The good event with one member replaced or added.
+    /// The valid event with one member replaced or added.
     fn with(name: &str, value: &str) -> String {
         let mut members: serde_json::Map<String, Value> = serde_json::from_str(GOOD).unwrap();
         members.insert(name.to_owned(), serde_json::from_str(value).unwrap());
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn each_attribute_keeps_its_rule() {
+    fn each_attribute_has_its_rule() {
         for (name, good, bad) in [
             ("specversion", &[r#""1.0""#][..], &[r#""1""#, r#""0.3""#, "1.0", "null"][..]),
             ("id", &[r#""é ""#], &[r#""""#, "7", "null", r#""\u0007""#, r#""\ufdd0""#, r#""\uffff""#]),
@@ -275,7 +277,11 @@ mod tests {
             r#""subject":"a \"b\"","zz":"Euro €","data":{"b":1.50, "a":"\u00e9"}}"#
         );
         assert_eq!(event.payload, expected);
-        assert_eq!(structured(event.payload.as_bytes()), Ok(event), "which is one in the structured form");
+        assert_eq!(
+            structured(event.payload.as_bytes()),
+            Ok(event),
+            "the payload is an event in the structured form"
+        );
     }
 
     #[test]
@@ -308,12 +314,12 @@ mod tests {
         let large = vec![0; MAX_BODY_BYTES];
         assert!(
             matches!(data("image/png", &large), Err(InvalidEvent::TooLarge { .. })),
-            "a third more as base64"
+            "base64 adds a third"
         );
     }
 
     #[test]
-    fn a_binary_event_keeps_the_bounds_of_a_payload() {
+    fn a_binary_event_keeps_the_limits_of_a_payload() {
         let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
         let many = |count: usize| format!("[{}1]", "1,".repeat(count - 2));
         for (good, bad) in [(nested(31), nested(32)), (many(9_995), many(9_996))] {
@@ -324,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_repeats_little_of_what_was_sent() {
+    fn an_error_repeats_little_of_the_request() {
         for name in ["\\\"".repeat(50_000), "a".repeat(100_000)] {
             let body = GOOD.replace("\"id\"", &format!("\"{name}\":[],\"id\""));
             let error = structured(body.as_bytes()).unwrap_err();
@@ -333,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_at_fault_is_named() {
+    fn an_error_names_the_header() {
         for (name, value) in [
             ("ce-id", ""),
             ("ce-id", "%zz"),
@@ -359,7 +365,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_comes_back_from_its_header(text in "\\PC{1,40}") {
+        fn any_text_is_read_back_from_its_header(text in "\\PC{1,40}") {
             let encoded: String = text.bytes().map(|byte| match byte {
                 b'!'..=b'~' if byte != b'"' && byte != b'%' => char::from(byte).to_string(),
                 _ => format!("%{byte:02X}"),

@@ -1,5 +1,5 @@
-//! Whatever webhooks, holders of leases, owners and replays do to an event, in any order and at any time: it is in the
-//! inbox or somebody has it, nobody holds it twice, and nobody takes it twice.
+//! Tests random sequences of acts by webhooks, leases, owners and replays. After each act the event is in the inbox
+//! or taken, at most one lease holds it, and no delivery is recorded twice.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,7 +20,7 @@ const HOLDERS: usize = 3;
 const ENDPOINTS: u8 = 3;
 const MAX_LEASES: u32 = 4;
 
-/// What somebody does.
+/// One act.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Wait(u64),
@@ -55,19 +55,19 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 0..80)
 }
 
-/// One event, and what its holders were told of it.
+/// One event, and the leases that its holders have.
 struct Story {
     tenant: TenantId,
     head: Head,
     now: Timestamp,
     runs: u32,
     leases: usize,
-    /// For each holder its lease, and until when it was promised to be alone.
+    /// For each holder its lease, and when that lease ends.
     held: Vec<(LeaseId, Timestamp)>,
     deleted: bool,
 }
 
-/// The number-th lease.
+/// The lease with this number.
 fn lease_id(number: usize) -> LeaseId {
     LeaseId::parse(&format!("lse_{number:032x}")).expect("an identity")
 }
@@ -81,7 +81,7 @@ impl Story {
         Self { tenant, head, now: START, runs: 0, leases: HOLDERS, held: leases, deleted: false }
     }
 
-    /// The next head, if the act is allowed, written as the table would.
+    /// Writes the next head as the table would. Returns false if the act was not allowed.
     fn write(&mut self, next: Option<Head>) -> bool {
         let Some(next) = next else { return false };
         assert_eq!(next.rev, self.head.rev + 1);
@@ -151,7 +151,8 @@ impl Story {
         }
     }
 
-    /// Whoever may end a promise before its time (a webhook, an owner, an acknowledgement) takes the lease out of the head.
+    /// Returns whether the head still has the lease. A webhook, an owner or an acknowledgement may end a lease early,
+    /// and then removes it from the head.
     fn is_in_head(&self, lease: &LeaseId) -> bool {
         self.head.lease.as_ref().is_some_and(|held| held.holder.as_ref() == Some(lease))
     }
@@ -202,7 +203,7 @@ impl Story {
             assert_eq!(head.status.is_in_inbox(), !is_taken, "in the inbox or taken: {head:?}");
         }
         if before.status == Status::Acked && head.status.is_in_inbox() {
-            assert_eq!(head.status, Status::Delivering, "only a replay brings it back");
+            assert_eq!(head.status, Status::Delivering, "only a replay brings an event back");
         }
         let holding = self.held.iter().filter(|(lease, _)| head.is_held_by(lease, self.now));
         assert!(holding.count() <= 1, "two leases hold it");
