@@ -116,5 +116,5 @@ pub const MAX_ENDPOINTS: usize = 50;
 /// The largest rate of an endpoint, in requests per second.
 pub const MAX_RATE_PER_SECOND: u32 = 1000;
 
-/// The rate of an endpoint without a setting, in requests per second.
+/// The default rate of an endpoint, in requests per second.
 pub const DEFAULT_RATE_PER_SECOND: u32 = 30;

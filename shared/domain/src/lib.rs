@@ -2,7 +2,7 @@
 //! the environment, and its callers pass in the random number generator. The dependencies of the crate allow nothing
 //! else.
 //!
-//! The modules stand in reading order: each uses only those before it, as far as possible.
+//! The modules are declared in reading order.
 
 pub mod timestamp;
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
-/// The largest number of bytes read during a TLS handshake: the maximum of TLS for one handshake message.
+/// The largest number of bytes read during a TLS handshake: rustls accepts no longer handshake message.
 const HANDSHAKE_BYTES: u64 = 64 * 1024;
 
 /// The largest number of bytes read of an answer, head and body together.

@@ -1,4 +1,4 @@
-//! One attempt: a POST, its answer and its verdict, as its owner sees them.
+//! One attempt: a POST, its answer and its verdict, as the owner of the endpoint sees them.
 
 use crate::delivery::verdict::{Answer, Verdict};
 use crate::delivery::{Bypass, Delivery, DeliveryMessage, DeliveryState, LastAttempt};

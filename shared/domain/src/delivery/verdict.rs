@@ -48,7 +48,7 @@ impl fmt::Display for Answer {
 /// What happens after an attempt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// The receiver has the event.
+    /// The receiver answered with 2xx, so it has the event.
     Delivered,
     /// Retry at this time.
     RetryAt(Timestamp),

@@ -11,7 +11,7 @@ use url::{Host, Url};
 use crate::endpoint::address::name;
 use crate::endpoint::address::name::RefusedName;
 
-/// The URLs that the stack allows. The stack parameter `LoopbackEndpoints` sets it; the API cannot.
+/// The URLs that the stack allows. The stack parameter `LoopbackEndpoints` sets the policy; the API cannot change it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum UrlPolicy {
     /// Only public `https` URLs.
@@ -31,8 +31,8 @@ pub struct EndpointUrl {
 /// The reason why a URL is refused.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum RefusedUrl {
-    /// The URL has more than 2,048 characters.
-    #[error("it is longer than {MAX_CHARACTERS} characters; shorten it")]
+    /// The URL has more than 2,048 bytes.
+    #[error("it is longer than {MAX_BYTES} bytes; shorten it")]
     TooLong,
     /// The URL has characters that some parsers drop.
     #[error("it must not contain spaces, control characters or backslashes; percent-encode them")]
@@ -62,8 +62,8 @@ pub enum RefusedUrl {
     Port,
 }
 
-/// The largest number of characters of a URL.
-const MAX_CHARACTERS: usize = 2048;
+/// The largest size of a URL, in bytes.
+const MAX_BYTES: usize = 2048;
 
 /// A URL as text and as parsed.
 struct Candidate<'a> {
@@ -76,7 +76,7 @@ type Rule = (RefusedUrl, fn(&Candidate) -> bool);
 
 /// The rules for every URL.
 const OF_ALL: [Rule; 5] = [
-    (RefusedUrl::TooLong, |it| it.text.len() > MAX_CHARACTERS),
+    (RefusedUrl::TooLong, |it| it.text.len() > MAX_BYTES),
     (RefusedUrl::Characters, |it| it.text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\')),
     (RefusedUrl::Unreadable, |it| it.url.is_none()),
     (RefusedUrl::Extras, |it| it.authority().contains('@')),
@@ -232,11 +232,12 @@ mod tests {
         }
     }
 
+    fn check(url: &str, refused: RefusedUrl) {
+        assert_eq!(EndpointUrl::parse(url, UrlPolicy::Strict), Err(refused), "{url}");
+    }
+
     #[test]
     fn each_rule_refuses_its_cases() {
-        let check = |url: &str, refused| {
-            assert_eq!(EndpointUrl::parse(url, UrlPolicy::Strict), Err(refused), "{url}");
-        };
         check("example.com/hook", RefusedUrl::Unreadable);
         check(&format!("https://example.com/{}", "x".repeat(2048)), RefusedUrl::TooLong);
         for text in [
@@ -257,6 +258,10 @@ mod tests {
         check("https://:pw@example.com", RefusedUrl::Extras);
         check("https://example.com/#part", RefusedUrl::Extras);
         check("https://@example.com", RefusedUrl::Extras);
+    }
+
+    #[test]
+    fn each_rule_about_host_and_port_refuses_its_cases() {
         for port in ["", "0", "22", "80", "0443", "65535"] {
             check(&format!("https://example.com:{port}/"), RefusedUrl::Port);
         }

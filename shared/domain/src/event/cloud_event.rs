@@ -87,9 +87,10 @@ pub fn binary(headers: &HeaderMap, body: &[u8]) -> Result<NewEvent, InvalidEvent
         }
     }
     if let Some(value) = headers.get(CONTENT_TYPE) {
-        let text = value.to_str().ok().filter(|text| !text.is_empty());
         let rule = "must have printable ASCII characters only; correct it";
-        let text = text.ok_or_else(|| InvalidEvent::header("content-type", rule))?;
+        let Some(text) = value.to_str().ok().filter(|text| !text.is_empty()) else {
+            return Err(InvalidEvent::header("content-type", rule));
+        };
         attributes.insert("datacontenttype".to_owned(), text.to_owned());
     }
 
@@ -251,6 +252,10 @@ mod tests {
                 assert_eq!(error.pointer(), Some(format!("/{name}")), "{name} {value} {error}");
             }
         }
+    }
+
+    #[test]
+    fn required_attributes_and_one_form_of_data_are_checked() {
         for missing in REQUIRED {
             let mut members: serde_json::Map<String, Value> = serde_json::from_str(GOOD).unwrap();
             members.remove(missing);

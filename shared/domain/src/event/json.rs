@@ -46,7 +46,7 @@ pub enum Rule {
     #[error("invalid UTF-8 at byte {0}; send JSON in UTF-8")]
     Utf8(usize),
     /// An object has two members of one name. Some parsers take the first, others the last.
-    #[error("the member is sent twice in one object; send it once")]
+    #[error("a member is sent twice in one object; send it once")]
     RepeatedKey,
     /// A `\u` escape such as `\ud83d` is one half of a surrogate pair, and stands for no character.
     #[error("a string has an unpaired surrogate; send both halves of the pair, or the character itself")]

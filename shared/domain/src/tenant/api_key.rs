@@ -218,19 +218,19 @@ impl KeyHash {
 /// A permission of a key.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Scope {
-    /// Allows to post events.
+    /// Allows the key to post events.
     EventsWrite,
-    /// Allows to read the inbox and the log.
+    /// Allows the key to read the inbox and the log.
     InboxRead,
-    /// Allows to lease and acknowledge events.
+    /// Allows the key to lease and acknowledge events.
     InboxAck,
-    /// Allows to replay events.
+    /// Allows the key to replay events.
     EventsReplay,
-    /// Allows to configure endpoints.
+    /// Allows the key to configure endpoints.
     EndpointsAdmin,
-    /// Allows to create, list, rotate and delete keys.
+    /// Allows the key to create, list, rotate and delete keys.
     KeysAdmin,
-    /// Allows to change the tenant's settings, to delete its events and to erase the tenant.
+    /// Allows the key to change the tenant's settings, to delete its events and to erase the tenant.
     TenantAdmin,
 }
 

@@ -114,8 +114,8 @@ impl Bucket {
         self.limit = limit;
     }
 
-    /// Returns the number of tokens to lease before `wanted` tokens can be spent at `now`. It is a whole number of
-    /// slices, and no more than the minute has left.
+    /// Returns the number of tokens to lease before `wanted` tokens can be spent at `now`: rounded up to whole slices, but
+    /// no more than the minute has left.
     #[must_use]
     pub fn shortfall(&self, wanted: u32, now: Timestamp) -> u32 {
         let Self { tokens, taken, .. } = self.at(now);
@@ -135,7 +135,7 @@ impl Bucket {
         }
     }
 
-    /// Grants the rest of the minute without the table, which cannot be reached. The table is not asked again in this
+    /// Grants the rest of the minute, because the table cannot be reached. The table is not asked again in this
     /// minute.
     pub fn refill_alone(&mut self, now: Timestamp) {
         *self = self.at(now);

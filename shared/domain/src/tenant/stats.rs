@@ -131,9 +131,10 @@ pub const KEEP_STATS: Duration = Duration::from_secs(25 * 3600);
 
 impl Window {
     /// The rule for a window, for error texts.
-    pub const RULE: &str = "must be a number of minutes or hours, such as 15m or 1h, from 1m to 24h";
+    pub const RULE: &str =
+        "must be a whole number and m (minutes) or h (hours), from 1m to 24h, for example 15m; correct it";
 
-    /// The window without a parameter.
+    /// The default window: one hour.
     pub const HOUR: Self = Self { minutes: 60 };
 
     /// Reads `<n>m` or `<n>h`. Returns `None` for any other text, and for less than a minute or more than a day.

@@ -23,7 +23,7 @@ pub struct TierLimits {
     pub requests_per_minute: u32,
     /// Events that may be in the inbox. At this number, posts get 429 until some are acknowledged.
     pub undelivered_events: u64,
-    /// Shards of a tenant that starts with this tier. [`Spread`] says how the number is raised.
+    /// Shards of a tenant that starts with this tier. [`Spread`](crate::tenant::spread::Spread) says how the number is raised.
     pub shards: u8,
     /// Days that an event is kept after it was accepted.
     pub retention_days: u16,

@@ -20,7 +20,7 @@ pub(super) fn judge(name: &str, text: &str) -> Result<(), &'static str> {
             Err("must be an RFC 3339 time, for example 2026-11-28T17:00:00Z; correct it")
         }
         "id" | "source" | "type" | "subject" | "datacontenttype" | "dataschema" if text.is_empty() => {
-            Err("must not be empty; send a value or leave it out")
+            Err("must not be empty; send a value")
         }
         _ => Ok(()),
     }

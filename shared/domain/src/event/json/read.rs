@@ -1,6 +1,6 @@
 //! Reads JSON into a type.
 //!
-//! `serde_json` reads the text. Only if it fails, the text is read again by [`Node`], whose errors keep what Serde knows
+//! `serde_json` reads the text. Only if it fails, the text is read again by a deserializer of ours, whose errors keep what Serde knows
 //! about the fault (the member, the kinds, the allowed names) and the path to the value. The words of `serde_json` never
 //! reach a client.
 
@@ -23,8 +23,8 @@ use crate::event::json::shape::InvalidShape;
 /// ```
 ///
 /// # Errors
-/// [`InvalidShape`] for JSON that does not fit the type. The text must be valid JSON: [`crate::event::json::check`] says where it is
-/// not.
+/// [`InvalidShape`] for JSON that does not fit the type. The text must be valid JSON, which
+/// [`check`](crate::event::json::check) checks.
 pub fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, InvalidShape> {
     serde_json::from_slice(text).map_err(|_| explain::<T>(text))
 }
@@ -83,11 +83,12 @@ mod tests {
         (invalid.pointer(), invalid.to_string())
     }
 
+    fn check(text: &str, pointer: &str, words: &str) {
+        assert_eq!(error(text), (pointer.to_owned(), words.to_owned()), "{text}");
+    }
+
     #[test]
     fn each_fault_names_its_place_what_was_found_and_what_is_allowed() {
-        let check = |text: &str, pointer: &str, words: &str| {
-            assert_eq!(error(text), (pointer.to_owned(), words.to_owned()), "{text}");
-        };
         check("[]", "", "the body is an array; send an object");
         check("7", "", "the body is a number; send an object");
         check("{}", "/name", "`/name` is missing; add it");
@@ -110,6 +111,10 @@ mod tests {
         );
         check(r#"{"name":"","is_open":"\u00e9"}"#, "/is_open", "`/is_open` is a string; send true or false");
         check(r#"{"name":"","share":{}}"#, "/share", "`/share` is an object; send a number");
+    }
+
+    #[test]
+    fn a_fault_inside_a_member_names_the_whole_path() {
         check(r#"{"name":"","tags":["a",[]]}"#, "/tags/1", "`/tags/1` is an array; send a string");
         check(r#"{"name":"","tags":true}"#, "/tags", "`/tags` is a boolean; send an array");
         check(r#"{"name":"","inner":{}}"#, "/inner/count", "`/inner/count` is missing; add it");

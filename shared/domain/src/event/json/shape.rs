@@ -111,7 +111,7 @@ impl Display for Names {
 }
 
 impl Error for InvalidShape {
-    /// Drops the text: it may be a library's.
+    /// Drops the text, because it can come from a library.
     fn custom<M: Display>(_: M) -> Self {
         Self::unknown()
     }
