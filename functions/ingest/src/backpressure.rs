@@ -172,7 +172,7 @@ mod tests {
     use domain::testing::{START, key_of, tenant};
     use store::limits::counters::Counts;
     use store::testing::faults::{Fault, Faults};
-    use store::testing::limits::MemoryLimits;
+    use store::testing::table::MemoryTable;
 
     use super::*;
 
@@ -180,14 +180,14 @@ mod tests {
 
     struct World {
         faults: Faults,
-        limits: MemoryLimits,
-        guard: Backpressure<MemoryLimits>,
+        limits: Limits<MemoryTable>,
+        guard: Backpressure<MemoryTable>,
         bearer: KeyRecord,
     }
 
     fn world() -> World {
         let faults = Faults::default();
-        let limits = MemoryLimits::new(faults.clone());
+        let limits = Limits::new(MemoryTable::new(faults.clone()));
         let guard = Backpressure::new(limits.clone(), Some(MOST));
         World { faults, limits, guard, bearer: key_of(&tenant(), Tier::Free).1 }
     }

@@ -1,4 +1,5 @@
-//! One event to one endpoint: its states, and what a message about it may do. Final states never change here.
+//! A delivery: one event to one endpoint. This module has its states, and decides what a message about it does. A
+//! final state changes only by a replay.
 
 pub mod gate;
 
@@ -21,29 +22,30 @@ use crate::event::id::EventId;
 use crate::tenant::id::TenantId;
 use crate::timestamp::Timestamp;
 
-/// Clocks of two instances may differ by this much without a message being called early.
+/// The largest difference between the clocks of two instances. A message that is early by no more than this is on
+/// time.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
-/// Where a delivery stands.
+/// The state of a delivery.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DeliveryState {
-    /// There is another attempt to make.
+    /// There will be another attempt.
     Open,
-    /// The endpoint took the event.
+    /// The endpoint answered an attempt with 2xx.
     Delivered,
-    /// The attempts are spent, or the endpoint is disabled.
+    /// All attempts failed, or the endpoint is disabled.
     Failed,
     /// The endpoint was deleted.
     Cancelled,
-    /// The event was acknowledged in the inbox before the endpoint took it.
+    /// The event was acknowledged in the inbox before the endpoint answered with 2xx.
     Acked,
 }
 
 impl DeliveryState {
-    /// Every state.
+    /// All states.
     pub const ALL: [Self; 5] = [Self::Open, Self::Delivered, Self::Failed, Self::Cancelled, Self::Acked];
 
-    /// The state's name in JSON and in tables.
+    /// Returns the name of the state in JSON and in tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -55,87 +57,87 @@ impl DeliveryState {
         }
     }
 
-    /// The state of this name; `None` if there is none.
+    /// Returns the state with this name; `None` for an unknown name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 }
 
-/// One endpoint's entry in the head of an event.
+/// The entry of one endpoint in the head of an event.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Delivery {
-    /// Where it stands.
+    /// The state of the delivery.
     pub state: DeliveryState,
-    /// Which run it belongs to: 0 is the original, a replay's is its job id.
+    /// The run that the delivery belongs to: [`ORIGINAL`], or the job id of a replay.
     pub generation: String,
-    /// How many attempts are recorded.
+    /// The number of recorded attempts.
     pub attempts: u32,
-    /// When the next attempt is due, as long as the delivery is open.
+    /// When the next attempt is due. It has a meaning only while the delivery is open.
     pub next_at: Timestamp,
     /// The last attempt of this run, if there was one.
     pub last: Option<LastAttempt>,
 }
 
-/// What an event's head remembers of an attempt.
+/// The attempt as the head of an event keeps it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LastAttempt {
-    /// When it began.
+    /// When the attempt started.
     pub at: Timestamp,
-    /// How long it took, in milliseconds.
+    /// The duration of the attempt, in milliseconds.
     pub duration_ms: u64,
-    /// What was answered, in a few words.
+    /// The HTTP status of the answer, or a short text about why there was none.
     pub answer: String,
 }
 
 impl LastAttempt {
-    /// The HTTP status, if there was an answer.
+    /// Returns the HTTP status, if there was an answer.
     #[must_use]
     pub fn code(&self) -> Option<u16> {
         self.answer.parse().ok()
     }
 }
 
-/// The generation of the original run.
+/// The run that an event's first deliveries belong to.
 pub const ORIGINAL: &str = "0";
 
-/// What a queue message or a schedule row says: make attempt `n` of this delivery.
+/// The content of a queue message or a `Schedule` row: make attempt `n` of this delivery.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct DeliveryMessage {
-    /// Whose event.
+    /// The tenant that owns the event.
     pub tenant: TenantId,
-    /// Which event.
+    /// The event to send.
     pub event: EventId,
-    /// To which endpoint.
+    /// The endpoint to send it to.
     pub endpoint: EndpointId,
-    /// In which run.
+    /// The run that the attempt belongs to.
     pub generation: String,
-    /// Which attempt, counted from 1.
+    /// The number of the attempt, from 1.
     pub n: u32,
-    /// Whether the very put that sent this message created the head: then nobody can have changed it much,
-    /// and an eventually consistent read will do.
+    /// Whether the head was created by the same conditional write that led to this message. The head has hardly
+    /// changed since then, so an eventually consistent read is enough.
     pub fresh: bool,
-    /// What it need not wait for any more.
+    /// The checks that the message skips.
     pub bypass: Bypass,
 }
 
-/// What a message need not wait for any more.
+/// The checks that a message skips.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Bypass {
-    /// Nothing: it waits for the endpoint's breaker and for its turn.
+    /// The message skips no check: the circuit breaker and the rate of the endpoint hold for it.
     #[default]
     None,
-    /// Its turn has come.
+    /// The message skips the rate: it already waited for its turn.
     Paced,
-    /// An open breaker: whether the endpoint is back shall be seen by it.
+    /// The message skips the open circuit breaker: its attempt shows whether the endpoint works again.
     Probe,
 }
 
 impl Bypass {
-    /// Every bypass.
+    /// All bypasses.
     pub const ALL: [Self; 3] = [Self::None, Self::Paced, Self::Probe];
 
-    /// The name of the bypass in messages.
+    /// Returns the name of the bypass in messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -145,7 +147,7 @@ impl Bypass {
         }
     }
 
-    /// The bypass of this name; `None` if there is none.
+    /// Returns the bypass with this name; `None` for an unknown name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|bypass| bypass.as_str() == name)
@@ -153,7 +155,7 @@ impl Bypass {
 }
 
 impl DeliveryMessage {
-    /// The message for the first attempt of an event's delivery.
+    /// Makes the message for the first attempt of a delivery.
     #[must_use]
     pub fn first(
         tenant: &TenantId,
@@ -162,42 +164,50 @@ impl DeliveryMessage {
         delivery: &Delivery,
         fresh: bool,
     ) -> Self {
-        let (tenant, endpoint, generation) = (tenant.clone(), endpoint.clone(), delivery.generation.clone());
-        Self { tenant, event, endpoint, generation, n: 1, fresh, bypass: Bypass::None }
+        Self {
+            tenant: tenant.clone(),
+            event,
+            endpoint: endpoint.clone(),
+            generation: delivery.generation.clone(),
+            n: 1,
+            fresh,
+            bypass: Bypass::None,
+        }
     }
 
-    /// The message for the attempt after this one.
+    /// Makes the message for the next attempt.
     #[must_use]
     pub fn next(&self) -> Self {
         Self { n: self.n + 1, fresh: false, bypass: Bypass::None, ..self.clone() }
     }
 
-    /// The same message, sent later.
+    /// Makes the message to send the same attempt later.
     #[must_use]
     pub fn later(&self, bypass: Bypass) -> Self {
         Self { fresh: false, bypass, ..self.clone() }
     }
 }
 
-/// What a message is to do, given the entry it finds.
+/// What a message does with the delivery that it finds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Step {
     /// Make the attempt.
     Attempt,
-    /// The attempt is not due yet: send the message again for then.
+    /// The attempt is not due yet. Send the message again at this time.
     Wait(Timestamp),
-    /// The attempt is recorded, and whoever recorded it may have died before scheduling the next one: make sure
-    /// that it is scheduled for then.
+    /// The attempt is recorded, but the process may have crashed before it scheduled the next one. Schedule the next
+    /// attempt at this time.
     EnsureNext(Timestamp),
-    /// Nothing: the delivery is final, of another run, or further along.
+    /// Do nothing: the delivery is final, belongs to another run, or has more attempts.
     Nothing,
 }
 
 impl Delivery {
-    /// What message `n` of `generation` does here at `now`.
+    /// Decides what message `n` of run `generation` does at `now`.
     ///
-    /// It acts only on an open entry of its own generation with n-1 recorded attempts; an open entry with n
-    /// recorded attempts makes it ensure the next one, whoever recorded them and however often it was received.
+    /// The message makes its attempt only if the delivery is open, belongs to the same run, and has n-1 recorded
+    /// attempts. If n attempts are recorded, the message schedules the next attempt. It does so even if another
+    /// process recorded them, and at every receive of the message.
     #[must_use]
     pub fn step(&self, generation: &str, n: u32, now: Timestamp) -> Step {
         if self.state != DeliveryState::Open || self.generation != generation {
@@ -225,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_acts_only_on_the_attempt_it_names() {
+    fn a_message_makes_only_its_own_attempt() {
         let open = |attempts| entry(DeliveryState::Open, attempts);
         assert_eq!(open(0).step(ORIGINAL, 1, DUE), Step::Attempt);
         assert_eq!(open(1).step(ORIGINAL, 1, DUE), Step::EnsureNext(DUE));
@@ -235,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_final_entry_moves_nothing() {
+    fn a_message_does_nothing_with_a_final_delivery() {
         for state in DeliveryState::ALL.into_iter().filter(|state| *state != DeliveryState::Open) {
             for n in 0..3 {
                 assert_eq!(entry(state, 1).step(ORIGINAL, n, DUE), Step::Nothing);
@@ -245,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_before_its_time_waits_except_for_a_difference_of_clocks() {
+    fn an_early_message_waits_unless_it_is_within_the_clock_tolerance() {
         let open = entry(DeliveryState::Open, 1);
         assert_eq!(open.step(ORIGINAL, 2, Timestamp::from_seconds(998)), Step::Wait(DUE));
         assert_eq!(open.step(ORIGINAL, 2, Timestamp::from_seconds(999)), Step::Attempt);

@@ -1,4 +1,4 @@
-//! Who wants events: an endpoint, which events it wants, and where they go.
+//! An endpoint: the URL of a receiver, and the event types that it gets.
 
 pub mod id;
 
@@ -25,31 +25,33 @@ use crate::event::event_type::EventType;
 use crate::sealed::Sealed;
 use crate::timestamp::Timestamp;
 
-/// Whether an endpoint takes deliveries.
+/// Whether an endpoint gets deliveries.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum EndpointState {
-    /// It does.
+    /// The endpoint gets deliveries.
     #[default]
     Active,
-    /// It answered 410 Gone, or nothing but failures for days: its deliveries fail until it is enabled again.
+    /// The endpoint answered 410 Gone, or failed for five days without a success. Its deliveries fail until the owner
+    /// enables it again.
     Disabled,
 }
 
-/// How an endpoint's requests are signed.
+/// The signature scheme of an endpoint's requests.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Signing {
-    /// By its secret: `v1`, HMAC-SHA-256.
+    /// HMAC-SHA-256 with the endpoint's secret: `v1` of Standard Webhooks.
     #[default]
     Hmac,
-    /// By our own key for this endpoint too: `v1a`, Ed25519, for receivers that want to keep no secret.
+    /// Also Ed25519 with a private key of the stack: `v1a` of Standard Webhooks. The receiver needs no secret to
+    /// verify it.
     Ed25519,
 }
 
 impl Signing {
-    /// Every way.
+    /// All schemes.
     pub const ALL: [Self; 2] = [Self::Hmac, Self::Ed25519];
 
-    /// The way's name in JSON and in tables.
+    /// Returns the name of the scheme in JSON and in tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -58,7 +60,7 @@ impl Signing {
         }
     }
 
-    /// The way of this name; `None` if there is none.
+    /// Returns the scheme with this name; `None` for an unknown name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|signing| signing.as_str() == name)
@@ -68,51 +70,51 @@ impl Signing {
 /// A receiver of a tenant's events.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Endpoint {
-    /// Its identity.
+    /// The id of the endpoint.
     pub id: EndpointId,
-    /// Where its requests go, as configured; checked against the policy again at send time.
+    /// The URL as the owner sent it. [`url::EndpointUrl`] checks it again at every attempt.
     pub url: String,
-    /// The owner's own words about it.
+    /// The owner's description.
     pub description: String,
-    /// Which events it wants: those that match any of these.
+    /// The patterns of the event types that the endpoint gets. An event matches if its type matches any of them.
     pub event_types: Vec<Pattern>,
-    /// How its requests are signed.
+    /// The signature scheme of the requests.
     pub signing: Signing,
-    /// What nobody but its requests may show, encrypted: its [`Private`] part.
+    /// The encrypted secrets and headers: its [`private::Private`] part.
     pub sealed: Sealed,
-    /// When it was created.
+    /// When the endpoint was created.
     pub created_at: Timestamp,
-    /// How often its owner changed it. Every change is conditional on the value it read.
+    /// The number of changes by the owner. Each update is conditional on the value that it read.
     pub rev: u64,
-    /// Whether it takes deliveries.
+    /// Whether the endpoint gets deliveries.
     pub state: EndpointState,
-    /// Whether its owner paused it: deliveries are parked until it is resumed.
+    /// Whether the owner paused the endpoint. Its deliveries are parked until the owner resumes it.
     pub is_paused: bool,
-    /// The most requests per second.
+    /// The largest number of requests per second.
     pub rate_per_second: u32,
-    /// How it does.
+    /// The state of the circuit breaker, and the latest failures.
     pub health: Health,
 }
 
 impl Endpoint {
-    /// Whether it wants events of this type.
+    /// Returns whether the endpoint gets events of this type.
     #[must_use]
     pub fn wants(&self, event_type: &EventType) -> bool {
         self.matching(event_type).is_some()
     }
 
-    /// The first of its patterns that events of this type match.
+    /// Returns the first pattern that this type matches.
     #[must_use]
     pub fn matching(&self, event_type: &EventType) -> Option<&Pattern> {
         self.event_types.iter().find(|pattern| pattern.matches(event_type))
     }
 }
 
-/// A tenant's endpoints; more could not stand in the head of one event.
+/// The largest number of endpoints of a tenant. The head of an event has room for no more deliveries.
 pub const MAX_ENDPOINTS: usize = 50;
 
-/// The highest rate that an endpoint may have, in requests per second.
+/// The largest rate of an endpoint, in requests per second.
 pub const MAX_RATE_PER_SECOND: u32 = 1000;
 
-/// Requests per second, unless the owner says otherwise.
+/// The default rate of an endpoint, in requests per second.
 pub const DEFAULT_RATE_PER_SECOND: u32 = 30;

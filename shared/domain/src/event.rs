@@ -1,4 +1,4 @@
-//! What arrives: an event, its identity, and the rules a request must keep.
+//! An event: what a client sends, what is accepted, and the rules between the two.
 
 pub mod id;
 
@@ -17,126 +17,126 @@ use thiserror::Error;
 use self::claim::{ClaimName, DedupId};
 use self::event_type::{EventType, InvalidEventType};
 use self::id::EventId;
+use self::json::read::read;
+use self::json::shape::InvalidShape;
 use self::json::{Bounds, Rule, Violation};
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, Source};
 use crate::tenant::id::TenantId;
 use crate::tenant::tier::Tier;
 
-/// The largest request body, in bytes as sent. The item limit of `DynamoDB`, 400 KB, is the real bound.
+/// The largest request body of one event, in bytes. It keeps an event below the `DynamoDB` item limit of 400 KB.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// More of a client's own words no error repeats.
-const MAX_QUOTED_CHARS: usize = 120;
-
-/// What a payload may hold.
+/// The limits of a payload.
 pub const PAYLOAD_BOUNDS: Bounds = Bounds { depth: 32, nodes: 10_000 };
 
-/// What a body may hold: the payload, the object around it, and two other members.
+/// The limits of a body: the payload, the object around it, and two other members.
 const BODY_BOUNDS: Bounds = Bounds { depth: PAYLOAD_BOUNDS.depth + 1, nodes: PAYLOAD_BOUNDS.nodes + 3 };
 
-/// A request for an event, every rule of its form checked.
+/// A valid request for an event, before it has an id.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NewEvent {
-    /// What kind.
+    /// The type of the event.
     pub event_type: EventType,
-    /// The JSON value exactly as it was sent, byte for byte.
+    /// The JSON value exactly as the client sent it, byte for byte.
     pub payload: String,
-    /// The client's own name for the event, if it gave one.
+    /// The client's own name for the event, if the client sent one.
     pub name: Option<ClaimName>,
 }
 
 /// An accepted event.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Event {
-    /// Its identity everywhere: in the 202, the webhook, the inbox and the acknowledgement.
+    /// The id of the event in the 202, the webhook, the inbox and the acknowledgement.
     pub id: EventId,
-    /// Whose event it is.
+    /// The tenant that owns the event.
     pub tenant: TenantId,
-    /// The tenant's tier when it was accepted; it decides how long the event is kept.
+    /// The tenant's tier when the event was accepted. It decides how long the event is kept.
     pub tier: Tier,
-    /// What kind.
+    /// The type of the event.
     pub event_type: EventType,
-    /// The JSON value exactly as it was sent.
+    /// The JSON value exactly as the client sent it.
     pub payload: String,
-    /// What the client gave as `dedup_id`.
+    /// The `dedup_id` of the request, if there was one.
     pub dedup_id: Option<DedupId>,
 }
 
-/// Why a request is no event.
+/// The reason why a request is not a valid event.
 #[derive(Debug, Error, PartialEq)]
 pub enum InvalidEvent {
-    /// No JSON, or JSON that readers understand differently, or too much of it.
+    /// The body is not JSON, is ambiguous JSON, or exceeds a limit.
     #[error("{0}")]
     Json(#[from] Violation),
-    /// JSON of another shape.
+    /// The body is JSON of another shape.
     #[error("{0}")]
-    Shape(String),
-    /// A member that must be there is not.
-    #[error("the member \"{0}\" is required")]
+    Shape(#[from] InvalidShape),
+    /// A required member is missing.
+    #[error("`/{0}` is missing; add it")]
     Missing(&'static str),
-    /// The type breaks its rule.
-    #[error("\"type\" {0}")]
+    /// The type is not valid.
+    #[error("`type` {0}")]
     Type(#[from] InvalidEventType),
-    /// The dedup id breaks its rule.
-    #[error("\"dedup_id\" must be 1 to 255 printable ASCII characters")]
+    /// The `dedup_id` is not valid.
+    #[error("`/dedup_id` must have 1 to 255 printable ASCII characters; correct it or leave it out")]
     DedupId,
-    /// An attribute of a CloudEvent breaks its rule.
-    #[error("{name} {rule}")]
+    /// An attribute of a CloudEvent is not valid.
+    #[error("`{name}` {rule}")]
     Attribute {
-        /// Its name, or that of its header.
+        /// The JSON pointer of the attribute, or the name of its header.
         name: String,
-        /// Where it is, if it is a member of the body.
+        /// The JSON pointer of the attribute, if it is a member of the body.
         pointer: Option<String>,
-        /// What it must be.
+        /// The rule that the attribute breaks.
         rule: &'static str,
     },
-    /// Too many bytes.
-    #[error("the event is {actual} bytes (maximum is {MAX_BODY_BYTES})")]
+    /// The event has too many bytes.
+    #[error(
+        "the event is {actual} bytes (maximum is {MAX_BODY_BYTES}); send a smaller payload, or a reference to the data"
+    )]
     TooLarge {
-        /// How many there were.
+        /// The number of bytes.
         actual: usize,
     },
 }
 
 impl InvalidEvent {
-    /// JSON of another shape. What the client wrote is told in part only: an answer must stay small.
+    /// Makes the error for JSON of another shape, where only the error of `serde_json` is known. Its text is not repeated,
+    /// because clients must not see a library's text. [`json::read::read`] gives a more exact error.
     #[must_use]
-    pub fn shape(error: &serde_json::Error) -> Self {
-        Self::Shape(beginning(&error.to_string(), MAX_QUOTED_CHARS))
+    pub fn shape(_: &serde_json::Error) -> Self {
+        InvalidShape::unknown().into()
     }
 
-    /// A member of a CloudEvent that breaks this rule.
+    /// Makes the error for a member of a CloudEvent that breaks this rule.
     pub(crate) fn attribute(name: &str, rule: &'static str) -> Self {
-        let pointer = Some(json::pointer_to(name));
-        Self::Attribute { name: format!("{:?}", beginning(name, MAX_QUOTED_CHARS)), pointer, rule }
+        let pointer = json::pointer_to(name);
+        Self::Attribute { name: json::shortened(&format!("/{name}")), pointer: Some(pointer), rule }
     }
 
-    /// A header that breaks this rule.
+    /// Makes the error for a header of a CloudEvent that breaks this rule.
     pub(crate) fn header(name: &str, rule: &'static str) -> Self {
-        Self::Attribute { name: format!("the header {name}"), pointer: None, rule }
+        Self::Attribute { name: json::shortened(name), pointer: None, rule }
     }
 
-    /// The JSON pointer (RFC 6901) of the member at fault, where there is one.
+    /// Returns the JSON pointer (RFC 6901) of the member that is wrong, if it is known.
     #[must_use]
     pub fn pointer(&self) -> Option<String> {
         match self {
+            Self::Json(violation) => Some(violation.pointer.clone()).filter(|pointer| !pointer.is_empty()),
+            Self::Shape(invalid) => Some(invalid.pointer()).filter(|pointer| !pointer.is_empty()),
             Self::Missing(member) => Some(format!("/{member}")),
             Self::Type(_) => Some("/type".to_owned()),
             Self::DedupId => Some("/dedup_id".to_owned()),
             Self::Attribute { pointer, .. } => pointer.clone(),
-            Self::Json(violation) if !violation.pointer.is_empty() => Some(violation.pointer.clone()),
-            Self::Json(_) | Self::Shape(_) | Self::TooLarge { .. } => None,
+            Self::TooLarge { .. } => None,
         }
     }
 }
 
 impl From<InvalidEvent> for Problem {
     fn from(error: InvalidEvent) -> Self {
-        let kind = match error {
-            InvalidEvent::Json(Violation { rule: Rule::Depth | Rule::Nodes | Rule::Number, .. }) => {
-                Kind::Invalid
-            }
-            InvalidEvent::Json(_) => Kind::Malformed,
+        let kind = match &error {
+            InvalidEvent::Json(violation) => kind_of(violation.rule),
             InvalidEvent::TooLarge { .. } => Kind::TooLarge,
             InvalidEvent::Shape(_)
             | InvalidEvent::Missing(_)
@@ -144,7 +144,15 @@ impl From<InvalidEvent> for Problem {
             | InvalidEvent::Attribute { .. }
             | InvalidEvent::DedupId => Kind::Invalid,
         };
-        Self { pointer: error.pointer(), ..Self::new(kind, error.to_string()) }
+        Self { source: error.pointer().map(Source::Pointer), ..Self::new(kind, error.to_string()) }
+    }
+}
+
+/// Returns 400 for a text that is not strict JSON, and 422 for one that exceeds a limit.
+fn kind_of(rule: Rule) -> Kind {
+    match rule {
+        Rule::Syntax(_) | Rule::Utf8(_) | Rule::RepeatedKey | Rule::UnpairedSurrogate => Kind::Malformed,
+        Rule::Depth(_) | Rule::Nodes(_) | Rule::Number => Kind::Invalid,
     }
 }
 
@@ -165,7 +173,7 @@ struct Body<'a> {
     dedup_id: Option<&'a RawValue>,
 }
 
-/// A member that is there, even where it says `null`: any JSON value can be a payload, and every one is counted.
+/// Reads a member that is present. `null` counts as present, because any JSON value can be a payload.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
@@ -174,33 +182,33 @@ impl NewEvent {
     /// Reads `{type, payload, dedup_id?}`.
     ///
     /// # Errors
-    /// The first rule of [`InvalidEvent`] that is broken.
+    /// [`InvalidEvent`] with the first broken rule.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidEvent> {
         if body.len() > MAX_BODY_BYTES {
             return Err(InvalidEvent::TooLarge { actual: body.len() });
         }
-        let nodes = json::check(body, BODY_BOUNDS)?;
+        // 1. Check the text. Only a payload can break a limit of the body, so the error names the payload's limit.
+        let nodes = json::check(body, BODY_BOUNDS).map_err(with_payload_bounds)?;
         let body: Body<'_> = object(body)?;
+
+        // 2. Check the payload's own number of values: all values without those around it.
         let around = 1 + usize::from(body.event_type.is_some()) + usize::from(body.dedup_id.is_some());
         if nodes - around > PAYLOAD_BOUNDS.nodes {
-            return Err(Violation { rule: Rule::Nodes, pointer: "/payload".to_owned() }.into());
+            let rule = Rule::Nodes(PAYLOAD_BOUNDS.nodes);
+            return Err(Violation { rule, pointer: "/payload".to_owned() }.into());
         }
+
+        // 3. Read each member.
         let event_type = body.event_type.ok_or(InvalidEvent::Missing("type"))?;
         let payload = body.payload.ok_or(InvalidEvent::Missing("payload"))?;
-        let dedup_id = |raw| text(raw).and_then(DedupId::parse).ok_or(InvalidEvent::DedupId);
         Ok(Self {
-            event_type: EventType::parse(text(event_type).ok_or(InvalidEventType)?)?,
+            event_type: EventType::parse(text("type", event_type)?)?,
             payload: payload.get().to_owned(),
-            name: body
-                .dedup_id
-                .filter(|raw| raw.get() != "null")
-                .map(dedup_id)
-                .transpose()?
-                .map(ClaimName::Dedup),
+            name: dedup_id(body.dedup_id)?.map(ClaimName::Dedup),
         })
     }
 
-    /// The accepted event under this identity.
+    /// Returns the accepted event with this id.
     #[must_use]
     pub fn into_event(self, id: EventId, tenant: TenantId, tier: Tier) -> Event {
         let Self { event_type, payload, name } = self;
@@ -212,42 +220,52 @@ impl NewEvent {
     }
 }
 
-/// Reads a JSON object, from a text that [`json::check`] has passed.
+/// Replaces the limits of a body by those of its payload.
+fn with_payload_bounds(violation: Violation) -> Violation {
+    let rule = match violation.rule {
+        Rule::Depth(_) => Rule::Depth(PAYLOAD_BOUNDS.depth),
+        Rule::Nodes(_) => Rule::Nodes(PAYLOAD_BOUNDS.nodes),
+        other => other,
+    };
+    Violation { rule, ..violation }
+}
+
+/// Reads the member `dedup_id`. `null` counts as absent.
+fn dedup_id(raw: Option<&RawValue>) -> Result<Option<DedupId>, InvalidEvent> {
+    let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Ok(None) };
+    let text = text("dedup_id", raw)?;
+    DedupId::parse(text).map(Some).ok_or(InvalidEvent::DedupId)
+}
+
+/// Reads a member that must be a string.
+fn text(member: &str, raw: &RawValue) -> Result<String, InvalidShape> {
+    read(raw.get().as_bytes()).map_err(|invalid| invalid.within(member))
+}
+
+/// Reads a JSON object from a text that [`json::check`] accepted.
 ///
 /// # Errors
 /// [`InvalidEvent::Shape`] for another shape.
 pub fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, InvalidEvent> {
     require_object(body)?;
-    of_shape(body)
+    Ok(read(body)?)
 }
 
-/// Asks of JSON that it is an object: Serde would take an array of the members' values as well.
+/// Checks that a JSON text is an object. Serde also accepts an array of the members' values, so a type alone does not
+/// check that.
 ///
 /// # Errors
-/// [`InvalidEvent::Shape`] for anything else.
+/// [`InvalidEvent::Shape`] for any other text.
 pub fn require_object(body: &[u8]) -> Result<(), InvalidEvent> {
-    let is_object = body.trim_ascii_start().starts_with(b"{");
-    if is_object { Ok(()) } else { Err(InvalidEvent::Shape("a JSON object is expected".to_owned())) }
-}
-
-/// Reads JSON of a given shape, from a text that [`json::check`] has passed.
-///
-/// # Errors
-/// [`InvalidEvent::Shape`] for another shape.
-pub fn of_shape<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, InvalidEvent> {
-    serde_json::from_slice(body).map_err(|error| InvalidEvent::shape(&error))
-}
-
-/// As much of a text as an error tells.
-fn beginning(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-fn text(raw: &RawValue) -> Option<String> {
-    serde_json::from_str(raw.get()).ok()
+    let found = match body.trim_ascii_start().first() {
+        Some(b'{') => return Ok(()),
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    };
+    Err(InvalidShape::wrong_kind(found, "a JSON object").into())
 }
 
 #[cfg(test)]
@@ -257,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_payload_comes_out_byte_for_byte() {
+    fn the_payload_is_kept_byte_for_byte() {
         let body = br#"{"payload": {"b":1.50, "a":"\u00e9", "a2": 12345678901234567890123} ,"type":"x"}"#;
         let event = NewEvent::parse(body).unwrap();
         assert_eq!(event.payload, r#"{"b":1.50, "a":"\u00e9", "a2": 12345678901234567890123}"#);
@@ -272,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn each_broken_rule_is_told_as_itself() {
+    fn each_broken_rule_has_its_own_error() {
         let check = |body: &str, error: &InvalidEvent| {
             assert_eq!(NewEvent::parse(body.as_bytes()).as_ref(), Err(error), "{body}");
         };
@@ -280,15 +298,31 @@ mod tests {
         check(r#"{"type":"a"}"#, &InvalidEvent::Missing("payload"));
         check(r#"{"type":"a b","payload":1}"#, &InvalidEventType.into());
         check(r#"{"type":"","payload":1}"#, &InvalidEventType.into());
-        check(r#"{"type":7,"payload":1}"#, &InvalidEventType.into());
         check(r#"{"type":"a","payload":1,"dedup_id":""}"#, &InvalidEvent::DedupId);
         check(r#"{"type":"a","payload":1,"dedup_id":"é"}"#, &InvalidEvent::DedupId);
-        check(r#"{"type":"a","payload":1,"dedup_id":7}"#, &InvalidEvent::DedupId);
         for body in ["", "{", "nope", r#"{"type":"a","payload":1} x"#] {
             assert!(matches!(NewEvent::parse(body.as_bytes()), Err(InvalidEvent::Json(_))), "{body}");
         }
-        for body in ["[]", r#"["a",1,"x"]"#, "7", r#"{"type":"a","payload":1,"extra":2}"#] {
-            assert!(matches!(NewEvent::parse(body.as_bytes()), Err(InvalidEvent::Shape(_))), "{body}");
+        for (body, pointer, words) in [
+            ("[]", None, "the body is an array; send a JSON object"),
+            (r#"["a",1,"x"]"#, None, "the body is an array; send a JSON object"),
+            ("7", None, "the body is a number; send a JSON object"),
+            (r#"{"type":7,"payload":1}"#, Some("/type"), "`/type` is a number; send a string"),
+            (r#"{"type":null,"payload":1}"#, Some("/type"), "`/type` is missing; add it"),
+            (
+                r#"{"type":"a","payload":1,"dedup_id":[]}"#,
+                Some("/dedup_id"),
+                "`/dedup_id` is an array; send a string",
+            ),
+            (
+                r#"{"type":"a","payload":1,"extra":2}"#,
+                Some("/extra"),
+                "`/extra` is not a known member; allowed: `type`, `payload`, `dedup_id`; remove it or correct its name",
+            ),
+        ] {
+            let error = NewEvent::parse(body.as_bytes()).unwrap_err();
+            assert_eq!((error.pointer().as_deref(), error.to_string().as_str()), (pointer, words), "{body}");
+            assert_eq!(Problem::from(error).kind, Kind::Invalid, "{body}");
         }
     }
 
@@ -305,9 +339,9 @@ mod tests {
         let many = |count: usize| format!("[{}1]", "1,".repeat(count - 2));
         for dedup_id in ["", r#""dedup_id":"x","#, r#""dedup_id":null,"#] {
             assert_eq!(rule(&nested(32), dedup_id), None);
-            assert_eq!(rule(&nested(33), dedup_id), Some(Rule::Depth));
+            assert_eq!(rule(&nested(33), dedup_id), Some(Rule::Depth(32)));
             assert_eq!(rule(&many(10_000), dedup_id), None);
-            assert_eq!(rule(&many(10_001), dedup_id), Some(Rule::Nodes));
+            assert_eq!(rule(&many(10_001), dedup_id), Some(Rule::Nodes(10_000)));
         }
     }
 

@@ -1,12 +1,14 @@
-//! An event's status and each of its transitions. An event is in the inbox exactly until every endpoint that
-//! matched took it, or somebody acknowledged it, or its owner deleted it. Webhooks and those who [lease] from the inbox work on one and the
-//! same head; a [replay] brings it back.
+//! The inbox: the status of an event, and the transitions between statuses. An event is in the inbox until every
+//! matching endpoint has it, or a client acknowledged it, or its owner deleted it. Webhooks and [leases](leasing)
+//! work on the same head. A [replay] can bring an event back into the inbox.
 //!
-//! Every transition takes the head that was read and gives the head to be written, with the next `rev`; the
-//! table writes it only where `rev` is still the one read. So no transition overwrites another, and a status follows
-//! from the deliveries beside it, unless the event was acknowledged, quarantined or deleted.
+//! Every transition takes the head that was read and returns the head to write, with the next `rev`. The table writes
+//! it only if `rev` has not changed, so no transition overwrites another. The status follows from the deliveries,
+//! unless the event was acknowledged, quarantined or deleted.
 
 pub mod lease;
+
+pub mod leasing;
 
 pub mod replay;
 
@@ -31,31 +33,34 @@ use crate::timestamp::Timestamp;
 
 use lease::Lease;
 
-/// What is left of a deleted event is kept this long: longer than any message about it can live in a queue (14 days).
+/// How long the tombstone of a deleted event is kept: longer than a message about the event can stay in a queue (14
+/// days).
 const KEEP_TOMBSTONE: Duration = Duration::from_hours(15 * 24);
 
-/// Who has the event.
+/// The status of an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Status {
-    /// Nobody: no endpoint matched, and it was not acknowledged.
+    /// No endpoint matched, and the event is not acknowledged.
     Pending,
-    /// A delivery is open.
+    /// At least one delivery is open.
     Delivering,
-    /// Every endpoint that matched took it.
+    /// Every matching endpoint has the event.
     Delivered,
-    /// The deliveries are final, and not all took it; it is still in the inbox.
+    /// All deliveries are final, and at least one failed or was cancelled. The event is still in the inbox.
     Failed,
-    /// Somebody acknowledged it.
+    /// A client acknowledged the event.
     Acked,
-    /// It was leased so often without being acknowledged that nobody gets it any more until it is released; it is
-    /// still in the inbox, and its webhooks go on. It is so from its last lease on.
+    /// The event was leased the allowed number of times without an acknowledgement. It cannot be leased again until a
+    /// client releases it from quarantine. It is still in the inbox, and its webhook deliveries go on. The status
+    /// starts with the last allowed lease.
     Quarantined,
-    /// Its owner had it deleted. What is left holds nothing of it, and keeps a message in flight from bringing it back.
+    /// The owner deleted the event. Its tombstone has no data of the event; it stops a message in flight from storing
+    /// the event again.
     Deleted,
 }
 
 impl Status {
-    /// Every status.
+    /// All statuses.
     pub const ALL: [Self; 7] = [
         Self::Pending,
         Self::Delivering,
@@ -66,7 +71,7 @@ impl Status {
         Self::Deleted,
     ];
 
-    /// The status' name in JSON and in tables.
+    /// Returns the name of the status in JSON and in tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -80,55 +85,55 @@ impl Status {
         }
     }
 
-    /// The status of this name; `None` if there is none.
+    /// Returns the status with this name; `None` for an unknown name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 
-    /// Whether an event of this status is in the inbox.
+    /// Returns whether an event with this status is in the inbox.
     #[must_use]
     pub const fn is_in_inbox(self) -> bool {
         matches!(self, Self::Pending | Self::Delivering | Self::Failed | Self::Quarantined)
     }
 }
 
-/// What is stored of an event besides its payload.
+/// The head of an event: all that is stored of it except its payload.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Head {
-    /// Which event.
+    /// The id of the event.
     pub id: EventId,
-    /// What kind.
+    /// The type of the event.
     pub event_type: EventType,
-    /// The client's own name for it.
+    /// The `dedup_id` of the request, if there was one.
     pub dedup_id: Option<DedupId>,
-    /// Who has it.
+    /// The status of the event.
     pub status: Status,
-    /// One entry for each endpoint that matched when it was stored.
+    /// One entry for each endpoint that matched when the event was stored, or that a replay added.
     pub deliveries: BTreeMap<EndpointId, Delivery>,
-    /// Who took it from the inbox, and until when nobody else gets it; past that moment it says who had it last.
+    /// The current lease or delay. After its end it still names the last holder.
     pub lease: Option<Lease>,
-    /// How often it was leased.
+    /// The number of leases since the event was stored or last released from quarantine.
     pub lease_count: u32,
-    /// How often the head was written. Every update is conditional on the value it read.
+    /// The number of writes of the head. Each update is conditional on the value that it read.
     pub rev: u64,
-    /// When it is deleted, delivered or not.
+    /// When the event expires, delivered or not.
     pub expires_at: Timestamp,
 }
 
-/// How an open delivery is to be recorded.
+/// The result that is recorded for an open delivery.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
-    /// An attempt was made, and judged.
+    /// An attempt was made. Holds its verdict and the attempt.
     Attempted(Verdict, LastAttempt),
-    /// No attempt: the endpoint was deleted.
+    /// No attempt was made, because the endpoint was deleted.
     EndpointDeleted,
-    /// No attempt: the endpoint is disabled.
+    /// No attempt was made, because the endpoint is disabled.
     EndpointDisabled,
 }
 
 impl Head {
-    /// The head of an event that is just being stored, with an open delivery for each match.
+    /// Makes the head of a new event, with an open delivery for each matching endpoint.
     #[must_use]
     pub fn new(event: &Event, matches: impl IntoIterator<Item = EndpointId>) -> Self {
         let accepted_at = event.id.accepted_at();
@@ -154,32 +159,33 @@ impl Head {
         Self { status: head.status_of_deliveries(), ..head }
     }
 
-    /// The head kept for no more than so many days from its birth; for fewer where it ends before.
+    /// Limits the retention to this number of days after the event was accepted. A shorter retention stays as it is.
     #[must_use]
     pub fn kept_at_most(self, days: u16) -> Self {
         let end = self.id.accepted_at().after(Duration::from_hours(24 * u64::from(days)));
         Self { expires_at: self.expires_at.min(end), ..self }
     }
 
-    /// Whether its retention has ended, or its owner had it deleted. The table keeps it for some more time; it counts
-    /// as absent.
+    /// Returns whether the event has expired or was deleted. `DynamoDB` may keep the item longer, so the timestamp
+    /// decides.
     #[must_use]
     pub fn is_gone(&self, now: Timestamp) -> bool {
         self.expires_at <= now || self.status == Status::Deleted
     }
 
-    /// The endpoints whose first attempt nobody recorded yet: each wants a message, now and at every repeat.
+    /// Returns the open deliveries without a recorded attempt. Each of them needs a message for its first attempt,
+    /// also when the event is received again.
     pub fn untried(&self) -> impl Iterator<Item = (&EndpointId, &Delivery)> {
         self.deliveries.iter().filter(|(_, d)| d.state == DeliveryState::Open && d.attempts == 0)
     }
 
-    /// Attempts recorded over all deliveries.
+    /// Returns the number of recorded attempts of all deliveries.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.deliveries.values().map(|delivery| delivery.attempts).sum()
     }
 
-    /// The head after this message's outcome; `None` where the message no longer acts.
+    /// Records the outcome of this message. Returns `None` if the message must not change the delivery any more.
     #[must_use]
     pub fn record(&self, message: &DeliveryMessage, outcome: &Outcome) -> Option<Self> {
         let mut next = self.next();
@@ -206,19 +212,19 @@ impl Head {
             left => left,
         };
         if !next.status.is_in_inbox() {
-            next.lease = None; // who held it is too late: a webhook took it
+            next.lease = None; // a webhook delivered the event, so the lease is lost
         }
         Some(next)
     }
 
-    /// The head after an acknowledgement by whoever knows its id; `None` where the event is out of the inbox already.
-    /// Deliveries that are still open end. A lease ends too: its holder is told that it is lost.
+    /// Acknowledges the event by its id, without a lease. Returns `None` if the event is not in the inbox. Open
+    /// deliveries end. A lease ends too, and its holder gets `lease-lost`.
     #[must_use]
     pub fn acknowledge(&self) -> Option<Self> {
         self.status.is_in_inbox().then(|| Self { lease: None, ..self.acked() })
     }
 
-    /// What is left when its owner has it deleted: nothing but its id.
+    /// Deletes the event and returns its tombstone, which keeps only the id.
     #[must_use]
     pub fn tombstone(&self, now: Timestamp) -> Self {
         Self {
@@ -301,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_nobody_wants_waits_in_the_inbox_until_it_is_acknowledged() {
+    fn an_event_without_endpoints_stays_in_the_inbox_until_it_is_acknowledged() {
         let head = Head::new(&event(), []);
         assert_eq!(head.status, Status::Pending);
         let acked = head.acknowledge().unwrap();
@@ -310,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn it_leaves_the_inbox_when_every_endpoint_took_it() {
+    fn an_event_leaves_the_inbox_when_every_endpoint_has_it() {
         let ids = endpoints(2);
         let head = Head::new(&event(), ids.clone());
         let one = head.record(&message(&head, &ids[0], 1), &delivered()).unwrap();
@@ -321,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn it_stays_in_the_inbox_when_one_endpoint_gave_up_or_went_away() {
+    fn an_event_stays_in_the_inbox_when_one_delivery_failed_or_was_cancelled() {
         for outcome in [given_up(), Outcome::EndpointDeleted, Outcome::EndpointDisabled] {
             let ids = endpoints(2);
             let head = Head::new(&event(), ids.clone());
@@ -357,9 +363,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_a_deleted_event_holds_nothing_and_outlives_every_message_about_it() {
+    fn a_tombstone_has_no_data_and_outlives_every_message_about_the_event() {
         let head = Head::new(&event(), endpoints(1));
-        let (now, left) = (head.expires_at, head.tombstone(head.expires_at));
+        let now = head.expires_at;
+        let left = head.tombstone(now);
         assert!(left.is_gone(Timestamp::from_millis(0)) && left.deliveries.is_empty());
         assert_eq!((left.event_type.as_str(), left.rev), ("deleted", 2));
         assert_eq!(left.untried().count(), 0);
@@ -367,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn retention_counts_from_birth() {
+    fn retention_counts_from_the_acceptance() {
         let event = event();
         let head = Head::new(&event, []);
         assert_eq!(head.expires_at, event.id.accepted_at().after(Duration::from_hours(7 * 24)));

@@ -1,15 +1,15 @@
-//! Work that is longer than a request: a replay, or the erasure of a tenant. A job is one row of `Schedule` with a cursor;
-//! the scheduler advances it in bounded steps.
+//! A job: work that takes longer than a request, namely a replay or the erasure of a tenant. A job is one row of
+//! `Schedule` with a cursor. The scheduler advances it in bounded steps.
 //!
 //! ```text
-//!   free ── claim ──> busy, for a while ── step, save, step, save ... ──> released, or ended
-//!     ^                 `── whoever claimed it died: its time ends ──┐
-//!     └──────────────────────────────────────────────────────────────┘
+//!   free ── claim ──> claimed ── step, save, step, save ... ──> released, or ended
+//!     ^                 └── the scheduler crashes, and the claim ends ──┐
+//!     └─────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A step does its work first and saves the cursor after it, so that a step whose process died is made again; every step
-//! may therefore run twice. Every write is conditional on the `rev` that was read: two schedulers that hold the same job for
-//! theirs do not both advance it.
+//! A step does its work first and saves the cursor second. If the process crashes between the two, the step runs
+//! again, so every step must be safe to repeat. Each write is conditional on the `rev` that was read, so two
+//! schedulers with the same job cannot both advance it.
 
 pub mod erasure;
 pub mod replay;
@@ -26,36 +26,37 @@ use crate::tenant::api_key::KeyHash;
 use crate::tenant::id::TenantId;
 use crate::timestamp::Timestamp;
 
-/// Whoever claims a job has it to himself for so long at least: longer than a visit of the scheduler (55 s).
+/// How long a claim of a job lasts: longer than one run of the scheduler (55 s).
 const BUSY: Duration = Duration::from_secs(70);
 
 const REPLAY: &str = "rpl_";
 const ERASURE: &str = "era_";
 
-/// The identity of a job: `rpl_` or `era_`, and 32 hexadecimal digits.
+/// The id of a job: `rpl_` or `era_`, and 32 hexadecimal digits.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct JobId(String);
 
 impl JobId {
-    /// A new replay. Identities of replays sort by time: a later run is told by it.
+    /// Draws the id of a new replay. Ids of replays sort by time, so a later replay has a larger id.
     pub fn replay(now: Timestamp, rng: &mut impl Rng) -> Self {
-        Self(id::by_time(REPLAY, now, rng))
+        Self(id::draw_by_time(REPLAY, now, rng))
     }
 
-    /// The erasure that the bearer of this key asks for: however often he does, it is one. Nobody else can tell its identity
-    /// who cannot read the table of keys: by it the receipt is read, when no key is left.
+    /// Derives the id of an erasure from the key that requests it, so that a repeated request is the same job. Only a
+    /// client with the key, or a reader of the table of keys, can know the id. After the erasure, when no key exists,
+    /// the id gives access to the receipt.
     #[must_use]
     pub fn erasure(key: &KeyHash) -> Self {
-        Self(id::derived(ERASURE, key.as_str()))
+        Self(id::derive(ERASURE, key.as_str()))
     }
 
-    /// Accepts exactly the form of a replay's identity.
+    /// Accepts exactly the form of a replay's id; returns `None` for any other text.
     #[must_use]
     pub fn parse_replay(text: &str) -> Option<Self> {
         Self::parse(REPLAY, text)
     }
 
-    /// Accepts exactly the form of an erasure's identity.
+    /// Accepts exactly the form of an erasure's id; returns `None` for any other text.
     #[must_use]
     pub fn parse_erasure(text: &str) -> Option<Self> {
         Self::parse(ERASURE, text)
@@ -65,12 +66,12 @@ impl JobId {
         id::is_canonical(prefix, text).then(|| Self(text.to_owned()))
     }
 
-    /// The identity that our own code wrote into a table.
+    /// Takes an id that our own code wrote into a table, without a check.
     pub fn from_stored(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The identity as text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -83,91 +84,92 @@ impl fmt::Display for JobId {
     }
 }
 
-/// A job, as it was read or is to be written.
+/// A job, as it is stored.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Job {
-    /// Which job.
+    /// The id of the job.
     pub id: JobId,
-    /// Whose.
+    /// The tenant that the job works for.
     pub tenant: TenantId,
-    /// What there is to do, and how far it is done.
+    /// The work of the job, and its progress.
     pub work: Work,
-    /// When it was asked for.
+    /// When the job was requested.
     pub created_at: Timestamp,
-    /// Until when somebody works at it.
+    /// The end of the current claim. Until then no other scheduler claims the job.
     pub busy_until: Timestamp,
-    /// Whether its owner wants it to end early.
+    /// Whether the owner cancelled the job.
     pub is_cancelled: bool,
-    /// When it ended.
+    /// When the job ended; `None` while it runs.
     pub ended_at: Option<Timestamp>,
-    /// How often it was written. Every update is conditional on the value it read.
+    /// The number of writes. Each update is conditional on the value that it read.
     pub rev: u64,
 }
 
-/// What there is to do.
+/// The work of a job.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Work {
-    /// Events are sent again.
+    /// The job sends events again.
     Replay(Box<Replay>),
-    /// All that a tenant has is deleted.
+    /// The job deletes all data of a tenant.
     Erasure(Box<Erasure>),
 }
 
 impl Job {
-    /// A job that is just asked for.
+    /// Makes a new job.
     #[must_use]
     pub fn new(id: JobId, tenant: TenantId, work: Work, now: Timestamp) -> Self {
         let busy_until = Timestamp::from_millis(0);
         Self { id, tenant, work, created_at: now, busy_until, is_cancelled: false, ended_at: None, rev: 1 }
     }
 
-    /// The job in the hands of whoever writes this; `None` while somebody else has it, or where it has ended.
+    /// Claims the job for the writer of the result. Returns `None` if another claim lasts, or if the job has ended.
     #[must_use]
     pub fn claim(&self, now: Timestamp) -> Option<Self> {
         let is_free = self.busy_until <= now && self.ended_at.is_none();
         is_free.then(|| Self { busy_until: now.after(BUSY), ..self.next() })
     }
 
-    /// The job with what a step leaves to be done; whatever is written next writes it too.
+    /// Sets the work and its progress, without a new `rev`: the next write stores it.
     #[must_use]
     pub fn with(&self, work: Work) -> Self {
         Self { work, ..self.clone() }
     }
 
-    /// The job between two steps.
+    /// Returns the job to write between two steps.
     #[must_use]
     pub fn advanced(&self) -> Self {
         self.next()
     }
 
-    /// The job for the next visit, which need not wait for it.
+    /// Releases the claim, so that the next run of the scheduler can claim the job at once.
     #[must_use]
     pub fn released(&self) -> Self {
         Self { busy_until: Timestamp::from_millis(0), ..self.next() }
     }
 
-    /// The job once it is done, or was cancelled.
+    /// Ends the job: it is done, or was cancelled.
     #[must_use]
     pub fn ended(&self, now: Timestamp) -> Self {
         Self { ended_at: Some(now), ..self.next() }
     }
 
-    /// The job once its owner wants it to end; `None` where he does already, or it has ended.
+    /// Cancels the job. Returns `None` if it was cancelled before, or has ended.
     #[must_use]
     pub fn cancel(&self) -> Option<Self> {
         (!self.is_cancelled && self.ended_at.is_none()).then(|| Self { is_cancelled: true, ..self.next() })
     }
 
-    /// What we were about to write, on top of what somebody else wrote instead; `None` where that was more than that the
-    /// owner wants it to end.
+    /// Merges our unwritten step with the stored job `now`, if the only write in between is the owner's cancellation.
+    /// Returns `None` after any other write.
     #[must_use]
     pub fn on_top_of(&self, now: &Self) -> Option<Self> {
-        let was_only_cancelled =
-            now.rev == self.rev && now.is_cancelled && !self.is_cancelled && now.ended_at.is_none();
-        was_only_cancelled.then(|| Self { is_cancelled: true, rev: now.rev + 1, ..self.clone() })
+        let is_next_write = now.rev == self.rev;
+        let is_cancellation = now.is_cancelled && !self.is_cancelled && now.ended_at.is_none();
+        let merged = Self { is_cancelled: true, rev: now.rev + 1, ..self.clone() };
+        (is_next_write && is_cancellation).then_some(merged)
     }
 
-    /// Where it stands, in one word.
+    /// Returns the state of the job in JSON: `running`, `cancelling`, `cancelled` or `done`.
     #[must_use]
     pub fn state(&self) -> &'static str {
         match (self.ended_at.is_some(), self.is_cancelled) {
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn one_at_a_time_works_at_a_job_and_whoever_dies_is_followed() {
+    fn one_scheduler_at_a_time_has_a_job_and_a_claim_ends_after_a_crash() {
         let claimed = job().claim(START).unwrap();
         assert_eq!((claimed.rev, claimed.state()), (2, "running"));
         assert_eq!(claimed.claim(START.after(Duration::from_secs(69))), None);
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_written_is_written_once() {
+    fn every_write_raises_rev_once_and_keeps_the_work() {
         let later = Work::Erasure(Box::new(Erasure { deleted: 1, ..Erasure::begin() }));
         let stepped = job().with(later.clone());
         for next in [stepped.advanced(), stepped.released(), stepped.ended(START), stepped.cancel().unwrap()]
@@ -223,22 +225,25 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_was_made_counts_although_its_job_was_cancelled_meanwhile() {
+    fn a_step_counts_if_the_job_was_cancelled_during_it() {
         let claimed = job().claim(START).unwrap();
-        let (step, cancelled) = (claimed.advanced(), claimed.cancel().unwrap());
+        let step = claimed.advanced();
+        let cancelled = claimed.cancel().unwrap();
         let both = step.on_top_of(&cancelled).unwrap();
         assert_eq!((both.is_cancelled, both.rev), (true, cancelled.rev + 1));
-        assert_eq!(step.on_top_of(&claimed.advanced()), None, "somebody else has it");
+        assert_eq!(step.on_top_of(&claimed.advanced()), None, "another scheduler advanced it");
         assert_eq!(step.on_top_of(&cancelled.ended(START)), None);
     }
 
     #[test]
-    fn identities_have_one_form_and_those_of_replays_sort_by_time() {
-        let (early, late) = (JobId::replay(START, &mut rand::rng()), erasure_id());
-        assert_eq!(JobId::parse_replay(early.as_str()), Some(early.clone()));
-        assert_eq!(JobId::parse_erasure(late.as_str()), Some(late.clone()));
-        assert_eq!((JobId::parse_erasure(early.as_str()), JobId::parse_replay("rpl_1")), (None, None));
-        assert!(early < JobId::replay(START.after(Duration::from_millis(1)), &mut rand::rng()));
-        assert!(crate::delivery::ORIGINAL < early.as_str(), "the original run is earlier than any");
+    fn ids_have_one_form_and_ids_of_replays_sort_by_time() {
+        let replay = JobId::replay(START, &mut rand::rng());
+        let erasure = erasure_id();
+        assert_eq!(JobId::parse_replay(replay.as_str()), Some(replay.clone()));
+        assert_eq!(JobId::parse_erasure(erasure.as_str()), Some(erasure.clone()));
+        assert_eq!(JobId::parse_erasure(replay.as_str()), None);
+        assert_eq!(JobId::parse_replay("rpl_1"), None);
+        assert!(replay < JobId::replay(START.after(Duration::from_millis(1)), &mut rand::rng()));
+        assert!(crate::delivery::ORIGINAL < replay.as_str(), "the original run sorts before every replay");
     }
 }

@@ -1,7 +1,8 @@
-//! The rules of the Triggers API. Nothing here is asynchronous, reads a clock, the environment or random numbers of its own, or
-//! knows AWS: the crate's dependencies make it impossible.
+//! The rules of the Triggers API. The code here is not asynchronous and does not use AWS. It does not read a clock or
+//! the environment, and its callers pass in the random number generator. The dependencies of the crate allow nothing
+//! else.
 //!
-//! The modules, in the order in which each builds on those before it.
+//! The modules are declared in reading order.
 
 pub mod timestamp;
 

@@ -1,48 +1,48 @@
-//! Errors as clients see them: RFC 9457 documents, and the catalogue of our types.
+//! Errors as clients get them: `application/problem+json` documents (RFC 9457), and the list of their types.
 //!
-//! Every type has a paragraph of the same name in `docs/errors.md`.
+//! Each type has a section of the same name in `docs/errors.md`.
 
 use serde_json::{Map, Value, json};
 
-/// What went wrong, as far as a client may act on it.
+/// The type of a problem. Each type has one HTTP status, one slug and one title.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
-    /// The body cannot be read.
+    /// 400: the body is not valid JSON.
     Malformed,
-    /// The cursor is not one of ours, or of another query.
+    /// 400: the cursor was not issued by this API, or belongs to another tenant or another filter.
     CursorInvalid,
-    /// No key, or none that is good.
+    /// 401: the API key is missing or not valid.
     Unauthorized,
-    /// The key may not do this.
+    /// 403: the API key lacks the scope that the route needs.
     Forbidden,
-    /// There is none, or it is another tenant's.
+    /// 404: the resource does not exist, or belongs to another tenant.
     NotFound,
-    /// The path knows other methods.
+    /// 405: the path exists, but not with this method.
     MethodNotAllowed,
-    /// More bytes than allowed.
+    /// 413: the body has more bytes than the route allows.
     TooLarge,
-    /// No JSON.
+    /// 415: the route does not read this content type or content encoding.
     UnsupportedMediaType,
-    /// Readable, and against a rule.
+    /// 422: the request can be read, but a member or a parameter is not valid.
     Invalid,
-    /// The lease does not hold what it was to act on.
+    /// 409: the lease has expired, or does not exist.
     LeaseLost,
-    /// The event has no final delivery that could be opened again.
+    /// 409: the event has no final delivery that a replay can open again.
     NothingToReplay,
-    /// The name was used for something else.
+    /// 422: the `dedup_id` or `Idempotency-Key` was used before with other content.
     IdempotencyMismatch,
-    /// The minute's tokens are spent.
+    /// 429: all tokens of this minute are spent.
     RateLimited,
-    /// Too many of the tenant's events wait for somebody to take them.
+    /// 429: the inbox holds as many events as the tier allows.
     BacklogFull,
-    /// A part we depend on does not answer.
+    /// 503: an AWS service that the request needs did not answer.
     Unavailable,
-    /// Events arrive faster than they are stored.
+    /// 503: events arrive faster than they are stored.
     Overloaded,
 }
 
 impl Kind {
-    /// Every kind.
+    /// All types.
     pub const ALL: [Self; 16] = [
         Self::Malformed,
         Self::CursorInvalid,
@@ -62,95 +62,112 @@ impl Kind {
         Self::Overloaded,
     ];
 
-    /// HTTP status, slug and title.
+    /// Returns the HTTP status, the slug at the end of `type`, and the title.
     #[must_use]
     pub const fn document(self) -> (u16, &'static str, &'static str) {
         match self {
-            Self::Malformed => (400, "malformed", "The body cannot be read"),
-            Self::CursorInvalid => (400, "cursor-invalid", "The cursor does not belong to this query"),
-            Self::Unauthorized => (401, "unauthorized", "A valid API key is needed"),
-            Self::Forbidden => (403, "forbidden", "The API key may not do this"),
-            Self::NotFound => (404, "not-found", "There is no such thing"),
-            Self::MethodNotAllowed => (405, "method-not-allowed", "The path knows other methods"),
-            Self::LeaseLost => (409, "lease-lost", "The lease does not hold"),
-            Self::NothingToReplay => (409, "nothing-to-replay", "No delivery can be opened again"),
-            Self::TooLarge => (413, "too-large", "The request is too large"),
-            Self::UnsupportedMediaType => {
-                (415, "unsupported-media-type", "The content type is none that is read here")
-            }
-            Self::Invalid => (422, "invalid", "The request breaks a rule"),
+            Self::Malformed => (400, "malformed", "Invalid JSON"),
+            Self::CursorInvalid => (400, "cursor-invalid", "Invalid cursor"),
+            Self::Unauthorized => (401, "unauthorized", "Invalid API key"),
+            Self::Forbidden => (403, "forbidden", "Permission denied"),
+            Self::NotFound => (404, "not-found", "Not found"),
+            Self::MethodNotAllowed => (405, "method-not-allowed", "Method not allowed"),
+            Self::LeaseLost => (409, "lease-lost", "The lease has expired, or does not exist"),
+            Self::NothingToReplay => (409, "nothing-to-replay", "Nothing to replay"),
+            Self::TooLarge => (413, "too-large", "Request too large"),
+            Self::UnsupportedMediaType => (415, "unsupported-media-type", "Unsupported Content-Type"),
+            Self::Invalid => (422, "invalid", "Invalid request"),
             Self::IdempotencyMismatch => {
-                (422, "idempotency-mismatch", "The name was used for something else")
+                (422, "idempotency-mismatch", "Idempotency key already used with other content")
             }
-            Self::RateLimited => (429, "rate-limited", "The rate limit is reached"),
-            Self::BacklogFull => (429, "backlog-full", "Too many events wait to be taken"),
-            Self::Unavailable => (503, "unavailable", "Try again in a moment"),
-            Self::Overloaded => (503, "overloaded", "Too much waits to be stored"),
+            Self::RateLimited => (429, "rate-limited", "Rate limit exceeded"),
+            Self::BacklogFull => (429, "backlog-full", "Inbox full"),
+            Self::Unavailable => (503, "unavailable", "Service unavailable"),
+            Self::Overloaded => (503, "overloaded", "Service overloaded"),
         }
     }
 }
 
-/// One error, ready to be answered.
+/// The part of the request that a problem is about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// A member of the body, as JSON pointer (RFC 6901). The empty pointer means the whole body.
+    Pointer(String),
+    /// A query parameter, by its name.
+    Parameter(String),
+}
+
+/// One error, ready to become a response.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problem {
-    /// Which type.
+    /// The type of the problem.
     pub kind: Kind,
-    /// What this client can do about it, in a sentence.
+    /// One sentence for the client: what is wrong, what is allowed, and what to do.
     pub detail: String,
-    /// The JSON pointer of the member at fault, where there is one.
-    pub pointer: Option<String>,
-    /// Seconds for `Retry-After`.
+    /// The part of the request that is wrong, if it is known.
+    pub source: Option<Source>,
+    /// The value of `Retry-After`, in seconds.
     pub retry_after: Option<u32>,
-    /// What failed inside, for the log; it is never sent.
+    /// The internal cause. It is logged, and never sent to the client.
     pub cause: Option<String>,
 }
 
 impl Problem {
-    /// A problem of this kind.
+    /// Makes a problem of this type. Types that a retry can solve get a `Retry-After`.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let retry_after = match kind {
             Kind::Unavailable => Some(2),
-            Kind::Overloaded => Some(10),  // when the queue is looked at again
-            Kind::BacklogFull => Some(30), // likewise the backlog
+            Kind::Overloaded => Some(10), // the age of the queue is read every 10 s
+            Kind::BacklogFull => Some(30), // the backlog is read every 30 s
             _ => None,
         };
-        Self { kind, detail: detail.into(), pointer: None, retry_after, cause: None }
+        Self { kind, detail: detail.into(), source: None, retry_after, cause: None }
     }
 
-    /// The same, at this member of the body.
+    /// Adds the JSON pointer (RFC 6901) of the member that is wrong.
     #[must_use]
     pub fn at(self, pointer: impl Into<String>) -> Self {
-        Self { pointer: Some(pointer.into()), ..self }
+        Self { source: Some(Source::Pointer(pointer.into())), ..self }
     }
 
-    /// Returns the problem with what failed inside, for the log.
+    /// Adds the name of the query parameter that is wrong.
+    #[must_use]
+    pub fn in_query(self, name: impl Into<String>) -> Self {
+        Self { source: Some(Source::Parameter(name.into())), ..self }
+    }
+
+    /// Adds the internal cause, for the log.
     #[must_use]
     pub fn because(self, cause: impl Into<String>) -> Self {
         Self { cause: Some(cause.into()), ..self }
     }
 
-    /// The answer to every credential that is not good: unknown, revoked and expired read alike.
+    /// Returns the answer to every API key that is not valid. An unknown, a revoked and an expired key get the same
+    /// text.
     #[must_use]
     pub fn unauthorized() -> Self {
-        Self::new(Kind::Unauthorized, "send a valid API key in the header X-API-Key")
+        Self::new(
+            Kind::Unauthorized,
+            "Invalid API key: it is missing, unknown, revoked or expired; send a valid key in the header X-API-Key",
+        )
     }
 
-    /// A path that leads nowhere, or to another tenant's thing: nobody can tell which.
+    /// Returns the answer to an unknown path or id. A resource of another tenant gets the same text.
     #[must_use]
     pub fn not_found() -> Self {
         Self::new(
             Kind::NotFound,
-            "nothing is here; an event can be found about a second after it was accepted",
+            "Not found: check the path and the id; an event can be read about one second after its 202",
         )
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.kind.document().0
     }
 
-    /// The RFC 9457 document. `error` repeats `detail` for older clients.
+    /// Returns the RFC 9457 document. The member `error` repeats `detail` for older clients.
     #[must_use]
     pub fn to_json(&self, request_id: &str) -> Value {
         let (status, slug, title) = self.kind.document();
@@ -161,10 +178,20 @@ impl Problem {
         document.insert("detail".into(), self.detail.as_str().into());
         document.insert("instance".into(), request_id.into());
         document.insert("error".into(), self.detail.as_str().into());
-        if let Some(pointer) = &self.pointer {
-            document.insert("errors".into(), json!([{"pointer": pointer, "detail": self.detail}]));
+        if let Some(entry) = self.errors_entry() {
+            document.insert("errors".into(), json!([entry]));
         }
         document.into()
+    }
+
+    /// Returns the entry of `errors`. A 422 always has one: without a known source it names the whole body.
+    fn errors_entry(&self) -> Option<Value> {
+        match &self.source {
+            Some(Source::Pointer(pointer)) => Some(json!({"pointer": pointer, "detail": self.detail})),
+            Some(Source::Parameter(name)) => Some(json!({"parameter": name, "detail": self.detail})),
+            None if self.status() == 422 => Some(json!({"pointer": "", "detail": self.detail})),
+            None => None,
+        }
     }
 }
 
@@ -173,14 +200,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_type_has_a_paragraph_of_its_own_in_the_documentation() {
-        let paragraphs = include_str!("../../../docs/errors.md");
+    fn every_type_has_its_own_section_in_the_documentation() {
+        let sections = include_str!("../../../docs/errors.md");
         for kind in Kind::ALL {
             let (status, slug, _) = kind.document();
-            assert!(paragraphs.contains(&format!("\n## {slug}\n")), "{slug}");
+            assert!(sections.contains(&format!("\n## {slug}\n")), "{slug}");
             assert!((400..600).contains(&status));
         }
-        assert_eq!(paragraphs.matches("\n## ").count(), Kind::ALL.len());
+        assert_eq!(sections.matches("\n## ").count(), Kind::ALL.len());
     }
 
     #[test]
@@ -191,5 +218,21 @@ mod tests {
         assert_eq!(problem["instance"], "req-1");
         assert_eq!(problem["error"], problem["detail"]);
         assert_eq!(problem["errors"][0]["pointer"], "/type");
+    }
+
+    #[test]
+    fn errors_names_a_query_parameter_by_its_name() {
+        let problem = Problem::new(Kind::Invalid, "wrong").in_query("since").to_json("req-1");
+        assert_eq!(problem["errors"], json!([{"parameter": "since", "detail": "wrong"}]));
+    }
+
+    #[test]
+    fn every_422_has_an_entry_in_errors_and_other_types_only_with_a_source() {
+        for kind in Kind::ALL {
+            let problem = Problem::new(kind, "wrong");
+            let errors = problem.to_json("req-1").get("errors").cloned();
+            let whole_body = json!([{"pointer": "", "detail": "wrong"}]);
+            assert_eq!(errors, (problem.status() == 422).then_some(whole_body), "{kind:?}");
+        }
     }
 }

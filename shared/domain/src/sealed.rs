@@ -1,5 +1,5 @@
-//! What is stored so that only the holder of its tenant's data key can read it: AES-256-GCM, bound to its tenant and to what
-//! it is, so that a text moved to another place opens nowhere.
+//! Encryption of a tenant's private data with AES-256-GCM. Each ciphertext is bound to its tenant and to the name of
+//! what it holds, so it cannot be decrypted in another place.
 
 use std::fmt;
 
@@ -8,32 +8,35 @@ use thiserror::Error;
 
 use crate::tenant::id::TenantId;
 
-/// The key of one tenant's private data.
+/// The data key of one tenant.
 #[derive(Clone)]
 pub struct DataKey(LessSafeKey);
 
-/// An encrypted text: nonce, ciphertext, tag.
+/// An encrypted text: nonce, ciphertext and tag.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sealed(Vec<u8>);
 
-/// It was not sealed here, or with another key.
+/// The error for a ciphertext that was encrypted with another key, for another tenant or name, or was changed.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[error("what was stored cannot be decrypted")]
+#[error(
+    "a stored secret cannot be decrypted with the data key of its tenant; check the KMS key and the stored data key"
+)]
 pub struct Damaged;
 
 impl DataKey {
-    /// The key of these 32 bytes.
+    /// Makes the data key from 32 bytes.
     ///
     /// # Errors
-    /// [`Damaged`] for another length.
+    /// [`Damaged`] for any other length.
     pub fn new(bytes: &[u8]) -> Result<Self, Damaged> {
         UnboundKey::new(&AES_256_GCM, bytes).map(|key| Self(LessSafeKey::new(key))).map_err(|_| Damaged)
     }
 
-    /// Encrypts a text that is `what` of this tenant. A nonce must never be used twice: 96 random bits.
+    /// Encrypts a text of this tenant. `what` names it. `nonce` must be 96 fresh random bits, because a repeated
+    /// nonce breaks AES-GCM.
     ///
     /// # Errors
-    /// [`Damaged`] for a text of many gigabytes.
+    /// [`Damaged`] for a text longer than AES-GCM allows (64 GiB).
     pub fn seal(
         &self,
         tenant: &TenantId,
@@ -47,10 +50,10 @@ impl DataKey {
         Ok(Sealed([&nonce[..], &sealed].concat()))
     }
 
-    /// Decrypts what was sealed as `what` of this tenant.
+    /// Decrypts a text of this tenant that was encrypted as `what`.
     ///
     /// # Errors
-    /// [`Damaged`] for anything else.
+    /// [`Damaged`] for any other ciphertext.
     pub fn open(&self, tenant: &TenantId, what: &str, Sealed(bytes): &Sealed) -> Result<Vec<u8>, Damaged> {
         let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN).ok_or(Damaged)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Damaged)?;
@@ -61,19 +64,19 @@ impl DataKey {
 }
 
 impl Sealed {
-    /// What our own code wrote into a table.
+    /// Takes a ciphertext from a table, without a check.
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
-    /// What is to be written into a table.
+    /// Returns the bytes to write into a table.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The same, without a copy.
+    /// Returns the bytes to write into a table, without a copy.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
@@ -96,9 +99,10 @@ mod tests {
     use crate::testing::tenant;
 
     #[test]
-    fn what_is_sealed_opens_in_its_own_place_with_its_own_key_alone() {
-        let (ours, key, other_key) =
-            (tenant(), DataKey::new(&[1; 32]).unwrap(), DataKey::new(&[2; 32]).unwrap());
+    fn a_ciphertext_decrypts_only_with_its_own_tenant_name_and_key() {
+        let ours = tenant();
+        let key = DataKey::new(&[1; 32]).unwrap();
+        let other_key = DataKey::new(&[2; 32]).unwrap();
         let sealed = key.seal(&ours, "ep_1", b"secret", [7; NONCE_LEN]).unwrap();
         assert!(!sealed.bytes().windows(6).any(|bytes| bytes == b"secret"));
         assert_eq!(key.open(&ours, "ep_1", &sealed).as_deref(), Ok(&b"secret"[..]));

@@ -1,4 +1,4 @@
-//! A tenant: its settings, and what its tier allows.
+//! A tenant and its settings.
 
 pub mod id;
 
@@ -21,37 +21,39 @@ use self::spread::Spread;
 use self::tier::Tier;
 use crate::timestamp::Timestamp;
 
-/// A tenant.
+/// A tenant: one organization that uses the API.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Tenant {
-    /// Its identity.
+    /// The id of the tenant.
     pub id: TenantId,
-    /// The name its owner gave.
+    /// The name that the owner chose.
     pub organization_name: String,
-    /// What it pays for.
+    /// The tier of the tenant.
     pub tier: Tier,
-    /// Over how many shards its events are spread.
+    /// The number of shards that hold the tenant's events.
     pub spread: Spread,
-    /// How many days it wants its events kept, if it said so; [`Tenant::retention_days`] tells what comes of it.
+    /// The retention that the owner set, in days. [`Tenant::retention_days`] limits it to the tier.
     pub wanted_retention_days: Option<u16>,
-    /// When it was created.
+    /// When the tenant was created.
     pub created_at: Timestamp,
-    /// How often it or the set of its keys was written. Every change is conditional on the value it read.
+    /// The number of writes to the tenant or to the list of its keys. Each update is conditional on the value that it
+    /// read.
     pub rev: u64,
 }
 
 impl Tenant {
-    /// Days that its events are kept which are accepted now: as it wants, but no longer than its tier allows.
+    /// Returns the days that a new event is kept: the owner's setting, but no more than the tier allows.
     #[must_use]
     pub fn retention_days(&self) -> u16 {
         let most = self.tier.limits().retention_days;
         self.wanted_retention_days.map_or(most, |wanted| wanted.min(most))
     }
 
-    /// The tenant with another tier from `now` on, its spread [raised](Spread::raised_to) where that tier's is wider.
+    /// Moves the tenant to another tier at `now`, and [raises](Spread::raise_to) its spread if the new tier has more
+    /// shards.
     #[must_use]
     pub fn of_tier(self, tier: Tier, now: Timestamp, delay: Duration) -> Self {
-        let spread = self.spread.raised_to(tier.limits().shards, now, delay);
+        let spread = self.spread.raise_to(tier.limits().shards, now, delay);
         Self { tier, spread, ..self }
     }
 }
@@ -61,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tenant_keeps_its_events_as_it_wants_within_its_tier_and_its_shards_through_every_tier() {
+    fn retention_follows_the_setting_and_the_tier_and_shards_never_fall() {
         let now = Timestamp::from_seconds(1000);
         let mut tenant = Tenant {
             id: TenantId::from_stored("org_1"),

@@ -1,4 +1,4 @@
-//! Things to test with; each builder asks only for what matters.
+//! Builders for tests. Each builder takes only what matters to a test.
 
 use crate::delivery::LastAttempt;
 use crate::delivery::verdict::Verdict;
@@ -21,22 +21,22 @@ use crate::tenant::spread::Spread;
 use crate::tenant::tier::Tier;
 use crate::timestamp::Timestamp;
 
-/// A moment to begin at: 2023-11-14T22:13:20Z.
+/// The time at which tests start: 2023-11-14T22:13:20Z.
 pub const START: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
-/// A tenant of its own.
+/// Makes a new tenant id.
 #[must_use]
 pub fn tenant() -> TenantId {
     TenantId::generate(START, &mut rand::rng())
 }
 
-/// The erasure that the bearer of some key asks for.
+/// Makes the id of an erasure, for a new API key.
 #[must_use]
 pub fn erasure_id() -> JobId {
     JobId::erasure(&ApiKey::generate(&mut rand::rng()).hash(&Pepper::new("pepper")))
 }
 
-/// A key that may do everything, and its record.
+/// Makes an API key with every scope, and its record.
 #[must_use]
 pub fn key_of(tenant: &TenantId, tier: Tier) -> (ApiKey, KeyRecord) {
     let key = ApiKey::generate(&mut rand::rng());
@@ -56,29 +56,29 @@ pub fn key_of(tenant: &TenantId, tier: Tier) -> (ApiKey, KeyRecord) {
     (key, record)
 }
 
-/// The data key of every tenant.
+/// Makes the data key of all tenants in tests.
 ///
 /// # Panics
-/// Never: it has the right length.
+/// Never: the key has 32 bytes.
 #[must_use]
 pub fn data_key() -> DataKey {
     DataKey::new(&[7; 32]).expect("32 bytes")
 }
 
-/// The private part that every endpoint has: this secret, and no headers.
+/// Makes the private part of all endpoints in tests: one fixed secret and no headers.
 ///
 /// # Panics
-/// Never: the secret is of the specified form.
+/// Never: the secret has the form of Standard Webhooks.
 #[must_use]
 pub fn private() -> Private {
     let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a secret");
     Private { secrets: Secrets::new(secret), headers: Headers::default() }
 }
 
-/// An active endpoint of this tenant that wants every event; endpoints of different numbers differ.
+/// Makes an active endpoint of this tenant that gets every event. Each number gives another endpoint.
 ///
 /// # Panics
-/// Never: its private part can be encrypted.
+/// Never: the private part can be encrypted.
 #[must_use]
 pub fn endpoint_of(tenant: &TenantId, number: u8) -> Endpoint {
     let endpoint = endpoint(number);
@@ -86,7 +86,7 @@ pub fn endpoint_of(tenant: &TenantId, number: u8) -> Endpoint {
     Endpoint { sealed, ..endpoint }
 }
 
-/// An active endpoint whose private part nobody can read; endpoints of different numbers differ.
+/// Makes an active endpoint without a readable private part. Each number gives another endpoint.
 #[must_use]
 pub fn endpoint(number: u8) -> Endpoint {
     Endpoint {
@@ -105,10 +105,10 @@ pub fn endpoint(number: u8) -> Endpoint {
     }
 }
 
-/// An event accepted at `now`.
+/// Makes an event that was accepted at `now`.
 ///
 /// # Panics
-/// When the type is none.
+/// If the event type is not valid.
 #[must_use]
 pub fn event(tenant: &TenantId, event_type: &str, payload: &str, now: Timestamp) -> Event {
     let event_type = EventType::parse(event_type).expect("a valid type");
@@ -117,7 +117,7 @@ pub fn event(tenant: &TenantId, event_type: &str, payload: &str, now: Timestamp)
     new.into_event(id, tenant.clone(), Tier::Free)
 }
 
-/// An attempt that was made at [`START`], with this verdict on this answer.
+/// Makes the outcome of an attempt at [`START`] with this answer and this verdict.
 #[must_use]
 pub fn attempted(verdict: Verdict, answer: &str) -> Outcome {
     Outcome::Attempted(verdict, LastAttempt { at: START, duration_ms: 1, answer: answer.to_owned() })

@@ -1,5 +1,5 @@
-//! A stream that ends after a number of bytes, whatever the other side still has to say. It counts at the socket: under
-//! TLS, chunks and heads, whose own bounds then cannot matter.
+//! A stream with a limit on the bytes that are read from it. It counts at the socket, below TLS, chunks and heads, so
+//! the limits of those layers do not matter.
 
 use std::io;
 use std::pin::Pin;
@@ -9,19 +9,19 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
-/// The most that is read during a TLS handshake: what TLS itself allows for one message of it.
+/// The largest number of bytes read during a TLS handshake: rustls accepts no longer handshake message.
 const HANDSHAKE_BYTES: u64 = 64 * 1024;
 
-/// The most that is read of an answer, head and body together.
+/// The largest number of bytes read of an answer, head and body together.
 pub(super) const ANSWER_BYTES: u64 = 16 * 1024;
 
-/// A stream with a bound on what is read from it.
+/// A stream with a limit on the bytes read from it.
 pub(super) struct Bounded<S> {
     stream: Take<S>,
     ended: Ended,
 }
 
-/// Whether a stream has ended by its bound: asked by whoever sees it end and must say why.
+/// Whether the stream ended because of its limit. The exchange asks it to choose the failure.
 #[derive(Clone, Default)]
 pub(super) struct Ended(Arc<AtomicBool>);
 
@@ -32,18 +32,18 @@ impl Ended {
 }
 
 impl<S: AsyncRead> Bounded<S> {
-    /// A stream that is still to carry a handshake.
+    /// Makes a stream that starts with a TLS handshake.
     pub(super) fn new(stream: S) -> Self {
         Self { stream: stream.take(HANDSHAKE_BYTES), ended: Ended::default() }
     }
 
-    /// From now on only an answer is to come.
+    /// Sets the limit for an answer.
     pub(super) fn expect_answer(&mut self) -> Ended {
         self.stream.set_limit(ANSWER_BYTES);
         self.ended.clone()
     }
 
-    /// A stream without a handshake.
+    /// Makes a stream without a handshake.
     pub(super) fn for_answer(mut self) -> (Self, Ended) {
         let ended = self.expect_answer();
         (self, ended)
@@ -87,7 +87,7 @@ mod tests {
     use std::io::Cursor;
 
     #[tokio::test]
-    async fn not_one_byte_is_read_beyond_the_bound_and_the_end_is_told_from_the_others_own() {
+    async fn no_byte_is_read_beyond_the_limit_and_the_end_by_the_limit_is_known() {
         for (sent, ended_by_bound) in [(ANSWER_BYTES - 1, false), (ANSWER_BYTES + 1, true)] {
             let mut source = Cursor::new(vec![7; usize::try_from(sent).unwrap()]);
             let (mut stream, ended) = Bounded::new(&mut source).for_answer();

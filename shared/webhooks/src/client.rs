@@ -1,16 +1,15 @@
-//! The outside world: one POST over one connection of its own, to an address that was checked.
+//! The webhook client: one POST over its own connection, to a checked address.
 //!
-//! Nothing is shared between two exchanges: no connection, no TLS session, no answer of a name server. So none can carry
-//! one tenant's request after another's, and what a receiver says about itself holds for its own exchange alone. Every
-//! address behind a name must be public, and the connection goes to the checked address itself: a name that resolves
-//! differently a moment later changes nothing.
+//! Two exchanges share nothing: no connection, no TLS session and no DNS answer. So a connection never carries the
+//! requests of two tenants. Every address of a name must be public, and the connection goes to the checked address
+//! itself, so a later change of the DNS record has no effect.
 //!
-//! | | at most |
+//! | Limit | Value |
 //! |---|---|
 //! | name, connection, TLS, request and head of the answer | 13 s |
-//! | body of the answer | 2 s more |
-//! | read from the socket during the TLS handshake | 64 KiB |
-//! | read from the socket after it, head and body together | 16 KiB |
+//! | body of the answer | 2 s |
+//! | bytes read from the socket during the TLS handshake | 64 KiB |
+//! | bytes read from the socket after it, head and body together | 16 KiB |
 
 use std::time::Duration;
 
@@ -30,10 +29,10 @@ use domain::endpoint::url::EndpointUrl;
 use domain::timestamp::Timestamp;
 use store::webhook_sender::WebhookSender;
 
-/// One deadline over name, connection, TLS, request and the head of the answer.
+/// The deadline for the name, the connection, TLS, the request and the head of the answer.
 const DEADLINE: Duration = Duration::from_secs(13);
 
-/// How long somebody waits who configures a URL whose name nobody resolves.
+/// How long a client that sets a URL waits for the lookup of its name.
 const CHECK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Sends webhooks.
@@ -45,10 +44,10 @@ pub struct WebhookClient<D = Internet> {
 }
 
 impl WebhookClient {
-    /// A client that asks the system's name servers and trusts the public authorities of the web.
+    /// Makes a client that asks the system's name servers and trusts the public certificate authorities.
     ///
     /// # Errors
-    /// When the TLS provider knows no protocol version, which only a wrong build can cause.
+    /// [`rustls::Error`] if the TLS provider has no protocol version. A correct build never returns it.
     pub fn new() -> Result<Self, rustls::Error> {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         Ok(Self { resolver: Resolver::of_system(), dialer: Internet, tls: Tls::trusting(roots)? })
@@ -56,7 +55,7 @@ impl WebhookClient {
 }
 
 impl<D: Dialer> WebhookClient<D> {
-    /// The same client with other authorities, one name server, and another way to the addresses that it has checked.
+    /// Makes a client with other authorities, one name server and another dialer.
     ///
     /// # Errors
     /// As [`WebhookClient::new`].
@@ -69,8 +68,8 @@ impl<D: Dialer> WebhookClient<D> {
         Ok(Self { resolver: Resolver::asking(name_server), dialer, tls: Tls::trusting(roots)? })
     }
 
-    /// The addresses to connect to, after every address behind the name was checked. The name is checked once more:
-    /// nothing that could be taken for an address is ever looked up.
+    /// Returns the addresses to connect to, after a check of every address of the name. The name itself is checked
+    /// first, so that text which could be an address is never looked up.
     async fn resolve(&self, url: &EndpointUrl) -> Result<Vec<Checked>, Failure> {
         if url.is_loopback() {
             return Ok(vec![Checked::loopback(url.port())]);

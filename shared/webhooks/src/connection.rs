@@ -1,4 +1,4 @@
-//! A connection to the first of the checked addresses that takes one.
+//! Connects to the first checked address that accepts a connection.
 
 use std::future::Future;
 use std::io;
@@ -14,50 +14,50 @@ use tokio::time::{sleep, timeout};
 use domain::delivery::verdict::failure::Failure;
 use domain::endpoint::address::is_public;
 
-/// How long all of a name's addresses may take to connect.
+/// The deadline for all addresses of a name.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long an address is waited for before the next one is tried beside it (RFC 8305 section 5).
+/// How long an address has before the next one is tried too (RFC 8305 section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// How many of a name's addresses are tried.
+/// The largest number of addresses that are tried.
 const MAX_ADDRESSES: usize = 6;
 
-/// What the kernel may hold of an answer that nobody has read yet; it doubles the number.
+/// The receive buffer of the socket. It limits the unread bytes of an answer. Linux doubles the number.
 const RECEIVE_BUFFER_BYTES: u32 = 16 * 1024;
 
-/// An address that was checked. Nothing else is ever dialled, and there is no other way to make one.
+/// A checked address. Only these can be dialed, and only the two constructors below make them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Checked(SocketAddr);
 
 impl Checked {
-    /// A public address, and none else.
+    /// Accepts a public address; returns `None` for any other.
     pub(super) fn public(address: IpAddr, port: u16) -> Option<Self> {
         is_public(address).then_some(Self(SocketAddr::new(address, port)))
     }
 
-    /// This machine, for URLs that passed by [`domain::endpoint::url::UrlPolicy::LoopbackAllowed`].
+    /// Makes the loopback address, for URLs allowed by [`domain::endpoint::url::UrlPolicy::LoopbackAllowed`].
     pub(super) const fn loopback(port: u16) -> Self {
         Self(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
     }
 
-    /// The address itself.
+    /// Returns the address.
     #[must_use]
     pub const fn socket_address(self) -> SocketAddr {
         self.0
     }
 }
 
-/// The way to an address.
+/// Opens connections. Tests replace it.
 pub trait Dialer: Clone + Send + Sync + 'static {
-    /// A connection.
+    /// An open connection.
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
-    /// Connects to this very address.
+    /// Connects to this address.
     fn dial(&self, address: Checked) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
-/// The way to an address that everybody takes.
+/// Connects over TCP.
 #[derive(Clone, Copy, Debug)]
 pub struct Internet;
 
@@ -73,7 +73,7 @@ impl Dialer for Internet {
     }
 }
 
-/// Tries one address after the other, each with a head start before the next.
+/// Tries the addresses one after the other, each [`HEAD_START`] after the one before.
 pub(super) async fn connect<D: Dialer>(dialer: &D, addresses: &[Checked]) -> Result<D::Stream, Failure> {
     let first_connected = async {
         let mut waiting = addresses.iter().take(MAX_ADDRESSES);
@@ -86,7 +86,7 @@ pub(super) async fn connect<D: Dialer>(dialer: &D, addresses: &[Checked]) -> Res
             tokio::select! {
                 connected = under_way.next() => match connected {
                     Some(Ok(stream)) => return Ok(stream),
-                    Some(Err(error)) => failure = more_telling(failure, &error),
+                    Some(Err(error)) => failure = more_specific(failure, &error),
                     None => return Err(failure),
                 },
                 () = sleep(HEAD_START), if waiting.len() > 0 => {}
@@ -96,8 +96,8 @@ pub(super) async fn connect<D: Dialer>(dialer: &D, addresses: &[Checked]) -> Res
     timeout(CONNECT_PATIENCE, first_connected).await.unwrap_or(Err(Failure::ConnectionTimedOut))
 }
 
-/// Of several addresses' failures the one that says most: a refusal more than a silence, that more than no way.
-fn more_telling(before: Failure, error: &io::Error) -> Failure {
+/// Returns the more specific of two failures: refused before timed out, and timed out before unreachable.
+fn more_specific(before: Failure, error: &io::Error) -> Failure {
     match (before, error.kind()) {
         (Failure::ConnectionRefused, _) | (_, io::ErrorKind::ConnectionRefused) => Failure::ConnectionRefused,
         (Failure::ConnectionTimedOut, _) | (_, io::ErrorKind::TimedOut) => Failure::ConnectionTimedOut,
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_public_address_is_ever_a_checked_one() {
+    fn only_a_public_address_can_be_a_checked_one() {
         let checked = |text: &str| Checked::public(text.parse().unwrap(), 443);
         assert!(checked("93.184.216.34").is_some());
         for refused in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:93.184.216.34"] {
@@ -119,14 +119,17 @@ mod tests {
     }
 
     #[test]
-    fn of_several_failures_the_one_that_says_most_is_told() {
+    fn of_several_failures_the_most_specific_one_is_returned() {
         use io::ErrorKind::{ConnectionRefused, NetworkUnreachable, TimedOut};
-        let told = |kinds: &[io::ErrorKind]| {
+        let most_specific = |kinds: &[io::ErrorKind]| {
             let errors = kinds.iter().map(|kind| io::Error::from(*kind));
-            errors.fold(Failure::Unreachable, |failure, error| more_telling(failure, &error))
+            errors.fold(Failure::Unreachable, |failure, error| more_specific(failure, &error))
         };
-        assert_eq!(told(&[NetworkUnreachable]), Failure::Unreachable);
-        assert_eq!(told(&[TimedOut, NetworkUnreachable]), Failure::ConnectionTimedOut);
-        assert_eq!(told(&[NetworkUnreachable, ConnectionRefused, TimedOut]), Failure::ConnectionRefused);
+        assert_eq!(most_specific(&[NetworkUnreachable]), Failure::Unreachable);
+        assert_eq!(most_specific(&[TimedOut, NetworkUnreachable]), Failure::ConnectionTimedOut);
+        assert_eq!(
+            most_specific(&[NetworkUnreachable, ConnectionRefused, TimedOut]),
+            Failure::ConnectionRefused
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! One request and its answer. The head of the answer decides; its body is read so far as is polite, never decompressed,
-//! and changes nothing.
+//! One request and its answer. The head of the answer decides. The body is read up to a limit for the owner, is never
+//! decompressed, and changes nothing.
 
 use std::error::Error;
 use std::io;
@@ -21,20 +21,20 @@ use domain::delivery::verdict::{Answer, retry_after};
 use domain::delivery::webhook_request::WebhookRequest;
 use domain::timestamp::Timestamp;
 
-/// How long the body of an answer may take; with it, no receiver holds an attempt for more than 15 s.
+/// How long the body of an answer may take. Together with the deadline of the head, an attempt takes at most 15 s.
 const BODY_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is kept of an answer's body.
+/// The number of bytes that are kept of an answer's body.
 const EXCERPT_BYTES: usize = 1024;
 
-/// An exchange whose answer has begun: its body may or may not end.
+/// An exchange whose answer has started. Its body is not read yet.
 pub(super) struct Begun {
     answer: Response<Incoming>,
     retry_after: Option<Duration>,
     _connection: JoinSet<Result<(), hyper::Error>>,
 }
 
-/// Sends the request and reads the head of its answer.
+/// Sends the request and reads the head of the answer.
 pub(super) async fn begin<S>(
     (stream, ended): (S, Ended),
     request: &WebhookRequest,
@@ -46,11 +46,11 @@ where
     let largest = usize::try_from(ANSWER_BYTES).unwrap_or(usize::MAX);
     let builder = http1::Builder::new().max_buf_size(largest).handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = builder.map_err(|error| failure(&error, &ended))?;
-    let mut connection_task = JoinSet::new(); // ends the connection with this exchange, however that ends
+    let mut connection_task = JoinSet::new(); // aborts the connection when the exchange is dropped
     connection_task.spawn(connection);
     let answer = sender.send_request(to_http(request)?).await.map_err(|error| failure(&error, &ended))?;
-    let wish = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
-    let retry_after = wish.and_then(|value| retry_after(value, now));
+    let header = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
+    let retry_after = header.and_then(|value| retry_after(value, now));
     Ok(Begun { answer, retry_after, _connection: connection_task })
 }
 
@@ -62,26 +62,31 @@ fn to_http(request: &WebhookRequest) -> Result<Request<Full<Bytes>>, Failure> {
     http.body(Full::new(Bytes::from(request.body.clone()))).map_err(|_| Failure::Refused)
 }
 
-/// What it means that no head came.
+/// Returns the failure of an exchange without the head of an answer.
 fn failure(error: &hyper::Error, ended: &Ended) -> Failure {
     if ended.by_its_bound() || error.is_parse_too_large() {
         return Failure::HeadTooLarge;
     }
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
-    let of_tls =
-        cause.filter(|cause| cause.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>));
-    if of_tls.is_some() {
-        return Failure::TlsHandshake; // such as a wish for a certificate of ours, which comes after the handshake
+    if is_of_tls(error) {
+        return Failure::TlsHandshake; // in TLS 1.3 a receiver asks for a client certificate after the handshake
     }
     if error.is_parse() { Failure::BrokenAnswer } else { Failure::Closed }
 }
 
+/// Returns whether the error comes from the TLS session.
+fn is_of_tls(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    let inner = cause.and_then(io::Error::get_ref);
+    inner.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
+}
+
 impl Begun {
-    /// Reads the body so far as is polite: a receiver that is cut off while it writes may think that it failed. What it
-    /// says is kept for the endpoint's owner and changes nothing, nor does whether it ends.
+    /// Reads the body up to its limits, because a receiver whose connection is cut early may think that it failed.
+    /// The first bytes are kept for the owner of the endpoint. An incomplete body changes nothing.
     pub(super) async fn end(self) -> Answer {
-        let (code, mut body, mut excerpt) =
-            (self.answer.status().as_u16(), self.answer.into_body(), Vec::new());
+        let code = self.answer.status().as_u16();
+        let mut body = self.answer.into_body();
+        let mut excerpt = Vec::new();
         let read = async {
             while let Some(Ok(frame)) = body.frame().await {
                 let bytes = frame.data_ref().map_or(&[][..], |data| &data[..]);
@@ -101,7 +106,7 @@ mod tests {
     use domain::endpoint::url::{EndpointUrl, UrlPolicy};
 
     #[test]
-    fn every_character_that_a_url_may_carry_can_be_sent() {
+    fn every_character_that_a_url_can_have_can_be_sent() {
         for c in ('!'..='~').filter(|c| !matches!(c, '#' | '\\')) {
             let text = format!("https://example.com/{c}a{c}?{c}b{c}");
             let url = EndpointUrl::parse(&text, UrlPolicy::Strict).unwrap();

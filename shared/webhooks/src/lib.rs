@@ -1,4 +1,4 @@
-//! The webhook client: one POST over one connection of its own, to an address that was checked.
+//! The webhook client: one POST over its own connection, to a checked address.
 
 pub mod client;
 

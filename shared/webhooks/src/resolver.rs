@@ -1,8 +1,8 @@
-//! Which addresses stand behind a name, asked afresh for each attempt.
+//! Looks up the addresses of a name, again for each attempt.
 //!
-//! A lookup never blocks a thread and ends when nobody waits for it any more. Names are absolute: no search domain is ever
-//! appended. `/etc/hosts` is not read, since what stands in it is nobody's public name. Nothing is cached: the name
-//! servers of a data centre do that already, and a cache here would let one lookup decide over many attempts.
+//! A lookup does not block a thread, and ends when its future is dropped. Names are absolute, so no search domain is
+//! appended. `/etc/hosts` is not read, because its names are not public. There is no cache: the name servers of AWS
+//! have one, and a cache here would let one lookup decide many attempts.
 
 use std::io;
 use std::net::IpAddr;
@@ -19,36 +19,36 @@ use tokio::time::timeout;
 
 use domain::delivery::verdict::failure::Failure;
 
-/// How long a name server may take for one question, which is asked twice at most.
+/// How long a name server has to answer one query. A query is sent at most twice.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 const REPEATS: usize = 1;
 
-/// How long both questions, for IPv4 and IPv6 addresses, may take in all.
+/// How long the query for one family of addresses (A or AAAA) may take, repeats included. Both are sent at once.
 const NAME_PATIENCE: Duration = Duration::from_secs(4);
 
-/// Finds the addresses of names; `None` where the system has no name server, which is a failure of each lookup only: the
-/// local stack runs on a machine without a network too.
+/// Looks up addresses. It is `None` if the system has no name server; then each lookup fails, but the local stack
+/// still starts without a network.
 #[derive(Clone)]
 pub(super) struct Resolver(Option<TokioResolver>);
 
 impl Resolver {
-    /// One that asks the name servers in `/etc/resolv.conf`.
+    /// Makes a resolver that asks the name servers in `/etc/resolv.conf`.
     pub(super) fn of_system() -> Self {
         let servers = read_system_conf().map(|(config, _)| config.name_servers().to_vec());
-        Self(servers.ok().and_then(built))
+        Self(servers.ok().and_then(build))
     }
 
-    /// One that asks this name server, over UDP.
+    /// Makes a resolver that asks this name server over UDP.
     #[cfg(any(test, feature = "testing"))]
     pub(super) fn asking(name_server: std::net::SocketAddr) -> Self {
         use hickory_resolver::config::ConnectionConfig;
         let mut connection = ConnectionConfig::udp();
         connection.port = name_server.port();
-        Self(built(vec![NameServerConfig::new(name_server.ip(), true, vec![connection])]))
+        Self(build(vec![NameServerConfig::new(name_server.ip(), true, vec![connection])]))
     }
 
-    /// Every address behind a name, IPv4 before IPv6 in turn. Where one of both questions fails, the other's answer
-    /// counts: each address is checked in any case, and only checked ones are used.
+    /// Returns every address of a name, IPv4 and IPv6 in turn. If one of the two queries fails, the answer of the
+    /// other counts. The caller checks each address.
     pub(super) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
         let resolver = self.0.as_ref().ok_or(Failure::NameServerFailed)?;
         let mut name = Name::from_ascii(name).map_err(|_| Failure::Refused)?;
@@ -56,15 +56,15 @@ impl Resolver {
         let (v4, v6) =
             tokio::join!(ask(resolver, &name, RecordType::A), ask(resolver, &name, RecordType::AAAA));
         let failure = v4.as_ref().err().or(v6.as_ref().err()).copied();
-        let (v4, v6) = (v4.unwrap_or_default(), v6.unwrap_or_default());
-        if v4.is_empty() && v6.is_empty() {
+        let addresses = in_turn(&v4.unwrap_or_default(), &v6.unwrap_or_default());
+        if addresses.is_empty() {
             return Err(failure.unwrap_or(Failure::NameNotFound));
         }
-        Ok(in_turn(v4, v6))
+        Ok(addresses)
     }
 }
 
-fn built(servers: Vec<NameServerConfig>) -> Option<TokioResolver> {
+fn build(servers: Vec<NameServerConfig>) -> Option<TokioResolver> {
     let config = ResolverConfig::from_parts(None, Vec::new(), servers);
     let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
     let options = builder.options_mut();
@@ -104,13 +104,12 @@ fn says_there_is_none(error: &NetError) -> bool {
     matches!(none.response_code, ResponseCode::NoError | ResponseCode::NXDomain)
 }
 
-/// The first of one, the first of the other, and so on: one family without a way out costs one attempt, not all.
-fn in_turn(v4: Vec<IpAddr>, v6: Vec<IpAddr>) -> Vec<IpAddr> {
-    let (mut v4, mut v6) = (v4.into_iter(), v6.into_iter());
+/// Alternates the two lists, so that an unreachable family costs one connection attempt and not all of them.
+fn in_turn(v4: &[IpAddr], v6: &[IpAddr]) -> Vec<IpAddr> {
     let mut all = Vec::with_capacity(v4.len() + v6.len());
-    while v4.len() + v6.len() > 0 {
-        all.extend(v4.next());
-        all.extend(v6.next());
+    for place in 0..v4.len().max(v6.len()) {
+        all.extend(v4.get(place));
+        all.extend(v6.get(place));
     }
     all
 }
@@ -124,14 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_both_families_take_turns() {
-        let all = in_turn(addresses(&["1.1.1.1", "1.1.1.2", "1.1.1.3"]), addresses(&["2606::1"]));
+    fn addresses_of_both_families_alternate() {
+        let all = in_turn(&addresses(&["1.1.1.1", "1.1.1.2", "1.1.1.3"]), &addresses(&["2606::1"]));
         assert_eq!(all, addresses(&["1.1.1.1", "2606::1", "1.1.1.2", "1.1.1.3"]));
-        assert_eq!(in_turn(Vec::new(), addresses(&["2606::1"])), addresses(&["2606::1"]));
+        assert_eq!(in_turn(&[], &addresses(&["2606::1"])), addresses(&["2606::1"]));
     }
 
     #[tokio::test]
-    async fn without_a_name_server_every_lookup_fails_and_nothing_else() {
+    async fn without_a_name_server_every_lookup_fails() {
         assert_eq!(Resolver(None).addresses("example.com").await, Err(Failure::NameServerFailed));
     }
 }

@@ -1,4 +1,5 @@
-//! TLS with ring, no session kept: each exchange sees its receiver's certificate, and no receiver's tickets take memory.
+//! TLS with ring and without session resumption. Each exchange checks the certificate of its receiver, and no session
+//! tickets use memory.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore, 
 use crate::bounded::{Bounded, Ended};
 use domain::delivery::verdict::failure::Failure;
 
-/// Makes TLS sessions.
+/// Opens TLS sessions.
 #[derive(Clone)]
 pub(super) struct Tls(TlsConnector);
 
@@ -28,7 +29,7 @@ impl Tls {
         Ok(Self(TlsConnector::from(Arc::new(config))))
     }
 
-    /// A session with the bearer of this name, whose stream then expects the answer.
+    /// Opens a TLS session with the server of this name, and sets the limit for the answer.
     pub(super) async fn handshake<S>(
         &self,
         name: &str,
@@ -44,7 +45,7 @@ impl Tls {
     }
 }
 
-/// What an error of a TLS stream means.
+/// Returns the failure for an error of a TLS stream.
 pub(super) fn failure(error: &io::Error) -> Failure {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
     let Some(rustls::Error::InvalidCertificate(invalid)) = cause else { return Failure::TlsHandshake };

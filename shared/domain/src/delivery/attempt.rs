@@ -1,4 +1,4 @@
-//! One POST as its endpoint's owner is shown it: when, how long, what was answered, and what follows.
+//! One attempt: a POST, its answer and its verdict, as the owner of the endpoint sees them.
 
 use crate::delivery::verdict::{Answer, Verdict};
 use crate::delivery::{Bypass, Delivery, DeliveryMessage, DeliveryState, LastAttempt};
@@ -7,50 +7,56 @@ use crate::timestamp::Timestamp;
 /// A POST that was made.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Attempt {
-    /// Which event, to which endpoint, in which run, as the how-manieth attempt.
+    /// The message that led to the attempt: the event, the endpoint, the run and the attempt number.
     pub message: DeliveryMessage,
-    /// When it began.
+    /// When the attempt started.
     pub at: Timestamp,
-    /// How long it took, in milliseconds.
+    /// The duration of the attempt, in milliseconds.
     pub duration_ms: u64,
-    /// What was answered.
+    /// The answer.
     pub answer: Answer,
-    /// What it means.
+    /// The verdict on the answer.
     pub verdict: Verdict,
 }
 
 impl Attempt {
-    /// What the head of its event remembers of it.
+    /// Returns the part that the head of the event keeps.
     #[must_use]
     pub fn in_short(&self) -> LastAttempt {
         LastAttempt { at: self.at, duration_ms: self.duration_ms, answer: self.answer.to_string() }
     }
 
-    /// The success at the first attempt that stands in an event's head alone; `None` where that is not how this delivery
-    /// ended. What the body of the answer was nobody kept.
+    /// Returns the attempt of a delivery that succeeded at the first attempt. Only the head of the event has that
+    /// attempt, and the body of the answer is not kept. Returns `None` for any other delivery.
     #[must_use]
     pub fn remembered(message: &DeliveryMessage, delivery: &Delivery) -> Option<Self> {
         let is_first = delivery.state == DeliveryState::Delivered && delivery.attempts == 1;
         let last = delivery.last.as_ref().filter(|_| is_first)?;
         let answer = Answer::Status { code: last.code()?, retry_after: None, excerpt: String::new() };
-        let (message, verdict) = (DeliveryMessage { n: 1, ..message.clone() }, Verdict::Delivered);
-        Some(Self { message, at: last.at, duration_ms: last.duration_ms, answer, verdict })
+        Some(Self {
+            message: DeliveryMessage { n: 1, ..message.clone() },
+            at: last.at,
+            duration_ms: last.duration_ms,
+            answer,
+            verdict: Verdict::Delivered,
+        })
     }
 
-    /// Whether it is listed at its endpoint, by an item of its own: a success at the first attempt stands in the event's head
-    /// alone.
+    /// Returns whether the attempt has an item of its own, which lists it at its endpoint. A success at the first
+    /// attempt has none; only the head has it.
     #[must_use]
     pub fn is_listed(&self) -> bool {
         self.message.n > 1 || self.verdict != Verdict::Delivered || self.is_probe()
     }
 
-    /// Whether it was made to see if the endpoint is back.
+    /// Returns whether the attempt was a probe.
     #[must_use]
     pub fn is_probe(&self) -> bool {
         self.message.bypass == Bypass::Probe
     }
 
-    /// Whether it is as if it had not been made: a probe that failed spends no attempt, unless its endpoint is gone.
+    /// Returns whether the attempt uses up none of the delivery's attempts. That is so for a failed probe, unless the
+    /// endpoint is gone.
     #[must_use]
     pub fn spends_none(&self) -> bool {
         self.is_probe() && !matches!(self.verdict, Verdict::Delivered | Verdict::DisableEndpoint)

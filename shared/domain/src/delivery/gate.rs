@@ -1,20 +1,20 @@
-//! Whether a delivery may be attempted now: what its endpoint says to its message.
+//! Decides whether the endpoint allows an attempt now.
 
 use super::Bypass;
 use crate::endpoint::{Endpoint, EndpointState};
 
-/// Whether a delivery may be attempted now.
+/// The decision of the endpoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Gate {
-    /// It may.
+    /// The attempt is allowed.
     Open,
-    /// Not now: it is parked.
+    /// The attempt is not allowed now: the delivery is parked.
     Parked,
-    /// Never: the endpoint is disabled.
+    /// No attempt is allowed: the endpoint is disabled.
     Disabled,
 }
 
-/// What the endpoint, as it is now, does with a message of this pass.
+/// Decides whether the endpoint allows an attempt of a message with this bypass.
 #[must_use]
 pub fn gate(endpoint: &Endpoint, bypass: Bypass) -> Gate {
     let is_held = endpoint.health.open.is_some() && bypass != Bypass::Probe;
@@ -32,7 +32,7 @@ mod tests {
     use crate::testing::{START, endpoint};
 
     #[test]
-    fn an_open_breaker_lets_probes_pass_and_a_pause_nothing() {
+    fn an_open_breaker_allows_probes_only_and_a_pause_allows_nothing() {
         let mut endpoint = endpoint(1);
         assert_eq!(gate(&endpoint, Bypass::None), Gate::Open);
         endpoint.health =

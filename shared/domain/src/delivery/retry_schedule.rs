@@ -1,4 +1,4 @@
-//! Where the schedule lives: fourteen attempts over 103 h 42 m 35 s, as one table.
+//! The retry schedule: 14 attempts over 103 h 42 m 35 s, as one table.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::timestamp::Timestamp;
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 
-/// Seconds from one attempt to the next; the first attempt is made at once.
+/// The seconds from one attempt to the next. The first attempt is made at once.
 const DELAYS_SECONDS: [u64; ATTEMPTS as usize] = [
     0,
     5,
@@ -27,29 +27,30 @@ const DELAYS_SECONDS: [u64; ATTEMPTS as usize] = [
     24 * HOUR,
 ];
 
-/// Each delay is stretched or shortened by up to this share, so that many deliveries do not return at once.
+/// The jitter: each delay is longer or shorter by up to this percentage, so that many deliveries do not retry at the
+/// same time.
 const JITTER_PERCENT: u64 = 20;
 
-/// A receiver's own `Retry-After` is honoured up to this.
-const MAX_WISH: Duration = Duration::from_hours(24);
+/// The largest `Retry-After` that is honoured.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
-/// How many attempts a delivery has.
+/// The number of attempts of a delivery.
 pub const ATTEMPTS: u32 = 14;
 
-/// When the attempt after attempt `n` (counted from 1) is due; `None` when there is none.
+/// Returns when the attempt after attempt `n` (from 1) is due; `None` after the last one.
 ///
-/// `wish` is the receiver's `Retry-After`: never shortens our own step, and never stretches it past 24 hours.
+/// `retry_after` is the receiver's `Retry-After`. It can make the delay longer, up to 24 hours, but never shorter.
 pub fn next_attempt_at(
     n: u32,
     now: Timestamp,
-    wish: Option<Duration>,
+    retry_after: Option<Duration>,
     rng: &mut impl Rng,
 ) -> Option<Timestamp> {
     let step = *DELAYS_SECONDS.get(usize::try_from(n).ok()?)? * 1000;
     let jitter = step * JITTER_PERCENT / 100;
     let ours = Duration::from_millis(rng.random_range(step - jitter..=step + jitter));
-    let wish = wish.unwrap_or_default().min(MAX_WISH);
-    Some(now.after(ours.max(wish)))
+    let theirs = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
+    Some(now.after(ours.max(theirs)))
 }
 
 #[cfg(test)]
@@ -70,9 +71,9 @@ mod tests {
         for n in 1..ATTEMPTS {
             let step = DELAYS_SECONDS[n as usize] * 1000;
             for _ in 0..100 {
-                let due = next_attempt_at(n, now, None, &mut rand::rng()).unwrap().since(now);
-                let due = u64::try_from(due.as_millis()).unwrap();
-                assert!((step * 8 / 10..=step * 12 / 10).contains(&due), "attempt {n}: {due} ms");
+                let due = next_attempt_at(n, now, None, &mut rand::rng()).unwrap();
+                let delay = due.millis_since(now);
+                assert!((step * 8 / 10..=step * 12 / 10).contains(&delay), "attempt {n}: {delay} ms");
             }
         }
         assert_eq!(next_attempt_at(ATTEMPTS, now, None, &mut rand::rng()), None);
@@ -80,10 +81,11 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_lengthens_a_delay_up_to_a_day_and_shortens_none() {
+    fn a_retry_after_makes_a_delay_longer_up_to_a_day_and_never_shorter() {
         let now = Timestamp::from_seconds(1000);
-        let due =
-            |n, wish| next_attempt_at(n, now, Some(Duration::from_secs(wish)), &mut rand::rng()).unwrap();
+        let due = |n, seconds| {
+            next_attempt_at(n, now, Some(Duration::from_secs(seconds)), &mut rand::rng()).unwrap()
+        };
         assert_eq!(due(1, 120), now.after(Duration::from_secs(120)));
         assert_eq!(due(1, u64::MAX), now.after(Duration::from_hours(24)));
         assert!(due(9, 1) > now.after(Duration::from_hours(6)));

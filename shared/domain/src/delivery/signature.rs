@@ -1,11 +1,11 @@
-//! The signatures of a request: Standard Webhooks 1.0, scheme `v1` (HMAC-SHA-256) and, where the endpoint wants it, `v1a`
+//! The signatures of a request by Standard Webhooks 1.0: `v1` (HMAC-SHA-256), and if the endpoint asks for it `v1a`
 //! (Ed25519).
 //!
 //! Specification: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 //!
-//! The key of `v1a` is our own and differs from endpoint to endpoint: with one key for all, whoever has an endpoint of his own
-//! could point it at somebody else's receiver and have his events signed for it. It follows from one secret of the stack and
-//! the endpoint's id, so that nothing is stored, and its public half can be told to anybody who knows the id.
+//! The `v1a` key differs from endpoint to endpoint. With one key for all, a client could point its own endpoint at
+//! the receiver of another client, and its events would have valid signatures there. The key is derived from a secret
+//! of the stack and the endpoint id, so it is not stored. The public key may be given to anyone.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD};
@@ -18,59 +18,62 @@ use crate::endpoint::secret::Secret;
 use crate::tenant::api_key::Peppers;
 use crate::timestamp::Timestamp;
 
-/// What a signature is over: `id.timestamp.body`.
+/// Returns the text to sign: `id.timestamp.body`.
 ///
-/// `sent_at` is the moment of this attempt, to the second: the value of `webhook-timestamp`.
+/// `sent_at` is the time of this attempt. Its seconds are the value of `webhook-timestamp`.
 #[must_use]
 pub fn content(id: &str, sent_at: Timestamp, body: &[u8]) -> Vec<u8> {
     [format!("{id}.{}.", sent_at.seconds()).as_bytes(), body].concat()
 }
 
-/// The signature of a content under a secret: `v1,` and base64 of the HMAC.
+/// Signs a text with a secret. Returns `v1,` and the base64 of the HMAC.
 #[must_use]
 pub fn sign(secret: &Secret, content: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, &secret.bytes().unwrap_or_default());
     format!("v1,{}", BASE64.encode(hmac::sign(&key, content)))
 }
 
-/// The stack's secrets from which the keys of `v1a` follow; the newest first, the others for as long as receivers may know
-/// no newer public key.
+/// The secrets of the stack from which the `v1a` keys are derived, the newest first. An older secret stays until
+/// receivers know the newer public key.
 pub struct SigningSecrets(Peppers);
 
-/// One endpoint's keys of `v1a`, the newest first.
+/// The `v1a` keys of one endpoint, the newest first.
 pub struct SigningKeys(Vec<(u32, Ed25519KeyPair)>);
 
 impl SigningSecrets {
-    /// The secrets of the stack.
+    /// Makes the signing secrets from those of the stack.
     #[must_use]
     pub fn new(secrets: Peppers) -> Self {
         Self(secrets)
     }
 
-    /// The keys of an endpoint.
+    /// Derives the keys of an endpoint.
     #[must_use]
     pub fn keys_of(&self, endpoint: &EndpointId) -> SigningKeys {
-        let seeds = self.0.tags("webhook-signing", endpoint.as_str().as_bytes());
-        let key = |(version, seed): (u32, Vec<u8>)| {
-            Some((version, Ed25519KeyPair::from_seed_unchecked(&seed).ok()?)) // 32 bytes, as every seed
-        };
-        SigningKeys(seeds.filter_map(key).collect())
+        let mut keys = Vec::new();
+        for (version, seed) in self.0.tags("webhook-signing", endpoint.as_str().as_bytes()) {
+            // an HMAC-SHA-256 has 32 bytes, the length of a seed, so no version is left out
+            if let Ok(key) = Ed25519KeyPair::from_seed_unchecked(&seed) {
+                keys.push((version, key));
+            }
+        }
+        SigningKeys(keys)
     }
 }
 
 impl SigningKeys {
-    /// The signatures of a content: `v1a,` and base64, one for each key.
+    /// Signs a text with each key. Each signature is `v1a,` and base64.
     pub fn sign(&self, content: &[u8]) -> impl Iterator<Item = String> {
         self.0.iter().map(move |(_, key)| format!("v1a,{}", BASE64.encode(key.sign(content))))
     }
 
-    /// The newest public key in the form of Standard Webhooks: `whpk_` and base64.
+    /// Returns the newest public key in the form of Standard Webhooks: `whpk_` and base64.
     #[must_use]
     pub fn public(&self) -> Option<String> {
         self.0.first().map(|(_, key)| format!("whpk_{}", BASE64.encode(key.public_key())))
     }
 
-    /// The public keys as a JSON Web Key Set (RFC 7517, RFC 8037).
+    /// Returns the public keys as a JSON Web Key Set (RFC 7517, RFC 8037).
     #[must_use]
     pub fn key_set(&self) -> Value {
         let key = |(version, key): &(u32, Ed25519KeyPair)| {
@@ -91,7 +94,7 @@ mod tests {
     use crate::testing::{START, endpoint};
 
     #[test]
-    fn the_vector_of_the_specification_holds() {
+    fn the_signature_matches_the_vector_of_the_specification() {
         let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let sent_at = Timestamp::from_seconds(1_614_265_330);
         let content = content("msg_p5jXN8AQM9LWM0D4loKWxJek", sent_at, br#"{"test": 2432232314}"#);
@@ -99,9 +102,10 @@ mod tests {
     }
 
     #[test]
-    fn each_endpoint_has_keys_of_its_own_that_anybody_can_check() {
+    fn each_endpoint_has_its_own_keys_and_the_public_key_verifies_them() {
         let secrets = SigningSecrets::new(Peppers::parse("2:new,1:old").unwrap());
-        let (keys, other) = (secrets.keys_of(&endpoint(1).id), secrets.keys_of(&endpoint(2).id));
+        let keys = secrets.keys_of(&endpoint(1).id);
+        let other = secrets.keys_of(&endpoint(2).id);
         let content = content("evt_1", START, b"{}");
         let signatures: Vec<String> = keys.sign(&content).collect();
         assert_eq!(signatures.len(), 2, "one for each version of the secret");

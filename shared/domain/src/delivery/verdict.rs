@@ -1,4 +1,4 @@
-//! What an answer means: each attempt ends in exactly one verdict.
+//! The verdict on an answer. Each attempt has exactly one.
 
 pub mod failure;
 
@@ -12,16 +12,16 @@ use rand::Rng;
 use crate::delivery::retry_schedule::next_attempt_at;
 use crate::timestamp::Timestamp;
 
-/// What came of one POST.
+/// The result of one POST.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Answer {
     /// The receiver answered.
     Status {
         /// The HTTP status.
         code: u16,
-        /// Its `Retry-After`, already turned into a span.
+        /// The value of `Retry-After`, as time from now.
         retry_after: Option<Duration>,
-        /// The beginning of its body, as text: what the endpoint's owner is shown.
+        /// The start of the body as text, for the owner of the endpoint.
         excerpt: String,
     },
     /// There was no answer.
@@ -29,7 +29,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Whether the receiver said when it wants to be asked again.
+    /// Returns whether the receiver asked for a later retry: a 429 or 503 with `Retry-After`.
     #[must_use]
     pub const fn asks_for_a_pause(&self) -> bool {
         matches!(self, Self::Status { code: 429 | 503, retry_after: Some(_), .. })
@@ -45,34 +45,34 @@ impl fmt::Display for Answer {
     }
 }
 
-/// What is to be done after an attempt.
+/// What happens after an attempt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// The receiver took it.
+    /// The receiver answered with 2xx, so it has the event.
     Delivered,
-    /// Try again then.
+    /// Retry at this time.
     RetryAt(Timestamp),
-    /// All attempts are spent.
+    /// Stop: all attempts are used up.
     GiveUp,
-    /// The receiver is gone for good: this delivery fails, and the endpoint is disabled.
+    /// The receiver is gone (410). The delivery fails, and the endpoint is disabled.
     DisableEndpoint,
 }
 
 impl Verdict {
-    /// The verdict on the answer to attempt `n`, counted from 1.
+    /// Decides the verdict on the answer to attempt `n`, from 1.
     ///
-    /// A redirect is a failure and never followed. `Retry-After` counts with 429 and 503 alone.
+    /// A redirect is a failure, and is never followed. `Retry-After` counts only with 429 and 503.
     pub fn on(answer: &Answer, n: u32, now: Timestamp, rng: &mut impl Rng) -> Self {
-        let wish = match *answer {
+        let retry_after = match *answer {
             Answer::Status { code: 200..=299, .. } => return Self::Delivered,
             Answer::Status { code: 410, .. } => return Self::DisableEndpoint,
             Answer::Status { code: 429 | 503, retry_after, .. } => retry_after,
             Answer::Status { .. } | Answer::None(_) => None,
         };
-        next_attempt_at(n, now, wish, rng).map_or(Self::GiveUp, Self::RetryAt)
+        next_attempt_at(n, now, retry_after, rng).map_or(Self::GiveUp, Self::RetryAt)
     }
 
-    /// The verdict's name in logs.
+    /// Returns the name of the verdict in logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -84,15 +84,16 @@ impl Verdict {
     }
 }
 
-/// Reads `Retry-After` (RFC 9110 section 10.2.3) in both forms; `None` for what is neither, or lies in the past.
+/// Reads `Retry-After` (RFC 9110 section 10.2.3) as seconds or as a date. Returns `None` for any other text, and for
+/// a date that is not in the future.
 #[must_use]
 pub fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
     if header.bytes().all(|c| c.is_ascii_digit()) && !header.is_empty() {
-        return Some(Duration::from_secs(header.parse().unwrap_or(u64::MAX))); // more digits than u64: very long
+        return Some(Duration::from_secs(header.parse().unwrap_or(u64::MAX))); // a number above u64 counts as the largest
     }
-    let moment = httpdate::parse_http_date(header).ok()?;
-    let since_epoch = moment.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let date = httpdate::parse_http_date(header).ok()?;
+    let since_epoch = date.duration_since(std::time::UNIX_EPOCH).ok()?;
     let wait = Timestamp::from_seconds(since_epoch.as_secs()).since(now);
     (!wait.is_zero()).then_some(wait)
 }
@@ -104,14 +105,14 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
-    fn on(code: u16, wish: Option<u64>, n: u32) -> Verdict {
-        let retry_after = wish.map(Duration::from_secs);
+    fn on(code: u16, seconds: Option<u64>, n: u32) -> Verdict {
+        let retry_after = seconds.map(Duration::from_secs);
         let answer = Answer::Status { code, retry_after, excerpt: String::new() };
         Verdict::on(&answer, n, NOW, &mut rand::rng())
     }
 
     #[test]
-    fn success_is_any_2xx_and_410_is_final() {
+    fn every_2xx_is_a_success_and_410_is_final() {
         for code in [200, 201, 204, 299] {
             assert_eq!(on(code, None, 1), Verdict::Delivered);
         }
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_tried_again_until_the_attempts_are_spent() {
+    fn every_other_answer_is_retried_until_the_attempts_are_used_up() {
         for code in [100, 301, 302, 307, 400, 401, 404, 408, 425, 429, 500, 502, 503, 504, 999] {
             assert!(matches!(on(code, None, 1), Verdict::RetryAt(_)), "{code}");
             assert_eq!(on(code, None, ATTEMPTS), Verdict::GiveUp, "{code}");
@@ -129,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_counts_with_429_and_503_alone() {
+    fn retry_after_counts_only_with_429_and_503() {
         assert_eq!(on(503, Some(120), 1), Verdict::RetryAt(NOW.after(Duration::from_secs(120))));
         assert_eq!(on(429, Some(120), 1), Verdict::RetryAt(NOW.after(Duration::from_secs(120))));
         assert_ne!(on(500, Some(120), 1), Verdict::RetryAt(NOW.after(Duration::from_secs(120))));
     }
 
     #[test]
-    fn both_forms_of_retry_after_are_read_and_hostile_ones_ignored() {
+    fn both_forms_of_retry_after_are_read_and_invalid_ones_ignored() {
         let seconds = |header| retry_after(header, NOW).map(|wait| wait.as_secs());
         assert_eq!(seconds("120"), Some(120));
         assert_eq!(seconds(" 0 "), Some(0));

@@ -1,13 +1,14 @@
-//! May we connect there? Default deny: only global unicast addresses pass, whatever a [name] resolves to.
+//! The addresses that a webhook may connect to. The default is to refuse: only global unicast addresses are allowed,
+//! for every name. The module [`name`] checks the name before a lookup.
 //!
-//! The worst target is the function's own Runtime API on loopback: a webhook there could steal the next
-//! tenant's event. The table follows the IANA special-purpose address registries (RFC 6890).
+//! The most dangerous target is the Lambda Runtime API on loopback: a webhook there could read the next tenant's
+//! event. The table follows the IANA special-purpose address registries (RFC 6890).
 
 pub mod name;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The networks that are not the public internet: first address, prefix length, what it is.
+/// The networks that are not the public internet: first address, prefix length, and use.
 const REFUSED: [(IpAddr, u32, &str); 26] = [
     (v4(0, 0, 0, 0), 8, "this network"),
     (v4(10, 0, 0, 0), 8, "private"),
@@ -26,8 +27,8 @@ const REFUSED: [(IpAddr, u32, &str); 26] = [
     (v4(198, 51, 100, 0), 24, "documentation"),
     (v4(203, 0, 113, 0), 24, "documentation"),
     (v4(224, 0, 0, 0), 3, "multicast, reserved, broadcast"),
-    // Global unicast is 2000::/3; the next three rows are all the rest: loopback, IPv4 in any disguise, NAT64,
-    // segment routing, unique local, link-local, multicast.
+    // Global unicast is 2000::/3. The next three rows are the rest of IPv6: loopback, embedded IPv4, NAT64, segment
+    // routing, unique local, link-local and multicast.
     (v6(0x0000, 0, 0), 3, "outside global unicast"),
     (v6(0x4000, 0, 0), 2, "outside global unicast"),
     (v6(0x8000, 0, 0), 1, "outside global unicast"),
@@ -47,7 +48,7 @@ const fn v6(a: u16, b: u16, c: u16) -> IpAddr {
     IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
 }
 
-/// Whether a webhook may be sent to this address.
+/// Returns whether a webhook may connect to this address.
 ///
 /// ```
 /// use domain::endpoint::address::is_public;
@@ -75,8 +76,8 @@ fn within(address: IpAddr, network: IpAddr, length: u32) -> bool {
 mod tests {
     use super::*;
 
-    /// Every row of the IANA registries for IPv4 and IPv6 special-purpose addresses, with multicast and the cloud's
-    /// metadata services: first and last address.
+    /// Every row of the IANA registries for IPv4 and IPv6 special-purpose addresses, with multicast and the metadata
+    /// services of clouds: first and last address.
     const SPECIAL: [(&str, &str); 47] = [
         ("0.0.0.0", "0.255.255.255"),
         ("10.0.0.0", "10.255.255.255"),

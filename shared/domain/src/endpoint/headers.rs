@@ -1,16 +1,16 @@
-//! The owner's own headers on an endpoint's requests: checked once, when they are configured.
+//! The owner's own headers on an endpoint's requests. They are checked when the owner sets them.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// The most headers of one endpoint.
+/// The largest number of headers of an endpoint.
 const MAX_HEADERS: usize = 20;
 
-/// The most bytes of all names and values together.
+/// The largest size of all names and values together, in bytes.
 const MAX_BYTES: usize = 4096;
 
-/// Names that mean something to the connection, to HTTP itself or to our own signature.
+/// Names that belong to the connection, to HTTP or to the signature.
 const RESERVED: [&str; 18] = [
     "accept-encoding",
     "connection",
@@ -32,44 +32,49 @@ const RESERVED: [&str; 18] = [
     "via",
 ];
 
-/// Beginnings of names that are ours.
+/// Prefixes of the names that this API sets.
 const RESERVED_PREFIXES: [&str; 2] = ["webhook-", "x-event-"];
 
 /// Headers by lower-case name, in the owner's order.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct Headers(Vec<(String, String)>);
 
-/// Why a header is refused.
+/// The reason why a header is refused.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum InvalidHeader {
-    /// No token of RFC 9110 section 5.6.2.
+    /// The name is not a token (RFC 9110 section 5.6.2), or too long.
     #[error(
-        "a header's name must be 1 to 64 letters, digits and the characters ! # $ % & ' * + - . ^ _ ` | ~"
+        "the name of a header must have 1 to 64 characters: A-Z, a-z, 0-9 and ! # $ % & ' * + - . ^ _ ` | ~; correct the name"
     )]
     Name,
-    /// A name that is not the owner's to set.
-    #[error("this header cannot be set")]
+    /// The name is reserved.
+    #[error("this header is reserved for the protocol and cannot be set; use another name")]
     Reserved,
-    /// A value that could end its line, or that other servers read differently.
-    #[error("a header's value must be visible ASCII characters, with spaces only between them")]
+    /// The value has characters that can end a header line, or that servers read differently.
+    #[error(
+        "the value of a header must have printable ASCII characters only, and no space at its ends; correct the value"
+    )]
     Value,
-    /// The same name twice.
-    #[error("this header is set twice")]
+    /// The same name is set twice.
+    #[error("this header is set twice; names are equal in upper and lower case; set it once")]
     Twice,
-    /// Too many, or too long together.
-    #[error("there may be {MAX_HEADERS} headers of {MAX_BYTES} bytes in all")]
+    /// There are too many headers, or too many bytes.
+    #[error(
+        "too many headers (maximum is {MAX_HEADERS}, and {MAX_BYTES} bytes for all names and values); remove some"
+    )]
     TooMany,
 }
 
 impl Headers {
-    /// Checks headers; an error names the header that breaks a rule.
+    /// Checks headers.
     ///
     /// # Errors
-    /// The first broken rule, and the name it is about.
+    /// The name of the first header that breaks a rule, and the rule.
     pub fn parse(
         headers: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, (String, InvalidHeader)> {
-        let (mut kept, mut bytes): (Vec<(String, String)>, _) = (Vec::new(), 0);
+        let mut kept: Vec<(String, String)> = Vec::new();
+        let mut bytes = 0;
         for (name, value) in headers {
             bytes += name.len() + value.len();
             check(&kept, &name, &value, bytes).map_err(|invalid| (name.clone(), invalid))?;
@@ -78,7 +83,7 @@ impl Headers {
         Ok(Self(kept))
     }
 
-    /// Name and value of each.
+    /// Returns the name and the value of each header.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -106,7 +111,7 @@ fn check(kept: &[(String, String)], name: &str, value: &str, bytes: usize) -> Re
 }
 
 impl fmt::Debug for Headers {
-    /// Values are credentials more often than not.
+    /// Leaves out the values, because they are often credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
@@ -130,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_refuses_what_it_is_for() {
+    fn each_rule_refuses_its_cases() {
         for name in ["", "a b", "a:", "a\r\nb", "é", &"a".repeat(65)] {
             assert_eq!(parse(&[(name, "x")]), Err(InvalidHeader::Name), "{name}");
         }
@@ -141,8 +146,8 @@ mod tests {
             assert_eq!(parse(&[("a", value)]), Err(InvalidHeader::Value), "{value:?}");
         }
         assert_eq!(parse(&[("a", "1"), ("A", "2")]), Err(InvalidHeader::Twice));
-        let many: Vec<String> = (0..21).map(|n| format!("h{n}")).collect();
-        let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "x")).collect();
+        let names: Vec<String> = (0..21).map(|n| format!("h{n}")).collect();
+        let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
         assert_eq!(parse(&many), Err(InvalidHeader::TooMany));
         assert!(parse(&many[..20]).is_ok());
         assert_eq!(parse(&[("a", &"x".repeat(4096))]), Err(InvalidHeader::TooMany));

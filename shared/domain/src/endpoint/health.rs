@@ -1,60 +1,60 @@
-//! When an endpoint is left in peace. Five failures in a row open its breaker: deliveries are parked instead of made, and
-//! single ones are sent as probes, at ever longer intervals, until one succeeds. Five days of nothing but failures disable
-//! the endpoint.
+//! The circuit breaker of an endpoint. Five failures in a row open it. While it is open, deliveries are parked
+//! instead of sent, and single deliveries are sent as probes at growing intervals. The first successful probe closes
+//! it. An endpoint that fails for five days is disabled.
 //!
 //! ```text
-//!   closed ── 5 failures in a row ──> open ── probe succeeds ──> closed: what is parked drains at the endpoint's rate
-//!                                      │  └── probe fails ─────> open: the next probe 1, 2, 5, 15, 60, 60 ... min later
-//!                                      └───── 5 days, 10 failures or more ──> disabled
+//!   closed ── 5 failures in a row ──> open ── a probe succeeds ──> closed: parked deliveries are sent at the endpoint's rate
+//!                                      │  └── a probe fails ─────> open: the next probe follows 1, 2, 5, 15, 60, 60 ... min later
+//!                                      └───── 10 failures over 5 days ──> disabled
 //! ```
 //!
-//! Retries to a dead endpoint thus cost a few requests an hour, however many events wait for it, and no parked
-//! delivery spends an attempt.
+//! A dead endpoint therefore costs a few requests per hour, for any number of waiting events. A parked delivery uses
+//! up no attempt.
 
 use std::time::Duration;
 
 use crate::timestamp::Timestamp;
 
-/// So many failures in a row open the breaker.
+/// The number of failures in a row that opens the breaker.
 const FAILURES_TO_OPEN: u32 = 5;
 
-/// Minutes from the opening to the first probe, and from each probe to the next; the last one repeats.
+/// The minutes from the opening to the first probe, and from each probe to the next. The last value repeats.
 const PROBE_MINUTES: [u64; 5] = [1, 2, 5, 15, 60];
 
-/// An endpoint's owner is told after so long.
+/// How long an endpoint must fail before its owner gets a notice.
 const TELL_AFTER: Duration = Duration::from_hours(1);
 
-/// An endpoint is disabled after so long without a success ...
+/// How long an endpoint must fail before it is disabled. [`FAILURES_TO_DISABLE`] must hold too.
 const DISABLE_AFTER: Duration = Duration::from_hours(5 * 24);
 
-/// ... and so many failures: one bad request a day is no proof.
+/// The number of failures before an endpoint is disabled. One failed request per day is not enough.
 const FAILURES_TO_DISABLE: u32 = 10;
 
-/// Something the owner of an endpoint is told by an event in the inbox.
+/// A notice to the owner of an endpoint. It becomes an event in the tenant's inbox.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Notice {
     /// What happened.
     pub kind: NoticeKind,
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
 }
 
-/// What the owner of an endpoint may be told.
+/// What a notice is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NoticeKind {
-    /// It fails for an hour.
+    /// The endpoint has failed for an hour.
     Failing,
-    /// It gets nothing any more.
+    /// The endpoint was disabled, and gets no deliveries any more.
     Disabled,
-    /// It takes events again.
+    /// The endpoint works again.
     Recovered,
 }
 
 impl NoticeKind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 3] = [Self::Failing, Self::Disabled, Self::Recovered];
 
-    /// The type of the event that tells it.
+    /// Returns the type of the notice's event.
     #[must_use]
     pub const fn event_type(self) -> &'static str {
         match self {
@@ -64,65 +64,66 @@ impl NoticeKind {
         }
     }
 
-    /// The kind that this event type tells; `None` if there is none.
+    /// Returns the kind with this event type; `None` for an unknown type.
     #[must_use]
     pub fn parse(event_type: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.event_type() == event_type)
     }
 }
 
-/// How an endpoint does. Written on a failure, and on the first success after one; never while all is well.
+/// The health of an endpoint. It is written on a failure, and on the first success after a failure. Other successes
+/// write nothing.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Health {
-    /// How often it was written. Every update is conditional on the value it read.
+    /// The number of writes. Each update is conditional on the value that it read.
     pub rev: u64,
-    /// Failures since the last success.
+    /// The number of failures since the last success.
     pub failures: u32,
-    /// When the first of them was.
+    /// When the first of these failures happened.
     pub failing_since: Option<Timestamp>,
-    /// What the last of them was, in a few words.
+    /// A short text about the last of these failures.
     pub last_error: Option<String>,
-    /// Set while the breaker is open.
+    /// The open breaker; `None` while it is closed.
     pub open: Option<Open>,
-    /// Whether the owner was told that it fails.
+    /// Whether the owner got a notice that the endpoint fails.
     pub is_told: bool,
-    /// What the owner is still to be told.
+    /// A notice that is not yet in the inbox.
     pub notice: Option<Notice>,
 }
 
 /// An open breaker.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Open {
-    /// How many probes were sent.
+    /// The number of probes sent.
     pub probes: u32,
-    /// When the next one may be.
+    /// When the next probe may be sent.
     pub next_probe_at: Timestamp,
 }
 
-/// What an attempt's failure says about its endpoint.
+/// A failed attempt.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Failed {
-    /// What it was, in a few words.
+    /// A short text about the failure.
     pub error: String,
-    /// The moment before which the endpoint wants no further request.
+    /// When the endpoint accepts the next request, from its `Retry-After`.
     pub not_before: Option<Timestamp>,
-    /// Whether it was a probe.
+    /// Whether the attempt was a probe.
     pub is_probe: bool,
-    /// Whether the endpoint said that it is gone for good.
+    /// Whether the endpoint answered 410 Gone.
     pub is_gone: bool,
 }
 
-/// An endpoint's health as it is to be written.
+/// A new health to write.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Change {
     /// The health, with the next `rev`.
     pub health: Health,
-    /// Whether the endpoint is disabled with it.
+    /// Whether the endpoint is disabled too.
     pub disables: bool,
 }
 
 impl Health {
-    /// The health after a success; `None` where there is nothing to write.
+    /// Records a success. Returns `None` if there is nothing to write.
     #[must_use]
     pub fn after_success(&self, now: Timestamp) -> Option<Change> {
         if self.failures == 0 {
@@ -133,25 +134,32 @@ impl Health {
         Some(Change { health, disables: false })
     }
 
-    /// The health after a failure; `None` where there is nothing to write: a delivery that was under way when
-    /// the breaker opened says nothing new.
+    /// Records a failure. Returns `None` if there is nothing to write: an attempt that was in flight when the breaker
+    /// opened gives no new information.
     #[must_use]
     pub fn after_failure(&self, failed: &Failed, now: Timestamp) -> Option<Change> {
         if self.open.is_some() && !failed.is_probe && !failed.is_gone {
             return None;
         }
-        let mut health =
-            Self { rev: self.rev + 1, failures: self.failures.saturating_add(1), ..self.clone() };
+
+        // 1. Count the failure.
+        let mut health = self.clone();
+        health.rev += 1;
+        health.failures = health.failures.saturating_add(1);
         let failing_since = *health.failing_since.get_or_insert(now);
         let failing_for = now.since(failing_since);
         health.last_error = Some(failed.error.clone());
+
+        // 2. Open the breaker, or move the next probe.
         if health.failures >= FAILURES_TO_OPEN {
             let first = Open { probes: 0, next_probe_at: now.after(probe_interval(0)) };
             let open = health.open.get_or_insert(first);
             open.next_probe_at = failed.not_before.unwrap_or(now).max(open.next_probe_at);
         }
-        let disables =
-            failed.is_gone || failing_for >= DISABLE_AFTER && health.failures >= FAILURES_TO_DISABLE;
+
+        // 3. Disable the endpoint, or prepare a notice.
+        let has_failed_for_long = failing_for >= DISABLE_AFTER && health.failures >= FAILURES_TO_DISABLE;
+        let disables = failed.is_gone || has_failed_for_long;
         if disables {
             health.notice = Some(Notice { kind: NoticeKind::Disabled, at: now });
         } else if failing_for >= TELL_AFTER && !health.is_told {
@@ -161,7 +169,7 @@ impl Health {
         Some(Change { health, disables })
     }
 
-    /// The health with a probe under way; `None` where none is due. Whoever writes it sends the probe.
+    /// Claims the next probe for the writer of the result, who then sends it. Returns `None` if no probe is due.
     #[must_use]
     pub fn claim_probe(&self, now: Timestamp) -> Option<Change> {
         let open = self.open.filter(|open| open.next_probe_at <= now)?;
@@ -171,14 +179,14 @@ impl Health {
         Some(Change { health, disables: false })
     }
 
-    /// The health once its notice is in the inbox.
+    /// Removes the notice, after it was put into the inbox.
     #[must_use]
     pub fn told(&self) -> Change {
         Change { health: Self { rev: self.rev + 1, notice: None, ..self.clone() }, disables: false }
     }
 }
 
-/// How long after this many probes the next one follows.
+/// Returns the time to the next probe after this number of probes.
 fn probe_interval(probes: u32) -> Duration {
     let step = usize::try_from(probes).unwrap_or(usize::MAX).min(PROBE_MINUTES.len() - 1);
     Duration::from_mins(PROBE_MINUTES[step])
@@ -203,21 +211,23 @@ mod tests {
     }
 
     #[test]
-    fn five_failures_in_a_row_open_it_and_a_success_before_begins_anew() {
+    fn five_failures_in_a_row_open_the_breaker_and_a_success_resets_the_count() {
         assert_eq!(after_failures(4).open, None);
         assert_eq!(after_failures(5).open, Some(Open { probes: 0, next_probe_at: minutes(1) }));
         let begun_anew = after_failures(4).after_success(START).unwrap().health;
         assert_eq!(begun_anew, Health { rev: 5, ..Health::default() });
-        assert_eq!(begun_anew.after_success(START), None, "nothing is written while all is well");
+        assert_eq!(begun_anew.after_success(START), None, "a further success writes nothing");
     }
 
     #[test]
-    fn probes_come_at_ever_longer_intervals() {
-        let (mut health, mut at, mut probes) = (after_failures(5), START, Vec::new());
+    fn probes_are_sent_at_growing_intervals() {
+        let mut health = after_failures(5);
+        let mut at = START;
+        let mut probes = Vec::new();
         while probes.len() < 7 {
             at = at.after(Duration::from_mins(1));
             if let Some(change) = health.claim_probe(at) {
-                assert_eq!(change.health.claim_probe(at), None, "one at a time");
+                assert_eq!(change.health.claim_probe(at), None, "one probe at a time");
                 health = change.health.after_failure(&failed(true), at).unwrap().health;
                 probes.push(at.since(START).as_secs() / 60);
             }
@@ -226,14 +236,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_under_way_when_it_opened_changes_nothing_more() {
+    fn an_attempt_in_flight_when_the_breaker_opened_changes_nothing() {
         assert_eq!(after_failures(5).after_failure(&failed(false), START), None);
         let closed = after_failures(5).after_success(START).unwrap().health;
         assert_eq!((closed.open, closed.failures), (None, 0));
     }
 
     #[test]
-    fn a_receiver_that_asks_for_a_longer_pause_is_probed_after_it() {
+    fn a_retry_after_postpones_the_probe() {
         let asking = Failed { not_before: Some(minutes(30)), ..failed(false) };
         let health = after_failures(4).after_failure(&asking, START).unwrap().health;
         assert_eq!(health.open.unwrap().next_probe_at, minutes(30));
@@ -241,20 +251,24 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_is_told_after_an_hour_and_of_the_recovery() {
+    fn the_owner_gets_a_notice_after_an_hour_and_one_on_recovery() {
         let health = after_failures(5);
         assert_eq!(health.after_failure(&failed(true), minutes(59)).unwrap().health.notice, None);
-        let told = health.after_failure(&failed(true), minutes(60)).unwrap().health;
-        assert_eq!(told.notice, Some(Notice { kind: NoticeKind::Failing, at: minutes(60) }));
-        let again = told.told().health.after_failure(&failed(true), minutes(90)).unwrap().health;
-        assert_eq!(again.notice, None, "once is enough");
+        let noticed = health.after_failure(&failed(true), minutes(60)).unwrap().health;
+        assert_eq!(noticed.notice, Some(Notice { kind: NoticeKind::Failing, at: minutes(60) }));
+        let again = noticed.told().health.after_failure(&failed(true), minutes(90)).unwrap().health;
+        assert_eq!(again.notice, None, "one notice is enough");
         let recovered = again.after_success(minutes(100)).unwrap().health;
         assert_eq!(recovered.notice, Some(Notice { kind: NoticeKind::Recovered, at: minutes(100) }));
-        assert_eq!(health.after_success(minutes(100)).unwrap().health.notice, None, "nobody knew");
+        assert_eq!(
+            health.after_success(minutes(100)).unwrap().health.notice,
+            None,
+            "there was no notice of a failure"
+        );
     }
 
     #[test]
-    fn five_days_of_ten_failures_or_more_disable_it() {
+    fn ten_failures_over_five_days_disable_the_endpoint() {
         let days = |days: u64| START.after(Duration::from_hours(24 * days));
         let change = |failures, at| after_failures(failures).after_failure(&failed(true), at).unwrap();
         assert!(!change(5, days(6)).disables, "six failures are too few");
@@ -266,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_that_is_gone_is_disabled_at_once() {
+    fn a_410_disables_the_endpoint_at_once() {
         let gone = Failed { is_gone: true, ..failed(false) };
         assert!(Health::default().after_failure(&gone, START).unwrap().disables);
         assert!(after_failures(5).after_failure(&gone, START).unwrap().disables);

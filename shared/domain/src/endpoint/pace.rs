@@ -1,44 +1,45 @@
-//! How fast an endpoint is asked: so many requests per second, and no more, by everybody together.
+//! The rate of an endpoint: the largest number of requests per second, over all instances.
 //!
-//! The endpoint's requests stand in one line of equal spans. Whoever has requests to make takes the next spans with one
-//! call to the table and makes each request when its span begins; a line that nobody stands in begins a second ago, so
-//! that a second's worth of requests may go at once. At 30 per second, the default, that is at most 9,030 in five minutes.
+//! Time is divided into equal slots, one per request. An instance reserves the next free slots for its requests with
+//! one update of the table, and sends each request at the start of its slot. If no slot is reserved, the first free
+//! slot lies one second in the past, so that the requests of one second can be sent at once. The default of 30 per
+//! second allows at most 9,030 requests in five minutes.
 
 use std::time::Duration;
 
 use crate::timestamp::Timestamp;
 
-/// So much of an idle line may be used up at once.
+/// How far in the past the first free slot of an idle endpoint lies.
 const BURST: Duration = Duration::from_secs(1);
 
-/// A request whose span begins sooner than this is made now.
+/// A request is sent now if its slot starts within this time.
 const TOLERANCE: Duration = Duration::from_millis(250);
 
-/// Requests that may be under way to one endpoint at the same time, where its line is busy: a third of the instances that
-/// deliver, however few messages each of them took.
+/// The largest number of requests in flight to one busy endpoint: a third of the delivering instances, if each has
+/// one message.
 pub const MAX_AT_ONCE: u32 = 30;
 
-/// Requests per second, at least one.
+/// A rate in requests per second, at least 1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Pace(u32);
 
-/// A part of an endpoint's line: how long all its spans are, and where the line begins if nobody stands in it.
+/// The slots to reserve: their total length, and the earliest start.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Span {
-    /// In microseconds.
+    /// The total length of the slots, in microseconds.
     pub length: u64,
-    /// Microseconds since the epoch.
+    /// The start of the first slot if no other slot is reserved, in microseconds since the epoch.
     pub earliest: u64,
 }
 
 impl Pace {
-    /// So many requests per second; none counts as one.
+    /// Makes a rate. 0 counts as 1.
     #[must_use]
     pub fn per_second(requests: u32) -> Self {
         Self(requests.max(1))
     }
 
-    /// What `count` requests take of the line at `now`.
+    /// Returns the slots that `count` requests need at `now`.
     #[must_use]
     pub fn span(self, count: usize, now: Timestamp) -> Span {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
@@ -48,8 +49,8 @@ impl Pace {
         }
     }
 
-    /// When the request of this place may be made, in a part of the line that begins at `begin` (microseconds
-    /// since the epoch); `None` means now.
+    /// Returns when request number `place` (from 0) may be sent, if the reserved slots start at `begin` (microseconds
+    /// since the epoch). `None` means now.
     #[must_use]
     pub fn turn(self, begin: u64, place: usize, now: Timestamp) -> Option<Timestamp> {
         let place = u64::try_from(place).unwrap_or(u64::MAX);
@@ -68,7 +69,7 @@ mod tests {
     use crate::testing::START;
 
     #[test]
-    fn an_idle_line_lets_a_seconds_worth_pass_and_then_one_at_a_time() {
+    fn an_idle_endpoint_gets_the_requests_of_one_second_at_once() {
         let pace = Pace::per_second(10);
         let span = pace.span(100, START);
         assert_eq!(span.length, 10_000_000);
@@ -78,16 +79,17 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_others_stand_in_begins_where_they_end() {
+    fn reserved_slots_start_after_those_of_others() {
         let pace = Pace::per_second(30);
-        let (first, second) = (pace.span(300, START), pace.span(1, START));
+        let first = pace.span(300, START);
+        let second = pace.span(1, START);
         let turn = pace.turn(first.earliest + first.length, 0, START).unwrap();
         assert!((8990..=9000).contains(&turn.since(START).as_millis()), "{turn}");
         assert_eq!(second.length, 33_333);
     }
 
     #[test]
-    fn no_rate_is_no_division_by_zero() {
+    fn a_rate_of_zero_counts_as_one() {
         assert_eq!(Pace::per_second(0), Pace::per_second(1));
         assert_eq!(Pace::per_second(u32::MAX).turn(0, usize::MAX, START), None);
     }

@@ -1,4 +1,4 @@
-//! Which event types an endpoint wants: `*` stands for any run of characters, everything else for itself.
+//! Patterns of event types. `*` matches any number of characters, and every other character matches itself.
 
 use std::fmt;
 
@@ -10,47 +10,47 @@ use crate::event::event_type::EventType;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pattern(String);
 
-/// It is none.
+/// The error for text that is not a pattern.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[error("a pattern must be 1 to 255 letters, digits and the characters . _ - : / and *")]
+#[error("a pattern must have 1 to 255 characters: A-Z, a-z, 0-9 and . _ - : / *; correct it")]
 pub struct InvalidPattern;
 
 impl Pattern {
-    /// Every type.
+    /// Returns the pattern that every type matches.
     #[must_use]
     pub fn any() -> Self {
         Self("*".to_owned())
     }
 
-    /// Accepts a pattern of the allowed characters and length.
+    /// Accepts 1 to 255 of the allowed characters.
     ///
     /// # Errors
-    /// [`InvalidPattern`] for anything else.
+    /// [`InvalidPattern`] for any other text.
     pub fn parse(text: &str) -> Result<Self, InvalidPattern> {
-        let as_type = text.replace('*', "x"); // a pattern is a type in which characters may be left open
+        let as_type = text.replace('*', "x"); // a pattern has the characters of a type, and `*`
         EventType::parse(as_type).map_err(|_| InvalidPattern)?;
         Ok(Self(text.to_owned()))
     }
 
-    /// The pattern that our own code wrote into a table.
+    /// Takes a pattern that our own code wrote into a table, without a check.
     pub fn from_stored(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The pattern as text.
+    /// Returns the pattern as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether a type matches. Each part between two `*` is taken where it stands first, so that no pattern costs more than
-    /// its length times the type's.
+    /// Returns whether the type matches. Each part between two `*` is matched at its first occurrence, so the cost is
+    /// at most the pattern's length times the type's length.
     #[must_use]
     pub fn matches(&self, event_type: &EventType) -> bool {
-        let (text, mut parts) = (event_type.as_str(), self.0.split('*'));
+        let mut parts = self.0.split('*');
         let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = text.strip_prefix(first) else { return false };
-        let Some(last) = parts.next_back() else { return rest.is_empty() };
+        let Some(mut rest) = event_type.as_str().strip_prefix(first) else { return false };
+        let Some(last) = parts.next_back() else { return rest.is_empty() }; // a pattern without `*`
         for part in parts {
             match rest.find(part) {
                 Some(at) => rest = &rest[at + part.len()..],
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_stands_for_any_run_of_characters() {
+    fn a_star_matches_any_number_of_characters() {
         for (pattern, event_type) in [
             ("*", "a"),
             ("order.created", "order.created"),
@@ -113,7 +113,7 @@ mod tests {
         assert!(Pattern::parse(&"*".repeat(255)).is_ok());
     }
 
-    /// The definition, as plainly as it can be said.
+    /// The definition of a match, in its simplest form.
     fn by_definition(pattern: &[u8], text: &[u8]) -> bool {
         match pattern.split_first() {
             None => text.is_empty(),

@@ -1,4 +1,4 @@
-//! What nobody but an endpoint's requests may show: its secrets and its owner's headers, as one sealed text.
+//! The private part of an endpoint: its secrets and its owner's headers, encrypted as one text.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,12 +9,12 @@ use crate::sealed::{Damaged, DataKey, Sealed};
 use crate::tenant::id::TenantId;
 use crate::timestamp::Timestamp;
 
-/// What nobody but an endpoint's requests may show.
+/// The secrets and headers of an endpoint. Only its requests may contain them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Private {
-    /// What its requests are signed with.
+    /// The secrets that sign the requests.
     pub secrets: Secrets,
-    /// The owner's own headers, which often carry a credential.
+    /// The owner's own headers. They often have a credential.
     pub headers: Headers,
 }
 
@@ -28,10 +28,10 @@ struct Stored {
 }
 
 impl Private {
-    /// Encrypts it for this endpoint.
+    /// Encrypts the private part for this endpoint.
     ///
     /// # Errors
-    /// [`Damaged`] when it cannot be written, which no private part of ours causes.
+    /// [`Damaged`] if it cannot be serialized. A private part made by this crate always can.
     pub fn seal(
         &self,
         key: &DataKey,
@@ -49,10 +49,10 @@ impl Private {
         key.seal(tenant, endpoint.as_str(), &text, nonce)
     }
 
-    /// Decrypts that of this endpoint.
+    /// Decrypts the private part of this endpoint.
     ///
     /// # Errors
-    /// [`Damaged`] for what was not sealed for it.
+    /// [`Damaged`] for any other ciphertext.
     pub fn open(
         key: &DataKey,
         tenant: &TenantId,
@@ -61,14 +61,13 @@ impl Private {
     ) -> Result<Self, Damaged> {
         let text = key.open(tenant, endpoint.as_str(), sealed)?;
         let stored: Stored = serde_json::from_slice(&text).map_err(|_| Damaged)?;
-        let secret = |text: String| Secret::parse(text).ok_or(Damaged);
-        let previous = stored.previous.into_iter();
-        let previous = previous.map(|(text, until)| Ok((secret(text)?, Timestamp::from_millis(until))));
-        let previous = previous.collect::<Result<_, Damaged>>()?;
-        Ok(Self {
-            secrets: Secrets { current: secret(stored.secret)?, previous },
-            headers: Headers::parse(stored.headers).map_err(|_| Damaged)?,
-        })
+        let mut secrets = Secrets::new(Secret::parse(stored.secret).ok_or(Damaged)?);
+        for (text, until) in stored.previous {
+            let secret = Secret::parse(text).ok_or(Damaged)?;
+            secrets.previous.push((secret, Timestamp::from_millis(until)));
+        }
+        let headers = Headers::parse(stored.headers).map_err(|_| Damaged)?;
+        Ok(Self { secrets, headers })
     }
 }
 
@@ -78,8 +77,10 @@ mod tests {
     use crate::testing::{START, endpoint, tenant};
 
     #[test]
-    fn a_private_part_comes_out_as_it_went_in() {
-        let (key, tenant, id) = (DataKey::new(&[1; 32]).unwrap(), tenant(), endpoint(1).id);
+    fn a_private_part_is_the_same_after_decryption() {
+        let key = DataKey::new(&[1; 32]).unwrap();
+        let tenant = tenant();
+        let id = endpoint(1).id;
         let [first, second] = [0, 1].map(|_| Secret::generate(&mut rand::rng()));
         let plain = Private { secrets: Secrets::new(first), headers: Headers::default() };
         let headers = Headers::parse([("authorization".to_owned(), "Bearer x".to_owned())]).unwrap();

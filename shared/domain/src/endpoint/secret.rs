@@ -1,4 +1,4 @@
-//! What requests are signed with: the present secret, and after each rotation the one before it for a while.
+//! The secrets that sign requests: the current one, and after a rotation the previous ones until their overlap ends.
 
 use std::fmt;
 
@@ -8,32 +8,32 @@ use rand::Rng;
 
 use crate::timestamp::Timestamp;
 
-/// A signing secret of Standard Webhooks 1.0: `whsec_` and base64 of 24 to 64 random bytes.
+/// A signing secret of Standard Webhooks 1.0: `whsec_` and the base64 of 24 to 64 random bytes.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// A new secret of 32 bytes.
+    /// Draws a new secret of 32 bytes.
     pub fn generate(rng: &mut impl Rng) -> Self {
         let mut bytes = [0; 32];
         rng.fill_bytes(&mut bytes);
         Self(format!("whsec_{}", BASE64.encode(bytes)))
     }
 
-    /// Accepts a secret of the specified form.
+    /// Accepts a secret of that form; returns `None` for any other text.
     #[must_use]
     pub fn parse(text: impl Into<String>) -> Option<Self> {
         let secret = Self(text.into());
         (24..=64).contains(&secret.bytes()?.len()).then_some(secret)
     }
 
-    /// The secret itself: for its owner, once, and for signing.
+    /// Returns the secret itself. It signs requests, and may be sent to its owner once.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// The key bytes; `None` only for text that [`Secret::parse`] would refuse.
+    /// Returns the bytes of the key; `None` only for text that [`Secret::parse`] refuses.
     pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
         BASE64.decode(self.0.strip_prefix("whsec_")?).ok()
     }
@@ -45,26 +45,26 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// So many secrets sign beside the present one; a further rotation ends the oldest.
+/// The largest number of previous secrets. One more rotation drops the oldest.
 const MAX_PREVIOUS: usize = 4;
 
-/// An endpoint's secrets.
+/// The secrets of an endpoint.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Secrets {
-    /// The present one.
+    /// The current secret.
     pub current: Secret,
-    /// Those before it, the latest first, and until when each is used too.
+    /// The previous secrets, the latest first, each with the end of its overlap.
     pub previous: Vec<(Secret, Timestamp)>,
 }
 
 impl Secrets {
-    /// A first secret.
+    /// Makes the secrets of a new endpoint.
     #[must_use]
     pub fn new(current: Secret) -> Self {
         Self { current, previous: Vec::new() }
     }
 
-    /// The secrets after a rotation at `now`: until `overlap_ends` requests carry the signatures of both.
+    /// Replaces the current secret at `now`. Until `overlap_ends`, requests have the signatures of both.
     #[must_use]
     pub fn rotate(&self, next: Secret, now: Timestamp, overlap_ends: Timestamp) -> Self {
         let replaced = (self.current.clone(), overlap_ends);
@@ -73,7 +73,7 @@ impl Secrets {
         Self { current: next, previous }
     }
 
-    /// What a request at `now` is signed with, the present secret first.
+    /// Returns the secrets that sign a request at `now`, the current one first.
     pub fn at(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
         let previous = self.previous.iter().filter(move |(_, until)| now < *until).map(|(secret, _)| secret);
         std::iter::once(&self.current).chain(previous)
@@ -86,7 +86,7 @@ mod tests {
     use crate::testing::START;
 
     #[test]
-    fn secrets_have_the_specified_form() {
+    fn secrets_have_the_form_of_the_specification() {
         let secret = Secret::generate(&mut rand::rng());
         assert_eq!(Secret::parse(secret.expose()), Some(secret));
         for bad in ["", "whsec_", "whsec_!!", "whsec_c2hvcnQ=", &BASE64.encode([7; 32])] {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn every_replaced_secret_signs_until_its_overlap_ends() {
+    fn every_previous_secret_signs_until_its_overlap_ends() {
         let all: Vec<Secret> = (0..7).map(|_| Secret::generate(&mut rand::rng())).collect();
         let second = |seconds: u64| Timestamp::from_seconds(START.seconds() + seconds);
         let once = Secrets::new(all[0].clone()).rotate(all[1].clone(), START, second(60));
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(twice.at(second(60)).collect::<Vec<_>>(), [&all[2], &all[1]]);
         assert_eq!(twice.at(second(70)).collect::<Vec<_>>(), [&all[2]]);
         let later = twice.rotate(all[3].clone(), second(65), second(200));
-        assert_eq!(later.previous.len(), 2, "what has ended is forgotten");
+        assert_eq!(later.previous.len(), 2, "a secret is dropped after its overlap");
         let often = (0..7).fold(once, |secrets, n| secrets.rotate(all[n].clone(), START, second(60)));
         assert_eq!(often.at(START).count(), 1 + MAX_PREVIOUS);
     }

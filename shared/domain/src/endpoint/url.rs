@@ -1,8 +1,9 @@
-//! Which URLs may be endpoints: the form of a URL, checked when it is configured and again at send time. What its name
-//! may be says [`crate::endpoint::address::name`]; where the name leads is checked at every connection ([`crate::endpoint::address`]).
+//! The URLs that an endpoint may have. The form is checked when the owner sets the URL, and again at every attempt.
+//! [`crate::endpoint::address::name`] checks the host name, and [`crate::endpoint::address`] the address of every
+//! connection.
 //!
-//! A URL is judged as it is written, before and after parsing: parsers drop tabs, decode hosts and fold full-width digits,
-//! so a URL passes only if its host stands in it as it will be looked up.
+//! A URL is checked as text and as parsed. Parsers drop tabs, decode hosts and fold full-width digits, so a URL is
+//! accepted only if its text has the host that is looked up.
 
 use thiserror::Error;
 use url::{Host, Url};
@@ -10,76 +11,79 @@ use url::{Host, Url};
 use crate::endpoint::address::name;
 use crate::endpoint::address::name::RefusedName;
 
-/// Which URLs may be endpoints. Decided by the stack's parameter `LoopbackEndpoints`, never through the API.
+/// The URLs that the stack allows. The stack parameter `LoopbackEndpoints` sets the policy; the API cannot change it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum UrlPolicy {
-    /// Public `https` only.
+    /// Only public `https` URLs.
     Strict,
-    /// Also `http://127.0.0.1:PORT` and `http://localhost:PORT`, in these two spellings: for the local stack.
+    /// Also `http://127.0.0.1:PORT` and `http://localhost:PORT`, in exactly these two forms. It is for the local
+    /// stack.
     LoopbackAllowed,
 }
 
-/// Where an endpoint's requests go: a URL that passed every rule of [`UrlPolicy`].
+/// The URL of an endpoint, after every check of [`UrlPolicy`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EndpointUrl {
     url: Url,
     is_loopback: bool,
 }
 
-/// Why a URL cannot be an endpoint.
+/// The reason why a URL is refused.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum RefusedUrl {
-    /// More than 2,048 characters.
-    #[error("it is longer than 2048 characters")]
+    /// The URL has more than 2,048 bytes.
+    #[error("it is longer than {MAX_BYTES} bytes; shorten it")]
     TooLong,
-    /// Characters that some parsers drop and others do not.
-    #[error("it must not contain spaces, control characters or backslashes")]
+    /// The URL has characters that some parsers drop.
+    #[error("it must not contain spaces, control characters or backslashes; percent-encode them")]
     Characters,
-    /// No absolute URL.
-    #[error("it is not an absolute URL")]
+    /// The text is not an absolute URL.
+    #[error("it is not an absolute URL; send one such as https://example.com/hook")]
     Unreadable,
-    /// Credentials or a fragment.
-    #[error("it must not carry a user, a password or a fragment")]
+    /// The URL has a user, a password or a fragment.
+    #[error("it must not have a user, a password or a fragment (#...); remove them")]
     Extras,
-    /// Another scheme.
-    #[error("it must begin with https://")]
+    /// The scheme is not `https`.
+    #[error("it must begin with https://; use the https address of the receiver")]
     Scheme,
-    /// An IP address, in whatever spelling.
-    #[error("its host must be a name, not an IP address")]
+    /// The host is an IP address, in any form.
+    #[error("its host must be a domain name, not an IP address; use the name of the receiver")]
     IpLiteral,
-    /// A name in disguise, or none at all.
-    #[error("its host must be a domain name in plain spelling, without a dot at its end")]
+    /// The host is missing, or is not written as it is looked up.
+    #[error(
+        "its host must be a domain name in its usual spelling, without percent-encoding and without a dot at its end; correct it"
+    )]
     Host,
-    /// A name that is not public.
-    #[error("its host must be a public domain name")]
+    /// The host is not a public domain name.
+    #[error("its host must be a public domain name, not one of an internal network; use a public name")]
     InternalName,
-    /// Another port.
-    #[error("its port must be 443 or 8443")]
+    /// The port is not 443 or 8443.
+    #[error("its port must be 443 or 8443; use one of them")]
     Port,
 }
 
-/// The most characters of a URL.
-const MAX_CHARACTERS: usize = 2048;
+/// The largest size of a URL, in bytes.
+const MAX_BYTES: usize = 2048;
 
-/// A URL as it was written and as it was read.
+/// A URL as text and as parsed.
 struct Candidate<'a> {
     text: &'a str,
     url: Option<&'a Url>,
 }
 
-/// One rule: what is said when it is broken, and whether this URL breaks it.
+/// A rule: the error if a URL breaks it, and the check that returns true for a broken rule.
 type Rule = (RefusedUrl, fn(&Candidate) -> bool);
 
-/// The rules that every URL keeps.
+/// The rules for every URL.
 const OF_ALL: [Rule; 5] = [
-    (RefusedUrl::TooLong, |it| it.text.len() > MAX_CHARACTERS),
+    (RefusedUrl::TooLong, |it| it.text.len() > MAX_BYTES),
     (RefusedUrl::Characters, |it| it.text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\')),
     (RefusedUrl::Unreadable, |it| it.url.is_none()),
     (RefusedUrl::Extras, |it| it.authority().contains('@')),
     (RefusedUrl::Extras, |it| it.text.contains('#')),
 ];
 
-/// The rules of public URLs, which come after those.
+/// The rules for public URLs, which are checked after those.
 const OF_PUBLIC: [Rule; 8] = [
     (RefusedUrl::Scheme, |it| it.url.is_none_or(|url| url.scheme() != "https")),
     (RefusedUrl::Unreadable, |it| it.authority().is_empty()), // `https:/host` and `https:///host`
@@ -92,7 +96,15 @@ const OF_PUBLIC: [Rule; 8] = [
 ];
 
 impl Candidate<'_> {
-    /// What stands between the scheme and the path: host and port, as written.
+    /// Returns the error of the first rule that the URL breaks.
+    fn check(&self, rules: &[Rule]) -> Result<(), RefusedUrl> {
+        match rules.iter().find(|(_, breaks)| breaks(self)) {
+            Some((refused, _)) => Err(*refused),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the host and the port as written: the text between the scheme and the path.
     fn authority(&self) -> &str {
         let rest = self.text.split_once("://").map_or("", |(_, rest)| rest);
         rest.split(['/', '?', '#']).next().unwrap_or_default()
@@ -106,7 +118,7 @@ impl Candidate<'_> {
         self.authority().split_once(':').map(|(_, port)| port)
     }
 
-    /// The name as it was read; `None` for an address.
+    /// Returns the parsed host name; `None` for an IP address.
     fn name(&self) -> Option<&str> {
         match self.url?.host()? {
             Host::Domain(name) => Some(name),
@@ -118,18 +130,19 @@ impl Candidate<'_> {
         name::check(self.name()?).err()
     }
 
-    /// Whether each label stands there as it is looked up, or in a script that has no ASCII form but `xn--`: what looks like
-    /// other characters than it becomes (full-width digits, circled letters, `%61`) is a disguise.
+    /// Returns whether the host is written as it is looked up. Each label must be the same as parsed; only a label
+    /// that is not ASCII may become an `xn--` label. Full-width digits, circled letters and `%61` are refused.
     fn is_plainly_spelt(&self) -> bool {
-        let (written, read) = (self.written_host(), self.name().unwrap_or_default());
-        let same = |(written, read): (&str, &str)| {
-            written.eq_ignore_ascii_case(read) || (!written.is_ascii() && read.starts_with("xn--"))
+        let written: Vec<&str> = self.written_host().split('.').collect();
+        let parsed: Vec<&str> = self.name().unwrap_or_default().split('.').collect();
+        let is_same = |(written, parsed): (&&str, &&str)| {
+            written.eq_ignore_ascii_case(parsed) || (!written.is_ascii() && parsed.starts_with("xn--"))
         };
-        written.split('.').count() == read.split('.').count()
-            && written.split('.').zip(read.split('.')).all(same)
+        written.len() == parsed.len() && written.iter().zip(&parsed).all(is_same)
     }
 
-    /// Compared as text, since a parser folds `0x7f.1` and many others into 127.0.0.1.
+    /// Returns whether the URL is one of the two loopback forms. It compares the text, because a parser turns
+    /// `0x7f.1` and other forms into 127.0.0.1.
     fn names_loopback(&self) -> bool {
         let has_port = self.url.is_some_and(|url| url.port().is_some());
         let authority = self.text.strip_prefix("http://").map_or("", |_| self.authority());
@@ -138,58 +151,56 @@ impl Candidate<'_> {
 }
 
 impl EndpointUrl {
-    /// Checks a URL's form. Where its name leads is checked at every connection ([`crate::endpoint::address`]).
+    /// Checks the form of a URL. The addresses of its name are checked at every connection
+    /// ([`crate::endpoint::address`]).
     ///
     /// # Errors
-    /// The first rule that is broken.
+    /// [`RefusedUrl`] for the first broken rule.
     pub fn parse(text: &str, policy: UrlPolicy) -> Result<Self, RefusedUrl> {
-        let url = Url::parse(text);
-        let candidate = Candidate { text, url: url.as_ref().ok() };
-        let first_broken = |rules: &[Rule]| {
-            let broken = rules.iter().find(|(_, breaks)| breaks(&candidate));
-            broken.map_or(Ok(()), |(refused, _)| Err(*refused))
-        };
-        first_broken(&OF_ALL)?;
+        let parsed = Url::parse(text);
+        let candidate = Candidate { text, url: parsed.as_ref().ok() };
+        candidate.check(&OF_ALL)?;
         let is_loopback = policy == UrlPolicy::LoopbackAllowed && candidate.names_loopback();
         if !is_loopback {
-            first_broken(&OF_PUBLIC)?;
+            candidate.check(&OF_PUBLIC)?;
         }
-        let url = url.map_err(|_| RefusedUrl::Unreadable)?;
+        let url = parsed.map_err(|_| RefusedUrl::Unreadable)?;
         Ok(Self { url, is_loopback })
     }
 
-    /// A URL that passed no rule, for tests of what stands behind them; `None` for what cannot be read at all.
+    /// Makes a URL without these checks, to test the checks that come after them. Returns `None` for text that cannot
+    /// be parsed.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn unchecked(text: &str) -> Option<Self> {
         Some(Self { url: Url::parse(text).ok()?, is_loopback: false })
     }
 
-    /// The URL as text.
+    /// Returns the URL as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.url.as_str()
     }
 
-    /// Whether it passed by [`UrlPolicy::LoopbackAllowed`] only.
+    /// Returns whether the URL is one of the two loopback forms of [`UrlPolicy::LoopbackAllowed`].
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.is_loopback
     }
 
-    /// The name or loopback address to connect to.
+    /// Returns the host to connect to: a domain name, or loopback.
     #[must_use]
     pub fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
     }
 
-    /// The port to connect to.
+    /// Returns the port to connect to.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.url.port_or_known_default().unwrap_or(443)
     }
 
-    /// The `Host` header: name, and the port where it is not the scheme's own.
+    /// Returns the value of the `Host` header: the host, and the port if it is not the default of the scheme.
     #[must_use]
     pub fn authority(&self) -> String {
         match self.url.port() {
@@ -198,7 +209,7 @@ impl EndpointUrl {
         }
     }
 
-    /// Path and query, the target of the request.
+    /// Returns the path and the query: the target of the request.
     #[must_use]
     pub fn path_and_query(&self) -> &str {
         &self.url[url::Position::BeforePath..url::Position::AfterQuery]
@@ -210,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn public_https_urls_pass() {
+    fn public_https_urls_are_accepted() {
         for url in [
             "https://example.com",
             "https://a.example.com:8443/x?y=1",
@@ -221,11 +232,12 @@ mod tests {
         }
     }
 
+    fn check(url: &str, refused: RefusedUrl) {
+        assert_eq!(EndpointUrl::parse(url, UrlPolicy::Strict), Err(refused), "{url}");
+    }
+
     #[test]
-    fn each_rule_refuses_what_it_is_for() {
-        let check = |url: &str, refused| {
-            assert_eq!(EndpointUrl::parse(url, UrlPolicy::Strict), Err(refused), "{url}");
-        };
+    fn each_rule_refuses_its_cases() {
         check("example.com/hook", RefusedUrl::Unreadable);
         check(&format!("https://example.com/{}", "x".repeat(2048)), RefusedUrl::TooLong);
         for text in [
@@ -246,6 +258,10 @@ mod tests {
         check("https://:pw@example.com", RefusedUrl::Extras);
         check("https://example.com/#part", RefusedUrl::Extras);
         check("https://@example.com", RefusedUrl::Extras);
+    }
+
+    #[test]
+    fn each_rule_about_host_and_port_refuses_its_cases() {
         for port in ["", "0", "22", "80", "0443", "65535"] {
             check(&format!("https://example.com:{port}/"), RefusedUrl::Port);
         }
@@ -271,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn the_local_stack_allows_two_spellings_of_loopback_and_no_other() {
+    fn the_local_stack_allows_two_forms_of_loopback_and_no_other() {
         for url in ["http://127.0.0.1:9000/hook", "http://localhost:9000/"] {
             let parsed = EndpointUrl::parse(url, UrlPolicy::LoopbackAllowed).unwrap();
             assert!(parsed.is_loopback());
@@ -295,10 +311,10 @@ mod tests {
     }
 
     #[test]
-    fn the_request_target_and_host_keep_what_was_configured() {
+    fn the_request_target_and_the_host_are_as_configured() {
         let url = EndpointUrl::parse("https://example.com:8443/a/b?c=d%20e", UrlPolicy::Strict).unwrap();
         assert_eq!((url.path_and_query(), url.authority()), ("/a/b?c=d%20e", "example.com:8443".to_owned()));
-        let url = EndpointUrl::parse("https://example.com", UrlPolicy::Strict).unwrap();
-        assert_eq!((url.path_and_query(), url.authority()), ("/", "example.com".to_owned()));
+        let bare = EndpointUrl::parse("https://example.com", UrlPolicy::Strict).unwrap();
+        assert_eq!((bare.path_and_query(), bare.authority()), ("/", "example.com".to_owned()));
     }
 }

@@ -1,4 +1,4 @@
-//! Where a duplicate is decided: a client's own name for an event, or for a request, is claimed once for 24 hours.
+//! Deduplication: a client names an event or a request, and the first request with a name claims it for 24 hours.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use crate::event::event_type::EventType;
 use crate::event::id::EventId;
 use crate::timestamp::Timestamp;
 
-/// How long a claim holds, judged by its timestamp; the table's own deletion comes later.
+/// How long a claim lasts. The timestamp of the claim decides; `DynamoDB` deletes the item later.
 pub const CLAIM_LIFETIME: Duration = Duration::from_hours(24);
 
-/// A client's own name for an event or a request: 1 to 255 printable ASCII characters.
+/// A client's name for an event or a request: 1 to 255 printable ASCII characters.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DedupId(String);
 
 impl DedupId {
-    /// Accepts a name of the allowed characters and length.
+    /// Accepts 1 to 255 printable ASCII characters; returns `None` for any other text.
     #[must_use]
     pub fn parse(text: impl Into<String>) -> Option<Self> {
         let text = text.into();
@@ -24,38 +24,38 @@ impl DedupId {
         ((1..=255).contains(&text.len()) && printable).then_some(Self(text))
     }
 
-    /// The name that our own code wrote into a table or a queue.
+    /// Takes a name that our own code wrote into a table or a queue, without a check.
     pub fn from_stored(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Under which name a claim is made. The two kinds never meet.
+/// The name that is claimed. Names of different kinds are never equal.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ClaimName {
-    /// `dedup_id`: names the event; a repeat answers 409.
+    /// The member `dedup_id`, which names the event. A repeat gets 409.
     Dedup(DedupId),
-    /// A CloudEvent's `source` and `id`, which together name an event; a repeat answers 409.
+    /// The `source` and `id` of a CloudEvent, which together name the event. A repeat gets 409.
     CloudEvent {
-        /// The context in which the event happened.
+        /// The attribute `source`: the context in which the event happened.
         source: String,
-        /// The event's name within it.
+        /// The attribute `id`: the name of the event within its source.
         id: String,
     },
-    /// The header `Idempotency-Key`: names the request; a repeat is answered as the first one.
+    /// The header `Idempotency-Key`, which names the request. A repeat gets the first answer again.
     Idempotency(DedupId),
-    /// The header `Idempotency-Key` on a batch: names the item at this place of it.
+    /// The header `Idempotency-Key` of a batch, and the index of one item. It names that item.
     IdempotencyItem(DedupId, usize),
 }
 
 impl ClaimName {
-    /// The kind's name in the table's keys.
+    /// Returns the name of the kind in the keys of the table.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -66,13 +66,13 @@ impl ClaimName {
         }
     }
 
-    /// Whether it names the event itself, and not the request that brings it.
+    /// Returns whether the name is of the event itself, and not of the request.
     #[must_use]
     pub const fn is_of_event(&self) -> bool {
         matches!(self, Self::Dedup(_) | Self::CloudEvent { .. })
     }
 
-    /// SHA-256 of the name, so that any name makes a short key.
+    /// Returns the SHA-256 of the name. It keeps the key of a claim short.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         match self {
@@ -85,19 +85,19 @@ impl ClaimName {
     }
 }
 
-/// SHA-256 over what was asked: tells whether a repeat is a repeat or something else under a used name.
+/// The SHA-256 of a request's content. It shows whether a second request with the same name has the same content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Fingerprint(pub [u8; 32]);
 
 impl Fingerprint {
-    /// The fingerprint of an event's content.
+    /// Returns the fingerprint of an event's type and payload.
     #[must_use]
     pub fn of(event_type: &EventType, payload: &str) -> Self {
         let event_type = event_type.as_str().as_bytes();
-        Self(sha256(&[event_type, b"\0", payload.as_bytes()])) // no type contains a NUL
+        Self(sha256(&[event_type, b"\0", payload.as_bytes()])) // a type never contains NUL, so the two parts cannot run together
     }
 
-    /// The fingerprint of a request that brings no event.
+    /// Returns the fingerprint of a request that posts no event.
     #[must_use]
     pub fn of_request(request: &str) -> Self {
         Self(sha256(&[request.as_bytes()]))
@@ -114,49 +114,49 @@ fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     digest
 }
 
-/// What a claim says, of an event or of what else a request made.
+/// A claim, as it is stored. `I` is the id of what the request created: an event by default.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Claim<I = EventId> {
-    /// What the name stands for.
+    /// The id of what the first request created.
     pub id: I,
-    /// What was asked.
+    /// The fingerprint of the first request.
     pub fingerprint: Fingerprint,
     /// When the name is free again.
     pub expires_at: Timestamp,
 }
 
 impl<I> Claim<I> {
-    /// The claim for what was accepted at `now`.
+    /// Makes the claim of a request that was accepted at `now`.
     #[must_use]
     pub fn new(id: I, fingerprint: Fingerprint, now: Timestamp) -> Self {
         Self { id, fingerprint, expires_at: now.after(CLAIM_LIFETIME) }
     }
 
-    /// Whether the name is not free again yet.
+    /// Returns whether the claim still lasts at `now`.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.expires_at.seconds() >= now.seconds()
     }
 }
 
-/// How a claim ended.
+/// The result of a claim.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Claimed<I = EventId> {
-    /// The name was free: it stands for ours now.
+    /// The name was free, and is now claimed for this request.
     First,
-    /// The name stands for this, and the same was asked. An event must be **sent again** under this id: a claim never proves
-    /// that its message was sent.
+    /// An earlier request with the same content claimed the name for this id. An event must be **sent again** under
+    /// this id, because a claim does not prove that its message was sent.
     Repeat(I),
-    /// The name stands for something else.
+    /// An earlier request with other content claimed the name.
     Mismatch,
 }
 
 impl<I: Clone + PartialEq> Claimed<I> {
-    /// What it means that `held` was found where `ours` was to be written.
+    /// Decides the result when `held` is stored where `ours` was to be written.
     #[must_use]
     pub fn decide(held: &Claim<I>, ours: &Claim<I>) -> Self {
         if held.id == ours.id {
-            Self::First // our own write, repeated by the SDK after its answer was lost
+            Self::First // our own write: the SDK repeated it after a lost answer
         } else if held.fingerprint == ours.fingerprint {
             Self::Repeat(held.id.clone())
         } else {
@@ -176,26 +176,26 @@ mod tests {
     }
 
     #[test]
-    fn our_own_write_found_again_is_ours() {
+    fn a_claim_with_our_own_id_is_ours() {
         let ours = claim("1");
         assert_eq!(Claimed::decide(&ours, &ours), Claimed::First);
     }
 
     #[test]
-    fn the_same_content_is_a_repeat_and_carries_the_first_id() {
+    fn the_same_content_is_a_repeat_and_has_the_first_id() {
         let held = claim("1");
         assert_eq!(Claimed::decide(&held, &claim("1")), Claimed::Repeat(held.id));
         assert_eq!(Claimed::decide(&held, &claim("2")), Claimed::Mismatch);
     }
 
     #[test]
-    fn the_fingerprint_keeps_type_and_payload_apart() {
+    fn the_fingerprint_separates_type_and_payload() {
         let of = |event_type: &str, payload| Fingerprint::of(&EventType::parse(event_type).unwrap(), payload);
         assert_ne!(of("ab", "1"), of("a", "b1"));
     }
 
     #[test]
-    fn names_of_different_kinds_or_places_never_meet() {
+    fn names_of_different_kinds_or_indexes_are_never_equal() {
         let name = || DedupId::parse("x").unwrap();
         let cloud_event =
             |source: &str, id: &str| ClaimName::CloudEvent { source: source.into(), id: id.into() };
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_1_to_255_printable_characters() {
+    fn a_name_has_1_to_255_printable_characters() {
         for good in ["a", "order 7/é".trim_end_matches('é'), &"x".repeat(255)] {
             assert!(DedupId::parse(good).is_some(), "{good}");
         }

@@ -1,8 +1,9 @@
-//! CloudEvents 1.0.2 as they come over HTTP (<https://github.com/cloudevents/spec>): structured, where the body is the whole
-//! event in the JSON format, and binary, where its attributes are headers and the body is its data.
+//! CloudEvents 1.0.2 over HTTP (<https://github.com/cloudevents/spec>). In the structured form the body is the whole
+//! event in the JSON format. In the binary form the attributes are headers and the body is the data.
 //!
-//! The payload is always the whole event in the JSON format, so that nothing of it is lost and a receiver can hand it to any
-//! CloudEvents library: of a structured one the exact text, of a binary one a text that is the same for every repeat.
+//! The payload is always the whole event in the JSON format, so that a receiver can pass it to any CloudEvents
+//! library. For the structured form it is the exact text that was sent. For the binary form it is built so that every
+//! repeat has the same text.
 
 mod attribute;
 
@@ -19,12 +20,16 @@ use self::attribute::{judge, judge_name, of_header, of_member};
 use crate::event::claim::ClaimName;
 use crate::event::event_type::EventType;
 use crate::event::json::Bounds;
-use crate::event::{InvalidEvent, MAX_BODY_BYTES, NewEvent, PAYLOAD_BOUNDS, json, of_shape};
+use crate::event::json::read::read;
+use crate::event::{InvalidEvent, MAX_BODY_BYTES, NewEvent, PAYLOAD_BOUNDS, json};
 
 /// The header that marks the binary form.
 pub const BINARY_MARK: &str = "ce-specversion";
 
-/// The attributes that must be there, in the order in which a payload shows them.
+/// The error text for a missing required attribute.
+const MISSING: &str = "is missing; add it";
+
+/// The required attributes, in the order in which a payload has them.
 const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
 
 /// Reads an event in the structured form, or one item of a batch.
@@ -38,12 +43,12 @@ const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
 /// ```
 ///
 /// # Errors
-/// The first rule that is broken.
+/// [`InvalidEvent`] with the first broken rule.
 pub fn structured(body: &[u8]) -> Result<NewEvent, InvalidEvent> {
     within_bounds(body.len())?;
     json::check(body, PAYLOAD_BOUNDS)?;
-    let whole: &RawValue = of_shape(body)?;
-    let members: BTreeMap<String, &RawValue> = of_shape(body)?;
+    let whole: &RawValue = read(body)?;
+    let members: BTreeMap<String, &RawValue> = read(body)?;
     let mut attributes = BTreeMap::new();
     for (name, raw) in &members {
         if name == "data" || name == "data_base64" {
@@ -54,40 +59,47 @@ pub fn structured(body: &[u8]) -> Result<NewEvent, InvalidEvent> {
         }
     }
     judge_data(&members)?;
-    let blame = |name: &str| InvalidEvent::attribute(name, "is required");
-    event(&attributes, whole.get().to_owned(), blame)
+    let missing = |name: &str| InvalidEvent::attribute(name, MISSING);
+    event(&attributes, whole.get().to_owned(), missing)
 }
 
 /// Reads an event in the binary form.
 ///
 /// # Errors
-/// The first rule that is broken.
+/// [`InvalidEvent`] with the first broken rule.
 pub fn binary(headers: &HeaderMap, body: &[u8]) -> Result<NewEvent, InvalidEvent> {
     within_bounds(body.len())?;
+
+    // 1. Collect the attributes from the headers.
     let mut attributes = BTreeMap::new();
     for (header, value) in headers {
         let Some(name) = header.as_str().strip_prefix("ce-") else { continue };
         let blame = |rule| InvalidEvent::header(header.as_str(), rule);
         judge_name(name).map_err(blame)?;
         if name == "datacontenttype" {
-            return Err(blame("is told by Content-Type"));
+            return Err(blame("is not allowed; send the type of the data in Content-Type"));
         }
-        let text = of_header(value.as_bytes()).ok_or_else(|| blame("is not well encoded"))?;
+        let text = of_header(value.as_bytes())
+            .ok_or_else(|| blame("is not valid percent-encoded UTF-8; encode it as CloudEvents says"))?;
         judge(name, &text).map_err(blame)?;
         if attributes.insert(name.to_owned(), text).is_some() {
-            return Err(blame("comes twice"));
+            return Err(blame("is sent twice; send it once"));
         }
     }
     if let Some(value) = headers.get(CONTENT_TYPE) {
-        let text = value.to_str().ok().filter(|text| !text.is_empty());
-        let text = text.ok_or_else(|| InvalidEvent::header("content-type", "must be printable ASCII"))?;
+        let rule = "must have printable ASCII characters only; correct it";
+        let Some(text) = value.to_str().ok().filter(|text| !text.is_empty()) else {
+            return Err(InvalidEvent::header("content-type", rule));
+        };
         attributes.insert("datacontenttype".to_owned(), text.to_owned());
     }
+
+    // 2. Write the event in the JSON format, and read it from its attributes.
     let data = data_member(&attributes, body)?;
     let payload = payload(&attributes, data);
     within_bounds(payload.len())?;
-    let read = event(&attributes, payload, |name| InvalidEvent::header(&format!("ce-{name}"), "is required"));
-    read.map_err(|error| match error {
+    let missing = |name: &str| InvalidEvent::header(&format!("ce-{name}"), MISSING);
+    event(&attributes, payload, missing).map_err(|error| match error {
         InvalidEvent::Type(_) => InvalidEvent::header("ce-type", EventType::RULE),
         other => other,
     })
@@ -97,7 +109,7 @@ fn within_bounds(actual: usize) -> Result<(), InvalidEvent> {
     if actual > MAX_BODY_BYTES { Err(InvalidEvent::TooLarge { actual }) } else { Ok(()) }
 }
 
-/// The event of these attributes, each of which keeps its rule; `missing` blames one that is not there.
+/// Makes the event from its attributes, each of which is valid. `missing` makes the error for a missing attribute.
 fn event(
     attributes: &BTreeMap<String, String>,
     payload: String,
@@ -111,22 +123,22 @@ fn event(
     Ok(NewEvent { event_type: EventType::parse(of("type"))?, payload, name: Some(name) })
 }
 
-/// There is one form of data, and base64 is base64.
+/// Checks that there is at most one form of data, and that `data_base64` is base64.
 fn judge_data(members: &BTreeMap<String, &RawValue>) -> Result<(), InvalidEvent> {
     let value = |name: &str| members.get(name).map(|raw| raw.get()).filter(|raw| *raw != "null");
     let Some(encoded) = value("data_base64") else { return Ok(()) };
     let blame = |rule| InvalidEvent::attribute("data_base64", rule);
     if value("data").is_some() {
-        return Err(blame("must not stand beside \"data\""));
+        return Err(blame("is not allowed beside `/data`; send one of them"));
     }
     let text: Option<String> = serde_json::from_str(encoded).ok();
     match text.map(|text| BASE64.decode(text)) {
         Some(Ok(_)) => Ok(()),
-        Some(Err(_)) | None => Err(blame("must be base64")),
+        Some(Err(_)) | None => Err(blame("must be a string in base64 (RFC 4648); correct it")),
     }
 }
 
-/// The member that holds the body: as JSON where it is JSON, as text where it is text, otherwise as base64.
+/// Returns the member that holds the body: as JSON, else as text, else as base64. `Content-Type` decides.
 fn data_member(attributes: &BTreeMap<String, String>, body: &[u8]) -> Result<Option<String>, InvalidEvent> {
     if body.is_empty() {
         return Ok(None);
@@ -138,16 +150,11 @@ fn data_member(attributes: &BTreeMap<String, String>, body: &[u8]) -> Result<Opt
     };
     let essence = essence.trim();
     if essence.ends_with("/json") || essence.ends_with("+json") {
-        // Its event is one level and some values more, and keeps the bounds of a payload.
-        let around = Bounds { depth: 1, nodes: 1 + attributes.len() };
-        json::check(
-            body,
-            Bounds {
-                depth: PAYLOAD_BOUNDS.depth - around.depth,
-                nodes: PAYLOAD_BOUNDS.nodes.saturating_sub(around.nodes),
-            },
-        )?;
-        let data: &RawValue = of_shape(body)?;
+        // The event around the data adds one level and some values, and must keep the limits of a payload.
+        let depth = PAYLOAD_BOUNDS.depth - 1;
+        let nodes = PAYLOAD_BOUNDS.nodes.saturating_sub(1 + attributes.len());
+        json::check(body, Bounds { depth, nodes })?;
+        let data: &RawValue = read(body)?;
         return Ok(Some(format!("\"data\":{}", data.get())));
     }
     let text = std::str::from_utf8(body).ok().filter(|_| essence.starts_with("text/") && is_utf8(parameters));
@@ -157,18 +164,21 @@ fn data_member(attributes: &BTreeMap<String, String>, body: &[u8]) -> Result<Opt
     }))
 }
 
-/// Whether a media type's parameters leave the text in UTF-8.
+/// Returns whether the parameters of a media type say that the text is UTF-8, or say nothing.
 fn is_utf8(parameters: &str) -> bool {
     let charset = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("charset="));
     charset.is_none_or(|charset| matches!(charset.trim_matches('"'), "utf-8" | "us-ascii"))
 }
 
-/// The event in the JSON format, its attributes in one order whatever that of the headers was.
+/// Writes the event in the JSON format. The order of the attributes does not depend on the order of the headers.
 fn payload(attributes: &BTreeMap<String, String>, data: Option<String>) -> String {
     let required = REQUIRED.iter().filter_map(|name| attributes.get_key_value(*name));
     let others = attributes.iter().filter(|(name, _)| !REQUIRED.contains(&name.as_str()));
-    let member = |(name, text): (&String, &String)| format!("\"{name}\":{}", Value::from(text.as_str()));
-    let members: Vec<String> = required.chain(others).map(member).chain(data).collect();
+    let mut members: Vec<String> = Vec::new();
+    for (name, text) in required.chain(others) {
+        members.push(format!("\"{name}\":{}", Value::from(text.as_str())));
+    }
+    members.extend(data);
     format!("{{{}}}", members.join(","))
 }
 
@@ -192,7 +202,7 @@ mod tests {
             .collect()
     }
 
-    /// The good event with one member replaced or added.
+    /// The valid event with one member replaced or added.
     fn with(name: &str, value: &str) -> String {
         let mut members: serde_json::Map<String, Value> = serde_json::from_str(GOOD).unwrap();
         members.insert(name.to_owned(), serde_json::from_str(value).unwrap());
@@ -208,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn each_attribute_keeps_its_rule() {
+    fn each_attribute_has_its_rule() {
         for (name, good, bad) in [
             ("specversion", &[r#""1.0""#][..], &[r#""1""#, r#""0.3""#, "1.0", "null"][..]),
             ("id", &[r#""é ""#], &[r#""""#, "7", "null", r#""\u0007""#, r#""\ufdd0""#, r#""\uffff""#]),
@@ -242,11 +252,15 @@ mod tests {
                 assert_eq!(error.pointer(), Some(format!("/{name}")), "{name} {value} {error}");
             }
         }
+    }
+
+    #[test]
+    fn required_attributes_and_one_form_of_data_are_checked() {
         for missing in REQUIRED {
             let mut members: serde_json::Map<String, Value> = serde_json::from_str(GOOD).unwrap();
             members.remove(missing);
             let error = structured(Value::from(members).to_string().as_bytes()).unwrap_err();
-            assert_eq!(error, InvalidEvent::attribute(missing, "is required"));
+            assert_eq!(error, InvalidEvent::attribute(missing, MISSING));
         }
         let both = with("data", "1").replace("\"data\"", "\"data_base64\":\"AAAA\",\"data\"");
         assert!(structured(both.as_bytes()).is_err());
@@ -268,7 +282,11 @@ mod tests {
             r#""subject":"a \"b\"","zz":"Euro €","data":{"b":1.50, "a":"\u00e9"}}"#
         );
         assert_eq!(event.payload, expected);
-        assert_eq!(structured(event.payload.as_bytes()), Ok(event), "which is one in the structured form");
+        assert_eq!(
+            structured(event.payload.as_bytes()),
+            Ok(event),
+            "the payload is an event in the structured form"
+        );
     }
 
     #[test]
@@ -301,12 +319,12 @@ mod tests {
         let large = vec![0; MAX_BODY_BYTES];
         assert!(
             matches!(data("image/png", &large), Err(InvalidEvent::TooLarge { .. })),
-            "a third more as base64"
+            "base64 adds a third"
         );
     }
 
     #[test]
-    fn a_binary_event_keeps_the_bounds_of_a_payload() {
+    fn a_binary_event_keeps_the_limits_of_a_payload() {
         let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
         let many = |count: usize| format!("[{}1]", "1,".repeat(count - 2));
         for (good, bad) in [(nested(31), nested(32)), (many(9_995), many(9_996))] {
@@ -317,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_repeats_little_of_what_was_sent() {
+    fn an_error_repeats_little_of_the_request() {
         for name in ["\\\"".repeat(50_000), "a".repeat(100_000)] {
             let body = GOOD.replace("\"id\"", &format!("\"{name}\":[],\"id\""));
             let error = structured(body.as_bytes()).unwrap_err();
@@ -326,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_at_fault_is_named() {
+    fn an_error_names_the_header() {
         for (name, value) in [
             ("ce-id", ""),
             ("ce-id", "%zz"),
@@ -345,14 +363,14 @@ mod tests {
         }
         let mut twice = headers(&[]);
         twice.append("ce-id", HeaderValue::from_static("8"));
-        assert_eq!(binary(&twice, b"1"), Err(InvalidEvent::header("ce-id", "comes twice")));
+        assert_eq!(binary(&twice, b"1"), Err(InvalidEvent::header("ce-id", "is sent twice; send it once")));
         twice.remove("ce-id");
-        assert_eq!(binary(&twice, b"1"), Err(InvalidEvent::header("ce-id", "is required")));
+        assert_eq!(binary(&twice, b"1"), Err(InvalidEvent::header("ce-id", MISSING)));
     }
 
     proptest! {
         #[test]
-        fn any_text_comes_back_from_its_header(text in "\\PC{1,40}") {
+        fn any_text_is_read_back_from_its_header(text in "\\PC{1,40}") {
             let encoded: String = text.bytes().map(|byte| match byte {
                 b'!'..=b'~' if byte != b'"' && byte != b'%' => char::from(byte).to_string(),
                 _ => format!("%{byte:02X}"),

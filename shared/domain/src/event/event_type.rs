@@ -2,23 +2,23 @@
 
 use thiserror::Error;
 
-/// A text that is no event type.
+/// The error for text that is not an event type.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("{}", EventType::RULE)]
 pub struct InvalidEventType;
 
-/// What kind of event: 1 to 255 letters, digits and `. _ - : /`.
+/// The type of an event: 1 to 255 letters, digits and `. _ - : /`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EventType(String);
 
 impl EventType {
-    /// What a type must be.
-    pub const RULE: &str = "must be 1 to 255 letters, digits and the characters . _ - : /";
+    /// The rule for a type, for error texts.
+    pub const RULE: &str = "must have 1 to 255 characters: A-Z, a-z, 0-9 and . _ - : /; correct it";
 
-    /// Accepts a type of the allowed characters and length.
+    /// Accepts 1 to 255 of the allowed characters.
     ///
     /// # Errors
-    /// [`InvalidEventType`] for anything else.
+    /// [`InvalidEventType`] for any other text.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidEventType> {
         let text = text.into();
         let allowed = |c: u8| c.is_ascii_alphanumeric() || b"._-:/".contains(&c);
@@ -29,12 +29,12 @@ impl EventType {
         }
     }
 
-    /// The type that our own code wrote into a table or a queue.
+    /// Takes a type that our own code wrote into a table or a queue, without a check.
     pub fn from_stored(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The type as text.
+    /// Returns the type as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! The identity of an event.
+//! The id of an event.
 
 use std::fmt;
 
@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::timestamp::Timestamp;
 
-/// `evt_` and the 32 hexadecimal digits of a `UUIDv7`: sorts by time, and its last byte carries the shard.
+/// The id of an event: `evt_` and the 32 hexadecimal digits of a `UUIDv7` (RFC 9562). Ids sort by time, and the last
+/// byte is the shard.
 ///
 /// ```
 /// use domain::event::id::EventId;
@@ -20,7 +21,7 @@ use crate::timestamp::Timestamp;
 pub struct EventId(Uuid);
 
 impl EventId {
-    /// A new identity, on one of so many shards; one where none is said.
+    /// Draws a new id on one of `shards` shards. 0 counts as 1.
     pub fn generate(now: Timestamp, shards: u8, rng: &mut impl Rng) -> Self {
         let mut random = [0; 10];
         rng.fill_bytes(&mut random);
@@ -28,16 +29,16 @@ impl EventId {
         Self(uuid::Builder::from_unix_timestamp_millis(now.millis(), &random).into_uuid())
     }
 
-    /// The identity of an event of our own making: the same moment and the same words give the same identity.
+    /// Derives the id of a notice. The same time and the same words give the same id.
     #[must_use]
-    pub fn derived(at: Timestamp, words: &str) -> Self {
+    pub fn derive(at: Timestamp, words: &str) -> Self {
         let mut random: [u8; 10] = [0; 10];
         random.copy_from_slice(&digest(&SHA256, words.as_bytes()).as_ref()[..10]);
-        random[9] = 0; // a shard that every tier has
+        random[9] = 0; // shard 0 exists in every tier
         Self(uuid::Builder::from_unix_timestamp_millis(at.millis(), &random).into_uuid())
     }
 
-    /// Accepts exactly the form that [`EventId`] is shown in.
+    /// Accepts exactly the form that [`EventId`] is displayed in; returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix("evt_")?;
@@ -46,19 +47,19 @@ impl EventId {
         (uuid.get_version_num() == 7).then_some(Self(uuid))
     }
 
-    /// The identity in 16 bytes.
+    /// Returns the id as 16 bytes.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 16] {
         *self.0.as_bytes()
     }
 
-    /// The identity that our own code wrote as bytes.
+    /// Takes an id that our own code wrote as bytes, without a check.
     #[must_use]
     pub fn from_stored_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// When the event was accepted: the identity's own timestamp.
+    /// Returns when the event was accepted: the timestamp in the id.
     #[must_use]
     pub fn accepted_at(&self) -> Timestamp {
         let mut millis = [0; 8];
@@ -66,13 +67,13 @@ impl EventId {
         Timestamp::from_millis(u64::from_be_bytes(millis))
     }
 
-    /// A number by which other things of the event are spread: every value is as likely.
+    /// Returns a random byte of the id. It spreads other items of the event evenly over partitions.
     #[must_use]
     pub fn spread(&self) -> u8 {
         self.0.as_bytes()[14]
     }
 
-    /// The partition of the tenant's events that this one lies on.
+    /// Returns the shard: the partition that holds the event's items.
     #[must_use]
     pub fn shard(&self) -> u8 {
         self.0.as_bytes()[15]
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_canonical_form_of_an_identity_is_accepted() {
+    fn only_the_canonical_form_of_an_id_is_accepted() {
         let id = EventId::generate(Timestamp::from_millis(5), 1, &mut rand::rng());
         let text = id.to_string();
         assert_eq!(EventId::parse(&text), Some(id));
@@ -110,10 +111,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn identities_sort_by_time_and_keep_their_shard(a in 0u64..1 << 48, b in 0u64..1 << 48) {
+        fn ids_sort_by_time_and_keep_their_shard(a in 0u64..1 << 48, b in 0u64..1 << 48) {
             for shards in [1, 4, 16, 64] {
                 let id = |ms| EventId::generate(Timestamp::from_millis(ms), shards, &mut rand::rng());
-                let (x, y) = (id(a), id(b));
+                let x = id(a);
+                let y = id(b);
                 prop_assert_eq!(x.accepted_at().millis(), a);
                 prop_assert!(x.shard() < shards);
                 prop_assert_eq!(a < b, x.to_string() < y.to_string() && a != b);

@@ -1,68 +1,88 @@
-//! JSON (RFC 8259) as strictly as two readers must agree on it: before anything is parsed, one pass over the bytes
-//! refuses what parsers understand differently, and what would cost too much to understand.
+//! Checks JSON (RFC 8259) before it is parsed. One pass over the bytes refuses what two parsers could read differently, and
+//! what costs too much to parse.
 //!
-//! The text itself is never changed: numbers, escapes and the order of members stay as they were sent.
+//! The text is never changed: numbers, escapes and the order of members stay as the client sent them.
 
 mod scanner;
 
+pub mod shape;
+
+mod node;
+
+pub mod read;
+
+use std::fmt;
 use std::str;
 
 use thiserror::Error;
 
 use self::scanner::{Scanner, Step};
 
-/// More characters than this no number needs; within them it is kept exactly as written.
+/// The largest number of characters in a number. A number within it is kept exactly as written.
 pub const MAX_NUMBER_CHARS: usize = 64;
 
-/// A pointer that would be longer ends at the last value that it can name.
+/// The largest size of a JSON pointer in an error, in bytes. A longer pointer ends at the last value that fits.
 const MAX_POINTER_BYTES: usize = 1024;
 
-/// How much there may be of one text.
+/// The largest number of characters that an error text repeats of a client's text.
+const MAX_QUOTED_CHARS: usize = 120;
+
+/// The limits of one text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Bounds {
-    /// Arrays and objects within each other.
+    /// The largest depth of arrays and objects inside each other.
     pub depth: usize,
-    /// Values in all, each array, object, string, number and literal counting once.
+    /// The largest number of values. Each array, object, string, number and literal counts as one.
     pub nodes: usize,
 }
 
-/// What is wrong with a text.
+/// A rule that a text can break.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum Rule {
-    /// Not JSON.
-    #[error("the body is not valid JSON at byte {0}")]
+    /// The text is not JSON.
+    #[error("invalid JSON at byte {0}; send JSON as in RFC 8259")]
     Syntax(usize),
-    /// Not UTF-8.
-    #[error("the body is not valid UTF-8 at byte {0}")]
+    /// The text is not UTF-8.
+    #[error("invalid UTF-8 at byte {0}; send JSON in UTF-8")]
     Utf8(usize),
-    /// One of two readers would take the first value, the other the last.
-    #[error("an object has the same key twice")]
+    /// An object has two members of one name. Some parsers take the first, others the last.
+    #[error("a member is sent twice in one object; send it once")]
     RepeatedKey,
-    /// `\ud83d` without its other half stands for no character.
-    #[error("a string has half of a surrogate pair")]
-    HalfCharacter,
-    /// Too deep.
-    #[error("values are nested too deeply")]
-    Depth,
-    /// Too many.
-    #[error("there are too many values")]
-    Nodes,
-    /// Too long.
-    #[error("a number has more than {MAX_NUMBER_CHARS} characters")]
+    /// A `\u` escape such as `\ud83d` is one half of a surrogate pair, and stands for no character.
+    #[error("a string has an unpaired surrogate; send both halves of the pair, or the character itself")]
+    UnpairedSurrogate,
+    /// Arrays and objects are nested too deeply. Holds the allowed depth.
+    #[error("arrays and objects are nested too deeply (maximum depth is {0}); send a flatter value")]
+    Depth(usize),
+    /// The text has too many values. Holds the allowed number.
+    #[error("there are too many values (maximum is {0}); send fewer")]
+    Nodes(usize),
+    /// A number has too many characters.
+    #[error(
+        "a number is too long (maximum is {MAX_NUMBER_CHARS} characters); shorten it, or send it as a string"
+    )]
     Number,
 }
 
-/// A broken rule, and where.
+/// A broken rule, and its place in the text.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[error("{rule}")]
 pub struct Violation {
-    /// Which rule.
+    /// The broken rule.
     pub rule: Rule,
-    /// The JSON pointer (RFC 6901) of the value at fault, or of one around it; empty for the whole text.
+    /// The JSON pointer (RFC 6901) of the value that breaks it, or of a value around that; empty for the whole text.
     pub pointer: String,
 }
 
-/// Checks one text.
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.pointer.is_empty() {
+            write!(f, "`{}`: ", shortened(&self.pointer))?;
+        }
+        self.rule.fmt(f)
+    }
+}
+
+/// Checks one text, and returns the number of its values.
 ///
 /// ```
 /// use domain::event::json::{Bounds, Rule, check};
@@ -72,29 +92,28 @@ pub struct Violation {
 /// assert_eq!((violation.rule, violation.pointer.as_str()), (Rule::RepeatedKey, "/a/b"));
 /// ```
 ///
-/// Tells how many values there are.
-///
 /// # Errors
-/// The first rule that is broken.
+/// [`Violation`] with the first broken rule.
 pub fn check(bytes: &[u8], bounds: Bounds) -> Result<usize, Violation> {
     if let Err(error) = str::from_utf8(bytes) {
         return Err(Violation { rule: Rule::Utf8(error.valid_up_to()), pointer: String::new() });
     }
-    let mut scanner = Scanner::new(bytes, bounds.nodes);
-    match scanner.text(bounds.depth) {
-        Ok(()) => Ok(bounds.nodes - scanner.nodes_left),
+    let mut scanner = Scanner::new(bytes, bounds);
+    match scanner.text() {
+        Ok(()) => Ok(scanner.nodes()),
         Err(rule) => Err(Violation { rule, pointer: pointer(&scanner.path) }),
     }
 }
 
-/// The pointer to a member of the whole text.
+/// Returns the pointer of a member at the top of the text.
 #[must_use]
 pub fn pointer_to(key: &str) -> String {
     pointer(&[Step::Key(key.to_owned())])
 }
 
-/// The pointer to the end of the path, or as far as it stays short: a client's keys may be long.
-fn pointer(path: &[Step]) -> String {
+/// Returns the pointer of the value at the end of the path. The keys are a client's and may be long, so a long pointer is
+/// cut.
+fn pointer<'a>(path: impl IntoIterator<Item = &'a Step>) -> String {
     let mut pointer = String::new();
     for step in path {
         let token = match step {
@@ -108,6 +127,14 @@ fn pointer(path: &[Step]) -> String {
         pointer.push_str(&token);
     }
     pointer
+}
+
+/// Returns the beginning of a client's text, as much as an error text repeats.
+pub(super) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_QUOTED_CHARS) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -126,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_json_passes() {
+    fn json_passes() {
         for text in [
             "0",
             "-0",
@@ -148,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_refused_at_its_place() {
+    fn invalid_json_is_refused_with_its_byte_offset() {
         for (text, at) in [
             ("", 0),
             ("{", 1),
@@ -185,15 +212,15 @@ mod tests {
     #[test]
     fn each_bound_is_exact() {
         let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
-        assert_eq!((rule(&nested(32)), rule(&nested(33))), (None, Some(Rule::Depth)));
+        assert_eq!((rule(&nested(32)), rule(&nested(33))), (None, Some(Rule::Depth(32))));
         let many = |count: usize| format!("[{}1]", "1,".repeat(count - 2));
-        assert_eq!((rule(&many(10_000)), rule(&many(10_001))), (None, Some(Rule::Nodes)));
+        assert_eq!((rule(&many(10_000)), rule(&many(10_001))), (None, Some(Rule::Nodes(10_000))));
         assert_eq!(rule(&"1".repeat(65)), Some(Rule::Number));
-        assert_eq!(rule(&nested(1_000_000)), Some(Rule::Depth), "and no stack is used up");
+        assert_eq!(rule(&nested(1_000_000)), Some(Rule::Depth(32)), "the stack does not overflow");
     }
 
     #[test]
-    fn half_characters_are_refused() {
+    fn unpaired_surrogates_are_refused() {
         for text in [
             r#""\ud83d""#,
             r#""\ude00""#,
@@ -202,12 +229,12 @@ mod tests {
             r#""\ud83dx""#,
             r#"{"\udfff":1}"#,
         ] {
-            assert_eq!(rule(text), Some(Rule::HalfCharacter), "{text}");
+            assert_eq!(rule(text), Some(Rule::UnpairedSurrogate), "{text}");
         }
     }
 
     #[test]
-    fn the_pointer_leads_to_the_value_at_fault() {
+    fn the_pointer_names_the_value_that_breaks_the_rule() {
         let check = |text: &str, pointer: &str| {
             assert_eq!(check(text.as_bytes(), BOUNDS).unwrap_err().pointer, pointer, "{text}");
         };
@@ -221,18 +248,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_passes_that_another_reader_refuses(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        fn no_text_passes_that_serde_json_refuses(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
             if check(&bytes, BOUNDS).is_ok() {
                 prop_assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok());
             }
         }
 
         #[test]
-        fn nothing_like_json_is_judged_differently_by_another_reader(
+        fn serde_json_agrees_about_every_text_like_json(
             text in r#"([\[\]{}:,0-9eE.+\-" ]|true|null|"a"|"\\u00e9"|\\u0061){0,24}"#,
         ) {
             let other = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
-            let strict = [Some(Rule::RepeatedKey), Some(Rule::HalfCharacter)];
+            let strict = [Some(Rule::RepeatedKey), Some(Rule::UnpairedSurrogate)];
             prop_assert!(rule(&text).is_none() == other || strict.contains(&rule(&text)), "{text}");
         }
     }

@@ -1,14 +1,14 @@
-//! Before events that nobody took run out of retention, their owner is told: by one event in the inbox for all that were
-//! accepted within one span of time.
+//! The notice before undelivered events expire. One event in the inbox is the notice for all events of one batch:
+//! those that were accepted within one span of time.
 //!
 //! ```text
-//!   accepted within a span          told                  the first expires     the last expires
+//!   accepted within a span          notice                the first expires     the last expires
 //!   |------------------|  ...       |---------------------|---------------------|
 //!   born_from          + span       + retention - span    + retention           + retention + span
 //! ```
 //!
-//! A span is a day, and shorter where events are kept for less than four days: so it is over for long when its owner is told,
-//! whatever the retention, and the owner has at least as long as the span to do something about it.
+//! A span is one day, and shorter if events are kept for less than four days. The span is over when the notice is
+//! stored, and the owner then has at least one span of time to read the events.
 
 use std::time::Duration;
 
@@ -22,93 +22,101 @@ use crate::tenant::id::TenantId;
 use crate::tenant::tier::Tier;
 use crate::timestamp::Timestamp;
 
-/// The type of the event that tells it.
+/// The type of the notice.
 pub const EVENT_TYPE: &str = "inbox.expiring";
 
-/// The most events of a span that are looked at; of more, it is told that there are more.
+/// The largest number of events that a notice counts. With more events, `count_is_exact` is false.
 pub const MAX_LOOKED_AT: usize = 1000;
 
-/// Spans by which events are put together, in hours: the longest that is no more than a quarter of their retention counts.
+/// The lengths of a span, in hours. The longest that is at most a quarter of the retention is used.
 const SPANS_HOURS: [u64; 4] = [24, 12, 6, 1];
 
 const HOUR_MILLIS: u64 = 3_600_000;
 
-/// A tenant's events that were accepted within one span, and are kept equally long.
+/// A batch: the events of a tenant that were accepted within one span and have the same retention.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Cohort {
-    /// Whose events.
+    /// The tenant that owns the events.
     pub tenant: TenantId,
-    /// Where the span begins.
+    /// The start of the span.
     pub born_from: Timestamp,
-    /// How long each of them is kept, in hours.
+    /// The retention of the events, in hours.
     pub retention_hours: u64,
 }
 
-/// What is found of a cohort in the inbox.
+/// The undelivered events of a batch.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Untaken {
-    /// Events and their types, the oldest first.
+    /// The ids and types of the events, the oldest first.
     pub events: Vec<(EventId, EventType)>,
-    /// Whether there are no others.
+    /// Whether these are all undelivered events of the batch.
     pub is_all: bool,
 }
 
 impl Cohort {
-    /// That of an event.
+    /// Returns the batch of an event.
     #[must_use]
     pub fn of(tenant: &TenantId, head: &Head) -> Self {
         let accepted_at = head.id.accepted_at();
         let kept_for = head.expires_at.millis_since(accepted_at);
-        let retention_hours = kept_for.div_ceil(HOUR_MILLIS); // a head that was read ends at a whole second
+        let retention_hours = kept_for.div_ceil(HOUR_MILLIS); // the table keeps the expiry in whole seconds
         let span = span_hours(retention_hours) * HOUR_MILLIS;
         let born_from = Timestamp::from_millis(accepted_at.millis() / span * span);
         Self { tenant: tenant.clone(), born_from, retention_hours }
     }
 
-    /// Where the span ends: this moment is no longer in it.
+    /// Returns the end of the span. It is not part of the span.
     #[must_use]
     pub fn born_before(&self) -> Timestamp {
         self.born_from.after(self.span())
     }
 
-    /// When its owner is told.
+    /// Returns when the notice is due.
     #[must_use]
     pub fn warn_at(&self) -> Timestamp {
         self.expires_from().before(self.span())
     }
 
-    /// When the last of them has expired.
+    /// Returns when the last event of the batch has expired.
     #[must_use]
     pub fn ends_at(&self) -> Timestamp {
         self.expires_from().after(self.span())
     }
 
-    /// The event that tells of those that nobody took, and its head: no endpoint gets it, so that it waits for its tenant.
-    /// `None` where there is nothing to be told.
+    /// Makes the notice and its head. No endpoint gets it, so it stays in the inbox. Returns `None` if no event is
+    /// about to expire.
     #[must_use]
     pub fn notice(&self, tier: Tier, untaken: &Untaken, now: Timestamp) -> Option<(Event, Head)> {
-        let tells = |(id, event_type): &&(EventId, EventType)| {
-            event_type.as_str() != EVENT_TYPE && self.expiry_of(*id) > now
-        };
-        let told: Vec<EventId> = untaken.events.iter().filter(tells).map(|(id, _)| *id).collect();
-        let (oldest, newest) = (told.first()?, told.last()?);
+        // 1. Leave out expired events, and notices of this kind.
+        let mut expiring: Vec<EventId> = Vec::new();
+        for (id, event_type) in &untaken.events {
+            if event_type.as_str() != EVENT_TYPE && self.expiry_of(*id) > now {
+                expiring.push(*id);
+            }
+        }
+        let oldest = expiring.first()?;
+        let newest = expiring.last()?;
+
+        // 2. Make the notice. Its id is derived from the batch, so a repeat makes the same event.
         let last_expires_at = if untaken.is_all { self.expiry_of(*newest) } else { self.ends_at() };
         let payload = json!({
             "day": self.born_from.to_string().split('T').next(),
-            "count": told.len(),
+            "count": expiring.len(),
             "count_is_exact": untaken.is_all,
             "oldest_event_id": oldest.to_string(),
             "first_expires_at": self.expiry_of(*oldest).to_string(),
             "last_expires_at": last_expires_at.to_string(),
         });
         let event = Event {
-            id: EventId::derived(self.warn_at(), &format!("{} {}", self.tenant, self.born_from)),
+            id: EventId::derive(self.warn_at(), &format!("{} {}", self.tenant, self.born_from)),
             tenant: self.tenant.clone(),
             tier,
             event_type: EventType::from_stored(EVENT_TYPE),
             payload: payload.to_string(),
             dedup_id: None,
         };
+
+        // 3. Keep the notice no longer than the events of the batch are kept.
         let days = u16::try_from(self.retention_hours.div_ceil(24)).unwrap_or(u16::MAX);
         let head = Head::new(&event, []).kept_at_most(days);
         Some((event, head))
@@ -146,14 +154,14 @@ mod tests {
         Cohort::of(&event.tenant, &Head { expires_at, ..Head::new(&event, []) })
     }
 
-    /// An event of this type that was accepted this many hours after the span began.
-    fn born(cohort: &Cohort, hours: u64, event_type: &str) -> (EventId, EventType) {
+    /// An event of this type that was accepted this number of hours after the start of the span.
+    fn accepted(cohort: &Cohort, hours: u64, event_type: &str) -> (EventId, EventType) {
         let at = cohort.born_from.after(Duration::from_hours(hours));
         (event(&cohort.tenant, "a", "1", at).id, EventType::parse(event_type).unwrap())
     }
 
     #[test]
-    fn events_of_a_day_are_told_of_a_day_before_the_first_of_them_ends() {
+    fn the_notice_of_a_day_is_due_a_day_before_its_first_event_expires() {
         let cohort = cohort(30 * 24);
         assert_eq!(cohort.born_from.to_string(), "2023-11-14T00:00:00.000Z");
         assert_eq!(cohort.warn_at().to_string(), "2023-12-13T00:00:00.000Z");
@@ -161,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn events_of_one_day_are_one_cohort_whether_their_head_was_just_made_or_read() {
+    fn a_new_head_and_a_stored_head_are_in_the_same_batch() {
         let event = event(&tenant(), "a", "1", Timestamp::from_millis(START.millis() + 123));
         let head = Head::new(&event, []);
         let read = Head { expires_at: Timestamp::from_seconds(head.expires_at.seconds()), ..head.clone() };
@@ -169,26 +177,31 @@ mod tests {
     }
 
     #[test]
-    fn what_expires_is_told_once_and_of_nothing_else() {
+    fn the_notice_counts_expiring_events_only_and_is_one_event() {
         let cohort = cohort(7 * 24);
-        let events = vec![born(&cohort, 1, "a"), born(&cohort, 2, EVENT_TYPE), born(&cohort, 23, "b")];
+        let events =
+            vec![accepted(&cohort, 1, "a"), accepted(&cohort, 2, EVENT_TYPE), accepted(&cohort, 23, "b")];
         let all = Untaken { events: events.clone(), is_all: true };
-        let (told, head) = cohort.notice(Tier::Free, &all, cohort.warn_at()).unwrap();
-        assert_eq!((told.event_type.as_str(), head.status), (EVENT_TYPE, Status::Pending));
-        assert_eq!(told.id.accepted_at(), cohort.warn_at());
-        let payload: serde_json::Value = serde_json::from_str(&told.payload).unwrap();
+        let (notice, head) = cohort.notice(Tier::Free, &all, cohort.warn_at()).unwrap();
+        assert_eq!((notice.event_type.as_str(), head.status), (EVENT_TYPE, Status::Pending));
+        assert_eq!(notice.id.accepted_at(), cohort.warn_at());
+        let payload: serde_json::Value = serde_json::from_str(&notice.payload).unwrap();
         let expected = json!({"day": "2023-11-14", "count": 2, "count_is_exact": true,
             "oldest_event_id": events[0].0.to_string(), "first_expires_at": "2023-11-21T01:00:00.000Z",
             "last_expires_at": "2023-11-21T23:00:00.000Z"});
         assert_eq!(payload, expected);
         let later =
             cohort.notice(Tier::Free, &all, cohort.ends_at().before(Duration::from_hours(2))).unwrap().0;
-        assert_eq!(later.id, told.id, "it is the same event");
-        assert!(later.payload.contains(r#""count":1"#), "what has ended is not about to: {}", later.payload);
+        assert_eq!(later.id, notice.id, "it is the same event");
+        assert!(later.payload.contains(r#""count":1"#), "an expired event does not count: {}", later.payload);
 
         let some = Untaken { is_all: false, ..all };
-        let (told, _) = cohort.notice(Tier::Free, &some, cohort.warn_at()).unwrap();
-        assert!(told.payload.contains(r#""last_expires_at":"2023-11-22T00:00:00.000Z""#), "{}", told.payload);
+        let (partial, _) = cohort.notice(Tier::Free, &some, cohort.warn_at()).unwrap();
+        assert!(
+            partial.payload.contains(r#""last_expires_at":"2023-11-22T00:00:00.000Z""#),
+            "{}",
+            partial.payload
+        );
         let own = Untaken { events: events[1..2].to_vec(), is_all: true };
         assert_eq!(cohort.notice(Tier::Free, &own, cohort.warn_at()), None);
         assert_eq!(cohort.notice(Tier::Free, &some, cohort.ends_at()), None);
@@ -196,13 +209,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_is_told_has_time_and_knows_of_all(days in 1u64..=90, born in 0u64..1 << 42) {
-            let event = event(&tenant(), "a", "1", Timestamp::from_millis(born));
+        fn every_notice_leaves_time_and_covers_its_whole_batch(days in 1u64..=90, accepted_at in 0u64..1 << 42) {
+            let event = event(&tenant(), "a", "1", Timestamp::from_millis(accepted_at));
             let expires_at = event.id.accepted_at().after(Duration::from_hours(24 * days));
             let cohort = Cohort::of(&event.tenant, &Head { expires_at, ..Head::new(&event, []) });
-            let (from, before) = (cohort.born_from, cohort.born_before());
-            prop_assert!(from.millis() <= born && born < before.millis());
-            prop_assert!(before <= cohort.warn_at(), "the span is over when its owner is told");
+            let from = cohort.born_from;
+            let before = cohort.born_before();
+            prop_assert!(from.millis() <= accepted_at && accepted_at < before.millis());
+            prop_assert!(before <= cohort.warn_at(), "the span is over when the notice is due");
             let left = expires_at.since(cohort.warn_at());
             prop_assert!(left >= Duration::from_hours(6) && left >= before.since(from));
             prop_assert!(left <= Duration::from_hours(48) && expires_at <= cohort.ends_at());

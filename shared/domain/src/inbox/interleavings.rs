@@ -1,5 +1,5 @@
-//! Whatever webhooks, holders of leases, owners and replays do to an event, in any order and at any time: it is in the
-//! inbox or somebody has it, nobody holds it twice, and nobody takes it twice.
+//! Tests random sequences of acts by webhooks, leases, owners and replays. After each act the event is in the inbox
+//! or taken, at most one lease holds it, and no delivery is recorded twice.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,10 +20,10 @@ const HOLDERS: usize = 3;
 const ENDPOINTS: u8 = 3;
 const MAX_LEASES: u32 = 4;
 
-/// What somebody does.
+/// One act.
 #[derive(Clone, Copy, Debug)]
 enum Act {
-    Bypass(u64),
+    Wait(u64),
     Lease { holder: usize, seconds: u64, include_open: bool },
     AcknowledgeAs(usize),
     Acknowledge,
@@ -36,9 +36,10 @@ enum Act {
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let (holder, endpoint) = (0..HOLDERS, 1..=ENDPOINTS);
+    let holder = 0..HOLDERS;
+    let endpoint = 1..=ENDPOINTS;
     let act = prop_oneof![
-        4 => (0u64..40).prop_map(Act::Bypass),
+        4 => (0u64..40).prop_map(Act::Wait),
         6 => (holder.clone(), 1u64..60, any::<bool>())
             .prop_map(|(holder, seconds, include_open)| Act::Lease { holder, seconds, include_open }),
         4 => holder.clone().prop_map(Act::AcknowledgeAs),
@@ -49,37 +50,38 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         6 => (endpoint, 1u32..4, 0u8..5).prop_map(|(endpoint, n, verdict)| Act::Record { endpoint, n, verdict }),
         2 => (any::<bool>(), any::<bool>())
             .prop_map(|(only_undelivered, also_to)| Act::Replay { only_undelivered, also_to }),
-        1 => prop::bool::weighted(0.1).prop_map(|dies| if dies { Act::Delete } else { Act::Bypass(1) }),
+        1 => prop::bool::weighted(0.1).prop_map(|dies| if dies { Act::Delete } else { Act::Wait(1) }),
     ];
     prop::collection::vec(act, 0..80)
 }
 
-/// One event, and what its holders were told of it.
+/// One event, and the leases that its holders have.
 struct Story {
     tenant: TenantId,
     head: Head,
     now: Timestamp,
     runs: u32,
     leases: usize,
-    /// For each holder its lease, and until when it was promised to be alone.
+    /// For each holder its lease, and when that lease ends.
     held: Vec<(LeaseId, Timestamp)>,
     deleted: bool,
 }
 
-/// The number-th lease.
+/// The lease with this number.
 fn lease_id(number: usize) -> LeaseId {
     LeaseId::parse(&format!("lse_{number:032x}")).expect("an identity")
 }
 
 impl Story {
     fn begin(endpoints: u8) -> Self {
-        let (tenant, never) = (tenant(), Timestamp::from_millis(0));
+        let tenant = tenant();
+        let never = Timestamp::from_millis(0);
         let head = Head::new(&event(&tenant, "a", "1", START), (1..=endpoints).map(|n| endpoint(n).id));
         let leases = (0..HOLDERS).map(|holder| (lease_id(holder), never)).collect();
         Self { tenant, head, now: START, runs: 0, leases: HOLDERS, held: leases, deleted: false }
     }
 
-    /// The next head, if the act is allowed, written as the table would.
+    /// Writes the next head as the table would. Returns false if the act was not allowed.
     fn write(&mut self, next: Option<Head>) -> bool {
         let Some(next) = next else { return false };
         assert_eq!(next.rev, self.head.rev + 1);
@@ -90,7 +92,7 @@ impl Story {
     fn act(&mut self, act: Act) {
         let now = self.now;
         match act {
-            Act::Bypass(seconds) => self.now = now.after(Duration::from_secs(seconds)),
+            Act::Wait(seconds) => self.now = now.after(Duration::from_secs(seconds)),
             Act::Lease { holder, seconds, include_open } => self.lease(holder, seconds, include_open),
             Act::AcknowledgeAs(holder) => self.acknowledge_as(holder),
             Act::Acknowledge => drop(self.write(self.head.acknowledge())),
@@ -101,7 +103,8 @@ impl Story {
                 }
             }
             Act::Extend { holder, seconds } => {
-                let (lease, until) = (self.held[holder].0.clone(), now.after(Duration::from_secs(seconds)));
+                let lease = self.held[holder].0.clone();
+                let until = now.after(Duration::from_secs(seconds));
                 if self.write(self.head.extend(&lease, until, now)) {
                     self.held[holder].1 = until;
                 }
@@ -115,16 +118,7 @@ impl Story {
                 self.write(next);
             }
             Act::Record { endpoint: number, n, verdict } => self.record(&endpoint(number).id, n, verdict),
-            Act::Replay { only_undelivered, also_to } => {
-                self.runs += 1;
-                let (run, extra) = (format!("rpl_{:03}", self.runs), endpoint(9).id);
-                let endpoints: BTreeSet<EndpointId> = self.head.deliveries.keys().cloned().collect();
-                let also_to = also_to.then_some(&extra);
-                let what = Reopening { run: &run, endpoints: &endpoints, only_undelivered, also_to };
-                if self.write(self.head.reopen(&what, now)) {
-                    assert_eq!(self.head.reopen(&what, now), None, "each delivery once in a run");
-                }
-            }
+            Act::Replay { only_undelivered, also_to } => self.replay(only_undelivered, also_to),
             Act::Delete => {
                 self.deleted = true;
                 self.write(Some(self.head.tombstone(now)));
@@ -132,20 +126,34 @@ impl Story {
         }
     }
 
+    fn replay(&mut self, only_undelivered: bool, also_to: bool) {
+        self.runs += 1;
+        let run = format!("rpl_{:03}", self.runs);
+        let extra = endpoint(9).id;
+        let endpoints: BTreeSet<EndpointId> = self.head.deliveries.keys().cloned().collect();
+        let also_to = also_to.then_some(&extra);
+        let what = Reopening { run: &run, endpoints: &endpoints, only_undelivered, also_to };
+        if self.write(self.head.reopen(&what, self.now)) {
+            assert_eq!(self.head.reopen(&what, self.now), None, "a run opens each delivery once");
+        }
+    }
+
     fn lease(&mut self, holder: usize, seconds: u64, include_open: bool) {
-        let (now, id) = (self.now, lease_id(self.leases));
+        let now = self.now;
+        let id = lease_id(self.leases);
         self.leases += 1;
         let until = now.after(Duration::from_secs(seconds));
         let terms = Terms { holder: id.clone(), until, include_open, most_leases: MAX_LEASES };
-        let is_promised = self.held.iter().any(|(lease, until)| now < *until && self.stands_in_head(lease));
+        let is_held = self.held.iter().any(|(lease, until)| now < *until && self.is_in_head(lease));
         if self.write(self.head.lease(&terms, now)) {
-            assert!(!is_promised, "it was promised to somebody");
+            assert!(!is_held, "another lease holds it");
             self.held[holder] = (id, until);
         }
     }
 
-    /// Whoever may end a promise before its time (a webhook, an owner, an acknowledgement) takes the lease out of the head.
-    fn stands_in_head(&self, lease: &LeaseId) -> bool {
+    /// Returns whether the head still has the lease. A webhook, an owner or an acknowledgement may end a lease early,
+    /// and then removes it from the head.
+    fn is_in_head(&self, lease: &LeaseId) -> bool {
         self.head.lease.as_ref().is_some_and(|held| held.holder.as_ref() == Some(lease))
     }
 
@@ -179,7 +187,7 @@ impl Story {
             assert_eq!(
                 (before.state, before.attempts + 1),
                 (DeliveryState::Open, n),
-                "it acted on its own attempt"
+                "a message acts on its own attempt only"
             );
         }
     }
@@ -192,13 +200,13 @@ impl Story {
         if self.deleted {
             assert!(!head.status.is_in_inbox() && head.deliveries.is_empty());
         } else {
-            assert_eq!(head.status.is_in_inbox(), !is_taken, "never nowhere: {head:?}");
+            assert_eq!(head.status.is_in_inbox(), !is_taken, "in the inbox or taken: {head:?}");
         }
         if before.status == Status::Acked && head.status.is_in_inbox() {
-            assert_eq!(head.status, Status::Delivering, "only a replay brings it back");
+            assert_eq!(head.status, Status::Delivering, "only a replay brings an event back");
         }
         let holding = self.held.iter().filter(|(lease, _)| head.is_held_by(lease, self.now));
-        assert!(holding.count() <= 1, "held twice");
+        assert!(holding.count() <= 1, "two leases hold it");
     }
 }
 
@@ -206,7 +214,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_an_event_is_in_the_inbox_or_somebody_has_it_and_nobody_holds_it_twice(
+    fn after_any_acts_an_event_is_in_the_inbox_or_taken_and_held_by_one_lease_at_most(
         endpoints in 0..=ENDPOINTS,
         acts in acts(),
     ) {

@@ -1,5 +1,5 @@
-//! What an endpoint's owner is told, as an event in the tenant's own inbox. It is written down with the endpoint's health
-//! first, and its identity follows from what it says: whoever finds it there may tell it once more, and it is still one event.
+//! The notice about an endpoint's health, as an event in the tenant's inbox. The notice is first stored with the
+//! health of the endpoint. Its id is derived from its content, so a repeat after a crash makes the same event.
 
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::tenant::id::TenantId;
 use crate::tenant::tier::Tier;
 
 impl Notice {
-    /// The event that tells it, and its head: no endpoint gets it, so that it waits for its tenant.
+    /// Makes the event of the notice, and its head. No endpoint gets it, so it stays in the inbox.
     #[must_use]
     pub fn event(&self, tenant: &TenantId, tier: Tier, endpoint: &Endpoint) -> (Event, Head) {
         let event_type = self.kind.event_type();
@@ -25,7 +25,7 @@ impl Notice {
             "last_error": endpoint.health.last_error,
         });
         let event = Event {
-            id: EventId::derived(self.at, &format!("{} {event_type}", endpoint.id)),
+            id: EventId::derive(self.at, &format!("{} {event_type}", endpoint.id)),
             tenant: tenant.clone(),
             tier,
             event_type: EventType::from_stored(event_type),
@@ -45,7 +45,7 @@ mod tests {
     use crate::testing::{START, endpoint, tenant};
 
     #[test]
-    fn every_kind_of_notice_has_an_event_type_of_its_own() {
+    fn every_kind_of_notice_has_its_own_event_type() {
         for kind in NoticeKind::ALL {
             assert_eq!(NoticeKind::parse(kind.event_type()), Some(kind));
             assert!(EventType::parse(kind.event_type()).is_ok());
@@ -54,8 +54,9 @@ mod tests {
     }
 
     #[test]
-    fn told_twice_it_is_one_event() {
-        let (tenant, notice) = (tenant(), Notice { kind: NoticeKind::Failing, at: START });
+    fn a_repeated_notice_is_the_same_event() {
+        let tenant = tenant();
+        let notice = Notice { kind: NoticeKind::Failing, at: START };
         let (event, head) = notice.event(&tenant, Tier::Pro, &endpoint(1));
         let (again, _) = notice.event(&tenant, Tier::Pro, &endpoint(1));
         let (other, _) = notice.event(&tenant, Tier::Pro, &endpoint(2));

@@ -1,8 +1,8 @@
-//! Sending an event again: final deliveries are opened once more, in a run of their own.
+//! Replays an event: opens its final deliveries again, in a new run.
 //!
-//! A run's id is the generation of the deliveries that it opened; ids of runs sort by time, and a run touches no
-//! delivery of its own or of a later run. So it does nothing twice however often it is repeated, and two runs at
-//! once do not undo each other.
+//! The id of a run is the `generation` of the deliveries that it opened. Ids of runs sort by time. A run does not
+//! touch a delivery of its own run or of a later one, so a repeat changes nothing, and two runs at the same time do
+//! not undo each other.
 
 use std::collections::BTreeSet;
 
@@ -14,20 +14,20 @@ use crate::inbox::{Head, Status};
 use crate::tenant::id::TenantId;
 use crate::timestamp::Timestamp;
 
-/// What a run opens again.
+/// The deliveries that a run opens.
 #[derive(Clone, Debug)]
 pub struct Reopening<'a> {
-    /// The run: the generation of what it opens.
+    /// The id of the run.
     pub run: &'a str,
-    /// Only deliveries to these.
+    /// The endpoints whose deliveries are opened.
     pub endpoints: &'a BTreeSet<EndpointId>,
-    /// Whether deliveries are left alone that the endpoint took, or that an acknowledgement ended.
+    /// Whether only failed and cancelled deliveries are opened.
     pub only_undelivered: bool,
     /// An endpoint that gets the event even if it did not match when the event was stored.
     pub also_to: Option<&'a EndpointId>,
 }
 
-/// To which of a tenant's endpoints events are sent again: those that take deliveries, or of these the one that is named.
+/// Returns the endpoints that a replay sends to: the active ones, or only the named one if it is active.
 #[must_use]
 pub fn targets(endpoints: &[Endpoint], named: Option<&EndpointId>) -> BTreeSet<EndpointId> {
     let is_target = |endpoint: &&Endpoint| {
@@ -37,9 +37,10 @@ pub fn targets(endpoints: &[Endpoint], named: Option<&EndpointId>) -> BTreeSet<E
 }
 
 impl Head {
-    /// The head once final deliveries are opened again, to be attempted at `at`; `None` where there is none to open.
+    /// Opens final deliveries again, with the first attempt due at `at`. Returns `None` if there is none to open.
     #[must_use]
     pub fn reopen(&self, what: &Reopening<'_>, at: Timestamp) -> Option<Self> {
+        // 1. Open the final deliveries that the run may open.
         let mut next = self.next();
         let open = Delivery {
             state: DeliveryState::Open,
@@ -55,39 +56,45 @@ impl Head {
                 opened += 1;
             }
         }
-        let has_room = next.deliveries.len() < MAX_ENDPOINTS;
-        if let Some(endpoint) =
-            what.also_to.filter(|endpoint| has_room && !next.deliveries.contains_key(*endpoint))
-        {
-            next.deliveries.insert(endpoint.clone(), open);
-            opened += 1;
+
+        // 2. Add the endpoint that did not match at first, if the head has room for it.
+        if let Some(endpoint) = what.also_to {
+            let has_room = next.deliveries.len() < MAX_ENDPOINTS;
+            if has_room && !next.deliveries.contains_key(endpoint) {
+                next.deliveries.insert(endpoint.clone(), open);
+                opened += 1;
+            }
         }
-        next.status = Status::Delivering; // whoever replays it looks after it: it is in quarantine no more
+
+        // 3. Bring the event back into the inbox.
+        next.status = Status::Delivering; // a replay ends the quarantine
         next.lease_count = 0;
         if !self.status.is_in_inbox() {
-            next.lease = None; // who took it out was told so: asking again must not take it out again
+            next.lease = None; // the holder who acknowledged the event got its answer; a repeat must not acknowledge the reopened event
         }
         (opened > 0 && self.status != Status::Deleted).then_some(next)
     }
 
-    /// The attempts that stand in this head alone, and that `next`, where deliveries are opened again, does not remember.
+    /// Returns the attempts that only this head has, and that `next`, with its reopened deliveries, no longer has.
     #[must_use]
     pub fn forgotten_in(&self, next: &Self, tenant: &TenantId) -> Vec<Attempt> {
-        let is_opened = |(endpoint, delivery): &(&EndpointId, &Delivery)| {
-            next.deliveries.get(*endpoint).is_some_and(|opened| opened.generation != delivery.generation)
-        };
-        let remembered = |(endpoint, delivery)| {
-            Attempt::remembered(&DeliveryMessage::first(tenant, self.id, endpoint, delivery, false), delivery)
-        };
-        self.deliveries.iter().filter(is_opened).filter_map(remembered).collect()
+        let mut forgotten = Vec::new();
+        for (endpoint, delivery) in &self.deliveries {
+            let opened = next.deliveries.get(endpoint);
+            if opened.is_some_and(|opened| opened.generation != delivery.generation) {
+                let message = DeliveryMessage::first(tenant, self.id, endpoint, delivery, false);
+                forgotten.extend(Attempt::remembered(&message, delivery));
+            }
+        }
+        forgotten
     }
 
-    /// The deliveries of this run whose first attempt nobody recorded yet: each wants a message.
+    /// Returns the open deliveries of this run without a recorded attempt. Each of them needs a message.
     pub fn untried_of<'a>(&'a self, run: &'a str) -> impl Iterator<Item = (&'a EndpointId, &'a Delivery)> {
         self.untried().filter(move |(_, delivery)| delivery.generation == run)
     }
 
-    /// Whether this run opened any of its deliveries.
+    /// Returns whether this run opened any of the deliveries.
     #[must_use]
     pub fn was_replayed_by(&self, run: &str) -> bool {
         self.deliveries.values().any(|delivery| delivery.generation == run)
@@ -117,9 +124,10 @@ mod tests {
 
     const RUN: &str = "rpl_1";
 
-    /// An event whose first endpoint took it and whose second did not.
+    /// An event that the first endpoint has and the second does not.
     fn half_delivered() -> (Head, BTreeSet<EndpointId>) {
-        let (tenant, ids) = (tenant(), [endpoint(1).id, endpoint(2).id]);
+        let tenant = tenant();
+        let ids = [endpoint(1).id, endpoint(2).id];
         let mut head = Head::new(&event(&tenant, "a", "1", START), ids.clone());
         for (id, verdict) in ids.iter().zip([Verdict::Delivered, Verdict::GiveUp]) {
             let message = DeliveryMessage::first(&tenant, head.id, id, &head.deliveries[id], false);
@@ -134,28 +142,29 @@ mod tests {
     }
 
     #[test]
-    fn final_deliveries_are_opened_once_by_a_run() {
+    fn a_run_opens_each_final_delivery_once() {
         let (head, endpoints) = half_delivered();
         let replayed = head.reopen(&all(&endpoints), START).unwrap();
         assert_eq!((replayed.status, replayed.rev), (Status::Delivering, head.rev + 1));
         assert_eq!(replayed.untried_of(RUN).count(), 2);
-        assert_eq!(replayed.reopen(&all(&endpoints), START), None, "they are open");
+        assert_eq!(replayed.reopen(&all(&endpoints), START), None, "its deliveries are open");
         assert!(replayed.was_replayed_by(RUN) && !head.was_replayed_by(RUN));
         let acked = replayed.acknowledge().unwrap();
-        assert_eq!(acked.reopen(&all(&endpoints), START), None, "the run has had them");
+        assert_eq!(acked.reopen(&all(&endpoints), START), None, "the run opened them before");
         let later = Reopening { run: "rpl_2", ..all(&endpoints) };
         let again = acked.reopen(&later, START).unwrap();
         assert_eq!(
             again.acknowledge().unwrap().reopen(&all(&endpoints), START),
             None,
-            "a later run had them"
+            "a later run opened them"
         );
     }
 
     #[test]
-    fn what_stands_in_the_head_alone_is_told_before_it_is_overwritten() {
+    fn an_attempt_that_only_the_head_has_is_returned_before_it_is_overwritten() {
         let (head, endpoints) = half_delivered();
-        let (taking, tenant) = (endpoint(1).id, tenant());
+        let taking = endpoint(1).id;
+        let tenant = tenant();
         let delivered = Attempt {
             message: DeliveryMessage::first(&tenant, head.id, &taking, &head.deliveries[&taking], false),
             at: START,
@@ -164,24 +173,24 @@ mod tests {
             verdict: Verdict::Delivered,
         };
         let replayed = head.reopen(&all(&endpoints), START).unwrap();
-        assert_eq!(head.forgotten_in(&replayed, &tenant), [delivered], "what failed has an item of its own");
+        assert_eq!(head.forgotten_in(&replayed, &tenant), [delivered], "a failed attempt has its own item");
         let retry = Reopening { only_undelivered: true, ..all(&endpoints) };
         assert_eq!(head.forgotten_in(&head.reopen(&retry, START).unwrap(), &tenant), []);
         assert_eq!(replayed.forgotten_in(&replayed, &tenant), []);
         let mut late = head.clone();
         late.deliveries.get_mut(&taking).unwrap().attempts = 2;
-        assert_eq!(late.forgotten_in(&replayed, &tenant), [], "a second attempt has an item of its own");
+        assert_eq!(late.forgotten_in(&replayed, &tenant), [], "a second attempt has its own item");
     }
 
     #[test]
-    fn trace_6_what_is_still_open_is_not_touched() {
+    fn trace_6_an_open_delivery_is_not_changed() {
         let ids = [endpoint(1).id];
         let open = Head::new(&event(&tenant(), "a", "1", START), ids.clone());
         assert_eq!(open.reopen(&all(&ids.into()), START), None, "its first attempt may be under way");
     }
 
     #[test]
-    fn a_bulk_retry_leaves_alone_what_was_taken() {
+    fn a_bulk_retry_opens_failed_deliveries_only() {
         let (head, endpoints) = half_delivered();
         let retry = Reopening { only_undelivered: true, ..all(&endpoints) };
         let replayed = head.reopen(&retry, START).unwrap();
@@ -190,20 +199,25 @@ mod tests {
     }
 
     #[test]
-    fn only_named_endpoints_get_it_and_one_that_did_not_match_may() {
+    fn only_named_endpoints_get_the_event_and_one_that_did_not_match_can() {
         let (head, _) = half_delivered();
-        let (none, new) = (BTreeSet::new(), endpoint(3).id);
+        let none = BTreeSet::new();
+        let new = endpoint(3).id;
         assert_eq!(head.reopen(&all(&none), START), None);
         let also = Reopening { also_to: Some(&new), ..all(&none) };
         let replayed = head.reopen(&also, START).unwrap();
         assert_eq!(replayed.untried_of(RUN).map(|(id, _)| id).collect::<Vec<_>>(), [&new]);
-        let full = (0..50).map(|n| (endpoint(100 + n).id, head.deliveries[&endpoint(1).id].clone()));
-        let full = Head { deliveries: full.collect(), ..head };
-        assert_eq!(full.reopen(&also, START), None, "no event has more deliveries than a tenant endpoints");
+        let fifty = (0..50).map(|n| (endpoint(100 + n).id, head.deliveries[&endpoint(1).id].clone()));
+        let full = Head { deliveries: fifty.collect(), ..head };
+        assert_eq!(
+            full.reopen(&also, START),
+            None,
+            "an event has at most as many deliveries as a tenant has endpoints"
+        );
     }
 
     #[test]
-    fn a_lease_holds_what_is_in_the_inbox_and_nothing_that_comes_back_to_it() {
+    fn a_lease_survives_a_replay_in_the_inbox_but_not_after_an_acknowledgement() {
         let (head, endpoints) = half_delivered();
         let holder = LeaseId::generate(&mut rand::rng());
         let until = START.after(Duration::from_secs(60));
@@ -213,12 +227,12 @@ mod tests {
         assert!(replayed.is_held_by(&holder, START));
         let Acknowledged::Now(acked) = leased.acknowledge_as(&holder, START) else { panic!("it is held") };
         assert_eq!(acked.acknowledge_as(&holder, START), Acknowledged::Already);
-        let replayed = acked.reopen(&all(&endpoints), START).unwrap();
-        assert_eq!(replayed.acknowledge_as(&holder, START), Acknowledged::Lost);
+        let reopened = acked.reopen(&all(&endpoints), START).unwrap();
+        assert_eq!(reopened.acknowledge_as(&holder, START), Acknowledged::Lost);
     }
 
     #[test]
-    fn what_is_deleted_stays_deleted() {
+    fn a_deleted_event_stays_deleted() {
         let (head, endpoints) = half_delivered();
         let also = endpoint(3).id;
         let what = Reopening { also_to: Some(&also), ..all(&endpoints) };

@@ -1,56 +1,58 @@
-//! The erasure of a tenant: in which order everything goes, and the receipt for it.
+//! The erasure of a tenant: the order in which its data is deleted, and the numbers for the receipt.
 //!
-//! First the tenant is marked: from then on nothing of it is stored and nothing delivered. Its data key goes with its
-//! keys and endpoints: no copy of a payload can be read any more, wherever it is. Then everything is deleted. Whoever
-//! read the mark's absence a moment before may still write; so after a pause everything is looked through once more, until
-//! nothing is found.
+//! First the tenant is marked, and then nothing of it is stored or delivered. Its data key is deleted with its keys
+//! and endpoints, so no copy of a payload can be decrypted any more. Then everything is deleted. A process that read
+//! the tenant before the mark may still write. So after a pause all data is searched again, until a search finds
+//! nothing.
 
 use std::time::Duration;
 
 use crate::tenant::tier::Tier;
 use crate::timestamp::Timestamp;
 
-/// What comes next.
+/// The next step of an erasure.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Phase {
-    /// The tenant is marked.
+    /// Mark the tenant.
     Mark,
-    /// Keys, endpoints, the data key and the tenant's name.
+    /// Delete the keys, the endpoints, the data key and the name of the tenant.
     Control,
-    /// Events, payloads and attempts of this shard.
+    /// Delete the events, payloads and attempts of this shard.
     Shard(u8),
-    /// Counters, replays, messages that nobody could read.
+    /// Delete the counters, the replays, and the messages that could not be parsed.
     Rest,
-    /// Nothing until then; then everything is looked through once more.
+    /// Wait until this time, and then search all data again.
     Pause(Timestamp),
-    /// Nothing more.
+    /// The erasure has ended.
     Done,
 }
 
-/// How far an erasure has come.
+/// The progress of an erasure.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Erasure {
-    /// What comes next.
+    /// The next step.
     pub phase: Phase,
-    /// Items that were deleted.
+    /// The number of deleted items.
     pub deleted: u64,
-    /// Those of them in this look through everything.
+    /// The number of items deleted in the current search.
     pub found: u64,
-    /// How often everything was looked through.
+    /// The number of finished searches.
     pub looks: u32,
-    /// When the data key was dropped: no payload can be decrypted after five minutes more.
+    /// When the data key was deleted. Five minutes later no instance has it in its cache, and no payload can be
+    /// decrypted.
     pub key_dropped_at: Option<Timestamp>,
 }
 
 impl Erasure {
-    /// Nothing is done yet.
+    /// Makes the progress of a new erasure.
     #[must_use]
     pub fn begin() -> Self {
         Self { phase: Phase::Mark, deleted: 0, found: 0, looks: 0, key_dropped_at: None }
     }
 
-    /// The erasure after a step that deleted so much, and found nothing more where `is_empty`. The pause must be longer than
-    /// anybody works with what he read before the mark: a key is believed for 60 s, a batch takes as long at most.
+    /// Records a step that deleted `deleted` items; `is_empty` says that the shard has no more. `pause` must be
+    /// longer than a process can work with a tenant that it read before the mark: a key is cached for up to 60 s, and
+    /// a batch takes up to 60 s.
     #[must_use]
     pub fn advanced(&self, deleted: u64, is_empty: bool, now: Timestamp, pause: Duration) -> Self {
         let mut next = self.clone();
@@ -86,8 +88,10 @@ mod tests {
     const PAUSE: Duration = Duration::from_mins(3);
 
     #[test]
-    fn everything_is_looked_through_until_nothing_is_found_after_a_pause() {
-        let (mut erasure, mut now, mut order) = (Erasure::begin(), START, Vec::new());
+    fn data_is_searched_again_after_a_pause_until_nothing_is_found() {
+        let mut erasure = Erasure::begin();
+        let mut now = START;
+        let mut order = Vec::new();
         let found = |look: u32, phase| u64::from(look < 2 && phase == Phase::Shard(1));
         while erasure.phase != Phase::Done {
             order.push(erasure.phase);
@@ -101,13 +105,13 @@ mod tests {
         }
         assert_eq!(order[..3], [Phase::Mark, Phase::Control, Phase::Shard(0)]);
         let shards = order.iter().filter(|phase| matches!(phase, Phase::Shard(_))).count();
-        assert_eq!(shards, 3 * 16, "twice something was found, and the third time nothing");
+        assert_eq!(shards, 3 * 16, "two searches found something, and the third nothing");
         assert_eq!((erasure.deleted, erasure.found, erasure.looks), (2, 0, 3));
         assert_eq!(erasure.key_dropped_at, Some(START));
     }
 
     #[test]
-    fn a_shard_is_gone_through_to_its_end() {
+    fn a_shard_is_read_to_its_end() {
         let erasure = Erasure { phase: Phase::Shard(3), ..Erasure::begin() };
         assert_eq!(erasure.advanced(100, false, START, PAUSE).phase, Phase::Shard(3));
         assert_eq!(erasure.advanced(0, true, START, PAUSE).phase, Phase::Shard(4));

@@ -1,4 +1,4 @@
-//! Which events a replay sends again, and how far it has come.
+//! The work of a replay job: the events that it sends again, and its progress.
 
 use std::collections::BTreeSet;
 
@@ -10,57 +10,59 @@ use crate::inbox::replay::{Reopening, targets};
 use crate::inbox::{Head, Status};
 use crate::timestamp::Timestamp;
 
-/// Which events, to whom, and how fast; and how far it is done.
+/// A replay: its filter, its target, its rate and its progress.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Replay {
-    /// Which events.
+    /// The events to send again.
     pub filter: Filter,
-    /// Only to this endpoint; and to it even if it did not match when an event was stored, as long as it wants its type.
+    /// The only endpoint to send to. It gets an event even if it did not match when the event was stored, but only if
+    /// its patterns match now.
     pub endpoint: Option<EndpointId>,
-    /// No faster than this; `None` where only the endpoints' own rates count.
+    /// The largest number of events per second; `None` if only the rates of the endpoints hold.
     pub rate_per_second: Option<u32>,
-    /// How many events the filter let through when the replay was asked for.
+    /// The number of matching events when the replay was requested.
     pub count: u64,
-    /// Whether that is all of them: counting ends somewhere.
+    /// Whether `count` is the exact number. Counting stops at a limit.
     pub count_is_exact: bool,
-    /// How far it has come.
+    /// The progress of the replay.
     pub progress: Progress,
 }
 
-/// Which events of a tenant.
+/// The filter of a replay.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Filter {
-    /// How many of the tenant's shards there are.
+    /// The number of the tenant's shards.
     pub shards: u8,
-    /// From events accepted at this moment on.
+    /// The start of the span: events accepted at this time or later.
     pub since: Timestamp,
-    /// Up to those accepted before this moment.
+    /// The end of the span: events accepted before this time.
     pub until: Timestamp,
-    /// Only of this type.
+    /// The type of the events; `None` for all types.
     pub event_type: Option<EventType>,
-    /// Only of this status. Of failed events only what failed is sent again.
+    /// The status of the events; `None` for all. With `failed`, only failed and cancelled deliveries are opened
+    /// again.
     pub status: Option<Status>,
 }
 
-/// How far a replay has come: everything before the cursor is done.
+/// The progress of a replay. All events before the cursor are done.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Progress {
-    /// The shard it is at; one more than there are once all are done.
+    /// The current shard. When all shards are done, it is the number of shards.
     pub shard: u8,
-    /// The last event of it that was looked at.
+    /// The last event of the shard that was read.
     pub after: Option<EventId>,
-    /// Events that the filter let through.
+    /// The number of events that matched the filter.
     pub seen: u64,
-    /// Events that were sent again to at least one endpoint.
+    /// The number of events sent again to at least one endpoint.
     pub replayed: u64,
-    /// Deliveries that were opened again.
+    /// The number of opened deliveries.
     pub deliveries: u64,
 }
 
 impl Filter {
-    /// Whether this event is one of them.
+    /// Returns whether the event matches the filter.
     #[must_use]
-    pub fn lets_through(&self, head: &Head, now: Timestamp) -> bool {
+    pub fn matches(&self, head: &Head, now: Timestamp) -> bool {
         !head.is_gone(now)
             && self.event_type.as_ref().is_none_or(|event_type| *event_type == head.event_type)
             && self.status.is_none_or(|status| status == head.status)
@@ -68,20 +70,20 @@ impl Filter {
 }
 
 impl Replay {
-    /// Whether every shard is done.
+    /// Returns whether every shard is done.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.progress.shard >= self.filter.shards
     }
 
-    /// To which of a tenant's endpoints it may go: those that take deliveries.
+    /// Returns the endpoints to send to: those that are active, or only the named one.
     #[must_use]
     pub fn targets(&self, endpoints: &[Endpoint]) -> BTreeSet<EndpointId> {
         targets(endpoints, self.endpoint.as_ref())
     }
 
-    /// How many events it may send in a second while so many replays of its tenant are under way: together half of what the
-    /// slowest target takes, so that live events find room beside them.
+    /// Returns the number of events to send per second, if the tenant has `under_way` replays. Together they use half
+    /// of the rate of the slowest target, so that the other half is left to new events.
     #[must_use]
     pub fn pace(&self, endpoints: &[Endpoint], under_way: usize) -> u32 {
         let targets = self.targets(endpoints);
@@ -91,10 +93,11 @@ impl Replay {
         share.into_iter().chain(self.rate_per_second).min().unwrap_or(1).max(1)
     }
 
-    /// The head once this run has opened it; `None` where there is nothing to open, or it was done before.
+    /// Opens the event's deliveries for this run. Returns `None` if there is nothing to open, or if the run opened it
+    /// before.
     #[must_use]
     pub fn reopen(&self, run: &str, head: &Head, endpoints: &[Endpoint], now: Timestamp) -> Option<Head> {
-        if !self.filter.lets_through(head, now) {
+        if !self.filter.matches(head, now) {
             return None;
         }
         let targets = self.targets(endpoints);
@@ -112,14 +115,14 @@ impl Replay {
         head.reopen(&what, now)
     }
 
-    /// The replay after a step that looked at these events, in the state they are in now. What the run did with an event
-    /// before its process died counts as this step's.
+    /// Records a step that read these events; `heads` has them as they are stored now. An event that the run opened
+    /// before a crash counts in this step.
     #[must_use]
     pub fn advanced(&self, run: &str, heads: &[Head], reached: Option<EventId>, now: Timestamp) -> Self {
         let mut next = self.clone();
         let not_opened = heads.iter().filter(|head| !head.was_replayed_by(run));
-        let let_through = not_opened.filter(|head| self.filter.lets_through(head, now)).count();
-        next.progress.seen += u64::try_from(let_through).unwrap_or(u64::MAX);
+        let matching = not_opened.filter(|head| self.filter.matches(head, now)).count();
+        next.progress.seen += u64::try_from(matching).unwrap_or(u64::MAX);
         next.progress.count(run, heads);
         next.progress.after = reached;
         if reached.is_none() {
@@ -128,7 +131,7 @@ impl Replay {
         next
     }
 
-    /// The replay once it is cancelled, and these are the events that a step which did not end may have opened.
+    /// Counts the events that an unfinished step of a cancelled replay may have opened.
     #[must_use]
     pub fn cut_off(&self, run: &str, heads: &[Head]) -> Self {
         let mut next = self.clone();
@@ -138,7 +141,7 @@ impl Replay {
 }
 
 impl Progress {
-    /// Counts those of these events that the run has opened.
+    /// Counts those of the events that the run has opened.
     fn count(&mut self, run: &str, heads: &[Head]) {
         for head in heads.iter().filter(|head| head.was_replayed_by(run)) {
             let opened = head.deliveries.values().filter(|delivery| delivery.generation == run).count();
@@ -175,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn replays_leave_half_of_the_slowest_endpoints_rate_to_live_events() {
+    fn replays_leave_half_of_the_slowest_endpoints_rate_to_new_events() {
         let of = |number, rate_per_second| Endpoint { rate_per_second, ..endpoint(number) };
         let endpoints = [of(1, 30), of(2, 10)];
         assert_eq!([1, 2, 10].map(|under_way| replay().pace(&endpoints, under_way)), [5, 2, 1]);
@@ -185,14 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn a_disabled_endpoint_is_no_target() {
+    fn a_disabled_endpoint_is_not_a_target() {
         let disabled = Endpoint { state: EndpointState::Disabled, ..endpoint(1) };
         assert_eq!(replay().reopen(RUN, &acked(), &[disabled], START), None);
         assert!(replay().reopen(RUN, &acked(), &[endpoint(1)], START).is_some());
     }
 
     #[test]
-    fn an_endpoint_that_is_named_gets_what_it_wants_even_if_it_is_new() {
+    fn a_named_endpoint_gets_matching_events_even_if_it_is_new() {
         let named = Replay { endpoint: Some(endpoint(2).id), ..replay() };
         let opened = named.reopen(RUN, &acked(), &[endpoint(1), endpoint(2)], START).unwrap();
         assert_eq!(opened.untried_of(RUN).map(|(id, _)| id.clone()).collect::<Vec<_>>(), [endpoint(2).id]);
@@ -201,20 +204,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_again_after_a_crash_is_counted_once() {
+    fn an_event_is_counted_once_if_a_step_is_repeated_after_a_crash() {
         let opened = replay().reopen(RUN, &acked(), &[endpoint(1)], START).unwrap();
         let untouched = Head::new(&event(&tenant(), "a", "1", START), []);
         let heads = [opened, untouched];
-        let next = replay().advanced(RUN, &heads, Some(heads[1].id), START);
+        let first = replay().advanced(RUN, &heads, Some(heads[1].id), START);
         let expected = Progress { shard: 0, after: Some(heads[1].id), seen: 2, replayed: 1, deliveries: 1 };
-        assert_eq!(next.progress, expected);
-        let next = next.advanced(RUN, &[], None, START);
+        assert_eq!(first.progress, expected);
+        let next = first.advanced(RUN, &[], None, START);
         assert_eq!((next.progress.shard, next.progress.after, next.is_done()), (1, None, false));
         assert!(next.advanced(RUN, &[], None, START).is_done());
     }
 
     #[test]
-    fn what_a_cancelled_step_had_opened_is_counted_and_nothing_else() {
+    fn the_events_opened_by_a_cancelled_step_are_counted() {
         let opened = replay().reopen(RUN, &acked(), &[endpoint(1)], START).unwrap();
         let cut_off = replay().cut_off(RUN, &[opened, acked()]);
         assert_eq!(cut_off.progress, Progress { seen: 1, replayed: 1, deliveries: 1, ..Progress::default() });

@@ -1,8 +1,8 @@
-//! The credential: its format, its checksum, its keyed hash, and what it may do.
+//! API keys: their format, checksum, keyed hash and scopes.
 //!
-//! `trg_live_` + 43 base62 digits (256 bits) + `_` + 6 base62 digits (CRC-32 of all before). The checksum
-//! answers a mistyped key without a look-up. A key is never stored: the table holds its HMAC-SHA-256 under
-//! a pepper that is not in the table, so a copy of the table opens nothing.
+//! A key is `trg_live_` or `trg_test_`, 43 base62 digits (256 bits), `_`, and 6 base62 digits (the CRC-32 of all
+//! before). The checksum rejects a mistyped key without a table read. A key is never stored. The table holds its
+//! HMAC-SHA-256 under a pepper that is not in the table, so a copy of the table does not reveal a key.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,11 +18,11 @@ use crate::tenant::spread::Spread;
 use crate::tenant::tier::Tier;
 use crate::timestamp::Timestamp;
 
-/// How often the use of a key is noted.
+/// The shortest time between two writes of `last_used_at`.
 pub const NOTE_USE_EVERY: Duration = Duration::from_mins(15);
 
-/// The most keys that a tenant may have which are good at the same time. A change of its tier writes each of them twice and the
-/// tenant once, in one transaction, and no transaction writes more than 100 items.
+/// The largest number of valid keys of a tenant. A change of the tier writes each key twice and the tenant once, in
+/// one transaction, and a `DynamoDB` transaction has at most 100 items.
 pub const MAX_KEYS: usize = 40;
 
 const PREFIXES: [&str; 2] = ["trg_live_", "trg_test_"];
@@ -30,12 +30,12 @@ const SECRET_DIGITS: usize = 43;
 const CHECKSUM_DIGITS: usize = 6;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// A well-formed API key. Its `Debug` form shows the last four digits only.
+/// An API key with a valid form. Its `Debug` form shows only the last four digits.
 #[derive(Clone, Eq, PartialEq)]
 pub struct ApiKey(String);
 
 impl ApiKey {
-    /// A new key.
+    /// Draws a new key.
     ///
     /// ```
     /// use domain::tenant::api_key::ApiKey;
@@ -51,7 +51,8 @@ impl ApiKey {
         Self(format!("{key}_{checksum}"))
     }
 
-    /// Accepts only a key whose form and checksum are right; whether it exists is another question.
+    /// Accepts a key with a valid form and checksum; returns `None` for any other text. Whether the key exists is not
+    /// checked here.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (signed, sum) = text.rsplit_once('_')?;
@@ -62,20 +63,20 @@ impl ApiKey {
         well_formed.then(|| Self(text.to_owned()))
     }
 
-    /// The key itself. It may be shown to its owner once, and to nobody else.
+    /// Returns the key itself. It may be sent to its owner once, and must never be logged.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// The digits by which its owner recognises a key in a list: the last four of its secret part.
+    /// Returns the last four digits of the secret part. The owner recognizes a key by them.
     #[must_use]
     pub fn last4(&self) -> &str {
         let end = self.0.len() - CHECKSUM_DIGITS - 1;
         &self.0[end - 4..end]
     }
 
-    /// What the table stores instead of the key.
+    /// Returns the hash that the table stores instead of the key.
     #[must_use]
     pub fn hash(&self, pepper: &Pepper) -> KeyHash {
         let tag = hmac::sign(&pepper.key, self.0.as_bytes());
@@ -99,26 +100,35 @@ fn checksum(signed: &str) -> String {
     digits.iter().copied().map(char::from).collect()
 }
 
-/// The secret under which keys are hashed, with a version, so that it can be replaced one day.
+/// The secret under which keys are hashed. Its version allows a rotation.
 pub struct Pepper {
     version: u32,
     key: hmac::Key,
 }
 
 impl Pepper {
-    /// Version 1 of the pepper.
+    /// Makes version 1 of the pepper.
     #[must_use]
     pub fn new(secret: &str) -> Self {
         Self { version: 1, key: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()) }
     }
 
-    /// A tag over `message` that only a holder of the pepper can make; `purpose` keeps its uses apart.
+    /// Reads one entry of a list, such as `2:SECRET`.
+    fn parse(entry: &str) -> Option<Self> {
+        let (version, secret) = entry.split_once(':')?;
+        if secret.is_empty() || secret.contains(':') {
+            return None;
+        }
+        Some(Self { version: version.parse().ok()?, ..Self::new(secret) })
+    }
+
+    /// Returns a tag (HMAC-SHA-256) over `message`. Tags of two purposes never agree.
     #[must_use]
     pub fn tag(&self, purpose: &str, message: &[u8]) -> Vec<u8> {
         hmac::sign(&self.key, &[purpose.as_bytes(), b"\0", message].concat()).as_ref().to_vec()
     }
 
-    /// Whether `tag` is [`Pepper::tag`] of the same purpose and message, compared in constant time.
+    /// Returns whether `tag` is the [`Pepper::tag`] of this purpose and message. The comparison takes constant time.
     #[must_use]
     pub fn verify(&self, purpose: &str, message: &[u8], tag: &[u8]) -> bool {
         let message = [purpose.as_bytes(), b"\0", message].concat();
@@ -126,53 +136,56 @@ impl Pepper {
     }
 }
 
-/// The peppers in use: the first for new keys, the others for keys made before it.
+/// The peppers in use: the first for new keys, the others for older keys.
 pub struct Peppers(Vec<Pepper>);
 
-/// The secret is neither one pepper nor a list of them.
+/// The error for a secret that is neither one pepper nor a list of peppers.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[error("the pepper must be one secret, or a list VERSION:SECRET,VERSION:SECRET with the newest first")]
+#[error(
+    "the pepper must be one secret, or a list VERSION:SECRET,VERSION:SECRET with the newest first, without a repeated version"
+)]
 pub struct InvalidPeppers;
 
 impl Peppers {
-    /// Reads one secret, which is version 1, or a list such as `2:SECRET,1:SECRET` with the newest first. No secret may
-    /// contain `:` or `,`.
+    /// Reads one secret, which is version 1, or a list such as `2:SECRET,1:SECRET` with the newest first. A secret
+    /// must not contain `:` or `,`.
     ///
     /// # Errors
-    /// [`InvalidPeppers`] for anything else, and for a version that comes twice.
+    /// [`InvalidPeppers`] for any other text, and for a repeated version.
     pub fn parse(text: &str) -> Result<Self, InvalidPeppers> {
         if !text.is_empty() && !text.contains([':', ',']) {
             return Ok(Pepper::new(text).into());
         }
-        let pepper = |entry: &str| {
-            let (version, secret) = entry.split_once(':')?;
-            let version = version.parse().ok().filter(|_| !secret.is_empty() && !secret.contains(':'))?;
-            Some(Pepper { version, ..Pepper::new(secret) })
-        };
-        let peppers: Vec<Pepper> =
-            text.split(',').map(pepper).collect::<Option<_>>().ok_or(InvalidPeppers)?;
-        let versions: HashSet<u32> = peppers.iter().map(|pepper| pepper.version).collect();
-        if versions.len() == peppers.len() { Ok(Self(peppers)) } else { Err(InvalidPeppers) }
+        let mut peppers = Vec::new();
+        let mut versions = HashSet::new();
+        for entry in text.split(',') {
+            let pepper = Pepper::parse(entry).ok_or(InvalidPeppers)?;
+            if !versions.insert(pepper.version) {
+                return Err(InvalidPeppers);
+            }
+            peppers.push(pepper);
+        }
+        Ok(Self(peppers))
     }
 
-    /// The pepper of new keys.
+    /// Returns the pepper for new keys.
     #[must_use]
     pub fn current(&self) -> &Pepper {
         &self.0[0]
     }
 
-    /// Under which hashes the key may be stored, the likeliest first.
+    /// Returns the hashes under which the key may be stored, the newest pepper first.
     #[must_use]
     pub fn hashes(&self, key: &ApiKey) -> Vec<KeyHash> {
         self.0.iter().map(|pepper| key.hash(pepper)).collect()
     }
 
-    /// The version of each, and its [`Pepper::tag`].
+    /// Returns the version of each pepper, and its [`Pepper::tag`].
     pub fn tags(&self, purpose: &str, message: &[u8]) -> impl Iterator<Item = (u32, Vec<u8>)> {
         self.0.iter().map(move |pepper| (pepper.version, pepper.tag(purpose, message)))
     }
 
-    /// Whether `tag` is [`Pepper::tag`] of the same purpose and message, by any of them.
+    /// Returns whether `tag` is the [`Pepper::tag`] of this purpose and message under any of the peppers.
     #[must_use]
     pub fn verify(&self, purpose: &str, message: &[u8], tag: &[u8]) -> bool {
         self.0.iter().any(|pepper| pepper.verify(purpose, message, tag))
@@ -185,44 +198,44 @@ impl From<Pepper> for Peppers {
     }
 }
 
-/// A key's entry in the table: pepper version and HMAC.
+/// The hash of a key in the table: the pepper version and the HMAC.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct KeyHash(String);
 
 impl KeyHash {
-    /// The hash of a key that our own code wrote into a table.
+    /// Takes a hash that our own code wrote into a table, without a check.
     pub fn from_stored(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The hash as text.
+    /// Returns the hash as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// One thing a key may do.
+/// A permission of a key.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Scope {
-    /// Post events.
+    /// Allows the key to post events.
     EventsWrite,
-    /// Read the inbox.
+    /// Allows the key to read the inbox and the log.
     InboxRead,
-    /// Acknowledge events.
+    /// Allows the key to lease and acknowledge events.
     InboxAck,
-    /// Send events again.
+    /// Allows the key to replay events.
     EventsReplay,
-    /// Configure webhooks.
+    /// Allows the key to configure endpoints.
     EndpointsAdmin,
-    /// Create, list, rotate and delete keys.
+    /// Allows the key to create, list, rotate and delete keys.
     KeysAdmin,
-    /// Change the tenant's own settings, delete its events, have it erased.
+    /// Allows the key to change the tenant's settings, to delete its events and to erase the tenant.
     TenantAdmin,
 }
 
 impl Scope {
-    /// Every scope: what a tenant's first key may do.
+    /// All scopes. The first key of a tenant has them all.
     pub const ALL: [Self; 7] = [
         Self::EventsWrite,
         Self::InboxRead,
@@ -233,7 +246,7 @@ impl Scope {
         Self::TenantAdmin,
     ];
 
-    /// The scope's name in JSON and in tables.
+    /// Returns the name of the scope in JSON and in tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -247,48 +260,48 @@ impl Scope {
         }
     }
 
-    /// The scope of this name; `None` if there is none.
+    /// Returns the scope with this name; `None` for an unknown name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.as_str() == name)
     }
 }
 
-/// What is stored of a key, and who its bearer is.
+/// The record of a key: all that is stored of it and of its tenant for authentication.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyRecord {
-    /// The key's public name, `key_...`: by it a key is deleted.
+    /// The public id of the key, `key_...`. It names the key in lists and in `DELETE /api/keys/{id}`.
     pub id: String,
-    /// Whose key it is.
+    /// The tenant that the key belongs to.
     pub tenant: TenantId,
-    /// The tenant's tier, carried here so that authentication is one read.
+    /// The tenant's tier. It is repeated here so that authentication needs only one read.
     pub tier: Tier,
-    /// Over how many shards the tenant's events are spread, carried here for the same reason.
+    /// The tenant's shards. They are repeated here for the same reason.
     pub spread: Spread,
-    /// The name its owner gave the key.
+    /// The name that the owner gave the key.
     pub name: String,
-    /// What it may do.
+    /// The permissions of the key.
     pub scopes: Vec<Scope>,
-    /// The last digits of its secret part.
+    /// The last four digits of the secret part.
     pub last4: String,
-    /// When it was made.
+    /// When the key was created.
     pub created_at: Timestamp,
-    /// From when on it is refused, if ever.
+    /// When the key expires; `None` for never.
     pub expires_at: Option<Timestamp>,
-    /// How many events it may post in a minute, if fewer than its tenant.
+    /// The key's own limit of events per minute; `None` if only the tenant's limit holds.
     pub events_per_minute: Option<u32>,
-    /// When it was used, as far as that was noted: at most every [`NOTE_USE_EVERY`]. Lists alone show it.
+    /// When the key was last used. It is written at most once per [`NOTE_USE_EVERY`], and read only for lists.
     pub last_used_at: Option<Timestamp>,
 }
 
 impl KeyRecord {
-    /// Whether the key is still good at `now`.
+    /// Returns whether the key has not expired at `now`.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
 
-    /// Whether the key may do this.
+    /// Returns whether the key has this scope.
     #[must_use]
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
@@ -300,25 +313,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_with_one_changed_character_is_refused_by_its_checksum() {
+    fn the_checksum_rejects_a_key_with_one_changed_character() {
         let key = ApiKey::generate(&mut rand::rng());
         for position in 0..key.expose().len() {
             let mut changed = key.expose().as_bytes().to_vec();
             changed[position] = if changed[position] == b'x' { b'y' } else { b'x' };
-            let changed = String::from_utf8(changed).unwrap();
-            assert_eq!(ApiKey::parse(&changed), None, "{changed}");
+            let text = String::from_utf8(changed).unwrap();
+            assert_eq!(ApiKey::parse(&text), None, "{text}");
         }
     }
 
     #[test]
-    fn text_of_any_other_form_is_refused() {
+    fn text_of_another_form_is_rejected() {
         for text in ["", "_", "trg_live_", "trg_live__", "é_é", "sk_live_abc_000000", "trg_live_a_000000"] {
             assert_eq!(ApiKey::parse(text), None, "{text}");
         }
     }
 
     #[test]
-    fn the_form_is_the_documented_one() {
+    fn a_key_has_the_documented_form() {
         let key = ApiKey::generate(&mut rand::rng());
         assert_eq!(key.expose().len(), "trg_live_".len() + 43 + 1 + 6);
         assert_eq!(key.last4(), &key.expose()[48..52]);
@@ -337,7 +350,7 @@ mod tests {
         let key = ApiKey::generate(&mut rand::rng());
         let one = Peppers::parse("old").unwrap();
         let two = Peppers::parse("2:new,1:old").unwrap();
-        assert_eq!(two.hashes(&key)[1], one.hashes(&key)[0], "version 1 is still version 1");
+        assert_eq!(two.hashes(&key)[1], one.hashes(&key)[0], "version 1 has the same hash in both");
         assert_eq!(two.hashes(&key)[0], key.hash(two.current()));
         assert!(two.verify("x", b"y", &one.current().tag("x", b"y")));
         for wrong in ["", ",", ":", "2:", "a:b", "1:a,1:b", "2:new,old", "2:a:b", "2:new,"] {
@@ -346,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_holds_for_its_purpose_and_message_only() {
+    fn a_tag_is_valid_only_for_its_purpose_and_message() {
         let pepper = Pepper::new("a");
         let tag = pepper.tag("cursor", b"x");
         assert!(pepper.verify("cursor", b"x", &tag));

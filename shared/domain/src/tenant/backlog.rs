@@ -1,7 +1,7 @@
-//! How many events of a tenant wait for somebody to take them, and how many may.
+//! The backlog: the number of a tenant's events in the inbox, and its limit.
 //!
-//! They are counted by the day on which they were accepted. A day ends to count when its events expire, taken or not; and
-//! with it ends whatever was counted wrongly because a process died between its work and the counting of it.
+//! Events are counted by the day on which they were accepted. A day stops to count when its events expire. A crash
+//! between a write and its counting makes the count of a day wrong; the error ends with that day.
 
 use std::collections::BTreeMap;
 
@@ -10,29 +10,29 @@ use crate::problem::{Kind, Problem};
 use crate::tenant::tier::Tier;
 use crate::timestamp::Timestamp;
 
-/// How many events wait, or how many more or fewer, by the day on which they were accepted.
+/// The events in the inbox by the day on which they were accepted, or a change of these numbers.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Backlog(BTreeMap<u64, i64>);
 
 impl Backlog {
-    /// One event more.
+    /// Makes the change for one more event.
     #[must_use]
     pub fn stored(event: EventId) -> Self {
         Self::of([(event.accepted_at().days(), 1)])
     }
 
-    /// One event fewer.
+    /// Makes the change for one event fewer.
     #[must_use]
     pub fn settled(event: EventId) -> Self {
         Self::of([(event.accepted_at().days(), -1)])
     }
 
-    /// These numbers of these days since the epoch.
+    /// Makes a backlog from pairs of a day since the epoch and its number.
     pub fn of(days: impl IntoIterator<Item = (u64, i64)>) -> Self {
         Self(days.into_iter().collect())
     }
 
-    /// Both together; days on which nothing changes are left out.
+    /// Adds the other backlog, and drops the days whose number becomes zero.
     #[must_use]
     pub fn plus(mut self, other: &Self) -> Self {
         for (day, change) in &other.0 {
@@ -42,29 +42,30 @@ impl Backlog {
         self
     }
 
-    /// Each day since the epoch with its number.
+    /// Returns each day since the epoch with its number.
     pub fn days(&self) -> impl Iterator<Item = (u64, i64)> {
         self.0.iter().map(|(day, number)| (*day, *number))
     }
 
-    /// How many wait at `now`.
+    /// Returns the number of events in the inbox at `now`.
     #[must_use]
     pub fn waiting(&self, tier: Tier, now: Timestamp) -> u64 {
         let oldest = now.days().saturating_sub(u64::from(tier.limits().retention_days));
         self.0.range(oldest..).map(|(_, number)| u64::try_from(*number).unwrap_or_default()).sum()
     }
 
-    /// Whether one more may be accepted.
+    /// Checks that the tenant may post one more event.
     ///
     /// # Errors
-    /// 429 where the tier's number is reached.
+    /// [`Kind::BacklogFull`] (429) if the tier's maximum is reached.
     pub fn admit(&self, tier: Tier, now: Timestamp) -> Result<(), Problem> {
         let most = tier.limits().undelivered_events;
         if self.waiting(tier, now) < most {
             return Ok(());
         }
-        let detail =
-            format!("{most} events wait in the inbox; take or acknowledge some, then send this again");
+        let detail = format!(
+            "the inbox holds {most} events, the maximum of the tier; acknowledge some, then send this again"
+        );
         Err(Problem::new(Kind::BacklogFull, detail))
     }
 }
@@ -77,7 +78,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_seconds(DAY * 86_400 + 5);
 
     #[test]
-    fn changes_of_one_day_meet_and_cancel_each_other() {
+    fn changes_of_one_day_are_added() {
         let event = EventId::generate(NOW, 1, &mut rand::rng());
         let stored = Backlog::stored(event).plus(&Backlog::stored(event));
         assert_eq!(stored, Backlog::of([(DAY, 2)]));
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_event_within_the_number_is_admitted_and_the_next_is_not() {
+    fn the_last_event_within_the_limit_is_accepted_and_the_next_is_not() {
         for tier in Tier::ALL {
             let most = i64::try_from(tier.limits().undelivered_events).unwrap();
             assert_eq!(Backlog::of([(DAY, most - 1)]).admit(tier, NOW), Ok(()));
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_expired_does_not_wait_and_no_day_has_fewer_than_none() {
+    fn expired_days_do_not_count_and_a_negative_day_counts_as_zero() {
         let backlog = Backlog::of([(DAY - 8, 10_000), (DAY - 7, 5), (DAY - 1, -3), (DAY, 2)]);
         assert_eq!(backlog.waiting(Tier::Free, NOW), 7);
         assert_eq!(backlog.waiting(Tier::Pro, NOW), 10_007);

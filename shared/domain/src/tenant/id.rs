@@ -1,4 +1,4 @@
-//! The identity of a tenant.
+//! The id of a tenant.
 
 use std::fmt;
 
@@ -7,24 +7,25 @@ use rand::Rng;
 use crate::id;
 use crate::timestamp::Timestamp;
 
-/// The identity of one tenant (an *organization* in the HTTP contract): `org_` and 32 hexadecimal digits.
+/// The id of a tenant (an *organization* in the HTTP contract): `org_` and 32 hexadecimal digits.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TenantId(String);
 
 impl TenantId {
     const PREFIX: &str = "org_";
 
-    /// A new identity, for a tenant that is just being created.
+    /// Draws the id of a new tenant.
     pub fn generate(now: Timestamp, rng: &mut impl Rng) -> Self {
-        Self(id::by_time(Self::PREFIX, now, rng))
+        Self(id::draw_by_time(Self::PREFIX, now, rng))
     }
 
-    /// The identity that our own code wrote into a table or a queue. Never for text that a caller sent.
+    /// Takes an id that our own code wrote into a table or a queue, without a check. Never pass text that a client
+    /// sent.
     pub fn from_stored(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The identity that a message of our queues names, of whatever form that message is.
+    /// Reads the tenant id from a queue message of any version. Returns `None` if the message has none.
     #[must_use]
     pub fn of_message(body: &str) -> Option<Self> {
         let body: serde_json::Value = serde_json::from_str(body).ok()?;
@@ -32,7 +33,7 @@ impl TenantId {
         id::is_canonical(Self::PREFIX, text).then(|| Self(text.to_owned()))
     }
 
-    /// The identity as text, `org_...`.
+    /// Returns the id as text, `org_...`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -50,9 +51,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_tenants_of_one_millisecond_differ() {
-        let (now, mut rng) = (Timestamp::from_millis(1), rand::rng());
-        let (a, b) = (TenantId::generate(now, &mut rng), TenantId::generate(now, &mut rng));
+    fn two_tenants_of_one_millisecond_have_different_ids() {
+        let now = Timestamp::from_millis(1);
+        let a = TenantId::generate(now, &mut rand::rng());
+        let b = TenantId::generate(now, &mut rand::rng());
         assert_ne!(a, b);
         assert_eq!(a.as_str().len(), "org_".len() + 32);
     }

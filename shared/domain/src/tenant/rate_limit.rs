@@ -1,60 +1,62 @@
-//! Token leases: how a tenant's limit is enforced by many instances with few calls.
+//! The rate limit. Instances lease tokens from the `Limits` table, so that a limit over all instances needs few
+//! calls.
 //!
-//! An instance takes a slice of the minute's tokens with one conditional update of the `Limits` table and
-//! spends it locally. The table never grants more than the limit. An instance that cannot reach the table
-//! grants itself tokens, at most the limit in a minute. Tokens left over die with their minute.
+//! An instance takes a slice of the minute's tokens with one conditional update of the table, and spends it locally.
+//! The table never grants more than the limit. An instance that cannot reach the table grants itself tokens, but no
+//! more than the limit per minute. Unspent tokens expire with their minute.
 
 use crate::problem::{Kind, Problem};
 use crate::tenant::api_key::KeyRecord;
 use crate::tenant::id::TenantId;
 use crate::timestamp::Timestamp;
 
-/// What is counted by the minute.
+/// A counter of tokens per minute.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Meter {
-    /// Whose.
+    /// The tenant that the counter belongs to.
     pub tenant: TenantId,
-    /// What of it.
+    /// What the counter counts.
     pub metered: Metered,
 }
 
-/// What of a tenant is counted.
+/// The things that are counted.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Metered {
-    /// The events it posts.
+    /// All events that the tenant posts.
     Events,
-    /// The events that one key posts, by the key's id.
+    /// The events that one key posts. Holds the id of the key.
     EventsOfKey(String),
-    /// The requests that post no event.
+    /// The requests other than posts of events.
     Requests,
 }
 
 impl Meter {
-    /// The meters that an event passes, the narrower one first, each with its limit.
+    /// Returns the meters for a post, the narrower one first, each with its limit per minute.
     pub fn of_events(bearer: &KeyRecord) -> impl Iterator<Item = (Self, u32)> {
         Self::of_key(bearer).into_iter().chain([Self::of_tenant(bearer)])
     }
 
-    /// The meter of all events of the tenant.
+    /// Returns the meter for all events of the tenant, and its limit per minute.
     #[must_use]
     pub fn of_tenant(bearer: &KeyRecord) -> (Self, u32) {
         Self::of(bearer, Metered::Events, bearer.tier.limits().events_per_minute)
     }
 
-    /// The meter of the key alone, if it has a limit of its own.
+    /// Returns the meter for the events of this key, and its limit per minute; `None` if the key has no limit of its
+    /// own.
     #[must_use]
     pub fn of_key(bearer: &KeyRecord) -> Option<(Self, u32)> {
         let limit = bearer.events_per_minute?;
         Some(Self::of(bearer, Metered::EventsOfKey(bearer.id.clone()), limit))
     }
 
-    /// The meter of requests that post no event.
+    /// Returns the meter for requests other than posts of events, and its limit per minute.
     #[must_use]
     pub fn of_requests(bearer: &KeyRecord) -> (Self, u32) {
         Self::of(bearer, Metered::Requests, bearer.tier.limits().requests_per_minute)
     }
 
-    /// The policy's name in the headers.
+    /// Returns the name of the policy in the `RateLimit` headers.
     #[must_use]
     pub const fn policy(&self) -> &'static str {
         match self.metered {
@@ -69,23 +71,23 @@ impl Meter {
     }
 }
 
-/// Tokens taken from the table at once: a hundredth of the limit, at least 1, at most 1,000.
+/// Returns the number of tokens in a slice: a hundredth of the limit, from 1 to 1,000.
 #[must_use]
 pub fn slice(limit: u32) -> u32 {
     (limit / 100).clamp(1, 1000)
 }
 
-/// What the table answered to a request for tokens.
+/// The answer of the table to a request for tokens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Leased {
-    /// The tokens are ours; the minute's count, ours included, is now `taken`.
+    /// The table granted the tokens.
     Granted {
-        /// Tokens taken by all instances in this minute.
+        /// The tokens that all instances have taken in this minute, these included.
         taken: u32,
     },
-    /// The minute has fewer tokens left than were asked for: nothing was taken.
+    /// The minute has fewer tokens left than requested. The table granted none.
     Exhausted {
-        /// How many are left.
+        /// The number of tokens left.
         left: u32,
     },
 }
@@ -100,31 +102,30 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// An empty bucket for a limit of `limit` tokens per minute.
+    /// Makes an empty bucket. `limit` is in tokens per minute.
     #[must_use]
     pub fn new(limit: u32) -> Self {
         Self { limit, minute: 0, tokens: 0, taken: 0 }
     }
 
-    /// Takes on another limit. Tokens that were granted stay: for up to a minute after a change some keys are still known
-    /// with the old limit, and the bucket goes back and forth between both.
+    /// Sets another limit, and keeps the granted tokens. For up to a minute after a change, requests with the old and
+    /// the new limit alternate.
     pub fn set_limit(&mut self, limit: u32) {
         self.limit = limit;
     }
 
-    /// How many tokens must be leased before `wanted` can be spent at `now`; never more than one minute has.
+    /// Returns the number of tokens to lease before `wanted` tokens can be spent at `now`: rounded up to whole slices, but
+    /// no more than the minute has left.
     #[must_use]
     pub fn shortfall(&self, wanted: u32, now: Timestamp) -> u32 {
-        let current = self.minute == now.minutes();
-        let (held, left) =
-            if current { (self.tokens, self.limit.saturating_sub(self.taken)) } else { (0, self.limit) };
-        let missing = wanted.min(self.limit).saturating_sub(held);
-        missing.next_multiple_of(slice(self.limit)).min(left)
+        let Self { tokens, taken, .. } = self.at(now);
+        let missing = wanted.min(self.limit).saturating_sub(tokens);
+        missing.next_multiple_of(slice(self.limit)).min(self.limit.saturating_sub(taken))
     }
 
-    /// Adds what the table granted in the minute of `now`, or notes how little is left.
+    /// Adds the tokens that the table granted in the minute of `now`, or notes how few are left.
     pub fn refill(&mut self, asked: u32, leased: Leased, now: Timestamp) {
-        self.enter(now.minutes());
+        *self = self.at(now);
         match leased {
             Leased::Granted { taken } => {
                 self.tokens += asked;
@@ -134,71 +135,76 @@ impl Bucket {
         }
     }
 
-    /// Grants the rest of the minute, as if this instance were alone: the table cannot be reached, and is not asked again
-    /// before the next.
+    /// Grants the rest of the minute, because the table cannot be reached. The table is not asked again in this
+    /// minute.
     pub fn refill_alone(&mut self, now: Timestamp) {
-        self.enter(now.minutes());
+        *self = self.at(now);
         self.tokens += self.limit.saturating_sub(self.taken);
         self.taken = self.taken.max(self.limit);
     }
 
-    /// Spends up to `wanted` tokens and tells how many there were.
+    /// Spends up to `wanted` tokens, and returns the number of tokens spent.
     pub fn spend(&mut self, wanted: u32, now: Timestamp) -> u32 {
-        self.enter(now.minutes());
+        *self = self.at(now);
         let spent = wanted.min(self.tokens);
         self.tokens -= spent;
         spent
     }
 
-    /// What the client is told.
+    /// Returns the status for the `RateLimit` headers.
     #[must_use]
     pub fn standing(&self, policy: &'static str, now: Timestamp) -> RateLimitStatus {
-        let current = self.minute == now.minutes();
-        let unleased = self.limit.saturating_sub(if current { self.taken } else { 0 });
+        let Self { tokens, taken, .. } = self.at(now);
         RateLimitStatus {
             policy,
             limit: self.limit,
-            remaining: (unleased + if current { self.tokens } else { 0 }).min(self.limit),
+            remaining: (self.limit.saturating_sub(taken) + tokens).min(self.limit),
             reset_seconds: u32::try_from(60 - now.seconds() % 60).unwrap_or(60),
         }
     }
 
-    fn enter(&mut self, minute: u64) {
-        if self.minute != minute {
-            *self = Self { minute, ..Self::new(self.limit) };
+    /// Returns the bucket in the minute of `now`. In a new minute it is empty.
+    fn at(&self, now: Timestamp) -> Self {
+        if self.minute == now.minutes() {
+            *self
+        } else {
+            Self { minute: now.minutes(), ..Self::new(self.limit) }
         }
     }
 }
 
-/// A client's standing against a limit.
+/// The status of a client under one limit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RateLimitStatus {
-    /// The limit's name.
+    /// The name of the policy.
     pub policy: &'static str,
-    /// Tokens per minute.
+    /// The tokens per minute.
     pub limit: u32,
-    /// How many are left in this minute, as far as this instance knows.
+    /// The tokens left in this minute, as far as this instance knows.
     pub remaining: u32,
-    /// Seconds until the next minute begins, 1 to 60.
+    /// The seconds until the next minute starts, from 1 to 60.
     pub reset_seconds: u32,
 }
 
 impl RateLimitStatus {
-    /// The one of two that will refuse first.
+    /// Returns the status with fewer tokens left.
     #[must_use]
     pub fn tighter(self, other: Self) -> Self {
         if other.remaining < self.remaining { other } else { self }
     }
 
-    /// The refusal of more such `things` in this minute.
+    /// Makes the 429 for this minute. `things` names what is limited, for example `events`.
     #[must_use]
     pub fn refusal(&self, things: &str) -> Problem {
-        let detail = format!("the limit of {} {things} per minute is reached", self.limit);
+        let detail = format!(
+            "Rate limit exceeded: {} {things} per minute are allowed; send this again in {} seconds",
+            self.limit, self.reset_seconds
+        );
         Problem { retry_after: Some(self.reset_seconds), ..Problem::new(Kind::RateLimited, detail) }
     }
 
-    /// The headers of every answer to an authenticated call: the IETF draft's `RateLimit-Policy` and `RateLimit`
-    /// (draft-ietf-httpapi-ratelimit-headers), and the older `X-RateLimit-*`.
+    /// Returns the headers `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers), and the older
+    /// `X-RateLimit-*`.
     #[must_use]
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -240,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_die_with_their_minute() {
+    fn tokens_expire_with_their_minute() {
         let mut bucket = Bucket::new(1000);
         bucket.refill(10, Leased::Granted { taken: 10 }, NOW);
         let next = Timestamp::from_seconds(660);
@@ -250,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exhausted_minute_tells_when_the_next_begins() {
+    fn an_exhausted_minute_says_when_the_next_starts() {
         let mut bucket = Bucket::new(100);
         let now = Timestamp::from_seconds(645);
         bucket.refill(1, Leased::Exhausted { left: 0 }, now);
@@ -261,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_that_is_alone_grants_no_more_than_the_limit() {
+    fn without_the_table_an_instance_grants_no_more_than_the_limit() {
         let mut bucket = Bucket::new(1000);
         bucket.refill(10, Leased::Granted { taken: 30 }, NOW);
         bucket.refill_alone(NOW);

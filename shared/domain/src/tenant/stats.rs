@@ -1,8 +1,8 @@
-//! What happened to a tenant's events of late, counted by the minute: for its owner, who asks how it goes.
+//! Statistics of a tenant's events per minute, for `GET /api/stats`.
 //!
-//! How long events wait for their first attempt is kept as a histogram whose buckets grow by a quarter of an octave, so
-//! that a minute is a few small integers and minutes can be added up. A quantile is the upper bound of its bucket: at most
-//! 19 % above the truth, and never below.
+//! The time from acceptance to first attempt is kept as a histogram. Four buckets double the time, so that a minute
+//! needs few small integers and minutes can be added. A quantile is the upper bound of its bucket: never below the
+//! true value, and at most 19 % above it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,25 +12,25 @@ use crate::tenant::backlog::Backlog;
 use crate::tenant::id::TenantId;
 use crate::timestamp::Timestamp;
 
-/// What happened to a tenant's events.
+/// The numbers of a tenant's events in a span of time.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Stats {
-    /// Accepted events, counted as they leave their queue for the first time.
+    /// Accepted events. The consumer counts an event when it first receives it from the queue.
     pub accepted: u64,
-    /// Events stored: each once.
+    /// Stored events, each counted once.
     pub stored: u64,
-    /// Deliveries that an endpoint took.
+    /// Deliveries that an endpoint answered with 2xx.
     pub delivered: u64,
-    /// Deliveries that failed for good.
+    /// Deliveries that failed finally.
     pub failed: u64,
-    /// Events that somebody acknowledged.
+    /// Acknowledged events.
     pub acked: u64,
-    /// From the acceptance of an event to its first attempt at an endpoint, in milliseconds.
+    /// The time from the acceptance of an event to its first attempt, in milliseconds.
     pub first_attempt_ms: Histogram,
 }
 
 impl Stats {
-    /// Both together.
+    /// Adds the other numbers.
     #[must_use]
     pub fn plus(mut self, other: &Self) -> Self {
         for (name, number) in other.named() {
@@ -39,7 +39,7 @@ impl Stats {
         self
     }
 
-    /// Each number that is not zero, by the name under which it is stored.
+    /// Returns each number that is not zero, with the name of its attribute in the table.
     pub fn named(&self) -> impl Iterator<Item = (String, u64)> {
         let counts = [
             ("accepted", self.accepted),
@@ -48,12 +48,12 @@ impl Stats {
             ("failed", self.failed),
             ("acked", self.acked),
         ];
-        let counts = counts.into_iter().filter(|(_, number)| *number > 0);
         let counts = counts.map(|(name, number)| (name.to_owned(), number));
-        counts.chain(self.first_attempt_ms.0.iter().map(|(bucket, number)| (format!("l{bucket}"), *number)))
+        let buckets = self.first_attempt_ms.0.iter().map(|(bucket, number)| (format!("l{bucket}"), *number));
+        counts.into_iter().filter(|(_, number)| *number > 0).chain(buckets)
     }
 
-    /// Adds to the number of this name; a name of another kind changes nothing.
+    /// Adds to the number with this attribute name. An unknown name changes nothing.
     pub fn add(&mut self, name: &str, number: u64) {
         let counter = match name {
             "accepted" => Some(&mut self.accepted),
@@ -72,49 +72,52 @@ impl Stats {
     }
 }
 
-/// How often something took how long, in buckets.
+/// A histogram of durations: the number of values by bucket.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Histogram(BTreeMap<u8, u64>);
 
-/// 2^35 ms, more than a year: what takes longer counts as this.
+/// The last bucket ends at 2^35 ms, more than a year. It also takes longer durations.
 const LAST_BUCKET: u8 = 4 * 35;
 
-/// The fourth roots of 2, 1 to 3 of them multiplied, in units of 2^-16.
+/// The powers 0 to 3 of the fourth root of 2, times 2^16.
 const QUARTERS: [u64; 4] = [65_536, 77_936, 92_682, 110_218];
 
-/// The most milliseconds of a bucket: 2^(bucket / 4), rounded down.
+/// Returns the upper bound of a bucket in milliseconds: 2^(bucket / 4), rounded down.
 fn upper_bound(bucket: u8) -> u64 {
     (QUARTERS[usize::from(bucket % 4)] << (bucket / 4)) >> 16
 }
 
 impl Histogram {
-    /// Something that happened once and took so long.
+    /// Makes a histogram with one value.
     #[must_use]
     pub fn of(milliseconds: u64) -> Self {
         let bucket = (0..LAST_BUCKET).find(|bucket| milliseconds <= upper_bound(*bucket));
         Self(BTreeMap::from([(bucket.unwrap_or(LAST_BUCKET), 1)]))
     }
 
-    /// How often it happened.
+    /// Returns the number of values.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.values().fold(0, |sum, number| sum.saturating_add(*number))
     }
 
-    /// How long it took at most in this many of a hundred cases; `None` where it never happened.
+    /// Returns the duration that this percentage of the values does not exceed, in milliseconds; `None` without
+    /// values.
     #[must_use]
     pub fn quantile(&self, percent: u64) -> Option<u64> {
         let wanted = u128::from(self.count()) * u128::from(percent);
         let mut reached = 0;
-        let holds = |(_, number): &(&u8, &u64)| {
-            reached += u128::from(**number) * 100;
-            reached >= wanted
-        };
-        self.0.iter().find(holds).map(|(bucket, _)| upper_bound(*bucket))
+        for (bucket, number) in &self.0 {
+            reached += u128::from(*number) * 100;
+            if reached >= wanted {
+                return Some(upper_bound(*bucket));
+            }
+        }
+        None
     }
 }
 
-/// A span of time that ends now, `<n>m` or `<n>h`.
+/// A span of time that ends now: `<n>m` or `<n>h`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Window {
     minutes: u64,
@@ -123,78 +126,82 @@ pub struct Window {
 /// The longest window, in minutes.
 const MAX_WINDOW_MINUTES: u64 = 24 * 60;
 
-/// Minutes of stats are kept as long as a window can reach back, and a little longer.
+/// How long the statistics of a minute are kept: longer than the longest window.
 pub const KEEP_STATS: Duration = Duration::from_secs(25 * 3600);
 
 impl Window {
-    /// What a window must be.
-    pub const RULE: &str = "must be a number of minutes or hours, such as 15m or 1h, from 1m to 24h";
+    /// The rule for a window, for error texts.
+    pub const RULE: &str =
+        "must be a whole number and m (minutes) or h (hours), from 1m to 24h, for example 15m; correct it";
 
-    /// The window that is looked through unless another is asked for.
+    /// The default window: one hour.
     pub const HOUR: Self = Self { minutes: 60 };
 
-    /// Reads `<n>m` or `<n>h`; `None` for anything else, or where it is shorter than a minute or longer than a day.
+    /// Reads `<n>m` or `<n>h`. Returns `None` for any other text, and for less than a minute or more than a day.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (digits, unit) = match text.strip_suffix('m') {
             Some(digits) => (digits, 1),
             None => (text.strip_suffix('h')?, 60),
         };
-        let is_plain = (1..=4).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
-        let minutes = digits.parse::<u64>().ok().filter(|_| is_plain)? * unit;
+        if !(1..=4).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None; // excludes a sign, and any number of leading zeros
+        }
+        let minutes = digits.parse::<u64>().ok()? * unit;
         (1..=MAX_WINDOW_MINUTES).contains(&minutes).then_some(Self { minutes })
     }
 
-    /// How long it is.
+    /// Returns the length of the window in seconds.
     #[must_use]
     pub fn seconds(self) -> u64 {
         self.minutes * 60
     }
 
-    /// The minutes since the epoch, first and last, that a window which ends at `now` touches. The first one counts whole, so
-    /// that a window never shows less than it says.
+    /// Returns the first and the last minute since the epoch that a window ending at `now` touches. The first minute
+    /// counts whole, so the window is never shorter than its name.
     #[must_use]
     pub fn minutes(self, now: Timestamp) -> (u64, u64) {
         (now.minutes().saturating_sub(self.minutes), now.minutes())
     }
 }
 
-/// What a batch did for one tenant.
+/// The change of one tenant's numbers by a batch.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Share {
-    /// How many events more or fewer wait.
+    /// The change of the backlog.
     pub backlog: Backlog,
-    /// What is counted by the minute.
+    /// The change of the statistics.
     pub stats: Stats,
 }
 
 impl Share {
-    /// An event was stored, and waits.
+    /// Makes the change for a stored event.
     #[must_use]
     pub fn stored(event: EventId) -> Self {
         let stats = Stats { stored: 1, ..Stats::default() };
         Self { backlog: Backlog::stored(event), stats }
     }
 
-    /// An event waits no more, and nobody acknowledged it: all its endpoints took it, or it was deleted.
+    /// Makes the change for an event that leaves the inbox without an acknowledgement: every endpoint has it, or it
+    /// was deleted.
     #[must_use]
     pub fn settled(event: EventId) -> Self {
         Self { backlog: Backlog::settled(event), stats: Stats::default() }
     }
 
-    /// An event that had been taken is sent again, and waits once more.
+    /// Makes the change for an event that a replay brings back into the inbox.
     #[must_use]
     pub fn returned(event: EventId) -> Self {
         Self { backlog: Backlog::stored(event), stats: Stats::default() }
     }
 
-    /// An event was acknowledged, and waits no more.
+    /// Makes the change for an acknowledged event.
     #[must_use]
     pub fn acked(event: EventId) -> Self {
         Self { stats: Stats { acked: 1, ..Stats::default() }, ..Self::settled(event) }
     }
 
-    /// Something happened that changes no backlog.
+    /// Makes a change that leaves the backlog as it is.
     #[must_use]
     pub fn of(stats: Stats) -> Self {
         Self { backlog: Backlog::default(), stats }
@@ -205,12 +212,12 @@ impl Share {
     }
 }
 
-/// What a batch did, for each tenant.
+/// The changes by a batch, for each tenant.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Shares(BTreeMap<TenantId, Share>);
 
 impl Shares {
-    /// With this too.
+    /// Adds the change of one tenant.
     #[must_use]
     pub fn with(mut self, tenant: &TenantId, share: &Share) -> Self {
         let sum = self.0.remove(tenant).unwrap_or_default().plus(share);
@@ -218,13 +225,13 @@ impl Shares {
         self
     }
 
-    /// Both together.
+    /// Adds the other changes.
     #[must_use]
     pub fn plus(self, other: &Self) -> Self {
         other.iter().fold(self, |sum, (tenant, share)| sum.with(tenant, share))
     }
 
-    /// Each tenant with its share.
+    /// Returns each tenant with its change.
     pub fn iter(&self) -> impl Iterator<Item = (&TenantId, &Share)> {
         self.0.iter()
     }
@@ -247,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_four_buckets_to_an_octave() {
+    fn four_buckets_double_the_duration() {
         let bounds: Vec<u64> = (0..=24).map(upper_bound).collect();
         assert_eq!(
             bounds,
@@ -257,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quantile_is_the_bound_under_which_so_many_lie() {
+    fn a_quantile_is_the_bound_below_which_this_percentage_lies() {
         assert_eq!(histogram(&[]).quantile(50), None);
         assert_eq!(histogram(&[0]).quantile(99), Some(1), "less than a millisecond counts as one");
         let mixed = histogram(&[16, 16, 16, 1024]);
@@ -270,14 +277,15 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_to_a_tenant_comes_together() {
-        let (ours, other) = (tenant(), tenant());
+    fn changes_of_one_tenant_are_added() {
+        let ours = tenant();
+        let other = tenant();
         let event = EventId::generate(START, 1, &mut rand::rng());
-        let shares = Shares::default().with(&ours, &Share::stored(event)).with(&other, &Share::stored(event));
-        let shares = shares.plus(&Shares::default().with(&ours, &Share::acked(event)));
+        let stored = Shares::default().with(&ours, &Share::stored(event)).with(&other, &Share::stored(event));
+        let shares = stored.plus(&Shares::default().with(&ours, &Share::acked(event)));
         let of = |tenant| shares.iter().find(|(owner, _)| *owner == tenant).map(|(_, share)| share.clone());
         let stats = Stats { stored: 1, acked: 1, ..Stats::default() };
-        assert_eq!(of(&ours), Some(Share::of(stats)), "it waits no more");
+        assert_eq!(of(&ours), Some(Share::of(stats)), "it left the inbox");
         assert_eq!(of(&other), Some(Share::stored(event)));
     }
 
@@ -310,7 +318,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_quantile_is_never_below_the_truth_nor_a_fifth_above(
+        fn a_quantile_is_never_below_the_true_value_nor_a_fifth_above(
             mut all in proptest::collection::vec(prop_oneof![1u64..100, 1u64..100_000, 1u64..1 << 35], 1..200),
             percent in 1u64..=100,
         ) {
@@ -322,7 +330,7 @@ mod tests {
         }
 
         #[test]
-        fn stats_come_out_of_their_names_as_they_went_in(
+        fn stats_read_back_from_their_names_are_the_same(
             counts in proptest::array::uniform5(0u64..1000),
             all in proptest::collection::vec(any::<u64>(), 0..50),
         ) {

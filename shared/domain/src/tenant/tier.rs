@@ -1,42 +1,42 @@
-//! The tiers, and what each allows: one table.
+//! The tiers and their limits, in one table.
 
-/// What a tenant pays for. All that depends on it stands in [`Tier::limits`].
+/// The tier of a tenant. [`Tier::limits`] has all that depends on it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Tier {
-    /// For trying out.
+    /// The tier of a new tenant.
     #[default]
     Free,
-    /// For one product.
+    /// A tier for one product.
     Pro,
-    /// For a company.
+    /// A tier for a company.
     Business,
-    /// For a platform.
+    /// A tier for a platform.
     Enterprise,
 }
 
-/// What a tier allows.
+/// The limits of a tier.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TierLimits {
-    /// Events accepted in one minute of the clock.
+    /// Events that a tenant may post per minute.
     pub events_per_minute: u32,
-    /// Requests answered in one minute of the clock besides the posting of events.
+    /// Requests other than posts that a tenant may make per minute.
     pub requests_per_minute: u32,
-    /// Events that may wait for somebody to take them; more are refused until some were taken.
+    /// Events that may be in the inbox. At this number, posts get 429 until some are acknowledged.
     pub undelivered_events: u64,
-    /// Partitions over which a tenant's events are spread that begins with this tier: [`Spread`] tells how that grows.
+    /// Shards of a tenant that starts with this tier. [`Spread`](crate::tenant::spread::Spread) says how the number is raised.
     pub shards: u8,
-    /// Days that an event is kept, from the moment it was accepted.
+    /// Days that an event is kept after it was accepted.
     pub retention_days: u16,
 }
 
 impl Tier {
-    /// Every tier, smallest first.
+    /// All tiers, the smallest first.
     pub const ALL: [Self; 4] = [Self::Free, Self::Pro, Self::Business, Self::Enterprise];
 
-    /// Shards on which a tenant's events may lie, whatever tier it has or had.
+    /// The largest number of shards that any tenant can have.
     pub const MAX_SHARDS: u8 = Self::Enterprise.limits().shards;
 
-    /// The one table of limits.
+    /// Returns the limits of the tier.
     #[must_use]
     pub const fn limits(self) -> TierLimits {
         let (events_per_minute, undelivered_events, shards, retention_days) = match self {
@@ -45,11 +45,11 @@ impl Tier {
             Self::Business => (10_000, 1_000_000, 4, 30),
             Self::Enterprise => (100_000, 10_000_000, 16, 90),
         };
-        let requests_per_minute = events_per_minute * 6; // ten in a second for the smallest tier
+        let requests_per_minute = events_per_minute * 6; // ten per second in the smallest tier
         TierLimits { events_per_minute, requests_per_minute, undelivered_events, shards, retention_days }
     }
 
-    /// The tier's name in JSON and in tables.
+    /// Returns the name of the tier in JSON and in tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl Tier {
         }
     }
 
-    /// The tier of this name; `None` if there is none.
+    /// Returns the tier with this name; `None` for an unknown name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|tier| tier.as_str() == name)

@@ -1,52 +1,52 @@
-//! Why there was no answer: one class for each thing that somebody else has to do about it.
+//! The reasons why there was no answer. Reasons with different remedies are different classes.
 //!
-//! Each class has a name that never changes, for JSON and metrics, and a sentence for the endpoint's owner.
+//! Each class has a name for JSON and metrics, which never changes, and a sentence for the owner of the endpoint.
 
 use std::fmt;
 
-/// Why there was no answer.
+/// The reason why there was no answer.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Failure {
     /// The URL is not allowed.
     Refused,
-    /// An address behind the URL's name is not allowed.
+    /// The host name resolves to an address that is not allowed.
     RefusedAddress,
-    /// The name does not exist, or has no address.
+    /// The host name does not exist, or has no address.
     NameNotFound,
-    /// A name server answered with an error, or not as one should.
+    /// The name server answered with an error, or with an invalid answer.
     NameServerFailed,
     /// No name server answered in time.
     NameTimedOut,
-    /// Nobody listens there.
+    /// The receiver refused the connection.
     ConnectionRefused,
-    /// No way leads there.
+    /// The network has no route to the address.
     Unreachable,
-    /// No address answered in time.
+    /// No address accepted a connection in time.
     ConnectionTimedOut,
-    /// The certificate is no longer valid.
+    /// The certificate has expired.
     CertificateExpired,
     /// The certificate is not valid yet.
     CertificateNotYetValid,
-    /// No public authority vouches for the certificate.
+    /// The certificate is not from a public authority.
     UnknownIssuer,
     /// The certificate is for another name.
     WrongName,
-    /// The certificate is unacceptable for another reason.
+    /// The certificate is invalid for another reason.
     InvalidCertificate,
-    /// No TLS session came about.
+    /// The TLS handshake failed.
     TlsHandshake,
-    /// What came was not HTTP.
+    /// The answer is not HTTP.
     BrokenAnswer,
-    /// The head of the answer did not end within what is read of an answer.
+    /// The head of the answer is longer than the 16 KiB that are read.
     HeadTooLarge,
-    /// The connection ended before the head of an answer did.
+    /// The connection ended before the head of the answer.
     Closed,
-    /// The deadline over the whole exchange passed.
+    /// The deadline of the attempt passed.
     TimedOut,
 }
 
 impl Failure {
-    /// Every class, in the order of an exchange.
+    /// All classes, in the order of an attempt.
     pub const ALL: [Self; 18] = [
         Self::Refused,
         Self::RefusedAddress,
@@ -68,7 +68,7 @@ impl Failure {
         Self::TimedOut,
     ];
 
-    /// The class's name in JSON and metrics. It never changes.
+    /// Returns the name of the class in JSON and metrics. It never changes.
     ///
     /// ```
     /// use domain::delivery::verdict::failure::Failure;
@@ -76,49 +76,53 @@ impl Failure {
     /// ```
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        self.words().0
+        self.name_and_sentence().0
     }
 
-    /// Whether it was we who refused to connect.
+    /// Returns whether this API refused to connect.
     #[must_use]
     pub const fn is_ours(self) -> bool {
         matches!(self, Self::Refused | Self::RefusedAddress)
     }
 
-    /// Name and sentence.
-    const fn words(self) -> (&'static str, &'static str) {
+    /// Returns the name and the sentence.
+    const fn name_and_sentence(self) -> (&'static str, &'static str) {
         match self {
             Self::Refused => ("url_refused", "the URL is not allowed"),
             Self::RefusedAddress => {
-                ("address_refused", "the name leads to an address outside the public internet")
+                ("address_refused", "the host name resolves to an address that is not public")
             }
-            Self::NameNotFound => ("name_not_found", "the name does not exist or has no address"),
-            Self::NameServerFailed => ("name_server_failed", "the name's server answered with an error"),
-            Self::NameTimedOut => ("name_timed_out", "the name's server did not answer in time"),
-            Self::ConnectionRefused => ("connection_refused", "the connection was refused"),
-            Self::Unreachable => ("unreachable", "the address cannot be reached"),
-            Self::ConnectionTimedOut => ("connection_timed_out", "the connection was not accepted in time"),
+            Self::NameNotFound => ("name_not_found", "the host name does not exist or has no address"),
+            Self::NameServerFailed => ("name_server_failed", "the name server answered with an error"),
+            Self::NameTimedOut => ("name_timed_out", "the name server did not answer in time"),
+            Self::ConnectionRefused => ("connection_refused", "the receiver refused the connection"),
+            Self::Unreachable => ("unreachable", "the network has no route to the address"),
+            Self::ConnectionTimedOut => {
+                ("connection_timed_out", "the receiver did not accept a connection in time")
+            }
             Self::CertificateExpired => ("certificate_expired", "the TLS certificate has expired"),
             Self::CertificateNotYetValid => {
                 ("certificate_not_yet_valid", "the TLS certificate is not valid yet")
             }
             Self::UnknownIssuer => {
-                ("certificate_unknown_issuer", "no public authority vouches for the TLS certificate")
+                ("certificate_unknown_issuer", "the TLS certificate is not from a public authority")
             }
-            Self::WrongName => ("certificate_wrong_name", "the TLS certificate is for another name"),
-            Self::InvalidCertificate => ("certificate_invalid", "the TLS certificate is not acceptable"),
-            Self::TlsHandshake => ("tls_handshake", "no TLS session came about"),
+            Self::WrongName => ("certificate_wrong_name", "the TLS certificate is for another host name"),
+            Self::InvalidCertificate => ("certificate_invalid", "the TLS certificate is invalid"),
+            Self::TlsHandshake => ("tls_handshake", "the TLS handshake failed"),
             Self::BrokenAnswer => ("broken_answer", "the answer is not HTTP"),
-            Self::HeadTooLarge => ("head_too_large", "the head of the answer is too large"),
-            Self::Closed => ("connection_closed", "the connection was closed before an answer"),
-            Self::TimedOut => ("timed_out", "there was no answer in time"),
+            Self::HeadTooLarge => {
+                ("head_too_large", "the head of the answer is too large (maximum is 16 KiB)")
+            }
+            Self::Closed => ("connection_closed", "the receiver closed the connection before it answered"),
+            Self::TimedOut => ("timed_out", "the receiver did not answer in time"),
         }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.words().1)
+        f.write_str(self.name_and_sentence().1)
     }
 }
 
@@ -128,7 +132,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn every_class_is_named_once_in_snake_case_and_has_a_sentence_of_its_own() {
+    fn every_class_has_one_name_in_snake_case_and_its_own_sentence() {
         let names: HashSet<_> = Failure::ALL.iter().map(|failure| failure.as_str()).collect();
         let sentences: HashSet<_> = Failure::ALL.iter().map(ToString::to_string).collect();
         assert_eq!((names.len(), sentences.len()), (Failure::ALL.len(), Failure::ALL.len()));

@@ -1,26 +1,26 @@
-//! May we look it up? Only names of the public internet's form pass, and no form of a number does: neither the parser of
-//! URLs nor a resolver gets the chance to take a name for an address.
+//! Checks a host name before it is looked up. Only names in the form of the public internet are allowed. No form of a
+//! number is, so neither a URL parser nor a resolver can take a name for an address.
 
 use thiserror::Error;
 
-/// Why a name is not looked up.
+/// The reason why a name is not looked up.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum RefusedName {
-    /// Empty or overlong labels, or other characters than letters, digits, hyphens and underscores.
-    #[error("it is not a domain name")]
+    /// A label is empty or too long, or has other characters than letters, digits, hyphens and underscores.
+    #[error("the host is not a domain name of letters, digits, hyphens and underscores; correct it")]
     Form,
-    /// It ends like an IPv4 address, in one of that address's many spellings.
-    #[error("it ends in a number")]
+    /// The last label starts with a digit, so that a parser could read the name as an IPv4 address.
+    #[error("the host ends in a number, like an IP address; use a domain name")]
     Number,
-    /// It is known inside a network only.
-    #[error("it is not a public domain name")]
+    /// The name exists only inside a network.
+    #[error("the host is not a public domain name; use a public name")]
     Internal,
 }
 
-/// One rule: what is said when it is broken, and whether these labels break it.
+/// A rule: the error if a name breaks it, and the check that returns true for a broken rule.
 type Rule = (RefusedName, fn(&[&str]) -> bool);
 
-/// The rules, in their order. Names are lower case and in their ASCII form already.
+/// The rules in the order of the checks. The labels are in lower case and in their ASCII form.
 const RULES: [Rule; 5] = [
     (RefusedName::Form, |labels| !labels.iter().all(|label| is_label(label))),
     (RefusedName::Number, |labels| {
@@ -31,16 +31,16 @@ const RULES: [Rule; 5] = [
     (RefusedName::Internal, |labels| INTERNAL.iter().any(|suffix| ends_in(labels, suffix))),
 ];
 
-/// The longest name and the longest label that DNS knows (RFC 1035 section 2.3.4), the name without its last dot.
+/// The longest name, without a dot at the end, and the longest label of the DNS (RFC 1035 section 2.3.4).
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 
-/// Suffixes that never lead to the public internet: special-use names (RFC 6761, 6762, 7686, 8375, 9476), ICANN's
-/// `.internal` and the three that it never gives out (`.corp`, `.home`, `.mail`), what private networks and their tools
-/// commonly use, and the interface endpoints of AWS, whose public names lead into private networks.
+/// Suffixes that do not belong to the public internet: special-use names (RFC 6761, 6762, 7686, 8375, 9476), ICANN's
+/// `.internal`, the reserved `.corp`, `.home` and `.mail`, names that private networks and their tools use, and the
+/// interface endpoints of AWS, whose public names resolve to private addresses.
 ///
-/// AWS's other names stay allowed: functions, gateways and load balancers there receive webhooks, and a request of ours
-/// carries no credentials.
+/// Other names of AWS are allowed: its functions, gateways and load balancers receive webhooks, and a webhook carries
+/// no AWS credentials.
 const INTERNAL: [&str; 23] = [
     "alt",
     "arpa",
@@ -67,10 +67,10 @@ const INTERNAL: [&str; 23] = [
     "workgroup",
 ];
 
-/// Checks a name before anybody looks it up.
+/// Checks a name before it is looked up.
 ///
 /// # Errors
-/// The first rule that is broken.
+/// [`RefusedName`] for the first broken rule.
 ///
 /// ```
 /// use domain::endpoint::address::name::{RefusedName, check};
@@ -83,8 +83,10 @@ pub fn check(name: &str) -> Result<(), RefusedName> {
         return Err(RefusedName::Form);
     }
     let labels: Vec<&str> = name.split('.').collect();
-    let broken = RULES.iter().find(|(_, breaks)| breaks(&labels));
-    broken.map_or(Ok(()), |(refused, _)| Err(*refused))
+    match RULES.iter().find(|(_, breaks)| breaks(&labels)) {
+        Some((refused, _)) => Err(*refused),
+        None => Ok(()),
+    }
 }
 
 fn is_label(label: &str) -> bool {
@@ -95,7 +97,7 @@ fn is_label(label: &str) -> bool {
         && !label.ends_with('-')
 }
 
-/// Top-level domains are letters alone, or the ASCII form of other scripts.
+/// Returns whether the label can be a top-level domain: letters only, or the ASCII form of another script.
 fn is_top_level(label: &str) -> bool {
     label.starts_with("xn--") || label.bytes().all(|c| c.is_ascii_lowercase())
 }
@@ -110,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn public_names_pass() {
+    fn public_names_are_accepted() {
         for name in [
             "example.com",
             "a.b.c.d.e.example.co.uk",
@@ -130,13 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_refuses_what_it_is_for() {
+    fn each_rule_refuses_its_cases() {
         let all = |names: &[&str], refused| {
             for name in names {
                 assert_eq!(check(name), Err(refused), "{name}");
             }
         };
-        let (long_label, long_name) = (format!("{}.com", "a".repeat(64)), format!("{}com", "a.".repeat(126)));
+        let long_label = format!("{}.com", "a".repeat(64));
+        let long_name = format!("{}com", "a.".repeat(126));
         all(&["", ".", ".com", "a..com", "example.com.", "-a.com", "a-.com"], RefusedName::Form);
         all(&["a b.com", "A.com", "ü.com", "a%2ecom", "[::1]", "a:1", "a\0.com"], RefusedName::Form);
         all(&[&long_label, &long_name], RefusedName::Form);

@@ -1,4 +1,4 @@
-//! One attribute: how its text is found in a member or in a header, and the rule that it keeps.
+//! One attribute of a CloudEvent: its text in a member or in a header, and its rule.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -6,37 +6,41 @@ use serde_json::value::RawValue;
 use crate::event::InvalidEvent;
 use crate::timestamp::Timestamp;
 
-/// The rule of the attribute of this name.
+/// Checks the text of an attribute. The error is the broken rule.
 pub(super) fn judge(name: &str, text: &str) -> Result<(), &'static str> {
     if text.chars().any(is_no_character) {
-        return Err("must not have control characters, or such as Unicode leaves out");
+        return Err("must not have control characters or Unicode noncharacters; remove them");
     }
     match name {
-        "specversion" if text != "1.0" => Err("must be 1.0"),
-        "source" if text.chars().any(char::is_whitespace) => Err("must be a URI reference"),
-        "time" if !Timestamp::is_rfc3339(text) => Err("must be a moment, as RFC 3339"),
+        "specversion" if text != "1.0" => Err("must be `1.0`; send CloudEvents 1.0"),
+        "source" if text.chars().any(char::is_whitespace) => {
+            Err("must be a URI reference (RFC 3986) without white space; percent-encode it")
+        }
+        "time" if !Timestamp::is_rfc3339(text) => {
+            Err("must be an RFC 3339 time, for example 2026-11-28T17:00:00Z; correct it")
+        }
         "id" | "source" | "type" | "subject" | "datacontenttype" | "dataschema" if text.is_empty() => {
-            Err("must not be empty")
+            Err("must not be empty; send a value")
         }
         _ => Ok(()),
     }
 }
 
-/// What the type String of the specification leaves out.
+/// Returns whether the type `String` of the specification excludes the character.
 fn is_no_character(c: char) -> bool {
     let code = u32::from(c);
     c.is_control() || matches!(code, 0xfdd0..=0xfdef) || code & 0xfffe == 0xfffe
 }
 
-/// The rule of names.
+/// Checks the name of an attribute. The error is the broken rule.
 pub(super) fn judge_name(name: &str) -> Result<(), &'static str> {
     if name.is_empty() || !name.bytes().all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9')) {
-        return Err("must have a name of lower-case letters and digits");
+        return Err("is not a valid attribute name: use only a-z and 0-9; rename it");
     }
-    if name == "data" { Err("is no attribute: the data is the body") } else { Ok(()) }
+    if name == "data" { Err("is not an attribute; send the data as body") } else { Ok(()) }
 }
 
-/// The text of a member that is an attribute; none where it is null, which is as if it were absent.
+/// Reads an attribute from a member. `null` counts as absent, and gives `None`.
 pub(super) fn of_member(name: &str, raw: &RawValue) -> Result<Option<String>, InvalidEvent> {
     let blame = |rule| InvalidEvent::attribute(name, rule);
     judge_name(name).map_err(blame)?;
@@ -53,14 +57,19 @@ pub(super) fn of_member(name: &str, raw: &RawValue) -> Result<Option<String>, In
         {
             number.to_string()
         }
-        Ok(_) | Err(_) if is_text => return Err(blame("must be a string")),
-        Ok(_) | Err(_) => return Err(blame("must be a string, a boolean or a 32-bit integer")),
+        Ok(_) | Err(_) if is_text => return Err(blame("must be a string; correct it")),
+        Ok(_) | Err(_) => {
+            return Err(blame(
+                "must be a string, a boolean, or a whole number from -2147483648 to 2147483647; correct it",
+            ));
+        }
     };
     judge(name, &text).map_err(blame)?;
     Ok(Some(text))
 }
 
-/// The text that a header stands for: quotes are taken off (RFC 9110, section 5.6.4), then percent-encoding is undone once.
+/// Reads an attribute from a header: removes the quotes (RFC 9110 section 5.6.4), then decodes percent-encoding once.
+/// Returns `None` for a header that is not encoded that way.
 pub(super) fn of_header(value: &[u8]) -> Option<String> {
     let mut bytes = unquoted(value.trim_ascii())?.into_iter();
     let mut decoded = Vec::new();

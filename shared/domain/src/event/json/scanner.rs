@@ -1,44 +1,53 @@
-//! The grammar of RFC 8259, and the rules that it leaves open.
+//! A scanner for the grammar of RFC 8259, with the rules that the RFC leaves to its readers.
 
 use std::collections::BTreeSet;
 
-use crate::event::json::{MAX_NUMBER_CHARS, Rule};
+use crate::event::json::{Bounds, MAX_NUMBER_CHARS, Rule};
 
-/// One step from a value to one within it.
+/// One step from a value to a value inside it.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Step {
     Key(String),
     Index(usize),
 }
 
-/// Walks over a text once; where a rule is broken it stops, and `path` leads there.
+/// Reads a text once. It stops at the first broken rule; then `path` leads to the value that breaks it.
 pub(super) struct Scanner<'a> {
-    /// Valid UTF-8.
+    /// The text, in valid UTF-8.
     bytes: &'a [u8],
+    /// The offset of the next byte.
     at: usize,
-    /// How many more values there may be.
-    pub(super) nodes_left: usize,
-    /// From the whole text to the value at hand.
+    bounds: Bounds,
+    /// The number of further values that the bounds allow.
+    nodes_left: usize,
+    /// The steps from the whole text to the current value.
     pub(super) path: Vec<Step>,
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) fn new(bytes: &'a [u8], nodes: usize) -> Self {
-        Self { bytes, at: 0, nodes_left: nodes, path: Vec::new() }
+    pub(super) fn new(bytes: &'a [u8], bounds: Bounds) -> Self {
+        Self { bytes, at: 0, bounds, nodes_left: bounds.nodes, path: Vec::new() }
     }
 
-    /// The whole text.
-    pub(super) fn text(&mut self, depth: usize) -> Result<(), Rule> {
-        self.value(depth)?;
+    /// Reads the whole text.
+    pub(super) fn text(&mut self) -> Result<(), Rule> {
+        self.value(self.bounds.depth)?;
         if self.at == self.bytes.len() { Ok(()) } else { Err(Rule::Syntax(self.at)) }
     }
 
-    /// A value and the space around it; recursion is bounded by `depth`.
+    /// Returns the number of values read so far.
+    pub(super) fn nodes(&self) -> usize {
+        self.bounds.nodes - self.nodes_left
+    }
+
+    /// Reads a value and the white space around it. `depth` bounds the recursion.
     fn value(&mut self, depth: usize) -> Result<(), Rule> {
-        self.nodes_left = self.nodes_left.checked_sub(1).ok_or(Rule::Nodes)?;
+        self.nodes_left = self.nodes_left.checked_sub(1).ok_or(Rule::Nodes(self.bounds.nodes))?;
         self.space();
+        let too_deep = Rule::Depth(self.bounds.depth);
         match self.peek() {
-            Some(b'{') => self.object(depth.checked_sub(1).ok_or(Rule::Depth)?),
-            Some(b'[') => self.array(depth.checked_sub(1).ok_or(Rule::Depth)?),
+            Some(b'{') => self.object(depth.checked_sub(1).ok_or(too_deep)?),
+            Some(b'[') => self.array(depth.checked_sub(1).ok_or(too_deep)?),
             Some(b'"') => self.string().map(drop),
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ => self.literal(),
@@ -88,19 +97,19 @@ impl<'a> Scanner<'a> {
         self.expect(b']')
     }
 
-    /// A string; what it says, its escapes resolved.
+    /// Reads a string, and returns it with its escapes decoded.
     fn string(&mut self) -> Result<String, Rule> {
         self.expect(b'"')?;
-        let mut said = Vec::new();
+        let mut text = Vec::new();
         loop {
             match self.next()? {
-                b'"' => return String::from_utf8(said).map_err(|_| Rule::Syntax(self.at)),
+                b'"' => return String::from_utf8(text).map_err(|_| Rule::Syntax(self.at)),
                 b'\\' => {
                     let character = self.escape()?;
-                    said.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                    text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
                 }
                 0..=0x1f => return Err(Rule::Syntax(self.at - 1)),
-                byte => said.push(byte),
+                byte => text.push(byte),
             }
         }
     }
@@ -118,16 +127,16 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    /// The character of `\uXXXX`, or of two of them that are a surrogate pair.
+    /// Reads the digits after `\u`, and the second escape of a surrogate pair, and returns the character.
     fn unicode(&mut self) -> Result<char, Rule> {
         let first = self.hex()?;
         let code = if (0xd800..0xdc00).contains(&first) && self.eat(b'\\') && self.eat(b'u') {
             let second = self.hex()?.checked_sub(0xdc00).filter(|second| *second < 0x400);
-            0x1_0000 + ((first - 0xd800) << 10) + second.ok_or(Rule::HalfCharacter)?
+            0x1_0000 + ((first - 0xd800) << 10) + second.ok_or(Rule::UnpairedSurrogate)?
         } else {
             first
         };
-        char::from_u32(code).ok_or(Rule::HalfCharacter)
+        char::from_u32(code).ok_or(Rule::UnpairedSurrogate)
     }
 
     fn hex(&mut self) -> Result<u32, Rule> {
