@@ -282,7 +282,7 @@ async fn an_event_whose_next_attempt_is_far_away_reaches_its_endpoint_wherever_s
         for dies_in in ["put", "visit"] {
             for call in 0..60 {
                 let (pipeline, id) = Pipeline::stored_event(1).await;
-                let first = pipeline.delivery_messages()[0].later(Bypass::None);
+                let first = pipeline.delivery_messages()[0].delayed(Bypass::None);
                 pipeline.drop_deliveries();
                 pipeline.deliveries.push(delivery_body(&first), Duration::ZERO);
                 let head = pipeline.tables.head(&pipeline.tenant, id).unwrap();

@@ -158,7 +158,7 @@ async fn endpoints_keep_their_promises(control: &Control<impl Table>, tenant: &T
     );
     let mut now = seen.clone();
     for n in 0..6 {
-        let told = || now.health.notice.is_some().then(|| now.health.told());
+        let told = || now.health.notice.is_some().then(|| now.health.with_notice_sent());
         let change = told().or_else(|| now.health.after_failure(&failed(n > 3), START)).unwrap();
         assert_eq!(control.change_health(tenant, &now, &change).await?, Updated::Done);
         assert_eq!(control.change_health(tenant, &now, &change).await?, Updated::Raced, "rev has moved on");

@@ -110,7 +110,7 @@ async fn belongings(pipeline: &Pipeline) -> (TenantId, KeyHash) {
         count_is_exact: true,
         progress: Progress::default(),
     };
-    let id = JobId::replay(START, &mut rand::rng());
+    let id = JobId::generate_replay(START, &mut rand::rng());
     let job = Job::new(id, tenant.clone(), Work::Replay(Box::new(replay)), START);
     pipeline.schedule.put_job(&job).await.unwrap();
     (tenant, hash)

@@ -1,10 +1,11 @@
-//! Events that nobody takes: their owner is told before they end. Weeks pass in moments here.
+//! Events that are not taken: their owner gets a notice before they expire. The clock of these
+//! stories jumps over weeks.
 
 use std::time::Duration;
 
 use aws::system_clock::SystemClock;
 use domain::event::id::EventId;
-use domain::inbox::expiry::{Cohort, EVENT_TYPE};
+use domain::inbox::expiry::{EVENT_TYPE, ExpiryBatch};
 use domain::inbox::{Head, Status};
 use domain::tenant::tier::Tier;
 use domain::testing::{START, event};
@@ -27,21 +28,21 @@ async fn stored(pipeline: &Pipeline, name: &str) -> EventId {
     id
 }
 
-/// The events that tell of what will expire, with their payloads.
-async fn told(pipeline: &Pipeline) -> Vec<(Head, Value)> {
-    let mut told = Vec::new();
+/// Reads the notices of expiry, with their payloads.
+async fn notices(pipeline: &Pipeline) -> Vec<(Head, Value)> {
+    let mut notices = Vec::new();
     for (tenant, head) in pipeline.tables.all_heads() {
         if head.event_type.as_str() == EVENT_TYPE {
             let found = pipeline.events.head(&tenant, head.id).await.unwrap().unwrap();
             let payload = pipeline.events.payload(&tenant, &found).await.unwrap().unwrap();
-            told.push((head, serde_json::from_str(&payload).unwrap()));
+            notices.push((head, serde_json::from_str(&payload).unwrap()));
         }
     }
-    told
+    notices
 }
 
 /// The one row, and its time.
-fn only_row(pipeline: &Pipeline) -> Cohort {
+fn only_row(pipeline: &Pipeline) -> ExpiryBatch {
     let rows = pipeline.tables.expiring();
     assert_eq!(rows.len(), 1, "one for all events of a day: {rows:?}");
     rows[0].clone()
@@ -64,15 +65,15 @@ async fn an_event_that_nobody_takes_is_announced_before_it_ends() {
     acknowledge(&pipeline, newest);
     let row = only_row(&pipeline);
 
-    pipeline.run_until(row.warn_at()).await;
+    pipeline.run_until(row.notice_at()).await;
     pipeline.schedule().await;
-    assert_eq!(told(&pipeline).await, [], "it is not time yet");
+    assert_eq!(notices(&pipeline).await, [], "it is not time yet");
     pipeline.clock.advance(Duration::from_mins(1));
     for _ in 0..3 {
         pipeline.schedule().await;
     }
-    let told = told(&pipeline).await;
-    let [(head, payload)] = told.as_slice() else { panic!("told once: {told:?}") };
+    let sent = notices(&pipeline).await;
+    let [(head, payload)] = sent.as_slice() else { panic!("one notice: {sent:?}") };
     assert_eq!((payload["count"].as_u64(), &payload["count_is_exact"]), (Some(2), &json!(true)));
     assert_eq!(
         (&payload["day"], &payload["oldest_event_id"]),
@@ -82,14 +83,14 @@ async fn an_event_that_nobody_takes_is_announced_before_it_ends() {
     assert_eq!(payload["first_expires_at"], ends.to_string());
     assert!(ends.since(pipeline.clock.now()) >= Duration::from_hours(24), "there is time left");
     assert_eq!((head.status, head.deliveries.len()), (Status::Pending, 0));
-    assert!(!head.is_gone(ends), "it is there as long as they are");
+    assert!(!head.is_expired_or_deleted(ends), "it is there as long as they are");
     assert_eq!(pipeline.tables.expiring(), []);
     let waiting = pipeline.limits.backlog(&pipeline.tenant).await.unwrap();
-    assert_eq!(waiting.waiting(Tier::Pro, pipeline.clock.now()), 4, "three were stored, and this one");
+    assert_eq!(waiting.count(Tier::Pro, pipeline.clock.now()), 4, "three were stored, and this one");
 
     pipeline.clock.set(head.expires_at);
     pipeline.schedule().await;
-    assert_eq!(self::told(&pipeline).await.len(), 1, "nobody is told of that event itself");
+    assert_eq!(notices(&pipeline).await.len(), 1, "a notice has no notice of its own");
 }
 
 #[tokio::test]
@@ -101,9 +102,9 @@ async fn an_event_that_somebody_took_is_not_announced() {
     pipeline.run_until_quiet().await;
     let row = only_row(&pipeline);
     assert!(pipeline.clock.now() < START.after(Duration::from_hours(1)), "nobody waits for that row");
-    pipeline.clock.set(row.warn_at().after(Duration::from_mins(1)));
+    pipeline.clock.set(row.notice_at().after(Duration::from_mins(1)));
     pipeline.schedule().await;
-    assert_eq!((told(&pipeline).await, pipeline.tables.expiring()), (vec![], vec![]));
+    assert_eq!((notices(&pipeline).await, pipeline.tables.expiring()), (vec![], vec![]));
 }
 
 #[tokio::test]
@@ -118,35 +119,35 @@ async fn an_event_whose_endpoint_is_down_is_announced_too_and_each_day_by_itself
     assert_eq!(rows.len(), 3);
     pipeline.run_until_quiet().await; // the endpoint is disabled at last
     for (number, row) in rows.iter().enumerate() {
-        pipeline.clock.set(row.warn_at().after(Duration::from_mins(1)));
+        pipeline.clock.set(row.notice_at().after(Duration::from_mins(1)));
         pipeline.schedule().await;
-        assert_eq!(told(&pipeline).await.len(), number + 1);
+        assert_eq!(notices(&pipeline).await.len(), number + 1);
     }
     let counts: Vec<u64> =
-        told(&pipeline).await.iter().map(|(_, payload)| payload["count"].as_u64().unwrap()).collect();
+        notices(&pipeline).await.iter().map(|(_, payload)| payload["count"].as_u64().unwrap()).collect();
     assert!(
         counts.iter().all(|count| (1..=2).contains(count)),
-        "the notices of that day are told of too: {counts:?}"
+        "the notices of that day are counted too: {counts:?}"
     );
 }
 
 #[tokio::test]
-async fn wherever_the_scheduler_dies_it_is_told_once() {
+async fn the_notice_is_sent_once_wherever_the_scheduler_dies() {
     let mut spoiled = 0;
     for fault in Fault::ALL {
         for call in 0..MANY {
             let pipeline = Pipeline::with_endpoints(0);
             stored(&pipeline, "one").await;
-            pipeline.clock.set(only_row(&pipeline).warn_at().after(Duration::from_mins(1)));
+            pipeline.clock.set(only_row(&pipeline).notice_at().after(Duration::from_mins(1)));
             pipeline.faults.die_at(call, fault);
             pipeline.schedule().await;
             spoiled += usize::from(pipeline.faults.recover());
             pipeline.schedule().await;
-            assert_eq!(told(&pipeline).await.len(), 1, "{fault:?} at {call}");
+            assert_eq!(notices(&pipeline).await.len(), 1, "{fault:?} at {call}");
             assert_eq!(pipeline.tables.expiring(), [], "{fault:?} at {call}");
         }
     }
-    println!("{spoiled} deaths while an owner was told");
+    println!("{spoiled} deaths while a notice was sent");
     assert!((2 * 40..2 * MANY).contains(&spoiled), "every call of a visit failed in both ways: {spoiled}");
 }
 
@@ -166,7 +167,7 @@ async fn an_event_is_stored_whether_its_row_is_put_or_not_and_the_next_one_puts_
             without_row += usize::from(is_done && pipeline.tables.expiring().is_empty());
             pipeline.run_until_quiet().await;
             assert_eq!(pipeline.only_head().status, Status::Delivered, "{fault:?} at {call}");
-            assert!(died || only_row(&pipeline).warn_at() > START, "without a fault it is put");
+            assert!(died || only_row(&pipeline).notice_at() > START, "without a fault it is put");
             stored(&pipeline, "two").await;
             only_row(&pipeline);
         }
@@ -190,9 +191,9 @@ fn over_the_real_tables_an_owner_finds_it_in_the_inbox() {
     item["sk"]["S"] = old.id.to_string().into();
     tables::put(&tenant, "Events", &item);
     let day = Timestamp::from_seconds(born.days() * 86_400);
-    let warn_at = day.after(Duration::from_hours(29 * 24));
+    let notice_at = day.after(Duration::from_hours(29 * 24));
     row["born_from"]["N"] = day.millis().to_string().into();
-    row["sk"]["S"] = format!("{:015}#{}#{}", warn_at.millis(), tenant.id, day.millis()).into();
+    row["sk"]["S"] = format!("{:015}#{}#{}", notice_at.millis(), tenant.id, day.millis()).into();
     for _ in 0..2 {
         tables::put(&tenant, "Schedule", &row);
         tenant.stack.call_function("scheduler", &json!({})).unwrap();
@@ -201,7 +202,7 @@ fn over_the_real_tables_an_owner_finds_it_in_the_inbox() {
     let told = tenant.inbox(&format!("?type={EVENT_TYPE}"));
     let told = told["events"].as_array().unwrap();
     assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(told[0]["created_at"], warn_at.to_string());
+    assert_eq!(told[0]["created_at"], notice_at.to_string());
     let payload = &told[0]["payload"];
     println!("{payload}");
     assert_eq!((&payload["count"], &payload["count_is_exact"]), (&json!(1), &json!(true)));

@@ -9,7 +9,7 @@ use store::ports::Ports;
 use domain::event::claim::{Claim, ClaimName, DedupId, Fingerprint};
 use domain::event::id::EventId;
 use domain::inbox::Head;
-use domain::inbox::expiry::Cohort;
+use domain::inbox::expiry::ExpiryBatch;
 use domain::job::erasure::Erasure;
 use domain::job::{Job, Work};
 use domain::testing::{START, erasure_id, event, tenant};
@@ -77,7 +77,7 @@ async fn a_grant_ends_where_its_condition_does() {
     check(control.mark_erased(&ours, &erasure_id(), START).await, false, "ingest, of anything else");
 
     let schedule = Schedule::new(as_function("consumer").await.table(&tables["Schedule"]));
-    let cohort = Cohort::of(&ours, &Head::new(&event(&ours, "a", "1", START), []));
+    let cohort = ExpiryBatch::of(&ours, &Head::new(&event(&ours, "a", "1", START), []));
     check(schedule.put_expiring(&cohort).await, true, "consumer, of what expires");
     let job = Job::new(erasure_id(), ours, Work::Erasure(Box::new(Erasure::begin())), START);
     check(schedule.put_job(&job).await, false, "consumer, of anything else");

@@ -106,7 +106,7 @@ async fn live(beside_a_replay: bool) -> Seen {
     let system = Simulation::start(taker.clone());
     let (tenant, clock) = (tenant(), system.clock);
     system.tables.put_endpoint(&tenant, &endpoint_of(&tenant, 1));
-    let id = JobId::replay(START, &mut rand::rng());
+    let id = JobId::generate_replay(START, &mut rand::rng());
     if beside_a_replay {
         store(&system, &tenant).await;
         system.schedule.put_job(&job(&id, &tenant)).await.unwrap();

@@ -42,7 +42,7 @@ fn failed(pipeline: &Pipeline) -> Replay {
 
 /// Asks for a replay.
 async fn ask(pipeline: &Pipeline, replay: Replay) -> JobId {
-    let id = JobId::replay(pipeline.clock.now(), &mut rand::rng());
+    let id = JobId::generate_replay(pipeline.clock.now(), &mut rand::rng());
     let work = Work::Replay(Box::new(replay));
     let job = Job::new(id.clone(), pipeline.tenant.clone(), work, pipeline.clock.now());
     pipeline.schedule.put_job(&job).await.unwrap();
@@ -146,7 +146,7 @@ async fn trace_6_a_replay_opens_nothing_that_is_open() {
     let (pipeline, id) = Pipeline::stored_event(1).await;
     let tenant = pipeline.tenant.clone();
     let replay = all(&pipeline);
-    let run = JobId::replay(START, &mut rand::rng());
+    let run = JobId::generate_replay(START, &mut rand::rng());
     let asked = Job::new(run.clone(), tenant, Work::Replay(Box::new(replay)), START);
     pipeline.schedule.put_job(&asked).await.unwrap();
     let before = pipeline.only_head();
@@ -176,7 +176,7 @@ async fn trace_6_a_replayed_event_is_in_the_inbox_until_it_is_taken_or_acknowled
             (open.status, open.status.is_in_inbox(), open.rev),
             (Status::Delivering, true, head.rev + 1)
         );
-        let waiting = Backlog::stored(head.id);
+        let waiting = Backlog::stored(head.id.accepted_at());
         assert_eq!(pipeline.limits.backlog(&pipeline.tenant).await.unwrap(), waiting, "it waits once more");
         pipeline.deliver().await;
         if ends == "acknowledged" {

@@ -46,8 +46,14 @@ fn a_hundred_thousand_deliveries_across_a_rotation_are_genuine_for_holders_of_ei
             start.after(Duration::from_millis(u64::from(n) * u64::from(SPAN_MS) / u64::from(DELIVERIES)));
         let secrets = if sent_at < rotated_at { before.clone() } else { after.clone() };
         let private = Private { secrets, ..private() };
-        let request =
-            webhook_request::request(url.clone(), &endpoint, &private, &signing, (&head, payload), sent_at);
+        let request = webhook_request::request(
+            url.clone(),
+            &endpoint,
+            &private,
+            &signing,
+            head.content(payload),
+            sent_at,
+        );
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
             headers.insert(HeaderName::try_from(name).unwrap(), value.parse().unwrap());

@@ -70,7 +70,7 @@ async fn no_job_waits_until_long_ones_have_ended() {
             count_is_exact: true,
             progress: Progress::default(),
         };
-        let id = JobId::replay(START, &mut rand::rng());
+        let id = JobId::generate_replay(START, &mut rand::rng());
         let job = Job::new(id.clone(), tenant.clone(), Work::Replay(Box::new(replay)), START);
         schedule.put_job(&job).await.unwrap();
         ids.push((tenant, id));

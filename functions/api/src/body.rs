@@ -2,7 +2,7 @@
 
 use axum::body::{self, Body, Bytes};
 use axum::extract::{FromRequest, Request};
-use domain::event::json::Bounds;
+use domain::event::json::rule::Bounds;
 use domain::event::{InvalidEvent, json, object};
 use domain::problem::{Kind, Problem};
 use domain::timestamp::Timestamp;

@@ -123,7 +123,7 @@ impl<P: Ports> Export<'_, P> {
             ExportItem::Attempt(attempt) => {
                 Ok(Some(of_kind("attempt", attempts::shown(&attempt)).to_string()))
             }
-            ExportItem::Event(found) if found.head.is_gone(self.now) => Ok(None),
+            ExportItem::Event(found) if found.head.is_expired_or_deleted(self.now) => Ok(None),
             ExportItem::Event(found) => self.line_of_event(&found).await,
             ExportItem::Unreadable => Ok(Some(of_kind("unreadable", json!({"key": key})).to_string())),
         }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::Head;
-use domain::inbox::lease::{Acknowledged, LeaseId, Terms};
+use domain::inbox::lease::{Acknowledged, LeaseId, LeaseTerms};
 use domain::tenant::api_key::KeyRecord;
 use domain::tenant::id::TenantId;
-use domain::tenant::stats::Share;
+use domain::tenant::stats::TenantChange;
 use domain::timestamp::Timestamp;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rand::RngExt;
@@ -121,7 +121,7 @@ pub(crate) async fn act<P: Ports>(
     let ended: Vec<(EventId, (Ended, bool))> =
         stream::iter(acts).buffered(CONCURRENT_EVENTS).try_collect().await?;
     let left = ended.iter().filter(|(_, (_, has_left))| *has_left);
-    let left: Vec<Share> = left.map(|(id, _)| Share::acked(*id)).collect();
+    let left: Vec<TenantChange> = left.map(|(id, _)| TenantChange::for_acked(id.accepted_at())).collect();
     counting::count(api, tenant, &left, now).await;
     Ok(ended.into_iter().map(|(id, (ended, _))| (id, ended)).collect())
 }
@@ -135,7 +135,7 @@ async fn act_on<P: Ports>(
     now: Timestamp,
 ) -> PortResult<(Ended, bool)> {
     for _ in 0..MAX_RACES {
-        let Some(seen) = head.filter(|head| !head.is_gone(now)) else {
+        let Some(seen) = head.filter(|head| !head.is_expired_or_deleted(now)) else {
             return Ok((Err(act.on_absent()), false));
         };
         let next = match act.decide(&seen, now) {
@@ -159,7 +159,7 @@ async fn act_on<P: Ports>(
 pub(crate) async fn lease<P: Ports>(
     api: &Api<P>,
     bearer: &KeyRecord,
-    terms: &Terms,
+    terms: &LeaseTerms,
     event_types: Vec<EventType>,
     limit: usize,
     now: Timestamp,

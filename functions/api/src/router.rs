@@ -146,7 +146,7 @@ async fn meter<P: Ports>(
             if is_allowed {
                 return Ok(Some(status));
             }
-            Err(Refused { status: Some(status), problem: status.refusal("requests") })
+            Err(Refused { status: Some(status), problem: status.to_problem("requests") })
         }
     }
 }

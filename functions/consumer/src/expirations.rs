@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use domain::inbox::expiry::Cohort;
+use domain::inbox::expiry::ExpiryBatch;
 use futures_util::future::join_all;
 use store::cache::Cache;
 use store::schedule::Schedule;
@@ -17,7 +17,7 @@ const MAX_REMEMBERED: usize = 10_000;
 /// Writes down when events will expire.
 pub(crate) struct Expirations<T> {
     schedule: Schedule<T>,
-    put: Cache<Cohort, ()>,
+    put: Cache<ExpiryBatch, ()>,
 }
 
 impl<T: Table> Expirations<T> {
@@ -28,8 +28,8 @@ impl<T: Table> Expirations<T> {
     }
 
     /// Puts the rows of these cohorts, unless this instance did before.
-    pub(crate) async fn note(&self, cohorts: HashSet<Cohort>) {
-        let new: Vec<Cohort> = cohorts.into_iter().filter(|cohort| !self.put.contains(cohort)).collect();
+    pub(crate) async fn note(&self, cohorts: HashSet<ExpiryBatch>) {
+        let new: Vec<ExpiryBatch> = cohorts.into_iter().filter(|cohort| !self.put.contains(cohort)).collect();
         let puts = join_all(new.iter().map(|cohort| self.schedule.put_expiring(cohort))).await;
         for (cohort, put) in new.into_iter().zip(puts) {
             match put {

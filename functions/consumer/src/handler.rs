@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use domain::event::Event;
 use domain::tenant::id::TenantId;
-use domain::tenant::stats::{Share, Shares, Stats};
+use domain::tenant::stats::{Stats, TenantChange, TenantChanges};
 use domain::timestamp::Timestamp;
 use futures_util::future::{join, join_all};
 use runtime::batch;
@@ -164,14 +164,16 @@ impl<P: Ports> Consumer<P> {
 }
 
 /// What the batch did for each tenant.
-fn shares(messages: &[Message], stored: &[Ended]) -> Shares {
-    let accepted = Share::of(Stats { accepted: 1, ..Stats::default() });
+fn shares(messages: &[Message], stored: &[Ended]) -> TenantChanges {
+    let accepted = TenantChange::from_stats(Stats { accepted: 1, ..Stats::default() });
     let first_receipts = messages.iter().zip(stored).filter(|(message, _)| message.is_first_receipt());
     let shares = first_receipts.filter_map(|(message, ended)| tenant_of(message, ended));
-    let shares = shares.fold(Shares::default(), |shares, tenant| shares.with(&tenant, &accepted));
+    let shares = shares.fold(TenantChanges::default(), |shares, tenant| shares.with(&tenant, &accepted));
     let news = batch::firsts(stored).filter(|stored| stored.is_new);
     let news = news.filter_map(|stored| stored.event.as_ref());
-    news.fold(shares, |shares, (tenant, event)| shares.with(tenant, &Share::stored(*event)))
+    news.fold(shares, |shares, (tenant, event)| {
+        shares.with(tenant, &TenantChange::for_stored(event.accepted_at()))
+    })
 }
 
 /// Whose event a message is about; what could not be stored is read once more.

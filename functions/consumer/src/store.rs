@@ -3,7 +3,7 @@
 //! ```text
 //!   put head, condition: not there
 //!     |-- new ------------> messages for every match, marked fresh
-//!     `-- there already --> messages for every entry that is open and untried: whoever stored it
+//!     `-- there already --> messages for every entry that is open and without_attempt: whoever stored it
 //!                           may have died before sending them
 //! ```
 //!
@@ -14,7 +14,7 @@ use domain::delivery::DeliveryMessage;
 use domain::event::Event;
 use domain::event::id::EventId;
 use domain::inbox::Head;
-use domain::inbox::expiry::Cohort;
+use domain::inbox::expiry::ExpiryBatch;
 use domain::tenant::id::TenantId;
 use store::control::tenants::TenantSettings;
 use store::events::{Events, Inserted};
@@ -29,7 +29,7 @@ pub(crate) struct Stored {
     /// Whose event, and which; none for what was no event.
     pub(crate) event: Option<(TenantId, EventId)>,
     /// With which others it will expire; none where nobody needs to be told.
-    pub(crate) cohort: Option<Cohort>,
+    pub(crate) cohort: Option<ExpiryBatch>,
     /// Whether this put created the event.
     pub(crate) is_new: bool,
     /// Whether it was no event at all, and is kept for a human.
@@ -43,21 +43,21 @@ impl Stored {
         event: &Event,
         settings: &TenantSettings,
     ) -> PortResult<Self> {
-        let matches = settings.endpoints.iter().filter(|endpoint| endpoint.wants(&event.event_type));
+        let matches = settings.endpoints.iter().filter(|endpoint| endpoint.matches(&event.event_type));
         let born = Head::new(event, matches.map(|endpoint| endpoint.id.clone()))
-            .kept_at_most(settings.retention_days.unwrap_or(u16::MAX));
+            .limit_retention(settings.retention_days.unwrap_or(u16::MAX));
         let (head, is_new) = match events.insert(event, &born).await? {
             Inserted::New => (born, true),
             Inserted::Existing(head) => (*head, false),
         };
-        let untried = head.untried();
-        let messages: Vec<_> = untried
+        let without_attempt = head.without_attempt();
+        let messages: Vec<_> = without_attempt
             .map(|(endpoint, delivery)| {
                 DeliveryMessage::first(&event.tenant, event.id, endpoint, delivery, is_new)
             })
             .collect();
         tracing::debug!(step = "stored", event = %event.id, new = is_new, deliveries = messages.len());
-        let cohort = head.status.is_in_inbox().then(|| Cohort::of(&event.tenant, &head));
+        let cohort = head.status.is_in_inbox().then(|| ExpiryBatch::of(&event.tenant, &head));
         let event = Some((event.tenant.clone(), event.id));
         Ok(Self { messages, event, cohort, is_new, is_unreadable: false })
     }

@@ -22,7 +22,7 @@ use domain::delivery::attempt::Attempt;
 use domain::delivery::schedule::{Due, MAX_DELAY, Parked};
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::verdict::{Answer, Verdict};
-use domain::delivery::{Bypass, DeliveryMessage, ORIGINAL, Step, webhook_request};
+use domain::delivery::{Bypass, DeliveryMessage, ORIGINAL_RUN, Step, webhook_request};
 use domain::endpoint::Endpoint;
 use domain::endpoint::private::Private;
 use domain::endpoint::url::EndpointUrl;
@@ -52,12 +52,12 @@ impl<P: Ports> Delivery<P> {
         entry: Admission,
     ) -> PortResult<Tally> {
         let Some(found) = self.read(message, first_receipt).await? else { return Ok(Tally::default()) };
-        if found.head.is_gone(self.clock.now()) {
+        if found.head.is_expired_or_deleted(self.clock.now()) {
             return self.leave(message, &found.head).await; // nobody is owed anything any more
         }
         match self.step(&found.head, message) {
             Step::Nothing => Ok(Tally::default()),
-            Step::Wait(at) => self.send_at(message.later(Bypass::None), at, &found.head).await,
+            Step::Wait(at) => self.send_at(message.delayed(Bypass::None), at, &found.head).await,
             Step::EnsureNext(at) => self.send_at(message.next(), at, &found.head).await,
             Step::Attempt => self.enter(found, message, entry).await,
         }
@@ -90,7 +90,7 @@ impl<P: Ports> Delivery<P> {
             }
             Admission::Parked => self.park(&found.head, message).await,
             Admission::Later(at) => {
-                let sent = self.send_at(message.later(Bypass::Paced), at, &found.head).await?;
+                let sent = self.send_at(message.delayed(Bypass::Paced), at, &found.head).await?;
                 Ok(sent.plus(&Tally::once("paced")))
             }
             Admission::Open(endpoint) => self.attempt(found, message, &endpoint).await,
@@ -110,7 +110,7 @@ impl<P: Ports> Delivery<P> {
             return Ok(Tally::default()); // its tenant is being erased, and its data key is gone already
         };
         let at = self.clock.now();
-        let answer = self.post(endpoint, &private, (&found.head, &payload), at).await;
+        let answer = self.post(endpoint, &private, found.head.content(&payload), at).await;
         let ended = self.clock.now();
         let verdict = Verdict::on(&answer, message.n, ended, &mut rand::rng());
         let attempt =
@@ -118,8 +118,8 @@ impl<P: Ports> Delivery<P> {
         log(&attempt);
         let mut tally = tally_of(&attempt);
         self.log_attempt(&attempt, found.head.expires_at).await;
-        let outcome = Outcome::Attempted(verdict, attempt.in_short());
-        tally = tally.plus(&if attempt.spends_none() {
+        let outcome = Outcome::Attempted(verdict, attempt.to_last_attempt());
+        tally = tally.plus(&if attempt.spends_no_attempt() {
             self.park(&found.head, message).await?
         } else {
             self.record(found.head, message, &outcome).await?
@@ -137,7 +137,7 @@ impl<P: Ports> Delivery<P> {
         &self,
         endpoint: &Endpoint,
         private: &Private,
-        event: (&Head, &str),
+        event: webhook_request::Content<'_>,
         now: Timestamp,
     ) -> Answer {
         let Ok(url) = EndpointUrl::parse(&endpoint.url, self.url_policy) else {
@@ -159,7 +159,7 @@ impl<P: Ports> Delivery<P> {
     /// Parks a delivery until its endpoint takes it again.
     async fn park(&self, head: &Head, message: &DeliveryMessage) -> PortResult<Tally> {
         let token = format!("{:032x}", rand::random::<u128>());
-        let parked = Parked { message: message.later(Bypass::None), token };
+        let parked = Parked { message: message.delayed(Bypass::None), token };
         self.schedule.park(&parked, head.expires_at).await?;
         tracing::debug!(step = "parked", event = %message.event, endpoint = %message.endpoint, n = message.n);
         Ok(Tally::once("parked"))
@@ -242,11 +242,11 @@ fn tally_of(attempt: &Attempt) -> Tally {
         Verdict::GiveUp => "attempts_give_up",
         Verdict::DisableEndpoint => "attempts_disable_endpoint",
     });
-    if matches!(attempt.answer, Answer::None(failure) if failure.is_ours()) {
+    if matches!(attempt.answer, Answer::None(failure) if failure.is_refused_by_us()) {
         tally = tally.plus(&Tally::once("ssrf_refused"));
     }
     let message = &attempt.message;
-    if message.n == 1 && message.generation == ORIGINAL && !attempt.spends_none() {
+    if message.n == 1 && message.generation == ORIGINAL_RUN && !attempt.spends_no_attempt() {
         let waited_ms = attempt.at.millis_since(message.event.accepted_at());
         tally = tally.plus(&Tally::first_attempt(&message.tenant, waited_ms));
     }

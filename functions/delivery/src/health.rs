@@ -98,7 +98,7 @@ impl<P: Ports> Delivery<P> {
         };
         let (event, head) = notice.event(&message.tenant, tier, endpoint);
         let inserted = self.events.insert(&event, &head).await?;
-        let told = endpoint.health.told();
+        let told = endpoint.health.with_notice_sent();
         if self.control.change_health(&message.tenant, endpoint, &told).await? == Updated::Done {
             endpoint.health = told.health;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::event::id::EventId;
 use domain::tenant::id::TenantId;
-use domain::tenant::stats::{Histogram, Share, Shares, Stats};
+use domain::tenant::stats::{Histogram, Stats, TenantChange, TenantChanges};
 use runtime::metrics::Metrics;
 use store::limits::counters::Counts;
 
@@ -18,7 +18,7 @@ pub(crate) struct Tally {
     /// From the acceptance of an event to its first attempt at an endpoint.
     first_attempts_ms: Vec<u64>,
     /// What each tenant's owner is shown of it.
-    pub(crate) shares: Shares,
+    pub(crate) shares: TenantChanges,
 }
 
 impl Tally {
@@ -36,36 +36,39 @@ impl Tally {
     pub(crate) fn delivered(tenant: &TenantId) -> Self {
         let stats = Stats { delivered: 1, ..Stats::default() };
         let counts = Counts { delivered: 1, ..Counts::default() };
-        Self { counts, ..Self::shared(tenant, &Share::of(stats)) }
+        Self { counts, ..Self::shared(tenant, &TenantChange::from_stats(stats)) }
     }
 
     /// A delivery failed for good.
     pub(crate) fn failed(tenant: &TenantId) -> Self {
         let stats = Stats { failed: 1, ..Stats::default() };
         let counts = Counts { failed: 1, ..Counts::default() };
-        Self { counts, ..Self::shared(tenant, &Share::of(stats)) }
+        Self { counts, ..Self::shared(tenant, &TenantChange::from_stats(stats)) }
     }
 
     /// An event's first attempt at an endpoint, so long after it was accepted.
     pub(crate) fn first_attempt(tenant: &TenantId, milliseconds: u64) -> Self {
         let stats = Stats { first_attempt_ms: Histogram::of(milliseconds), ..Stats::default() };
-        Self { first_attempts_ms: vec![milliseconds], ..Self::shared(tenant, &Share::of(stats)) }
+        Self {
+            first_attempts_ms: vec![milliseconds],
+            ..Self::shared(tenant, &TenantChange::from_stats(stats))
+        }
     }
 
     /// An event left its tenant's inbox.
     pub(crate) fn settled(tenant: &TenantId, event: EventId) -> Self {
         let counts = Counts { settled: 1, ..Counts::default() };
-        Self { counts, ..Self::shared(tenant, &Share::settled(event)) }
+        Self { counts, ..Self::shared(tenant, &TenantChange::for_settled(event.accepted_at())) }
     }
 
     /// An event of our own making entered its tenant's inbox.
     pub(crate) fn stored(tenant: &TenantId, event: EventId) -> Self {
         let counts = Counts { stored: 1, ..Counts::default() };
-        Self { counts, ..Self::shared(tenant, &Share::stored(event)) }
+        Self { counts, ..Self::shared(tenant, &TenantChange::for_stored(event.accepted_at())) }
     }
 
-    fn shared(tenant: &TenantId, share: &Share) -> Self {
-        Self { shares: Shares::default().with(tenant, share), ..Self::default() }
+    fn shared(tenant: &TenantId, share: &TenantChange) -> Self {
+        Self { shares: TenantChanges::default().with(tenant, share), ..Self::default() }
     }
 
     /// Both together.

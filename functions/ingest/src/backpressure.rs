@@ -135,7 +135,7 @@ impl<T: Table> Backpressure<T> {
             let detail = "events arrive faster than they can be stored; please send this one again";
             return Err(Problem::new(Kind::Overloaded, detail));
         }
-        state.backlogs.get(&bearer.tenant).map_or(Ok(()), |(_, backlog)| backlog.admit(bearer.tier, now))
+        state.backlogs.get(&bearer.tenant).map_or(Ok(()), |(_, backlog)| backlog.check(bearer.tier, now))
     }
 
     /// Notes that something was sent.

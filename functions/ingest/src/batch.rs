@@ -50,7 +50,7 @@ impl<P: Ports> Ingest<P> {
             let allowed = u32::try_from(index).is_ok_and(|index| index <= granted);
             async move {
                 if !allowed {
-                    return Err(stands.refusal("events"));
+                    return Err(stands.to_problem("events"));
                 }
                 self.claim_item(bearer, form.read(raw)?, name, now).await
             }

@@ -103,7 +103,7 @@ impl<P: Ports> Ingest<P> {
         invocation: &mut Invocation,
     ) -> Result<Answer, Problem> {
         let (_, bearer) = self.authenticator.bearer(headers, invocation.now).await?;
-        invocation.standing = Some(self.limiter.events_standing(&bearer, invocation.now));
+        invocation.standing = Some(self.limiter.events_status(&bearer, invocation.now));
         require(Scope::EventsWrite, &bearer)?;
         self.admit(&bearer, invocation).await?; // what turns out to be no event costs a token too
         match Form::of(path, headers)? {
@@ -119,7 +119,7 @@ impl<P: Ports> Ingest<P> {
         let ((granted, standing), ()) = join(tokens, self.backpressure.look(bearer, now)).await;
         invocation.standing = Some(standing);
         if granted == 0 {
-            return Err(standing.refusal("events"));
+            return Err(standing.to_problem("events"));
         }
         self.backpressure.admit(bearer, now)
     }

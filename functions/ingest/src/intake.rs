@@ -7,7 +7,7 @@
 //! | `application/cloudevents-batch+json` | a batch of CloudEvents | likewise |
 //! | any, with the header `ce-specversion` | one CloudEvent, the body is its data | as without it |
 
-use domain::event::json::{Rule, Violation};
+use domain::event::json::rule::{Rule, Violation};
 use domain::event::{InvalidEvent, NewEvent, cloud_event, require_object};
 use domain::problem::{Kind, Problem};
 use http::HeaderMap;
@@ -56,7 +56,7 @@ impl Form {
             other if other.starts_with("application/cloudevents") => Err(unsupported(
                 "CloudEvents are read as application/cloudevents+json at /api/events, as application/cloudevents-batch+json, or with ce- headers",
             )),
-            _ if !is_batch && headers.contains_key(cloud_event::BINARY_MARK) => {
+            _ if !is_batch && headers.contains_key(cloud_event::BINARY_HEADER) => {
                 Ok(Self::One(Single::BinaryCloudEvent))
             }
             "application/json" if is_batch => Ok(Self::Batch(Batch::Json)),
@@ -74,8 +74,8 @@ impl Single {
     pub(crate) fn read(self, headers: &HeaderMap, body: &[u8]) -> Result<NewEvent, InvalidEvent> {
         match self {
             Self::Json => NewEvent::parse(body),
-            Self::StructuredCloudEvent => cloud_event::structured(body),
-            Self::BinaryCloudEvent => cloud_event::binary(headers, body),
+            Self::StructuredCloudEvent => cloud_event::parse_structured(body),
+            Self::BinaryCloudEvent => cloud_event::parse_binary(headers, body),
         }
     }
 }
@@ -112,7 +112,7 @@ impl Batch {
     pub(crate) fn read(self, item: &RawValue) -> Result<NewEvent, InvalidEvent> {
         match self {
             Self::Json => NewEvent::parse(item.get().as_bytes()),
-            Self::CloudEvents => cloud_event::structured(item.get().as_bytes()),
+            Self::CloudEvents => cloud_event::parse_structured(item.get().as_bytes()),
         }
     }
 }
@@ -150,7 +150,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
             if marked {
-                headers.insert(cloud_event::BINARY_MARK, HeaderValue::from_static("1.0"));
+                headers.insert(cloud_event::BINARY_HEADER, HeaderValue::from_static("1.0"));
             }
             Form::of(path, &headers).ok()
         };
@@ -188,7 +188,7 @@ mod tests {
     fn no_form_is_encoded() {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        headers.insert(cloud_event::BINARY_MARK, HeaderValue::from_static("1.0"));
+        headers.insert(cloud_event::BINARY_HEADER, HeaderValue::from_static("1.0"));
         assert_eq!(Form::of("/api/events", &headers).unwrap_err().kind, Kind::UnsupportedMediaType);
     }
 }

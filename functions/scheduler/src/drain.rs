@@ -89,7 +89,7 @@ impl<P: Ports> Scheduler<P> {
             if self.control.change_health(&row.tenant, endpoint, &change).await? == Updated::Raced {
                 break; // the endpoint has changed: the next visit sees how
             }
-            self.deliveries.send(&[Delayed::not(parked.message.later(Bypass::Probe))]).await?;
+            self.deliveries.send(&[Delayed::not(parked.message.delayed(Bypass::Probe))]).await?;
             self.schedule.unpark(parked).await?;
             return Ok(Moved { probes: 1, ..Moved::default() });
         }

@@ -1,8 +1,8 @@
 //! Events that nobody took and that will expire: their owner is told by one event in the inbox, and only then is the row taken
 //! away. Told twice, it is the same event, stored once.
 
-use domain::inbox::expiry::{Cohort, MAX_LOOKED_AT};
-use domain::tenant::stats::{Share, Shares};
+use domain::inbox::expiry::{ExpiryBatch, MAX_LOOKED_AT};
+use domain::tenant::stats::{TenantChange, TenantChanges};
 use domain::timestamp::Timestamp;
 use futures_util::stream::{self, StreamExt};
 use runtime::batch;
@@ -35,8 +35,8 @@ impl<P: Ports> Scheduler<P> {
         rows.fold(Moved::default(), |sum, moved| async move { sum.plus(moved) }).await
     }
 
-    async fn tell(&self, row: &Cohort) -> PortResult<Moved> {
-        let untaken = self.events.untaken(row, MAX_LOOKED_AT).await?;
+    async fn tell(&self, row: &ExpiryBatch) -> PortResult<Moved> {
+        let untaken = self.events.undelivered(row, MAX_LOOKED_AT).await?;
         let mut moved = Moved::default();
         if !untaken.events.is_empty()
             && let Some(tier) = self.control.tier(&row.tenant).await?
@@ -44,7 +44,8 @@ impl<P: Ports> Scheduler<P> {
             && self.events.insert(&event, &head).await? == Inserted::New
         {
             moved.expiring = 1;
-            let shares = Shares::default().with(&row.tenant, &Share::stored(event.id));
+            let shares =
+                TenantChanges::default().with(&row.tenant, &TenantChange::for_stored(event.id.accepted_at()));
             let counts = Counts { stored: 1, ..Counts::default() };
             batch::count(&self.limits, counts, None, &shares, self.clock.now()).await;
         }

@@ -120,7 +120,7 @@ impl<P: Ports> Scheduler<P> {
         if now == job {
             return Ok(Some(job)); // we raced with ourselves: the answer to a first try was lost
         }
-        let Some(both) = job.on_top_of(&now) else { return Ok(None) };
+        let Some(both) = job.merge_with(&now) else { return Ok(None) };
         let saved = self.schedule.save_job(&both).await?;
         Ok((saved == Updated::Done).then_some(both))
     }

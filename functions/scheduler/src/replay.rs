@@ -15,7 +15,7 @@ use domain::endpoint::Endpoint;
 use domain::inbox::Head;
 use domain::job::replay::Replay;
 use domain::job::{Job, Work};
-use domain::tenant::stats::{Share, Shares};
+use domain::tenant::stats::{TenantChange, TenantChanges};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use runtime::batch;
 use store::clock::Clock;
@@ -84,7 +84,7 @@ impl<P: Ports> Scheduler<P> {
             }
         }
         self.send_first_messages(job, &heads, pace, &mut 0).await?;
-        Ok(Stepped::Done(Work::Replay(Box::new(replay.cut_off(job.id.as_str(), &heads)))))
+        Ok(Stepped::Done(Work::Replay(Box::new(replay.count_unfinished_step(job.id.as_str(), &heads)))))
     }
 
     /// Sends the messages of what this run opened in these heads and nobody tried yet. Every endpoint gets at most one message
@@ -134,7 +134,8 @@ impl<P: Ports> Scheduler<P> {
 
     /// Counts an event that is back in the inbox.
     async fn count_return(&self, job: &Job, head: &Head) {
-        let shares = Shares::default().with(&job.tenant, &Share::returned(head.id));
+        let shares =
+            TenantChanges::default().with(&job.tenant, &TenantChange::for_reopened(head.id.accepted_at()));
         let counts = Counts { returned: 1, ..Counts::default() };
         batch::count(&self.limits, counts, None, &shares, self.clock.now()).await;
     }
@@ -147,7 +148,7 @@ fn stretch(Replay { filter, progress, .. }: &Replay) -> LogRange {
 
 /// The messages of what this run opened in a head and nobody tried yet.
 fn first_messages<'a>(job: &'a Job, head: &'a Head) -> impl Iterator<Item = DeliveryMessage> + 'a {
-    let untried = head.untried_of(job.id.as_str());
-    untried
+    let without_attempt = head.without_attempt_in(job.id.as_str());
+    without_attempt
         .map(|(endpoint, delivery)| DeliveryMessage::first(&job.tenant, head.id, endpoint, delivery, false))
 }

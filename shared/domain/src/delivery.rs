@@ -69,7 +69,7 @@ impl DeliveryState {
 pub struct Delivery {
     /// The state of the delivery.
     pub state: DeliveryState,
-    /// The run that the delivery belongs to: [`ORIGINAL`], or the job id of a replay.
+    /// The run that the delivery belongs to: [`ORIGINAL_RUN`], or the job id of a replay.
     pub generation: String,
     /// The number of recorded attempts.
     pub attempts: u32,
@@ -99,7 +99,7 @@ impl LastAttempt {
 }
 
 /// The run that an event's first deliveries belong to.
-pub const ORIGINAL: &str = "0";
+pub const ORIGINAL_RUN: &str = "0";
 
 /// The content of a queue message or a `Schedule` row: make attempt `n` of this delivery.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -183,7 +183,7 @@ impl DeliveryMessage {
 
     /// Makes the message to send the same attempt later.
     #[must_use]
-    pub fn later(&self, bypass: Bypass) -> Self {
+    pub fn delayed(&self, bypass: Bypass) -> Self {
         Self { fresh: false, bypass, ..self.clone() }
     }
 }
@@ -231,16 +231,16 @@ mod tests {
     const DUE: Timestamp = Timestamp::from_seconds(1000);
 
     fn entry(state: DeliveryState, attempts: u32) -> Delivery {
-        Delivery { state, generation: ORIGINAL.to_owned(), attempts, next_at: DUE, last: None }
+        Delivery { state, generation: ORIGINAL_RUN.to_owned(), attempts, next_at: DUE, last: None }
     }
 
     #[test]
     fn a_message_makes_only_its_own_attempt() {
         let open = |attempts| entry(DeliveryState::Open, attempts);
-        assert_eq!(open(0).step(ORIGINAL, 1, DUE), Step::Attempt);
-        assert_eq!(open(1).step(ORIGINAL, 1, DUE), Step::EnsureNext(DUE));
-        assert_eq!(open(2).step(ORIGINAL, 1, DUE), Step::Nothing);
-        assert_eq!(open(0).step(ORIGINAL, 2, DUE), Step::Nothing);
+        assert_eq!(open(0).step(ORIGINAL_RUN, 1, DUE), Step::Attempt);
+        assert_eq!(open(1).step(ORIGINAL_RUN, 1, DUE), Step::EnsureNext(DUE));
+        assert_eq!(open(2).step(ORIGINAL_RUN, 1, DUE), Step::Nothing);
+        assert_eq!(open(0).step(ORIGINAL_RUN, 2, DUE), Step::Nothing);
         assert_eq!(open(0).step("job", 1, DUE), Step::Nothing);
     }
 
@@ -248,7 +248,7 @@ mod tests {
     fn a_message_does_nothing_with_a_final_delivery() {
         for state in DeliveryState::ALL.into_iter().filter(|state| *state != DeliveryState::Open) {
             for n in 0..3 {
-                assert_eq!(entry(state, 1).step(ORIGINAL, n, DUE), Step::Nothing);
+                assert_eq!(entry(state, 1).step(ORIGINAL_RUN, n, DUE), Step::Nothing);
             }
             assert_eq!(DeliveryState::parse(state.as_str()), Some(state));
         }
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn an_early_message_waits_unless_it_is_within_the_clock_tolerance() {
         let open = entry(DeliveryState::Open, 1);
-        assert_eq!(open.step(ORIGINAL, 2, Timestamp::from_seconds(998)), Step::Wait(DUE));
-        assert_eq!(open.step(ORIGINAL, 2, Timestamp::from_seconds(999)), Step::Attempt);
+        assert_eq!(open.step(ORIGINAL_RUN, 2, Timestamp::from_seconds(998)), Step::Wait(DUE));
+        assert_eq!(open.step(ORIGINAL_RUN, 2, Timestamp::from_seconds(999)), Step::Attempt);
     }
 }

@@ -99,13 +99,13 @@ pub struct Endpoint {
 impl Endpoint {
     /// Returns whether the endpoint gets events of this type.
     #[must_use]
-    pub fn wants(&self, event_type: &EventType) -> bool {
-        self.matching(event_type).is_some()
+    pub fn matches(&self, event_type: &EventType) -> bool {
+        self.matching_pattern(event_type).is_some()
     }
 
     /// Returns the first pattern that this type matches.
     #[must_use]
-    pub fn matching(&self, event_type: &EventType) -> Option<&Pattern> {
+    pub fn matching_pattern(&self, event_type: &EventType) -> Option<&Pattern> {
         self.event_types.iter().find(|pattern| pattern.matches(event_type))
     }
 }

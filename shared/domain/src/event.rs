@@ -18,8 +18,8 @@ use self::claim::{ClaimName, DedupId};
 use self::event_type::{EventType, InvalidEventType};
 use self::id::EventId;
 use self::json::read::read;
+use self::json::rule::{Bounds, Rule, Violation};
 use self::json::shape::InvalidShape;
-use self::json::{Bounds, Rule, Violation};
 use crate::problem::{Kind, Problem, Source};
 use crate::tenant::id::TenantId;
 use crate::tenant::tier::Tier;
@@ -109,13 +109,13 @@ impl InvalidEvent {
 
     /// Makes the error for a member of a CloudEvent that breaks this rule.
     pub(crate) fn attribute(name: &str, rule: &'static str) -> Self {
-        let pointer = json::pointer_to(name);
-        Self::Attribute { name: json::shortened(&format!("/{name}")), pointer: Some(pointer), rule }
+        let pointer = json::pointer::pointer_to(name);
+        Self::Attribute { name: json::pointer::shortened(&format!("/{name}")), pointer: Some(pointer), rule }
     }
 
     /// Makes the error for a header of a CloudEvent that breaks this rule.
     pub(crate) fn header(name: &str, rule: &'static str) -> Self {
-        Self::Attribute { name: json::shortened(name), pointer: None, rule }
+        Self::Attribute { name: json::pointer::shortened(name), pointer: None, rule }
     }
 
     /// Returns the JSON pointer (RFC 6901) of the member that is wrong, if it is known.

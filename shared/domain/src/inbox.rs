@@ -23,7 +23,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::delivery::verdict::Verdict;
-use crate::delivery::{Delivery, DeliveryMessage, DeliveryState, LastAttempt, ORIGINAL, Step};
+use crate::delivery::webhook_request::Content;
+use crate::delivery::{Delivery, DeliveryMessage, DeliveryState, LastAttempt, ORIGINAL_RUN, Step};
 use crate::endpoint::id::EndpointId;
 use crate::event::Event;
 use crate::event::claim::DedupId;
@@ -133,13 +134,19 @@ pub enum Outcome {
 }
 
 impl Head {
+    /// Returns the event as a webhook request carries it.
+    #[must_use]
+    pub fn content<'a>(&'a self, payload: &'a str) -> Content<'a> {
+        Content { id: self.id, event_type: &self.event_type, payload }
+    }
+
     /// Makes the head of a new event, with an open delivery for each matching endpoint.
     #[must_use]
     pub fn new(event: &Event, matches: impl IntoIterator<Item = EndpointId>) -> Self {
         let accepted_at = event.id.accepted_at();
         let open = Delivery {
             state: DeliveryState::Open,
-            generation: ORIGINAL.to_owned(),
+            generation: ORIGINAL_RUN.to_owned(),
             attempts: 0,
             next_at: accepted_at,
             last: None,
@@ -161,7 +168,7 @@ impl Head {
 
     /// Limits the retention to this number of days after the event was accepted. A shorter retention stays as it is.
     #[must_use]
-    pub fn kept_at_most(self, days: u16) -> Self {
+    pub fn limit_retention(self, days: u16) -> Self {
         let end = self.id.accepted_at().after(Duration::from_hours(24 * u64::from(days)));
         Self { expires_at: self.expires_at.min(end), ..self }
     }
@@ -169,13 +176,13 @@ impl Head {
     /// Returns whether the event has expired or was deleted. `DynamoDB` may keep the item longer, so the timestamp
     /// decides.
     #[must_use]
-    pub fn is_gone(&self, now: Timestamp) -> bool {
+    pub fn is_expired_or_deleted(&self, now: Timestamp) -> bool {
         self.expires_at <= now || self.status == Status::Deleted
     }
 
     /// Returns the open deliveries without a recorded attempt. Each of them needs a message for its first attempt,
     /// also when the event is received again.
-    pub fn untried(&self) -> impl Iterator<Item = (&EndpointId, &Delivery)> {
+    pub fn without_attempt(&self) -> impl Iterator<Item = (&EndpointId, &Delivery)> {
         self.deliveries.iter().filter(|(_, d)| d.state == DeliveryState::Open && d.attempts == 0)
     }
 
@@ -367,9 +374,9 @@ mod tests {
         let head = Head::new(&event(), endpoints(1));
         let now = head.expires_at;
         let left = head.tombstone(now);
-        assert!(left.is_gone(Timestamp::from_millis(0)) && left.deliveries.is_empty());
+        assert!(left.is_expired_or_deleted(Timestamp::from_millis(0)) && left.deliveries.is_empty());
         assert_eq!((left.event_type.as_str(), left.rev), ("deleted", 2));
-        assert_eq!(left.untried().count(), 0);
+        assert_eq!(left.without_attempt().count(), 0);
         assert_eq!((left.acknowledge(), left.expires_at), (None, now.after(Duration::from_hours(15 * 24))));
     }
 
@@ -378,9 +385,9 @@ mod tests {
         let event = event();
         let head = Head::new(&event, []);
         assert_eq!(head.expires_at, event.id.accepted_at().after(Duration::from_hours(7 * 24)));
-        assert!(!head.is_gone(Timestamp::from_millis(head.expires_at.millis() - 1)));
-        assert!(head.is_gone(head.expires_at));
+        assert!(!head.is_expired_or_deleted(Timestamp::from_millis(head.expires_at.millis() - 1)));
+        assert!(head.is_expired_or_deleted(head.expires_at));
         let days = |head: Head| head.expires_at.since(event.id.accepted_at()).as_secs() / (24 * 3600);
-        assert_eq!([1, 6, 7, 90].map(|most| days(head.clone().kept_at_most(most))), [1, 6, 7, 7]);
+        assert_eq!([1, 6, 7, 90].map(|most| days(head.clone().limit_retention(most))), [1, 6, 7, 7]);
     }
 }

@@ -38,7 +38,7 @@ pub struct JobId(String);
 
 impl JobId {
     /// Draws the id of a new replay. Ids of replays sort by time, so a later replay has a larger id.
-    pub fn replay(now: Timestamp, rng: &mut impl Rng) -> Self {
+    pub fn generate_replay(now: Timestamp, rng: &mut impl Rng) -> Self {
         Self(id::draw_by_time(REPLAY, now, rng))
     }
 
@@ -46,7 +46,7 @@ impl JobId {
     /// client with the key, or a reader of the table of keys, can know the id. After the erasure, when no key exists,
     /// the id gives access to the receipt.
     #[must_use]
-    pub fn erasure(key: &KeyHash) -> Self {
+    pub fn derive_erasure(key: &KeyHash) -> Self {
         Self(id::derive(ERASURE, key.as_str()))
     }
 
@@ -162,7 +162,7 @@ impl Job {
     /// Merges our unwritten step with the stored job `now`, if the only write in between is the owner's cancellation.
     /// Returns `None` after any other write.
     #[must_use]
-    pub fn on_top_of(&self, now: &Self) -> Option<Self> {
+    pub fn merge_with(&self, now: &Self) -> Option<Self> {
         let is_next_write = now.rev == self.rev;
         let is_cancellation = now.is_cancelled && !self.is_cancelled && now.ended_at.is_none();
         let merged = Self { is_cancelled: true, rev: now.rev + 1, ..self.clone() };
@@ -229,21 +229,24 @@ mod tests {
         let claimed = job().claim(START).unwrap();
         let step = claimed.advanced();
         let cancelled = claimed.cancel().unwrap();
-        let both = step.on_top_of(&cancelled).unwrap();
+        let both = step.merge_with(&cancelled).unwrap();
         assert_eq!((both.is_cancelled, both.rev), (true, cancelled.rev + 1));
-        assert_eq!(step.on_top_of(&claimed.advanced()), None, "another scheduler advanced it");
-        assert_eq!(step.on_top_of(&cancelled.ended(START)), None);
+        assert_eq!(step.merge_with(&claimed.advanced()), None, "another scheduler advanced it");
+        assert_eq!(step.merge_with(&cancelled.ended(START)), None);
     }
 
     #[test]
     fn ids_have_one_form_and_ids_of_replays_sort_by_time() {
-        let replay = JobId::replay(START, &mut rand::rng());
+        let replay = JobId::generate_replay(START, &mut rand::rng());
         let erasure = erasure_id();
         assert_eq!(JobId::parse_replay(replay.as_str()), Some(replay.clone()));
         assert_eq!(JobId::parse_erasure(erasure.as_str()), Some(erasure.clone()));
         assert_eq!(JobId::parse_erasure(replay.as_str()), None);
         assert_eq!(JobId::parse_replay("rpl_1"), None);
-        assert!(replay < JobId::replay(START.after(Duration::from_millis(1)), &mut rand::rng()));
-        assert!(crate::delivery::ORIGINAL < replay.as_str(), "the original run sorts before every replay");
+        assert!(replay < JobId::generate_replay(START.after(Duration::from_millis(1)), &mut rand::rng()));
+        assert!(
+            crate::delivery::ORIGINAL_RUN < replay.as_str(),
+            "the original run sorts before every replay"
+        );
     }
 }

@@ -138,7 +138,7 @@ impl Problem {
 
     /// Adds the internal cause, for the log.
     #[must_use]
-    pub fn because(self, cause: impl Into<String>) -> Self {
+    pub fn with_cause(self, cause: impl Into<String>) -> Self {
         Self { cause: Some(cause.into()), ..self }
     }
 

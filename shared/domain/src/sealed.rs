@@ -21,44 +21,52 @@ pub struct Sealed(Vec<u8>);
 #[error(
     "a stored secret cannot be decrypted with the data key of its tenant; check the KMS key and the stored data key"
 )]
-pub struct Damaged;
+pub struct CannotDecrypt;
 
 impl DataKey {
     /// Makes the data key from 32 bytes.
     ///
     /// # Errors
-    /// [`Damaged`] for any other length.
-    pub fn new(bytes: &[u8]) -> Result<Self, Damaged> {
-        UnboundKey::new(&AES_256_GCM, bytes).map(|key| Self(LessSafeKey::new(key))).map_err(|_| Damaged)
+    /// [`CannotDecrypt`] for any other length.
+    pub fn new(bytes: &[u8]) -> Result<Self, CannotDecrypt> {
+        UnboundKey::new(&AES_256_GCM, bytes).map(|key| Self(LessSafeKey::new(key))).map_err(|_| CannotDecrypt)
     }
 
     /// Encrypts a text of this tenant. `what` names it. `nonce` must be 96 fresh random bits, because a repeated
     /// nonce breaks AES-GCM.
     ///
     /// # Errors
-    /// [`Damaged`] for a text longer than AES-GCM allows (64 GiB).
+    /// [`CannotDecrypt`] for a text longer than AES-GCM allows (64 GiB).
     pub fn seal(
         &self,
         tenant: &TenantId,
         what: &str,
         text: &[u8],
         nonce: [u8; NONCE_LEN],
-    ) -> Result<Sealed, Damaged> {
+    ) -> Result<Sealed, CannotDecrypt> {
         let mut sealed = text.to_vec();
         let unique = Nonce::assume_unique_for_key(nonce);
-        self.0.seal_in_place_append_tag(unique, bound_to(tenant, what), &mut sealed).map_err(|_| Damaged)?;
+        self.0
+            .seal_in_place_append_tag(unique, bound_to(tenant, what), &mut sealed)
+            .map_err(|_| CannotDecrypt)?;
         Ok(Sealed([&nonce[..], &sealed].concat()))
     }
 
     /// Decrypts a text of this tenant that was encrypted as `what`.
     ///
     /// # Errors
-    /// [`Damaged`] for any other ciphertext.
-    pub fn open(&self, tenant: &TenantId, what: &str, Sealed(bytes): &Sealed) -> Result<Vec<u8>, Damaged> {
-        let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN).ok_or(Damaged)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Damaged)?;
+    /// [`CannotDecrypt`] for any other ciphertext.
+    pub fn open(
+        &self,
+        tenant: &TenantId,
+        what: &str,
+        Sealed(bytes): &Sealed,
+    ) -> Result<Vec<u8>, CannotDecrypt> {
+        let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN).ok_or(CannotDecrypt)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotDecrypt)?;
         let mut text = sealed.to_vec();
-        let opened = self.0.open_in_place(nonce, bound_to(tenant, what), &mut text).map_err(|_| Damaged)?;
+        let opened =
+            self.0.open_in_place(nonce, bound_to(tenant, what), &mut text).map_err(|_| CannotDecrypt)?;
         Ok(opened.to_vec())
     }
 }
@@ -106,13 +114,13 @@ mod tests {
         let sealed = key.seal(&ours, "ep_1", b"secret", [7; NONCE_LEN]).unwrap();
         assert!(!sealed.bytes().windows(6).any(|bytes| bytes == b"secret"));
         assert_eq!(key.open(&ours, "ep_1", &sealed).as_deref(), Ok(&b"secret"[..]));
-        assert_eq!(key.open(&ours, "ep_2", &sealed), Err(Damaged));
-        assert_eq!(key.open(&tenant(), "ep_1", &sealed), Err(Damaged));
-        assert_eq!(other_key.open(&ours, "ep_1", &sealed), Err(Damaged));
+        assert_eq!(key.open(&ours, "ep_2", &sealed), Err(CannotDecrypt));
+        assert_eq!(key.open(&tenant(), "ep_1", &sealed), Err(CannotDecrypt));
+        assert_eq!(other_key.open(&ours, "ep_1", &sealed), Err(CannotDecrypt));
         let mut changed = sealed.bytes().to_vec();
         changed[NONCE_LEN] ^= 1;
         for damaged in [vec![], vec![0; 5], changed] {
-            assert_eq!(key.open(&ours, "ep_1", &Sealed::from_bytes(damaged)), Err(Damaged));
+            assert_eq!(key.open(&ours, "ep_1", &Sealed::from_bytes(damaged)), Err(CannotDecrypt));
         }
         assert!(DataKey::new(&[1; 31]).is_err());
     }

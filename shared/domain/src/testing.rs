@@ -33,7 +33,7 @@ pub fn tenant() -> TenantId {
 /// Makes the id of an erasure, for a new API key.
 #[must_use]
 pub fn erasure_id() -> JobId {
-    JobId::erasure(&ApiKey::generate(&mut rand::rng()).hash(&Pepper::new("pepper")))
+    JobId::derive_erasure(&ApiKey::generate(&mut rand::rng()).hash(&Pepper::new("pepper")))
 }
 
 /// Makes an API key with every scope, and its record.

@@ -9,7 +9,7 @@ use futures_util::future::{join, join_all};
 
 use crate::metrics::Metrics;
 use domain::tenant::id::TenantId;
-use domain::tenant::stats::{Share, Shares};
+use domain::tenant::stats::{TenantChange, TenantChanges};
 use domain::timestamp::Timestamp;
 use store::events::Events;
 use store::events::unreadable::UnreadableMessage;
@@ -99,7 +99,7 @@ pub async fn count<T: Table>(
     limits: &Limits<T>,
     counts: Counts,
     wait: Option<Wait>,
-    shares: &Shares,
+    shares: &TenantChanges,
     now: Timestamp,
 ) {
     let shares = shares.iter().map(|(tenant, share)| count_share(limits, tenant, share, now.minutes()));
@@ -113,7 +113,7 @@ pub async fn count<T: Table>(
 async fn count_share<T: Table>(
     limits: &Limits<T>,
     tenant: &TenantId,
-    share: &Share,
+    share: &TenantChange,
     minute: u64,
 ) -> [PortResult<()>; 2] {
     let backlog = limits.change_backlog(tenant, &share.backlog);

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use crate::control::Control;
 use crate::table::Table;
 use domain::problem::{Kind, Problem};
-use domain::tenant::api_key::{ApiKey, KeyHash, KeyRecord, NOTE_USE_EVERY, Peppers, Scope};
+use domain::tenant::api_key::{ApiKey, KeyHash, KeyRecord, LAST_USED_INTERVAL, Peppers, Scope};
 use domain::timestamp::Timestamp;
 
 /// How long a key is believed without another look.
@@ -204,7 +204,7 @@ impl<T: Table> Authenticator<T> {
     /// Notes that the key is in use, now and then. Nobody is turned away because that fails.
     async fn note_use(&self, hash: &KeyHash, record: &KeyRecord, now: Timestamp) {
         let noted_at = self.state().seen.get(hash).and_then(|seen| seen.use_noted_at);
-        if noted_at.is_some_and(|at| now.since(at) < NOTE_USE_EVERY) {
+        if noted_at.is_some_and(|at| now.since(at) < LAST_USED_INTERVAL) {
             return;
         }
         if let Err(error) = self.control.note_use(&record.tenant, &record.id, now).await {

@@ -130,7 +130,7 @@ impl<P: Ports> Events<P> {
     /// # Errors
     /// When the table does not answer.
     pub async fn reopen(&self, tenant: &TenantId, seen: &Head, next: &Head) -> PortResult<Updated> {
-        let forgotten = seen.forgotten_in(next, tenant);
+        let forgotten = seen.attempts_lost_by(next, tenant);
         let kept = join_all(forgotten.iter().map(|attempt| self.log_attempt(attempt, seen.expires_at))).await;
         let updated = match kept.into_iter().collect::<PortResult<()>>() {
             Ok(()) => self.update(tenant, next).await,

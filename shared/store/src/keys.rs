@@ -11,7 +11,7 @@ use domain::endpoint::id::EndpointId;
 use domain::event::claim::ClaimName;
 use domain::event::id::EventId;
 use domain::id::hex;
-use domain::inbox::expiry::Cohort;
+use domain::inbox::expiry::ExpiryBatch;
 use domain::inbox::lease::LeaseId;
 use domain::job::JobId;
 use domain::tenant::api_key::KeyHash;
@@ -282,8 +282,8 @@ pub const EXPIRING: &str = "expiring";
 
 /// `Schedule`, sort key: a tenant's events of one span of time; sorts by when their owner is told.
 #[must_use]
-pub fn expiring_row(cohort: &Cohort) -> String {
-    format!("{}#{}#{}", due_until(cohort.warn_at()), cohort.tenant, cohort.born_from.millis())
+pub fn expiring_row(cohort: &ExpiryBatch) -> String {
+    format!("{}#{}#{}", due_until(cohort.notice_at()), cohort.tenant, cohort.accepted_from.millis())
 }
 
 /// `Events`: messages that nobody could read: those that name a tenant, and the others.
@@ -312,7 +312,7 @@ mod tests {
         let name = ClaimName::Dedup(DedupId::parse("same").unwrap());
         let endpoint = EndpointId::from_stored("ep_1");
         let lease_id = LeaseId::generate(&mut rand::rng());
-        let job = JobId::replay(now, &mut rand::rng());
+        let job = JobId::generate_replay(now, &mut rand::rng());
         let keys = |id: &TenantId| {
             let minute = |metered| minute(&Meter { tenant: id.clone(), metered }, 7);
             [

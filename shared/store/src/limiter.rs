@@ -49,7 +49,7 @@ impl<T: Table> Limiter<T> {
             granted = taken;
             tightest = Some(tightest.map_or(standing, |other| other.tighter(standing)));
         }
-        (granted, tightest.unwrap_or_else(|| self.events_standing(bearer, now)))
+        (granted, tightest.unwrap_or_else(|| self.events_status(bearer, now)))
     }
 
     /// Takes a token for a request that posts no event; whether there was one, and where the tenant stands now.
@@ -60,9 +60,9 @@ impl<T: Table> Limiter<T> {
     }
 
     /// Where the bearer stands, as far as this instance knows, without taking anything.
-    pub fn events_standing(&self, bearer: &KeyRecord, now: Timestamp) -> RateLimitStatus {
+    pub fn events_status(&self, bearer: &KeyRecord, now: Timestamp) -> RateLimitStatus {
         let standing = |(meter, limit): (Meter, u32)| {
-            self.with_bucket(&meter, limit, |bucket| bucket.standing(meter.policy(), now))
+            self.with_bucket(&meter, limit, |bucket| bucket.status(meter.policy(), now))
         };
         let (tenants, own) = (standing(Meter::of_tenant(bearer)), Meter::of_key(bearer).map(standing));
         own.map_or(tenants, |own| own.tighter(tenants))
@@ -83,7 +83,7 @@ impl<T: Table> Limiter<T> {
             }
         }
         self.with_bucket(meter, limit, |bucket| {
-            (bucket.spend(wanted, now), bucket.standing(meter.policy(), now))
+            (bucket.spend(wanted, now), bucket.status(meter.policy(), now))
         })
     }
 
@@ -96,7 +96,7 @@ impl<T: Table> Limiter<T> {
             }
             Err(error) => {
                 tracing::warn!(cause = %error, "the limit is not counted");
-                self.with_bucket(meter, limit, |bucket| bucket.refill_alone(now));
+                self.with_bucket(meter, limit, |bucket| bucket.refill_without_table(now));
                 self.state().uncounted += 1;
                 true
             }

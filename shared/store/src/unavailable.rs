@@ -48,6 +48,6 @@ impl From<Unavailable> for Problem {
     /// Keeps the cause for the log; it is never sent.
     fn from(error: Unavailable) -> Self {
         Self::new(Kind::Unavailable, "A service that this API needs did not answer. Send the request again.")
-            .because(error.to_string())
+            .with_cause(error.to_string())
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tokio_rustls::rustls::{self, RootCertStore};
 
 use crate::bounded::Bounded;
-use crate::connection::{Checked, Dialer, Internet, connect};
+use crate::connection::{CheckedAddress, Dialer, Internet, connect};
 use crate::exchange::{self, Begun};
 use crate::resolver::Resolver;
 use crate::tls::Tls;
@@ -70,13 +70,13 @@ impl<D: Dialer> WebhookClient<D> {
 
     /// Returns the addresses to connect to, after a check of every address of the name. The name itself is checked
     /// first, so that text which could be an address is never looked up.
-    async fn resolve(&self, url: &EndpointUrl) -> Result<Vec<Checked>, Failure> {
+    async fn resolve(&self, url: &EndpointUrl) -> Result<Vec<CheckedAddress>, Failure> {
         if url.is_loopback() {
-            return Ok(vec![Checked::loopback(url.port())]);
+            return Ok(vec![CheckedAddress::loopback(url.port())]);
         }
         name::check(url.host()).map_err(|_| Failure::Refused)?;
         let addresses = self.resolver.addresses(url.host()).await?;
-        let checked = addresses.into_iter().map(|address| Checked::public(address, url.port()));
+        let checked = addresses.into_iter().map(|address| CheckedAddress::public(address, url.port()));
         checked.collect::<Option<Vec<_>>>().ok_or(Failure::RefusedAddress)
     }
 
@@ -102,7 +102,7 @@ impl<D: Dialer> WebhookSender for WebhookClient<D> {
 
     async fn check(&self, url: &EndpointUrl) -> Result<(), Failure> {
         match timeout(CHECK_PATIENCE, self.resolve(url)).await {
-            Ok(Err(refused)) if refused.is_ours() => Err(refused),
+            Ok(Err(refused)) if refused.is_refused_by_us() => Err(refused),
             _ => Ok(()),
         }
     }

@@ -28,9 +28,9 @@ const RECEIVE_BUFFER_BYTES: u32 = 16 * 1024;
 
 /// A checked address. Only these can be dialed, and only the two constructors below make them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Checked(SocketAddr);
+pub struct CheckedAddress(SocketAddr);
 
-impl Checked {
+impl CheckedAddress {
     /// Accepts a public address; returns `None` for any other.
     pub(super) fn public(address: IpAddr, port: u16) -> Option<Self> {
         is_public(address).then_some(Self(SocketAddr::new(address, port)))
@@ -54,7 +54,7 @@ pub trait Dialer: Clone + Send + Sync + 'static {
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
     /// Connects to this address.
-    fn dial(&self, address: Checked) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    fn dial(&self, address: CheckedAddress) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
 /// Connects over TCP.
@@ -64,7 +64,7 @@ pub struct Internet;
 impl Dialer for Internet {
     type Stream = TcpStream;
 
-    async fn dial(&self, address: Checked) -> io::Result<TcpStream> {
+    async fn dial(&self, address: CheckedAddress) -> io::Result<TcpStream> {
         let address = address.socket_address();
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
@@ -74,7 +74,10 @@ impl Dialer for Internet {
 }
 
 /// Tries the addresses one after the other, each [`HEAD_START`] after the one before.
-pub(super) async fn connect<D: Dialer>(dialer: &D, addresses: &[Checked]) -> Result<D::Stream, Failure> {
+pub(super) async fn connect<D: Dialer>(
+    dialer: &D,
+    addresses: &[CheckedAddress],
+) -> Result<D::Stream, Failure> {
     let first_connected = async {
         let mut waiting = addresses.iter().take(MAX_ADDRESSES);
         let mut under_way = FuturesUnordered::new();
@@ -111,7 +114,7 @@ mod tests {
 
     #[test]
     fn only_a_public_address_can_be_a_checked_one() {
-        let checked = |text: &str| Checked::public(text.parse().unwrap(), 443);
+        let checked = |text: &str| CheckedAddress::public(text.parse().unwrap(), 443);
         assert!(checked("93.184.216.34").is_some());
         for refused in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:93.184.216.34"] {
             assert_eq!(checked(refused), None, "{refused}");

@@ -10,7 +10,7 @@ use domain::delivery::verdict::{Answer, Verdict};
 use domain::delivery::{Bypass, DeliveryMessage};
 use domain::event::Event;
 use domain::event::id::EventId;
-use domain::inbox::lease::{LeaseId, Terms};
+use domain::inbox::lease::{LeaseId, LeaseTerms};
 use domain::inbox::replay::Reopening;
 use domain::inbox::{Head, Status};
 use domain::tenant::id::TenantId;
@@ -64,7 +64,7 @@ async fn updates_keep_their_promises(
     assert_eq!(events.head(&event.tenant, event.id).await?.unwrap().head, next);
     let holder = LeaseId::generate(&mut rand::rng());
     let until = START.after(Duration::from_secs(60));
-    let terms = Terms { holder: holder.clone(), until, include_open: true, most_leases: 10 };
+    let terms = LeaseTerms { holder: holder.clone(), until, include_open: true, max_leases: 10 };
     let leased = next.lease(&terms, START).unwrap();
     let waits = leased.release(&holder, Duration::from_secs(9), START).unwrap();
     let free = Head { lease: None, lease_count: 0, rev: waits.rev + 1, ..waits.clone() };
@@ -190,7 +190,7 @@ pub(super) async fn an_attempt_that_was_kept_stays_as_it_is(events: &Events<impl
     let event = event(&ours, "a", "1", START);
     let born = Head::new(&event, [ep.clone()]);
     let delivered = |pass, excerpt: &str| Attempt {
-        message: DeliveryMessage::first(&ours, event.id, &ep, &born.deliveries[&ep], false).later(pass),
+        message: DeliveryMessage::first(&ours, event.id, &ep, &born.deliveries[&ep], false).delayed(pass),
         at: START,
         duration_ms: 5,
         answer: Answer::Status { code: 200, retry_after: None, excerpt: excerpt.to_owned() },
@@ -211,7 +211,7 @@ pub(super) async fn what_has_expired_is_not_offered(events: &Events<impl Ports>)
     let mut kept = Vec::new();
     for (n, days) in [1, 1, 7, 1, 7].into_iter().enumerate() {
         let event = event(&ours, "a", &n.to_string(), now);
-        events.insert(&event, &Head::new(&event, []).kept_at_most(days)).await?;
+        events.insert(&event, &Head::new(&event, []).limit_retention(days)).await?;
         kept.extend((days > 1).then_some(event.id));
     }
     kept.sort();

@@ -62,7 +62,7 @@ fn replay_of(owner: &TenantId) -> Job {
         count_is_exact: false,
         progress: Progress { shard: 2, after: Some(event.id), seen: 5, replayed: 4, deliveries: 3 },
     };
-    held(JobId::replay(START, &mut rand::rng()), owner, Work::Replay(Box::new(replay)))
+    held(JobId::generate_replay(START, &mut rand::rng()), owner, Work::Replay(Box::new(replay)))
 }
 
 fn erasure_of(owner: &TenantId, phase: Phase) -> Job {

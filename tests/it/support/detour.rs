@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use webhooks::connection::{Checked, Dialer, Internet};
+use webhooks::connection::{CheckedAddress, Dialer, Internet};
 
 /// Where an address leads to.
 type Way = dyn Fn(SocketAddr) -> Option<SocketAddr> + Send + Sync;
@@ -48,7 +48,7 @@ impl Detour {
 impl Dialer for Detour {
     type Stream = Metered;
 
-    async fn dial(&self, checked: Checked) -> io::Result<Metered> {
+    async fn dial(&self, checked: CheckedAddress) -> io::Result<Metered> {
         let address = checked.socket_address();
         let read = self.meter(address);
         let stream = match (self.way)(address) {

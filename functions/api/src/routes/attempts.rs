@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::verdict::{Answer, Verdict};
-use domain::delivery::{ORIGINAL, webhook_request};
+use domain::delivery::{ORIGINAL_RUN, webhook_request};
 use domain::endpoint::url::EndpointUrl;
 use domain::event::Event;
 use domain::event::event_type::EventType;
@@ -56,8 +56,8 @@ pub(crate) async fn test<P: Ports>(
     let answer = match EndpointUrl::parse(&endpoint.url, api.url_policy) {
         Err(_) => Answer::None(Failure::Refused),
         Ok(url) => {
-            let about = (&head, event.payload.as_str());
-            let request = webhook_request::request(url, &endpoint, &private, &api.signing, about, now);
+            let content = head.content(&event.payload);
+            let request = webhook_request::request(url, &endpoint, &private, &api.signing, content, now);
             api.webhooks.post(&request, now).await
         }
     };
@@ -106,10 +106,9 @@ pub(crate) async fn sample<P: Ports>(
 ) -> Outcome {
     let endpoint = found(&api, &bearer.tenant, &id).await?;
     let shards = bearer.spread.read();
-    let wanted = |head: &Head| endpoint.wants(&head.event_type) && !head.is_gone(now);
+    let wanted = |head: &Head| endpoint.matches(&head.event_type) && !head.is_expired_or_deleted(now);
     let recent = api.events.recent(&bearer.tenant, shards, wanted, SAMPLES).await?;
-    let bodies: Vec<String> =
-        recent.iter().map(|(head, payload)| webhook_request::body(head, payload)).collect();
+    let bodies: Vec<String> = recent.iter().map(|(head, payload)| head.content(payload).body()).collect();
     Ok(answer::typed(StatusCode::OK, "application/json", format!("[{}]", bodies.join(","))))
 }
 
@@ -141,5 +140,5 @@ pub(crate) fn shown(attempt: &LoggedAttempt) -> Value {
 
 /// The replay that a delivery or an attempt belongs to; none for the original run.
 pub(crate) fn replay_of(generation: &str) -> Option<&str> {
-    (generation != ORIGINAL).then_some(generation)
+    (generation != ORIGINAL_RUN).then_some(generation)
 }

@@ -12,7 +12,7 @@ use domain::inbox::{Head, Status};
 use domain::job::JobId;
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::KeyRecord;
-use domain::tenant::stats::Share;
+use domain::tenant::stats::TenantChange;
 use domain::timestamp::Timestamp;
 use futures_util::future::try_join_all;
 use http::StatusCode;
@@ -99,7 +99,7 @@ pub(crate) async fn replay<P: Ports>(
     let named =
         wanted.endpoint_id.as_deref().map(|id| named(id, endpoints.iter().map(|it| &it.id))).transpose()?;
     let targets = targets(&endpoints, named.as_ref());
-    let run = JobId::replay(now, &mut rand::rng());
+    let run = JobId::generate_replay(now, &mut rand::rng());
     let what = Reopening {
         run: run.as_str(),
         endpoints: &targets,
@@ -110,9 +110,16 @@ pub(crate) async fn replay<P: Ports>(
         let next = head.reopen(&what, now).ok_or_else(nothing_to_replay)?;
         if reopened(&api, &bearer, (&head, &next), run.as_str(), now).await? == Updated::Done {
             if !head.status.is_in_inbox() {
-                counting::count(&api, &bearer.tenant, &[Share::returned(head.id)], now).await;
+                counting::count(
+                    &api,
+                    &bearer.tenant,
+                    &[TenantChange::for_reopened(head.id.accepted_at())],
+                    now,
+                )
+                .await;
             }
-            let opened: Vec<&str> = next.untried_of(run.as_str()).map(|(id, _)| id.as_str()).collect();
+            let opened: Vec<&str> =
+                next.without_attempt_in(run.as_str()).map(|(id, _)| id.as_str()).collect();
             let body = json!({"id": head.id.to_string(), "replay_id": run.as_str(), "endpoint_ids": opened});
             return Ok(answer::json(StatusCode::ACCEPTED, &body));
         }
@@ -135,7 +142,7 @@ async fn reopened<P: Ports>(
     let first = |(endpoint, delivery): (&EndpointId, &Delivery)| {
         DeliveryMessage::first(&bearer.tenant, next.id, endpoint, delivery, false)
     };
-    let messages: Vec<DeliveryMessage> = next.untried_of(run).map(first).collect();
+    let messages: Vec<DeliveryMessage> = next.without_attempt_in(run).map(first).collect();
     let at = now.after(2 * HORIZON);
     let rows: Vec<Due> = messages.iter().map(|message| Due { message: message.clone(), at }).collect();
     try_join_all(rows.iter().map(|row| api.schedule.put_due(row, next.expires_at))).await?;
@@ -176,7 +183,8 @@ pub(crate) async fn delete<P: Ports>(
         if is_left || api.events.bury(&bearer.tenant, &head.tombstone(now)).await? == Updated::Done {
             api.events.forget(&bearer.tenant, id).await?; // also what an earlier request did not come to
             if head.status.is_in_inbox() {
-                counting::count(&api, &bearer.tenant, &[Share::settled(id)], now).await;
+                counting::count(&api, &bearer.tenant, &[TenantChange::for_settled(id.accepted_at())], now)
+                    .await;
             }
             return Ok(answer::no_content());
         }
@@ -193,7 +201,7 @@ async fn found<P: Ports>(
 ) -> Result<Found, Problem> {
     let id = EventId::parse(id).ok_or_else(no_event)?;
     let found = api.events.head(&bearer.tenant, id).await?;
-    found.filter(|found| !found.head.is_gone(now)).ok_or_else(no_event)
+    found.filter(|found| !found.head.is_expired_or_deleted(now)).ok_or_else(no_event)
 }
 
 /// The endpoint of this id, if it is one of these.

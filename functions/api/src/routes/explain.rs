@@ -69,7 +69,7 @@ struct Asked {
 impl Asked {
     /// What would become of it at one endpoint.
     async fn of<P: Ports>(&self, api: &Api<P>, endpoint: &Endpoint) -> PortResult<Value> {
-        let pattern = endpoint.matching(&self.event.event_type);
+        let pattern = endpoint.matching_pattern(&self.event.event_type);
         let (state, gate) = (state(endpoint), gate(endpoint, Bypass::None));
         let request = match gate {
             Gate::Open | Gate::Parked if pattern.is_some() => self.request(api, endpoint).await?,
@@ -97,8 +97,8 @@ impl Asked {
         let Ok(url) = EndpointUrl::parse(&endpoint.url, api.url_policy) else { return Ok(None) };
         let tenant: &TenantId = &self.event.tenant;
         let private = open(api, tenant, endpoint).await?;
-        let about = (&self.head, self.event.payload.as_str());
-        let request = webhook_request::request(url, endpoint, &private, &api.signing, about, self.now);
+        let content = self.head.content(&self.event.payload);
+        let request = webhook_request::request(url, endpoint, &private, &api.signing, content, self.now);
         let is_owners = |name: &str| private.headers.iter().any(|(owners, _)| owners == name);
         Ok(Some(shown(&request, is_owners)))
     }

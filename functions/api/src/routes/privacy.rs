@@ -55,7 +55,7 @@ pub(crate) async fn erase<P: Ports>(State(api): ApiState<P>, headers: HeaderMap,
     }
     // The job stands before the mark: whatever dies in between, somebody erases what is marked.
     let job = Job::new(
-        JobId::erasure(&asking),
+        JobId::derive_erasure(&asking),
         bearer.tenant.clone(),
         Work::Erasure(Box::new(Erasure::begin())),
         now,
@@ -80,7 +80,7 @@ async fn begun_by_bearer<P: Ports>(
     now: Timestamp,
 ) -> PortResult<Option<Answer>> {
     for hash in api.authenticator.hashes(headers) {
-        if let Some(job) = api.schedule.erasure(&JobId::erasure(&hash)).await? {
+        if let Some(job) = api.schedule.erasure(&JobId::derive_erasure(&hash)).await? {
             let erased_by = api.control.mark_erased(&job.tenant, &job.id, now).await?; // perhaps another was first
             return Ok(Some(started(&erased_by)));
         }

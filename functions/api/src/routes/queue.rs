@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
-use domain::inbox::lease::{LeaseId, Terms};
+use domain::inbox::lease::{LeaseId, LeaseTerms};
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::KeyRecord;
 use domain::timestamp::Timestamp;
@@ -63,11 +63,11 @@ pub(crate) async fn lease<P: Ports>(
     if !(1..=MAX_EVENTS).contains(&wanted.limit) {
         return Err(invalid(format!("\"lease_limit\" must be 1 to {MAX_EVENTS}"), "/lease_limit").into());
     }
-    let terms = Terms {
+    let terms = LeaseTerms {
         holder: LeaseId::generate(&mut rand::rng()),
         until: now.after(seconds),
         include_open: wanted.include_open,
-        most_leases: api.max_leases,
+        max_leases: api.max_leases,
     };
     let types = types(&wanted.types)?;
     let events = leasing::lease(&api, &bearer, &terms, types, wanted.limit, now).await?;
@@ -107,7 +107,7 @@ pub(crate) async fn acknowledge<P: Ports>(
             under_lease(&api, &bearer, &lease, ids, now, &Act::AcknowledgeAs(lease.clone())).await?
         }
     };
-    Ok(answer::json(StatusCode::OK, &told("acked", &ended)))
+    Ok(answer::json(StatusCode::OK, &outcome("acked", &ended)))
 }
 
 #[derive(Deserialize)]
@@ -141,7 +141,7 @@ pub(crate) async fn release<P: Ports>(
             under_lease(&api, &bearer, &lease, ids, now, &Act::Release(lease.clone(), delay)).await?
         }
     };
-    Ok(answer::json(StatusCode::OK, &told("released", &ended)))
+    Ok(answer::json(StatusCode::OK, &outcome("released", &ended)))
 }
 
 #[derive(Deserialize)]
@@ -162,7 +162,7 @@ pub(crate) async fn extend<P: Ports>(
     let ended = under_lease(&api, &bearer, &lease, None, now, &Act::Extend(lease.clone(), until)).await?;
     let leased: Vec<EventId> = ended.iter().map(|(id, _)| *id).collect();
     api.events.note_lease(&bearer.tenant, &lease, &leased, until).await?; // what it holds is told as long as it does
-    let mut answer = told("extended", &ended);
+    let mut answer = outcome("extended", &ended);
     answer["leased_until"] = until.to_string().into();
     Ok(answer::json(StatusCode::OK, &answer))
 }
@@ -197,7 +197,7 @@ fn lease_lost() -> Problem {
 }
 
 /// What became of each event: the list of those that went well, and why the others did not.
-fn told(done: &str, ended: &[(EventId, Ended)]) -> Value {
+fn outcome(done: &str, ended: &[(EventId, Ended)]) -> Value {
     let went_well = ended.iter().filter(|(_, ended)| ended.is_ok()).map(|(id, _)| id.to_string());
     let failed = |(id, ended): &(EventId, Ended)| {
         ended.err().map(|refused| json!({"id": id.to_string(), "reason": refused.reason()}))

@@ -72,7 +72,7 @@ pub(crate) async fn create<P: Ports>(
     headers: HeaderMap,
     Json(wanted): Json<Create>,
 ) -> Outcome {
-    let id = JobId::replay(now, &mut rand::rng());
+    let id = JobId::generate_replay(now, &mut rand::rng());
     let named = named(&headers, &wanted, &id, now)?;
     if let Some(answer) = answered_before(&api, &bearer, named.as_ref(), now).await? {
         return Ok(answer);

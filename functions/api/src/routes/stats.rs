@@ -35,7 +35,7 @@ pub(crate) async fn stats<P: Ports>(
         "delivered": stats.delivered,
         "failed": stats.failed,
         "acked": stats.acked,
-        "pending": backlog.waiting(bearer.tier, now),
+        "pending": backlog.count(bearer.tier, now),
         "first_attempt_ms": {
             "count": waited.count(),
             "p50": waited.quantile(50),

@@ -22,14 +22,14 @@ pub struct Attempt {
 impl Attempt {
     /// Returns the part that the head of the event keeps.
     #[must_use]
-    pub fn in_short(&self) -> LastAttempt {
+    pub fn to_last_attempt(&self) -> LastAttempt {
         LastAttempt { at: self.at, duration_ms: self.duration_ms, answer: self.answer.to_string() }
     }
 
     /// Returns the attempt of a delivery that succeeded at the first attempt. Only the head of the event has that
     /// attempt, and the body of the answer is not kept. Returns `None` for any other delivery.
     #[must_use]
-    pub fn remembered(message: &DeliveryMessage, delivery: &Delivery) -> Option<Self> {
+    pub fn from_head(message: &DeliveryMessage, delivery: &Delivery) -> Option<Self> {
         let is_first = delivery.state == DeliveryState::Delivered && delivery.attempts == 1;
         let last = delivery.last.as_ref().filter(|_| is_first)?;
         let answer = Answer::Status { code: last.code()?, retry_after: None, excerpt: String::new() };
@@ -58,7 +58,7 @@ impl Attempt {
     /// Returns whether the attempt uses up none of the delivery's attempts. That is so for a failed probe, unless the
     /// endpoint is gone.
     #[must_use]
-    pub fn spends_none(&self) -> bool {
+    pub fn spends_no_attempt(&self) -> bool {
         self.is_probe() && !matches!(self.verdict, Verdict::Delivered | Verdict::DisableEndpoint)
     }
 }

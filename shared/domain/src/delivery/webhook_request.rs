@@ -6,7 +6,8 @@ use crate::delivery::signature::{SigningSecrets, content, sign};
 use crate::endpoint::private::Private;
 use crate::endpoint::url::EndpointUrl;
 use crate::endpoint::{Endpoint, Signing};
-use crate::inbox::Head;
+use crate::event::event_type::EventType;
+use crate::event::id::EventId;
 use crate::timestamp::Timestamp;
 
 /// A signed request.
@@ -20,12 +21,27 @@ pub struct WebhookRequest {
     pub body: Vec<u8>,
 }
 
-/// Returns the body for an event. It has the payload byte for byte as it was accepted.
-#[must_use]
-pub fn body(head: &Head, payload: &str) -> String {
-    let event_type = json!(head.event_type.as_str());
-    let created_at = json!(head.id.accepted_at().to_string());
-    format!(r#"{{"id":"{}","type":{event_type},"created_at":{created_at},"payload":{payload}}}"#, head.id)
+/// The event that a request carries.
+#[derive(Clone, Copy, Debug)]
+pub struct Content<'a> {
+    /// The event's id.
+    pub id: EventId,
+    /// The event's type.
+    pub event_type: &'a EventType,
+    /// The payload, exactly as it was accepted.
+    pub payload: &'a str,
+}
+
+impl Content<'_> {
+    /// Returns the body for the event. It has the payload byte for byte.
+    #[must_use]
+    pub fn body(&self) -> String {
+        let id = self.id;
+        let event_type = json!(self.event_type.as_str());
+        let created_at = json!(id.accepted_at().to_string());
+        let payload = self.payload;
+        format!(r#"{{"id":"{id}","type":{event_type},"created_at":{created_at},"payload":{payload}}}"#)
+    }
 }
 
 /// Makes the signed request for an attempt at `now`.
@@ -35,12 +51,12 @@ pub fn request(
     endpoint: &Endpoint,
     private: &Private,
     signing: &SigningSecrets,
-    (head, payload): (&Head, &str),
+    event: Content<'_>,
     now: Timestamp,
 ) -> WebhookRequest {
     // 1. Sign the exact bytes of the body.
-    let id = head.id.to_string();
-    let body = body(head, payload);
+    let id = event.id.to_string();
+    let body = event.body();
     let content = content(&id, now, body.as_bytes());
     let mut signatures: Vec<String> = private.secrets.at(now).map(|secret| sign(secret, &content)).collect();
     if endpoint.signing == Signing::Ed25519 {
@@ -56,7 +72,7 @@ pub fn request(
         ("webhook-timestamp", now.seconds().to_string()),
         ("webhook-signature", signatures.join(" ")),
         ("x-event-id", id),
-        ("x-event-type", head.event_type.as_str().to_owned()),
+        ("x-event-type", event.event_type.as_str().to_owned()),
     ] {
         headers.push((name.to_owned(), value));
     }

@@ -86,7 +86,7 @@ pub struct Health {
     /// The open breaker; `None` while it is closed.
     pub open: Option<Open>,
     /// Whether the owner got a notice that the endpoint fails.
-    pub is_told: bool,
+    pub has_failing_notice: bool,
     /// A notice that is not yet in the inbox.
     pub notice: Option<Notice>,
 }
@@ -129,7 +129,7 @@ impl Health {
         if self.failures == 0 {
             return None;
         }
-        let notice = self.is_told.then_some(Notice { kind: NoticeKind::Recovered, at: now });
+        let notice = self.has_failing_notice.then_some(Notice { kind: NoticeKind::Recovered, at: now });
         let health = Self { rev: self.rev + 1, notice, ..Self::default() };
         Some(Change { health, disables: false })
     }
@@ -162,8 +162,8 @@ impl Health {
         let disables = failed.is_gone || has_failed_for_long;
         if disables {
             health.notice = Some(Notice { kind: NoticeKind::Disabled, at: now });
-        } else if failing_for >= TELL_AFTER && !health.is_told {
-            health.is_told = true;
+        } else if failing_for >= TELL_AFTER && !health.has_failing_notice {
+            health.has_failing_notice = true;
             health.notice = Some(Notice { kind: NoticeKind::Failing, at: now });
         }
         Some(Change { health, disables })
@@ -181,7 +181,7 @@ impl Health {
 
     /// Removes the notice, after it was put into the inbox.
     #[must_use]
-    pub fn told(&self) -> Change {
+    pub fn with_notice_sent(&self) -> Change {
         Change { health: Self { rev: self.rev + 1, notice: None, ..self.clone() }, disables: false }
     }
 }
@@ -256,7 +256,8 @@ mod tests {
         assert_eq!(health.after_failure(&failed(true), minutes(59)).unwrap().health.notice, None);
         let noticed = health.after_failure(&failed(true), minutes(60)).unwrap().health;
         assert_eq!(noticed.notice, Some(Notice { kind: NoticeKind::Failing, at: minutes(60) }));
-        let again = noticed.told().health.after_failure(&failed(true), minutes(90)).unwrap().health;
+        let again =
+            noticed.with_notice_sent().health.after_failure(&failed(true), minutes(90)).unwrap().health;
         assert_eq!(again.notice, None, "one notice is enough");
         let recovered = again.after_success(minutes(100)).unwrap().health;
         assert_eq!(recovered.notice, Some(Notice { kind: NoticeKind::Recovered, at: minutes(100) }));

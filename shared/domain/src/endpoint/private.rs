@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::endpoint::headers::Headers;
 use crate::endpoint::id::EndpointId;
 use crate::endpoint::secret::{Secret, Secrets};
-use crate::sealed::{Damaged, DataKey, Sealed};
+use crate::sealed::{CannotDecrypt, DataKey, Sealed};
 use crate::tenant::id::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -31,42 +31,42 @@ impl Private {
     /// Encrypts the private part for this endpoint.
     ///
     /// # Errors
-    /// [`Damaged`] if it cannot be serialized. A private part made by this crate always can.
+    /// [`CannotDecrypt`] if it cannot be serialized. A private part made by this crate always can.
     pub fn seal(
         &self,
         key: &DataKey,
         tenant: &TenantId,
         endpoint: &EndpointId,
         nonce: [u8; 12],
-    ) -> Result<Sealed, Damaged> {
+    ) -> Result<Sealed, CannotDecrypt> {
         let previous = self.secrets.previous.iter();
         let stored = Stored {
             secret: self.secrets.current.expose().to_owned(),
             previous: previous.map(|(secret, until)| (secret.expose().to_owned(), until.millis())).collect(),
             headers: self.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         };
-        let text = serde_json::to_vec(&stored).map_err(|_| Damaged)?;
+        let text = serde_json::to_vec(&stored).map_err(|_| CannotDecrypt)?;
         key.seal(tenant, endpoint.as_str(), &text, nonce)
     }
 
     /// Decrypts the private part of this endpoint.
     ///
     /// # Errors
-    /// [`Damaged`] for any other ciphertext.
+    /// [`CannotDecrypt`] for any other ciphertext.
     pub fn open(
         key: &DataKey,
         tenant: &TenantId,
         endpoint: &EndpointId,
         sealed: &Sealed,
-    ) -> Result<Self, Damaged> {
+    ) -> Result<Self, CannotDecrypt> {
         let text = key.open(tenant, endpoint.as_str(), sealed)?;
-        let stored: Stored = serde_json::from_slice(&text).map_err(|_| Damaged)?;
-        let mut secrets = Secrets::new(Secret::parse(stored.secret).ok_or(Damaged)?);
+        let stored: Stored = serde_json::from_slice(&text).map_err(|_| CannotDecrypt)?;
+        let mut secrets = Secrets::new(Secret::parse(stored.secret).ok_or(CannotDecrypt)?);
         for (text, until) in stored.previous {
-            let secret = Secret::parse(text).ok_or(Damaged)?;
+            let secret = Secret::parse(text).ok_or(CannotDecrypt)?;
             secrets.previous.push((secret, Timestamp::from_millis(until)));
         }
-        let headers = Headers::parse(stored.headers).map_err(|_| Damaged)?;
+        let headers = Headers::parse(stored.headers).map_err(|_| CannotDecrypt)?;
         Ok(Self { secrets, headers })
     }
 }
@@ -88,7 +88,7 @@ mod tests {
         for private in [plain, rotated] {
             let sealed = private.seal(&key, &tenant, &id, rand::random()).unwrap();
             assert_eq!(Private::open(&key, &tenant, &id, &sealed), Ok(private));
-            assert_eq!(Private::open(&key, &tenant, &endpoint(2).id, &sealed), Err(Damaged));
+            assert_eq!(Private::open(&key, &tenant, &endpoint(2).id, &sealed), Err(CannotDecrypt));
         }
     }
 }

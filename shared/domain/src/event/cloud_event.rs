@@ -19,12 +19,12 @@ use serde_json::{Value, json};
 use self::attribute::{judge, judge_name, of_header, of_member};
 use crate::event::claim::ClaimName;
 use crate::event::event_type::EventType;
-use crate::event::json::Bounds;
 use crate::event::json::read::read;
+use crate::event::json::rule::Bounds;
 use crate::event::{InvalidEvent, MAX_BODY_BYTES, NewEvent, PAYLOAD_BOUNDS, json};
 
 /// The header that marks the binary form.
-pub const BINARY_MARK: &str = "ce-specversion";
+pub const BINARY_HEADER: &str = "ce-specversion";
 
 /// The error text for a missing required attribute.
 const MISSING: &str = "is missing; add it";
@@ -35,16 +35,16 @@ const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
 /// Reads an event in the structured form, or one item of a batch.
 ///
 /// ```
-/// use domain::event::cloud_event::structured;
+/// use domain::event::cloud_event::parse_structured;
 /// let body = br#"{"specversion":"1.0","id":"7","source":"/shop","type":"order.created","data":{"n":1.50}}"#;
-/// let event = structured(body).unwrap();
+/// let event = parse_structured(body).unwrap();
 /// assert_eq!(event.payload.as_bytes(), body);
 /// assert_eq!(event.event_type.as_str(), "order.created");
 /// ```
 ///
 /// # Errors
 /// [`InvalidEvent`] with the first broken rule.
-pub fn structured(body: &[u8]) -> Result<NewEvent, InvalidEvent> {
+pub fn parse_structured(body: &[u8]) -> Result<NewEvent, InvalidEvent> {
     within_bounds(body.len())?;
     json::check(body, PAYLOAD_BOUNDS)?;
     let whole: &RawValue = read(body)?;
@@ -67,7 +67,7 @@ pub fn structured(body: &[u8]) -> Result<NewEvent, InvalidEvent> {
 ///
 /// # Errors
 /// [`InvalidEvent`] with the first broken rule.
-pub fn binary(headers: &HeaderMap, body: &[u8]) -> Result<NewEvent, InvalidEvent> {
+pub fn parse_binary(headers: &HeaderMap, body: &[u8]) -> Result<NewEvent, InvalidEvent> {
     within_bounds(body.len())?;
 
     // 1. Collect the attributes from the headers.
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn source_and_id_name_the_event_and_its_text_is_the_payload() {
         let body = "\n {\"type\":\"a\", \"id\":\"7\",\"source\":\"\\u002fshop\",\"specversion\":\"1.0\",\"data\":1.50} ";
-        let event = structured(body.as_bytes()).unwrap();
+        let event = parse_structured(body.as_bytes()).unwrap();
         assert_eq!(event.payload, body.trim());
         assert_eq!(event.name, Some(ClaimName::CloudEvent { source: "/shop".into(), id: "7".into() }));
     }
@@ -245,10 +245,10 @@ mod tests {
             ("data_base64", &[r#""AAA=""#, "null"], &[r#""A""#, "1", r#""é""#]),
         ] {
             for value in good {
-                assert!(structured(with(name, value).as_bytes()).is_ok(), "{name} {value}");
+                assert!(parse_structured(with(name, value).as_bytes()).is_ok(), "{name} {value}");
             }
             for value in bad {
-                let error = structured(with(name, value).as_bytes()).unwrap_err();
+                let error = parse_structured(with(name, value).as_bytes()).unwrap_err();
                 assert_eq!(error.pointer(), Some(format!("/{name}")), "{name} {value} {error}");
             }
         }
@@ -259,13 +259,13 @@ mod tests {
         for missing in REQUIRED {
             let mut members: serde_json::Map<String, Value> = serde_json::from_str(GOOD).unwrap();
             members.remove(missing);
-            let error = structured(Value::from(members).to_string().as_bytes()).unwrap_err();
+            let error = parse_structured(Value::from(members).to_string().as_bytes()).unwrap_err();
             assert_eq!(error, InvalidEvent::attribute(missing, MISSING));
         }
         let both = with("data", "1").replace("\"data\"", "\"data_base64\":\"AAAA\",\"data\"");
-        assert!(structured(both.as_bytes()).is_err());
-        assert!(matches!(structured(b"[]"), Err(InvalidEvent::Shape(_))));
-        assert!(matches!(structured(b"{\"id\":1,\"id\":1}"), Err(InvalidEvent::Json(_))));
+        assert!(parse_structured(both.as_bytes()).is_err());
+        assert!(matches!(parse_structured(b"[]"), Err(InvalidEvent::Shape(_))));
+        assert!(matches!(parse_structured(b"{\"id\":1,\"id\":1}"), Err(InvalidEvent::Json(_))));
     }
 
     #[test]
@@ -276,14 +276,14 @@ mod tests {
             ("ce-subject", "\"a \\\"b\\\"\""),
             ("ce-type", "a"),
         ]);
-        let event = binary(&all, b" {\"b\":1.50, \"a\":\"\\u00e9\"}\n").unwrap();
+        let event = parse_binary(&all, b" {\"b\":1.50, \"a\":\"\\u00e9\"}\n").unwrap();
         let expected = concat!(
             r#"{"specversion":"1.0","id":"7","source":"/shop","type":"a","datacontenttype":"application/json","#,
             r#""subject":"a \"b\"","zz":"Euro €","data":{"b":1.50, "a":"\u00e9"}}"#
         );
         assert_eq!(event.payload, expected);
         assert_eq!(
-            structured(event.payload.as_bytes()),
+            parse_structured(event.payload.as_bytes()),
             Ok(event),
             "the payload is an event in the structured form"
         );
@@ -297,7 +297,7 @@ mod tests {
             } else {
                 headers(&[("content-type", content_type)])
             };
-            binary(&headers, body)
+            parse_binary(&headers, body)
                 .map(|event| event.payload.split_once(r#","data"#).unwrap_or_default().1.to_owned())
         };
         assert_eq!(data("", b"[1]").unwrap(), "\":[1]}");
@@ -328,9 +328,9 @@ mod tests {
         let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
         let many = |count: usize| format!("[{}1]", "1,".repeat(count - 2));
         for (good, bad) in [(nested(31), nested(32)), (many(9_995), many(9_996))] {
-            let event = binary(&headers(&[]), good.as_bytes()).unwrap();
-            assert!(structured(event.payload.as_bytes()).is_ok());
-            assert!(matches!(binary(&headers(&[]), bad.as_bytes()), Err(InvalidEvent::Json(_))));
+            let event = parse_binary(&headers(&[]), good.as_bytes()).unwrap();
+            assert!(parse_structured(event.payload.as_bytes()).is_ok());
+            assert!(matches!(parse_binary(&headers(&[]), bad.as_bytes()), Err(InvalidEvent::Json(_))));
         }
     }
 
@@ -338,7 +338,7 @@ mod tests {
     fn an_error_repeats_little_of_the_request() {
         for name in ["\\\"".repeat(50_000), "a".repeat(100_000)] {
             let body = GOOD.replace("\"id\"", &format!("\"{name}\":[],\"id\""));
-            let error = structured(body.as_bytes()).unwrap_err();
+            let error = parse_structured(body.as_bytes()).unwrap_err();
             assert!(error.to_string().len() < 500 && error.pointer().unwrap().len() < 2000, "{error}");
         }
     }
@@ -358,14 +358,17 @@ mod tests {
             ("ce-data", "x"),
             ("ce-datacontenttype", "x"),
         ] {
-            let error = binary(&headers(&[(name, value)]), b"1").unwrap_err();
+            let error = parse_binary(&headers(&[(name, value)]), b"1").unwrap_err();
             assert!(error.to_string().contains(name), "{name} {value}: {error}");
         }
         let mut twice = headers(&[]);
         twice.append("ce-id", HeaderValue::from_static("8"));
-        assert_eq!(binary(&twice, b"1"), Err(InvalidEvent::header("ce-id", "is sent twice; send it once")));
+        assert_eq!(
+            parse_binary(&twice, b"1"),
+            Err(InvalidEvent::header("ce-id", "is sent twice; send it once"))
+        );
         twice.remove("ce-id");
-        assert_eq!(binary(&twice, b"1"), Err(InvalidEvent::header("ce-id", MISSING)));
+        assert_eq!(parse_binary(&twice, b"1"), Err(InvalidEvent::header("ce-id", MISSING)));
     }
 
     proptest! {
@@ -375,15 +378,15 @@ mod tests {
                 b'!'..=b'~' if byte != b'"' && byte != b'%' => char::from(byte).to_string(),
                 _ => format!("%{byte:02X}"),
             }).collect();
-            let event = binary(&headers(&[("ce-subject", &encoded)]), b"").unwrap();
+            let event = parse_binary(&headers(&[("ce-subject", &encoded)]), b"").unwrap();
             let payload: Value = serde_json::from_str(&event.payload).unwrap();
             prop_assert_eq!(payload["subject"].as_str(), Some(text.as_str()));
         }
 
         #[test]
         fn no_input_makes_the_readers_panic(body in proptest::collection::vec(any::<u8>(), 0..200), value in "[ -~]{0,20}") {
-            let _ = structured(&body);
-            let _ = binary(&headers(&[("ce-id", &value), ("content-type", &value)]), &body);
+            let _ = parse_structured(&body);
+            let _ = parse_binary(&headers(&[("ce-id", &value), ("content-type", &value)]), &body);
         }
     }
 }

@@ -3,89 +3,29 @@
 //!
 //! The text is never changed: numbers, escapes and the order of members stay as the client sent them.
 
-mod scanner;
+pub mod rule;
+
+pub mod pointer;
 
 pub mod shape;
 
-mod node;
-
 pub mod read;
 
-use std::fmt;
+mod scanner;
+
+mod node;
+
 use std::str;
 
-use thiserror::Error;
-
-use self::scanner::{Scanner, Step};
-
-/// The largest number of characters in a number. A number within it is kept exactly as written.
-pub const MAX_NUMBER_CHARS: usize = 64;
-
-/// The largest size of a JSON pointer in an error, in bytes. A longer pointer ends at the last value that fits.
-const MAX_POINTER_BYTES: usize = 1024;
-
-/// The largest number of characters that an error text repeats of a client's text.
-const MAX_QUOTED_CHARS: usize = 120;
-
-/// The limits of one text.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Bounds {
-    /// The largest depth of arrays and objects inside each other.
-    pub depth: usize,
-    /// The largest number of values. Each array, object, string, number and literal counts as one.
-    pub nodes: usize,
-}
-
-/// A rule that a text can break.
-#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-pub enum Rule {
-    /// The text is not JSON.
-    #[error("invalid JSON at byte {0}; send JSON as in RFC 8259")]
-    Syntax(usize),
-    /// The text is not UTF-8.
-    #[error("invalid UTF-8 at byte {0}; send JSON in UTF-8")]
-    Utf8(usize),
-    /// An object has two members of one name. Some parsers take the first, others the last.
-    #[error("a member is sent twice in one object; send it once")]
-    RepeatedKey,
-    /// A `\u` escape such as `\ud83d` is one half of a surrogate pair, and stands for no character.
-    #[error("a string has an unpaired surrogate; send both halves of the pair, or the character itself")]
-    UnpairedSurrogate,
-    /// Arrays and objects are nested too deeply. Holds the allowed depth.
-    #[error("arrays and objects are nested too deeply (maximum depth is {0}); send a flatter value")]
-    Depth(usize),
-    /// The text has too many values. Holds the allowed number.
-    #[error("there are too many values (maximum is {0}); send fewer")]
-    Nodes(usize),
-    /// A number has too many characters.
-    #[error(
-        "a number is too long (maximum is {MAX_NUMBER_CHARS} characters); shorten it, or send it as a string"
-    )]
-    Number,
-}
-
-/// A broken rule, and its place in the text.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-pub struct Violation {
-    /// The broken rule.
-    pub rule: Rule,
-    /// The JSON pointer (RFC 6901) of the value that breaks it, or of a value around that; empty for the whole text.
-    pub pointer: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.pointer.is_empty() {
-            write!(f, "`{}`: ", shortened(&self.pointer))?;
-        }
-        self.rule.fmt(f)
-    }
-}
+use self::pointer::pointer;
+use self::rule::{Bounds, Rule, Violation};
+use self::scanner::Scanner;
 
 /// Checks one text, and returns the number of its values.
 ///
 /// ```
-/// use domain::event::json::{Bounds, Rule, check};
+/// use domain::event::json::check;
+/// use domain::event::json::rule::{Bounds, Rule};
 /// let bounds = Bounds { depth: 3, nodes: 10 };
 /// assert_eq!(check(br#"{"a": [1, 2.50]}"#, bounds), Ok(4));
 /// let violation = check(br#"{"a": {"b": 1, "\u0062": 2}}"#, bounds).unwrap_err();
@@ -102,38 +42,6 @@ pub fn check(bytes: &[u8], bounds: Bounds) -> Result<usize, Violation> {
     match scanner.text() {
         Ok(()) => Ok(scanner.nodes()),
         Err(rule) => Err(Violation { rule, pointer: pointer(&scanner.path) }),
-    }
-}
-
-/// Returns the pointer of a member at the top of the text.
-#[must_use]
-pub fn pointer_to(key: &str) -> String {
-    pointer(&[Step::Key(key.to_owned())])
-}
-
-/// Returns the pointer of the value at the end of the path. The keys are a client's and may be long, so a long pointer is
-/// cut.
-fn pointer<'a>(path: impl IntoIterator<Item = &'a Step>) -> String {
-    let mut pointer = String::new();
-    for step in path {
-        let token = match step {
-            Step::Key(key) => key.replace('~', "~0").replace('/', "~1"),
-            Step::Index(index) => index.to_string(),
-        };
-        if pointer.len() + token.len() > MAX_POINTER_BYTES {
-            break;
-        }
-        pointer.push('/');
-        pointer.push_str(&token);
-    }
-    pointer
-}
-
-/// Returns the beginning of a client's text, as much as an error text repeats.
-pub(super) fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MAX_QUOTED_CHARS) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

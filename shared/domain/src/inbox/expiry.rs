@@ -4,7 +4,7 @@
 //! ```text
 //!   accepted within a span          notice                the first expires     the last expires
 //!   |------------------|  ...       |---------------------|---------------------|
-//!   born_from          + span       + retention - span    + retention           + retention + span
+//!   accepted_from          + span       + retention - span    + retention           + retention + span
 //! ```
 //!
 //! A span is one day, and shorter if events are kept for less than four days. The span is over when the notice is
@@ -35,25 +35,25 @@ const HOUR_MILLIS: u64 = 3_600_000;
 
 /// A batch: the events of a tenant that were accepted within one span and have the same retention.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Cohort {
+pub struct ExpiryBatch {
     /// The tenant that owns the events.
     pub tenant: TenantId,
     /// The start of the span.
-    pub born_from: Timestamp,
+    pub accepted_from: Timestamp,
     /// The retention of the events, in hours.
     pub retention_hours: u64,
 }
 
 /// The undelivered events of a batch.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Untaken {
+pub struct UndeliveredEvents {
     /// The ids and types of the events, the oldest first.
     pub events: Vec<(EventId, EventType)>,
     /// Whether these are all undelivered events of the batch.
     pub is_all: bool,
 }
 
-impl Cohort {
+impl ExpiryBatch {
     /// Returns the batch of an event.
     #[must_use]
     pub fn of(tenant: &TenantId, head: &Head) -> Self {
@@ -61,32 +61,32 @@ impl Cohort {
         let kept_for = head.expires_at.millis_since(accepted_at);
         let retention_hours = kept_for.div_ceil(HOUR_MILLIS); // the table keeps the expiry in whole seconds
         let span = span_hours(retention_hours) * HOUR_MILLIS;
-        let born_from = Timestamp::from_millis(accepted_at.millis() / span * span);
-        Self { tenant: tenant.clone(), born_from, retention_hours }
+        let accepted_from = Timestamp::from_millis(accepted_at.millis() / span * span);
+        Self { tenant: tenant.clone(), accepted_from, retention_hours }
     }
 
     /// Returns the end of the span. It is not part of the span.
     #[must_use]
-    pub fn born_before(&self) -> Timestamp {
-        self.born_from.after(self.span())
+    pub fn accepted_before(&self) -> Timestamp {
+        self.accepted_from.after(self.span())
     }
 
     /// Returns when the notice is due.
     #[must_use]
-    pub fn warn_at(&self) -> Timestamp {
+    pub fn notice_at(&self) -> Timestamp {
         self.expires_from().before(self.span())
     }
 
     /// Returns when the last event of the batch has expired.
     #[must_use]
-    pub fn ends_at(&self) -> Timestamp {
+    pub fn expired_at(&self) -> Timestamp {
         self.expires_from().after(self.span())
     }
 
     /// Makes the notice and its head. No endpoint gets it, so it stays in the inbox. Returns `None` if no event is
     /// about to expire.
     #[must_use]
-    pub fn notice(&self, tier: Tier, untaken: &Untaken, now: Timestamp) -> Option<(Event, Head)> {
+    pub fn notice(&self, tier: Tier, untaken: &UndeliveredEvents, now: Timestamp) -> Option<(Event, Head)> {
         // 1. Leave out expired events, and notices of this kind.
         let mut expiring: Vec<EventId> = Vec::new();
         for (id, event_type) in &untaken.events {
@@ -98,9 +98,9 @@ impl Cohort {
         let newest = expiring.last()?;
 
         // 2. Make the notice. Its id is derived from the batch, so a repeat makes the same event.
-        let last_expires_at = if untaken.is_all { self.expiry_of(*newest) } else { self.ends_at() };
+        let last_expires_at = if untaken.is_all { self.expiry_of(*newest) } else { self.expired_at() };
         let payload = json!({
-            "day": self.born_from.to_string().split('T').next(),
+            "day": self.accepted_from.to_string().split('T').next(),
             "count": expiring.len(),
             "count_is_exact": untaken.is_all,
             "oldest_event_id": oldest.to_string(),
@@ -108,7 +108,7 @@ impl Cohort {
             "last_expires_at": last_expires_at.to_string(),
         });
         let event = Event {
-            id: EventId::derive(self.warn_at(), &format!("{} {}", self.tenant, self.born_from)),
+            id: EventId::derive(self.notice_at(), &format!("{} {}", self.tenant, self.accepted_from)),
             tenant: self.tenant.clone(),
             tier,
             event_type: EventType::from_stored(EVENT_TYPE),
@@ -118,7 +118,7 @@ impl Cohort {
 
         // 3. Keep the notice no longer than the events of the batch are kept.
         let days = u16::try_from(self.retention_hours.div_ceil(24)).unwrap_or(u16::MAX);
-        let head = Head::new(&event, []).kept_at_most(days);
+        let head = Head::new(&event, []).limit_retention(days);
         Some((event, head))
     }
 
@@ -127,7 +127,7 @@ impl Cohort {
     }
 
     fn expires_from(&self) -> Timestamp {
-        self.born_from.after(Duration::from_hours(self.retention_hours))
+        self.accepted_from.after(Duration::from_hours(self.retention_hours))
     }
 
     fn expiry_of(&self, event: EventId) -> Timestamp {
@@ -148,24 +148,24 @@ mod tests {
     use crate::inbox::Status;
     use crate::testing::{START, event, tenant};
 
-    fn cohort(retention_hours: u64) -> Cohort {
+    fn cohort(retention_hours: u64) -> ExpiryBatch {
         let event = event(&tenant(), "a", "1", START);
         let expires_at = START.after(Duration::from_hours(retention_hours));
-        Cohort::of(&event.tenant, &Head { expires_at, ..Head::new(&event, []) })
+        ExpiryBatch::of(&event.tenant, &Head { expires_at, ..Head::new(&event, []) })
     }
 
     /// An event of this type that was accepted this number of hours after the start of the span.
-    fn accepted(cohort: &Cohort, hours: u64, event_type: &str) -> (EventId, EventType) {
-        let at = cohort.born_from.after(Duration::from_hours(hours));
+    fn accepted(cohort: &ExpiryBatch, hours: u64, event_type: &str) -> (EventId, EventType) {
+        let at = cohort.accepted_from.after(Duration::from_hours(hours));
         (event(&cohort.tenant, "a", "1", at).id, EventType::parse(event_type).unwrap())
     }
 
     #[test]
     fn the_notice_of_a_day_is_due_a_day_before_its_first_event_expires() {
         let cohort = cohort(30 * 24);
-        assert_eq!(cohort.born_from.to_string(), "2023-11-14T00:00:00.000Z");
-        assert_eq!(cohort.warn_at().to_string(), "2023-12-13T00:00:00.000Z");
-        assert_eq!(cohort.ends_at().to_string(), "2023-12-15T00:00:00.000Z");
+        assert_eq!(cohort.accepted_from.to_string(), "2023-11-14T00:00:00.000Z");
+        assert_eq!(cohort.notice_at().to_string(), "2023-12-13T00:00:00.000Z");
+        assert_eq!(cohort.expired_at().to_string(), "2023-12-15T00:00:00.000Z");
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
         let event = event(&tenant(), "a", "1", Timestamp::from_millis(START.millis() + 123));
         let head = Head::new(&event, []);
         let read = Head { expires_at: Timestamp::from_seconds(head.expires_at.seconds()), ..head.clone() };
-        assert_eq!(Cohort::of(&event.tenant, &head), Cohort::of(&event.tenant, &read));
+        assert_eq!(ExpiryBatch::of(&event.tenant, &head), ExpiryBatch::of(&event.tenant, &read));
     }
 
     #[test]
@@ -181,30 +181,30 @@ mod tests {
         let cohort = cohort(7 * 24);
         let events =
             vec![accepted(&cohort, 1, "a"), accepted(&cohort, 2, EVENT_TYPE), accepted(&cohort, 23, "b")];
-        let all = Untaken { events: events.clone(), is_all: true };
-        let (notice, head) = cohort.notice(Tier::Free, &all, cohort.warn_at()).unwrap();
+        let all = UndeliveredEvents { events: events.clone(), is_all: true };
+        let (notice, head) = cohort.notice(Tier::Free, &all, cohort.notice_at()).unwrap();
         assert_eq!((notice.event_type.as_str(), head.status), (EVENT_TYPE, Status::Pending));
-        assert_eq!(notice.id.accepted_at(), cohort.warn_at());
+        assert_eq!(notice.id.accepted_at(), cohort.notice_at());
         let payload: serde_json::Value = serde_json::from_str(&notice.payload).unwrap();
         let expected = json!({"day": "2023-11-14", "count": 2, "count_is_exact": true,
             "oldest_event_id": events[0].0.to_string(), "first_expires_at": "2023-11-21T01:00:00.000Z",
             "last_expires_at": "2023-11-21T23:00:00.000Z"});
         assert_eq!(payload, expected);
         let later =
-            cohort.notice(Tier::Free, &all, cohort.ends_at().before(Duration::from_hours(2))).unwrap().0;
+            cohort.notice(Tier::Free, &all, cohort.expired_at().before(Duration::from_hours(2))).unwrap().0;
         assert_eq!(later.id, notice.id, "it is the same event");
         assert!(later.payload.contains(r#""count":1"#), "an expired event does not count: {}", later.payload);
 
-        let some = Untaken { is_all: false, ..all };
-        let (partial, _) = cohort.notice(Tier::Free, &some, cohort.warn_at()).unwrap();
+        let some = UndeliveredEvents { is_all: false, ..all };
+        let (partial, _) = cohort.notice(Tier::Free, &some, cohort.notice_at()).unwrap();
         assert!(
             partial.payload.contains(r#""last_expires_at":"2023-11-22T00:00:00.000Z""#),
             "{}",
             partial.payload
         );
-        let own = Untaken { events: events[1..2].to_vec(), is_all: true };
-        assert_eq!(cohort.notice(Tier::Free, &own, cohort.warn_at()), None);
-        assert_eq!(cohort.notice(Tier::Free, &some, cohort.ends_at()), None);
+        let own = UndeliveredEvents { events: events[1..2].to_vec(), is_all: true };
+        assert_eq!(cohort.notice(Tier::Free, &own, cohort.notice_at()), None);
+        assert_eq!(cohort.notice(Tier::Free, &some, cohort.expired_at()), None);
     }
 
     proptest! {
@@ -212,14 +212,14 @@ mod tests {
         fn every_notice_leaves_time_and_covers_its_whole_batch(days in 1u64..=90, accepted_at in 0u64..1 << 42) {
             let event = event(&tenant(), "a", "1", Timestamp::from_millis(accepted_at));
             let expires_at = event.id.accepted_at().after(Duration::from_hours(24 * days));
-            let cohort = Cohort::of(&event.tenant, &Head { expires_at, ..Head::new(&event, []) });
-            let from = cohort.born_from;
-            let before = cohort.born_before();
+            let cohort = ExpiryBatch::of(&event.tenant, &Head { expires_at, ..Head::new(&event, []) });
+            let from = cohort.accepted_from;
+            let before = cohort.accepted_before();
             prop_assert!(from.millis() <= accepted_at && accepted_at < before.millis());
-            prop_assert!(before <= cohort.warn_at(), "the span is over when the notice is due");
-            let left = expires_at.since(cohort.warn_at());
+            prop_assert!(before <= cohort.notice_at(), "the span is over when the notice is due");
+            let left = expires_at.since(cohort.notice_at());
             prop_assert!(left >= Duration::from_hours(6) && left >= before.since(from));
-            prop_assert!(left <= Duration::from_hours(48) && expires_at <= cohort.ends_at());
+            prop_assert!(left <= Duration::from_hours(48) && expires_at <= cohort.expired_at());
         }
     }
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::delivery::verdict::Verdict;
 use crate::delivery::{DeliveryMessage, DeliveryState};
 use crate::endpoint::id::EndpointId;
-use crate::inbox::lease::{Acknowledged, LeaseId, Terms};
+use crate::inbox::lease::{Acknowledged, LeaseId, LeaseTerms};
 use crate::inbox::replay::Reopening;
 use crate::inbox::{Head, Outcome, Status};
 use crate::tenant::id::TenantId;
@@ -143,7 +143,7 @@ impl Story {
         let id = lease_id(self.leases);
         self.leases += 1;
         let until = now.after(Duration::from_secs(seconds));
-        let terms = Terms { holder: id.clone(), until, include_open, most_leases: MAX_LEASES };
+        let terms = LeaseTerms { holder: id.clone(), until, include_open, max_leases: MAX_LEASES };
         let is_held = self.held.iter().any(|(lease, until)| now < *until && self.is_in_head(lease));
         if self.write(self.head.lease(&terms, now)) {
             assert!(!is_held, "another lease holds it");

@@ -54,7 +54,7 @@ pub struct Lease {
 
 /// The terms on which events are leased.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Terms {
+pub struct LeaseTerms {
     /// The id of the new lease.
     pub holder: LeaseId,
     /// The end of the new lease.
@@ -62,7 +62,7 @@ pub struct Terms {
     /// Whether to lease also events with an open webhook delivery.
     pub include_open: bool,
     /// The number of leases after which an event is quarantined.
-    pub most_leases: u32,
+    pub max_leases: u32,
 }
 
 /// The result of an acknowledgement under a lease. `H` is the head of an event.

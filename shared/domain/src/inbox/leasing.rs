@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use crate::delivery::CLOCK_TOLERANCE;
-use crate::inbox::lease::{Acknowledged, Lease, LeaseId, Terms};
+use crate::inbox::lease::{Acknowledged, Lease, LeaseId, LeaseTerms};
 use crate::inbox::{Head, Status};
 use crate::timestamp::Timestamp;
 
@@ -27,17 +27,17 @@ impl Head {
             Status::Delivering => include_open,
             Status::Delivered | Status::Acked | Status::Quarantined | Status::Deleted => false,
         };
-        wanted && !self.is_gone(now) && !self.is_kept_from_others(now)
+        wanted && !self.is_expired_or_deleted(now) && !self.is_kept_from_others(now)
     }
 
     /// Leases the event. The last allowed lease also quarantines it. Returns `None` if the event is not free.
     #[must_use]
-    pub fn lease(&self, terms: &Terms, now: Timestamp) -> Option<Self> {
+    pub fn lease(&self, terms: &LeaseTerms, now: Timestamp) -> Option<Self> {
         if !self.is_free(terms.include_open, now) {
             return None;
         }
         let lease_count = self.lease_count + 1;
-        let status = if lease_count >= terms.most_leases { Status::Quarantined } else { self.status };
+        let status = if lease_count >= terms.max_leases { Status::Quarantined } else { self.status };
         let lease = Some(Lease { holder: Some(terms.holder.clone()), until: terms.until });
         Some(Self { status, lease, lease_count, ..self.next() })
     }
@@ -46,7 +46,7 @@ impl Head {
     #[must_use]
     pub fn is_held_by(&self, lease: &LeaseId, now: Timestamp) -> bool {
         self.status.is_in_inbox()
-            && !self.is_gone(now)
+            && !self.is_expired_or_deleted(now)
             && self.was_leased_as(lease)
             && self.lease.as_ref().is_some_and(|held| now < held.until)
     }
@@ -83,7 +83,10 @@ impl Head {
     /// quarantine, or if its last lease has not ended.
     #[must_use]
     pub fn release_from_quarantine(&self, delay: Duration, now: Timestamp) -> Option<Self> {
-        if self.status != Status::Quarantined || self.is_gone(now) || self.is_kept_from_others(now) {
+        if self.status != Status::Quarantined
+            || self.is_expired_or_deleted(now)
+            || self.is_kept_from_others(now)
+        {
             return None;
         }
         let status = self.status_of_deliveries();
@@ -113,9 +116,9 @@ mod tests {
     use crate::delivery::verdict::Verdict;
     use crate::testing::{START, attempted, endpoint, event, tenant};
 
-    fn terms(seconds: u64) -> Terms {
+    fn terms(seconds: u64) -> LeaseTerms {
         let holder = LeaseId::generate(&mut rand::rng());
-        Terms { holder, until: at(seconds), include_open: false, most_leases: 3 }
+        LeaseTerms { holder, until: at(seconds), include_open: false, max_leases: 3 }
     }
 
     fn at(seconds: u64) -> Timestamp {
@@ -158,9 +161,9 @@ mod tests {
     #[test]
     fn a_delivered_webhook_ends_the_lease() {
         let tenant = tenant();
-        let terms = Terms { include_open: true, ..terms(10) };
+        let terms = LeaseTerms { include_open: true, ..terms(10) };
         let new = Head::new(&event(&tenant, "a", "1", START), [endpoint(1).id]);
-        assert_eq!(new.lease(&Terms { include_open: false, ..terms.clone() }, START), None);
+        assert_eq!(new.lease(&LeaseTerms { include_open: false, ..terms.clone() }, START), None);
         let held = new.lease(&terms, START).unwrap();
         let (ep, delivery) = held.deliveries.first_key_value().unwrap();
         let message = DeliveryMessage::first(&tenant, held.id, ep, delivery, false);
@@ -173,7 +176,7 @@ mod tests {
     fn a_webhook_ends_a_quarantine_only_by_delivering_the_event() {
         let tenant = tenant();
         let new = Head::new(&event(&tenant, "a", "1", START), [endpoint(1).id]);
-        let last = Terms { include_open: true, most_leases: 1, ..terms(10) };
+        let last = LeaseTerms { include_open: true, max_leases: 1, ..terms(10) };
         let quarantined = new.lease(&last, START).unwrap();
         let (ep, delivery) = quarantined.deliveries.first_key_value().unwrap();
         let message = DeliveryMessage::first(&tenant, quarantined.id, ep, delivery, false);
@@ -235,7 +238,7 @@ mod tests {
 
     #[test]
     fn the_holder_of_the_last_lease_can_acknowledge() {
-        let last = Terms { most_leases: 1, ..terms(10) };
+        let last = LeaseTerms { max_leases: 1, ..terms(10) };
         let held = pending().lease(&last, START).unwrap();
         assert_eq!(held.status, Status::Quarantined);
         assert!(matches!(held.acknowledge_as(&last.holder, at(9)), Acknowledged::Now(_)));

@@ -77,21 +77,24 @@ impl Head {
 
     /// Returns the attempts that only this head has, and that `next`, with its reopened deliveries, no longer has.
     #[must_use]
-    pub fn forgotten_in(&self, next: &Self, tenant: &TenantId) -> Vec<Attempt> {
+    pub fn attempts_lost_by(&self, next: &Self, tenant: &TenantId) -> Vec<Attempt> {
         let mut forgotten = Vec::new();
         for (endpoint, delivery) in &self.deliveries {
             let opened = next.deliveries.get(endpoint);
             if opened.is_some_and(|opened| opened.generation != delivery.generation) {
                 let message = DeliveryMessage::first(tenant, self.id, endpoint, delivery, false);
-                forgotten.extend(Attempt::remembered(&message, delivery));
+                forgotten.extend(Attempt::from_head(&message, delivery));
             }
         }
         forgotten
     }
 
     /// Returns the open deliveries of this run without a recorded attempt. Each of them needs a message.
-    pub fn untried_of<'a>(&'a self, run: &'a str) -> impl Iterator<Item = (&'a EndpointId, &'a Delivery)> {
-        self.untried().filter(move |(_, delivery)| delivery.generation == run)
+    pub fn without_attempt_in<'a>(
+        &'a self,
+        run: &'a str,
+    ) -> impl Iterator<Item = (&'a EndpointId, &'a Delivery)> {
+        self.without_attempt().filter(move |(_, delivery)| delivery.generation == run)
     }
 
     /// Returns whether this run opened any of the deliveries.
@@ -119,7 +122,7 @@ mod tests {
     use super::*;
     use crate::delivery::DeliveryMessage;
     use crate::delivery::verdict::{Answer, Verdict};
-    use crate::inbox::lease::{Acknowledged, LeaseId, Terms};
+    use crate::inbox::lease::{Acknowledged, LeaseId, LeaseTerms};
     use crate::testing::{START, attempted, endpoint, event, tenant};
 
     const RUN: &str = "rpl_1";
@@ -146,7 +149,7 @@ mod tests {
         let (head, endpoints) = half_delivered();
         let replayed = head.reopen(&all(&endpoints), START).unwrap();
         assert_eq!((replayed.status, replayed.rev), (Status::Delivering, head.rev + 1));
-        assert_eq!(replayed.untried_of(RUN).count(), 2);
+        assert_eq!(replayed.without_attempt_in(RUN).count(), 2);
         assert_eq!(replayed.reopen(&all(&endpoints), START), None, "its deliveries are open");
         assert!(replayed.was_replayed_by(RUN) && !head.was_replayed_by(RUN));
         let acked = replayed.acknowledge().unwrap();
@@ -173,13 +176,17 @@ mod tests {
             verdict: Verdict::Delivered,
         };
         let replayed = head.reopen(&all(&endpoints), START).unwrap();
-        assert_eq!(head.forgotten_in(&replayed, &tenant), [delivered], "a failed attempt has its own item");
+        assert_eq!(
+            head.attempts_lost_by(&replayed, &tenant),
+            [delivered],
+            "a failed attempt has its own item"
+        );
         let retry = Reopening { only_undelivered: true, ..all(&endpoints) };
-        assert_eq!(head.forgotten_in(&head.reopen(&retry, START).unwrap(), &tenant), []);
-        assert_eq!(replayed.forgotten_in(&replayed, &tenant), []);
+        assert_eq!(head.attempts_lost_by(&head.reopen(&retry, START).unwrap(), &tenant), []);
+        assert_eq!(replayed.attempts_lost_by(&replayed, &tenant), []);
         let mut late = head.clone();
         late.deliveries.get_mut(&taking).unwrap().attempts = 2;
-        assert_eq!(late.forgotten_in(&replayed, &tenant), [], "a second attempt has its own item");
+        assert_eq!(late.attempts_lost_by(&replayed, &tenant), [], "a second attempt has its own item");
     }
 
     #[test]
@@ -194,7 +201,7 @@ mod tests {
         let (head, endpoints) = half_delivered();
         let retry = Reopening { only_undelivered: true, ..all(&endpoints) };
         let replayed = head.reopen(&retry, START).unwrap();
-        let opened: Vec<&EndpointId> = replayed.untried_of(RUN).map(|(id, _)| id).collect();
+        let opened: Vec<&EndpointId> = replayed.without_attempt_in(RUN).map(|(id, _)| id).collect();
         assert_eq!(opened, [&endpoint(2).id]);
     }
 
@@ -206,7 +213,7 @@ mod tests {
         assert_eq!(head.reopen(&all(&none), START), None);
         let also = Reopening { also_to: Some(&new), ..all(&none) };
         let replayed = head.reopen(&also, START).unwrap();
-        assert_eq!(replayed.untried_of(RUN).map(|(id, _)| id).collect::<Vec<_>>(), [&new]);
+        assert_eq!(replayed.without_attempt_in(RUN).map(|(id, _)| id).collect::<Vec<_>>(), [&new]);
         let fifty = (0..50).map(|n| (endpoint(100 + n).id, head.deliveries[&endpoint(1).id].clone()));
         let full = Head { deliveries: fifty.collect(), ..head };
         assert_eq!(
@@ -221,7 +228,7 @@ mod tests {
         let (head, endpoints) = half_delivered();
         let holder = LeaseId::generate(&mut rand::rng());
         let until = START.after(Duration::from_secs(60));
-        let terms = Terms { holder: holder.clone(), until, include_open: false, most_leases: 10 };
+        let terms = LeaseTerms { holder: holder.clone(), until, include_open: false, max_leases: 10 };
         let leased = head.lease(&terms, START).unwrap();
         let replayed = leased.reopen(&all(&endpoints), START).unwrap();
         assert!(replayed.is_held_by(&holder, START));

@@ -63,7 +63,7 @@ impl Filter {
     /// Returns whether the event matches the filter.
     #[must_use]
     pub fn matches(&self, head: &Head, now: Timestamp) -> bool {
-        !head.is_gone(now)
+        !head.is_expired_or_deleted(now)
             && self.event_type.as_ref().is_none_or(|event_type| *event_type == head.event_type)
             && self.status.is_none_or(|status| status == head.status)
     }
@@ -104,7 +104,7 @@ impl Replay {
         let also = endpoints.iter().find(|endpoint| {
             self.endpoint.as_ref() == Some(&endpoint.id)
                 && targets.contains(&endpoint.id)
-                && endpoint.wants(&head.event_type)
+                && endpoint.matches(&head.event_type)
         });
         let what = Reopening {
             run,
@@ -133,7 +133,7 @@ impl Replay {
 
     /// Counts the events that an unfinished step of a cancelled replay may have opened.
     #[must_use]
-    pub fn cut_off(&self, run: &str, heads: &[Head]) -> Self {
+    pub fn count_unfinished_step(&self, run: &str, heads: &[Head]) -> Self {
         let mut next = self.clone();
         next.progress.count(run, heads);
         next
@@ -198,7 +198,10 @@ mod tests {
     fn a_named_endpoint_gets_matching_events_even_if_it_is_new() {
         let named = Replay { endpoint: Some(endpoint(2).id), ..replay() };
         let opened = named.reopen(RUN, &acked(), &[endpoint(1), endpoint(2)], START).unwrap();
-        assert_eq!(opened.untried_of(RUN).map(|(id, _)| id.clone()).collect::<Vec<_>>(), [endpoint(2).id]);
+        assert_eq!(
+            opened.without_attempt_in(RUN).map(|(id, _)| id.clone()).collect::<Vec<_>>(),
+            [endpoint(2).id]
+        );
         let unwilling = Endpoint { event_types: vec![Pattern::parse("b").unwrap()], ..endpoint(2) };
         assert_eq!(named.reopen(RUN, &acked(), &[unwilling], START), None);
     }
@@ -219,7 +222,7 @@ mod tests {
     #[test]
     fn the_events_opened_by_a_cancelled_step_are_counted() {
         let opened = replay().reopen(RUN, &acked(), &[endpoint(1)], START).unwrap();
-        let cut_off = replay().cut_off(RUN, &[opened, acked()]);
+        let cut_off = replay().count_unfinished_step(RUN, &[opened, acked()]);
         assert_eq!(cut_off.progress, Progress { seen: 1, replayed: 1, deliveries: 1, ..Progress::default() });
     }
 }

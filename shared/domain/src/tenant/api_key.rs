@@ -19,7 +19,7 @@ use crate::tenant::tier::Tier;
 use crate::timestamp::Timestamp;
 
 /// The shortest time between two writes of `last_used_at`.
-pub const NOTE_USE_EVERY: Duration = Duration::from_mins(15);
+pub const LAST_USED_INTERVAL: Duration = Duration::from_mins(15);
 
 /// The largest number of valid keys of a tenant. A change of the tier writes each key twice and the tenant once, in
 /// one transaction, and a `DynamoDB` transaction has at most 100 items.
@@ -290,7 +290,7 @@ pub struct KeyRecord {
     pub expires_at: Option<Timestamp>,
     /// The key's own limit of events per minute; `None` if only the tenant's limit holds.
     pub events_per_minute: Option<u32>,
-    /// When the key was last used. It is written at most once per [`NOTE_USE_EVERY`], and read only for lists.
+    /// When the key was last used. It is written at most once per [`LAST_USED_INTERVAL`], and read only for lists.
     pub last_used_at: Option<Timestamp>,
 }
 

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::id::EventId;
 use crate::problem::{Kind, Problem};
 use crate::tenant::tier::Tier;
 use crate::timestamp::Timestamp;
@@ -17,14 +16,14 @@ pub struct Backlog(BTreeMap<u64, i64>);
 impl Backlog {
     /// Makes the change for one more event.
     #[must_use]
-    pub fn stored(event: EventId) -> Self {
-        Self::of([(event.accepted_at().days(), 1)])
+    pub fn stored(accepted_at: Timestamp) -> Self {
+        Self::of([(accepted_at.days(), 1)])
     }
 
     /// Makes the change for one event fewer.
     #[must_use]
-    pub fn settled(event: EventId) -> Self {
-        Self::of([(event.accepted_at().days(), -1)])
+    pub fn settled(accepted_at: Timestamp) -> Self {
+        Self::of([(accepted_at.days(), -1)])
     }
 
     /// Makes a backlog from pairs of a day since the epoch and its number.
@@ -49,7 +48,7 @@ impl Backlog {
 
     /// Returns the number of events in the inbox at `now`.
     #[must_use]
-    pub fn waiting(&self, tier: Tier, now: Timestamp) -> u64 {
+    pub fn count(&self, tier: Tier, now: Timestamp) -> u64 {
         let oldest = now.days().saturating_sub(u64::from(tier.limits().retention_days));
         self.0.range(oldest..).map(|(_, number)| u64::try_from(*number).unwrap_or_default()).sum()
     }
@@ -58,9 +57,9 @@ impl Backlog {
     ///
     /// # Errors
     /// [`Kind::BacklogFull`] (429) if the tier's maximum is reached.
-    pub fn admit(&self, tier: Tier, now: Timestamp) -> Result<(), Problem> {
+    pub fn check(&self, tier: Tier, now: Timestamp) -> Result<(), Problem> {
         let most = tier.limits().undelivered_events;
-        if self.waiting(tier, now) < most {
+        if self.count(tier, now) < most {
             return Ok(());
         }
         let detail = format!(
@@ -79,10 +78,9 @@ mod tests {
 
     #[test]
     fn changes_of_one_day_are_added() {
-        let event = EventId::generate(NOW, 1, &mut rand::rng());
-        let stored = Backlog::stored(event).plus(&Backlog::stored(event));
+        let stored = Backlog::stored(NOW).plus(&Backlog::stored(NOW));
         assert_eq!(stored, Backlog::of([(DAY, 2)]));
-        let settled = Backlog::settled(event).plus(&Backlog::settled(event));
+        let settled = Backlog::settled(NOW).plus(&Backlog::settled(NOW));
         assert_eq!(stored.plus(&settled), Backlog::default());
     }
 
@@ -90,8 +88,8 @@ mod tests {
     fn the_last_event_within_the_limit_is_accepted_and_the_next_is_not() {
         for tier in Tier::ALL {
             let most = i64::try_from(tier.limits().undelivered_events).unwrap();
-            assert_eq!(Backlog::of([(DAY, most - 1)]).admit(tier, NOW), Ok(()));
-            let refused = Backlog::of([(DAY - 1, 1), (DAY, most - 1)]).admit(tier, NOW).unwrap_err();
+            assert_eq!(Backlog::of([(DAY, most - 1)]).check(tier, NOW), Ok(()));
+            let refused = Backlog::of([(DAY - 1, 1), (DAY, most - 1)]).check(tier, NOW).unwrap_err();
             assert_eq!((refused.kind, refused.status()), (Kind::BacklogFull, 429));
         }
     }
@@ -99,7 +97,7 @@ mod tests {
     #[test]
     fn expired_days_do_not_count_and_a_negative_day_counts_as_zero() {
         let backlog = Backlog::of([(DAY - 8, 10_000), (DAY - 7, 5), (DAY - 1, -3), (DAY, 2)]);
-        assert_eq!(backlog.waiting(Tier::Free, NOW), 7);
-        assert_eq!(backlog.waiting(Tier::Pro, NOW), 10_007);
+        assert_eq!(backlog.count(Tier::Free, NOW), 7);
+        assert_eq!(backlog.count(Tier::Pro, NOW), 10_007);
     }
 }

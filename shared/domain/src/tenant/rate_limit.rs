@@ -137,7 +137,7 @@ impl Bucket {
 
     /// Grants the rest of the minute, because the table cannot be reached. The table is not asked again in this
     /// minute.
-    pub fn refill_alone(&mut self, now: Timestamp) {
+    pub fn refill_without_table(&mut self, now: Timestamp) {
         *self = self.at(now);
         self.tokens += self.limit.saturating_sub(self.taken);
         self.taken = self.taken.max(self.limit);
@@ -153,7 +153,7 @@ impl Bucket {
 
     /// Returns the status for the `RateLimit` headers.
     #[must_use]
-    pub fn standing(&self, policy: &'static str, now: Timestamp) -> RateLimitStatus {
+    pub fn status(&self, policy: &'static str, now: Timestamp) -> RateLimitStatus {
         let Self { tokens, taken, .. } = self.at(now);
         RateLimitStatus {
             policy,
@@ -195,7 +195,7 @@ impl RateLimitStatus {
 
     /// Makes the 429 for this minute. `things` names what is limited, for example `events`.
     #[must_use]
-    pub fn refusal(&self, things: &str) -> Problem {
+    pub fn to_problem(&self, things: &str) -> Problem {
         let detail = format!(
             "Rate limit exceeded: {} {things} per minute are allowed; send this again in {} seconds",
             self.limit, self.reset_seconds
@@ -240,7 +240,7 @@ mod tests {
         for left in (0..10).rev() {
             assert_eq!(bucket.shortfall(1, NOW), 0);
             assert_eq!(bucket.spend(1, NOW), 1);
-            assert_eq!(bucket.standing("events", NOW).remaining, 990 + left);
+            assert_eq!(bucket.status("events", NOW).remaining, 990 + left);
         }
         assert_eq!(bucket.shortfall(1, NOW), 10);
     }
@@ -252,7 +252,7 @@ mod tests {
         let next = Timestamp::from_seconds(660);
         assert_eq!(bucket.shortfall(1, next), 10);
         assert_eq!(bucket.spend(1, next), 0);
-        assert_eq!(bucket.standing("events", next).remaining, 1000);
+        assert_eq!(bucket.status("events", next).remaining, 1000);
     }
 
     #[test]
@@ -261,7 +261,7 @@ mod tests {
         let now = Timestamp::from_seconds(645);
         bucket.refill(1, Leased::Exhausted { left: 0 }, now);
         assert_eq!(bucket.spend(1, now), 0);
-        let standing = bucket.standing("events", now);
+        let standing = bucket.status("events", now);
         assert_eq!((standing.remaining, standing.reset_seconds), (0, 15));
         assert_eq!(bucket.shortfall(1, now), 0, "the table is not asked again in this minute");
     }
@@ -270,8 +270,8 @@ mod tests {
     fn without_the_table_an_instance_grants_no_more_than_the_limit() {
         let mut bucket = Bucket::new(1000);
         bucket.refill(10, Leased::Granted { taken: 30 }, NOW);
-        bucket.refill_alone(NOW);
-        bucket.refill_alone(NOW);
+        bucket.refill_without_table(NOW);
+        bucket.refill_without_table(NOW);
         assert_eq!(bucket.spend(2000, NOW), 980, "20 are other instances'");
     }
 

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::event::id::EventId;
 use crate::tenant::backlog::Backlog;
 use crate::tenant::id::TenantId;
 use crate::timestamp::Timestamp;
@@ -127,7 +126,7 @@ pub struct Window {
 const MAX_WINDOW_MINUTES: u64 = 24 * 60;
 
 /// How long the statistics of a minute are kept: longer than the longest window.
-pub const KEEP_STATS: Duration = Duration::from_secs(25 * 3600);
+pub const STATS_RETENTION: Duration = Duration::from_secs(25 * 3600);
 
 impl Window {
     /// The rule for a window, for error texts.
@@ -167,43 +166,43 @@ impl Window {
 
 /// The change of one tenant's numbers by a batch.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Share {
+pub struct TenantChange {
     /// The change of the backlog.
     pub backlog: Backlog,
     /// The change of the statistics.
     pub stats: Stats,
 }
 
-impl Share {
+impl TenantChange {
     /// Makes the change for a stored event.
     #[must_use]
-    pub fn stored(event: EventId) -> Self {
+    pub fn for_stored(accepted_at: Timestamp) -> Self {
         let stats = Stats { stored: 1, ..Stats::default() };
-        Self { backlog: Backlog::stored(event), stats }
+        Self { backlog: Backlog::stored(accepted_at), stats }
     }
 
     /// Makes the change for an event that leaves the inbox without an acknowledgement: every endpoint has it, or it
     /// was deleted.
     #[must_use]
-    pub fn settled(event: EventId) -> Self {
-        Self { backlog: Backlog::settled(event), stats: Stats::default() }
+    pub fn for_settled(accepted_at: Timestamp) -> Self {
+        Self { backlog: Backlog::settled(accepted_at), stats: Stats::default() }
     }
 
     /// Makes the change for an event that a replay brings back into the inbox.
     #[must_use]
-    pub fn returned(event: EventId) -> Self {
-        Self { backlog: Backlog::stored(event), stats: Stats::default() }
+    pub fn for_reopened(accepted_at: Timestamp) -> Self {
+        Self { backlog: Backlog::stored(accepted_at), stats: Stats::default() }
     }
 
     /// Makes the change for an acknowledged event.
     #[must_use]
-    pub fn acked(event: EventId) -> Self {
-        Self { stats: Stats { acked: 1, ..Stats::default() }, ..Self::settled(event) }
+    pub fn for_acked(accepted_at: Timestamp) -> Self {
+        Self { stats: Stats { acked: 1, ..Stats::default() }, ..Self::for_settled(accepted_at) }
     }
 
     /// Makes a change that leaves the backlog as it is.
     #[must_use]
-    pub fn of(stats: Stats) -> Self {
+    pub fn from_stats(stats: Stats) -> Self {
         Self { backlog: Backlog::default(), stats }
     }
 
@@ -214,13 +213,13 @@ impl Share {
 
 /// The changes by a batch, for each tenant.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Shares(BTreeMap<TenantId, Share>);
+pub struct TenantChanges(BTreeMap<TenantId, TenantChange>);
 
-impl Shares {
+impl TenantChanges {
     /// Adds the change of one tenant.
     #[must_use]
-    pub fn with(mut self, tenant: &TenantId, share: &Share) -> Self {
-        let sum = self.0.remove(tenant).unwrap_or_default().plus(share);
+    pub fn with(mut self, tenant: &TenantId, change: &TenantChange) -> Self {
+        let sum = self.0.remove(tenant).unwrap_or_default().plus(change);
         self.0.insert(tenant.clone(), sum);
         self
     }
@@ -228,11 +227,11 @@ impl Shares {
     /// Adds the other changes.
     #[must_use]
     pub fn plus(self, other: &Self) -> Self {
-        other.iter().fold(self, |sum, (tenant, share)| sum.with(tenant, share))
+        other.iter().fold(self, |sum, (tenant, change)| sum.with(tenant, change))
     }
 
     /// Returns each tenant with its change.
-    pub fn iter(&self) -> impl Iterator<Item = (&TenantId, &Share)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&TenantId, &TenantChange)> {
         self.0.iter()
     }
 }
@@ -242,6 +241,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::id::EventId;
     use crate::testing::{START, tenant};
 
     fn histogram(milliseconds: &[u64]) -> Histogram {
@@ -281,12 +281,15 @@ mod tests {
         let ours = tenant();
         let other = tenant();
         let event = EventId::generate(START, 1, &mut rand::rng());
-        let stored = Shares::default().with(&ours, &Share::stored(event)).with(&other, &Share::stored(event));
-        let shares = stored.plus(&Shares::default().with(&ours, &Share::acked(event)));
+        let stored = TenantChanges::default()
+            .with(&ours, &TenantChange::for_stored(event.accepted_at()))
+            .with(&other, &TenantChange::for_stored(event.accepted_at()));
+        let shares =
+            stored.plus(&TenantChanges::default().with(&ours, &TenantChange::for_acked(event.accepted_at())));
         let of = |tenant| shares.iter().find(|(owner, _)| *owner == tenant).map(|(_, share)| share.clone());
         let stats = Stats { stored: 1, acked: 1, ..Stats::default() };
-        assert_eq!(of(&ours), Some(Share::of(stats)), "it left the inbox");
-        assert_eq!(of(&other), Some(Share::stored(event)));
+        assert_eq!(of(&ours), Some(TenantChange::from_stats(stats)), "it left the inbox");
+        assert_eq!(of(&other), Some(TenantChange::for_stored(event.accepted_at())));
     }
 
     #[test]
@@ -304,7 +307,7 @@ mod tests {
         let now = Timestamp::from_seconds(600);
         assert_eq!(Window::parse("2m").unwrap().minutes(now), (8, 10));
         assert_eq!(Window::HOUR.minutes(now), (0, 10));
-        assert!(KEEP_STATS.as_secs() >= (MAX_WINDOW_MINUTES + 1) * 60);
+        assert!(STATS_RETENTION.as_secs() >= (MAX_WINDOW_MINUTES + 1) * 60);
     }
 
     #[test]

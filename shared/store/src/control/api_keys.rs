@@ -3,7 +3,7 @@
 
 use domain::id;
 use domain::tenant::Tenant;
-use domain::tenant::api_key::{KeyHash, KeyRecord, MAX_KEYS, NOTE_USE_EVERY};
+use domain::tenant::api_key::{KeyHash, KeyRecord, LAST_USED_INTERVAL, MAX_KEYS};
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 
@@ -43,12 +43,12 @@ impl<T: Table> Control<T> {
         }
     }
 
-    /// Notes that a key was used, unless that was noted less than [`NOTE_USE_EVERY`] before `now`, or the key no longer exists.
+    /// Notes that a key was used, unless that was noted less than [`LAST_USED_INTERVAL`] before `now`, or the key no longer exists.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn note_use(&self, tenant: &TenantId, key_id: &str, now: Timestamp) -> PortResult<()> {
-        let is_due = absent("last_used_at").or(at_most("last_used_at", now.before(NOTE_USE_EVERY)));
+        let is_due = absent("last_used_at").or(at_most("last_used_at", now.before(LAST_USED_INTERVAL)));
         let update = Update::new(Key::new(keys::tenant(tenant), keys::key_listing(key_id)))
             .set("last_used_at", now)
             .only_if(exists("pk").and(is_due));

@@ -7,7 +7,7 @@ use crate::item::{Item, Unreadable};
 /// Returns the map of a health.
 pub(crate) fn write(health: &Health) -> Item {
     let notice = health.notice.as_ref();
-    Item::from([("failures", health.failures.into()), ("told", health.is_told.into())])
+    Item::from([("failures", health.failures.into()), ("told", health.has_failing_notice.into())])
         .with_some("since", health.failing_since)
         .with_some("error", health.last_error.as_deref())
         .with_some("probes", health.open.map(|open| open.probes))
@@ -36,7 +36,7 @@ pub(crate) fn read(endpoint: &Item) -> Result<Health, Unreadable> {
         failing_since: map.moment("since").ok(),
         last_error: map.text("error").ok().map(str::to_owned),
         open,
-        is_told: map.is_set("told"),
+        has_failing_notice: map.is_set("told"),
         notice,
     })
 }

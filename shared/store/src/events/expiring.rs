@@ -2,7 +2,7 @@
 
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
-use domain::inbox::expiry::{Cohort, Untaken};
+use domain::inbox::expiry::{ExpiryBatch, UndeliveredEvents};
 use domain::tenant::tier::Tier;
 
 use super::Events;
@@ -18,10 +18,12 @@ impl<P: Ports> Events<P> {
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn untaken(&self, cohort: &Cohort, most: usize) -> PortResult<Untaken> {
-        let span =
-            Range::Between(keys::events_from(cohort.born_from), keys::events_from(cohort.born_before()));
-        let mut untaken = Untaken { events: Vec::new(), is_all: true };
+    pub async fn undelivered(&self, cohort: &ExpiryBatch, most: usize) -> PortResult<UndeliveredEvents> {
+        let span = Range::Between(
+            keys::events_from(cohort.accepted_from),
+            keys::events_from(cohort.accepted_before()),
+        );
+        let mut untaken = UndeliveredEvents { events: Vec::new(), is_all: true };
         for shard in 0..Tier::MAX_SHARDS {
             // Once enough are found, only the first event of each further shard is read: the oldest of all may be there.
             let wanted = most.saturating_sub(untaken.events.len()).max(1);

@@ -6,7 +6,7 @@
 use domain::delivery::CLOCK_TOLERANCE;
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
-use domain::inbox::lease::{LeaseId, Terms};
+use domain::inbox::lease::{LeaseId, LeaseTerms};
 use domain::inbox::{Head, Status};
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
@@ -125,7 +125,7 @@ impl<P: Ports> Events<P> {
         &self,
         tenant: &TenantId,
         ids: &[EventId],
-        terms: &Terms,
+        terms: &LeaseTerms,
         budget: &mut ResponseBudget,
         now: Timestamp,
     ) -> PortResult<Taken> {
@@ -148,7 +148,7 @@ impl<P: Ports> Events<P> {
         &self,
         tenant: &TenantId,
         found: Vec<Found>,
-        terms: &Terms,
+        terms: &LeaseTerms,
         budget: &mut ResponseBudget,
         now: Timestamp,
         taken: &mut Taken,

@@ -239,7 +239,7 @@ impl PageQuery {
     /// Whether the head, as it is now, still belongs into the answer.
     fn wants(&self, head: &Head) -> bool {
         (self.source == Source::Log || head.status.is_in_inbox())
-            && !head.is_gone(self.now)
+            && !head.is_expired_or_deleted(self.now)
             && self.status.is_none_or(|status| status == head.status)
             && self.event_type.as_ref().is_none_or(|event_type| *event_type == head.event_type)
     }

@@ -1,7 +1,7 @@
 //! What happened to a tenant's events: one item for each minute; each number is an attribute, which is absent where it is zero.
 
 use domain::tenant::id::TenantId;
-use domain::tenant::stats::{KEEP_STATS, Stats};
+use domain::tenant::stats::{STATS_RETENTION, Stats};
 
 use super::Limits;
 use super::once::Once;
@@ -21,14 +21,14 @@ impl<T: Table> Limits<T> {
         if named.peek().is_none() {
             return Ok(());
         }
-        let ttl = (minute + 1) * 60 + KEEP_STATS.as_secs();
+        let ttl = (minute + 1) * 60 + STATS_RETENTION.as_secs();
         let update = Once::new(Key::new(keys::stats(tenant), keys::stats_minute(minute))).set("ttl", ttl);
         let update = named.fold(update, |update, (name, number)| update.add(name, number));
         update.send(&self.items).await.map(drop)
     }
 
     /// Returns what happened from the first of these minutes to the last, both included. Stats are kept for
-    /// [`KEEP_STATS`].
+    /// [`STATS_RETENTION`].
     ///
     /// # Errors
     /// When the table does not answer.

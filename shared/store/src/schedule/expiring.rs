@@ -1,7 +1,7 @@
 //! Events that will expire: one row for each tenant and span of time, in one partition, in the order in which their owners get the
 //! notice.
 
-use domain::inbox::expiry::Cohort;
+use domain::inbox::expiry::ExpiryBatch;
 use domain::timestamp::Timestamp;
 
 use super::Schedule;
@@ -17,12 +17,12 @@ impl<T: Table> Schedule<T> {
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn put_expiring(&self, cohort: &Cohort) -> PortResult<()> {
+    pub async fn put_expiring(&self, cohort: &ExpiryBatch) -> PortResult<()> {
         let row = Item::from([
             ("tenant", cohort.tenant.as_str().into()),
-            ("born_from", cohort.born_from.into()),
+            ("born_from", cohort.accepted_from.into()),
             ("retention_hours", cohort.retention_hours.into()),
-            ("ttl", cohort.ends_at().seconds().into()),
+            ("ttl", cohort.expired_at().seconds().into()),
         ]);
         self.items.put(row.at(key(cohort))).await
     }
@@ -31,7 +31,7 @@ impl<T: Table> Schedule<T> {
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn expiring(&self, until: Timestamp, most: usize) -> PortResult<Vec<Cohort>> {
+    pub async fn expiring(&self, until: Timestamp, most: usize) -> PortResult<Vec<ExpiryBatch>> {
         let query = Query::consistent(keys::EXPIRING).range(Range::Before(keys::due_until(until)));
         self.rows(query, most, read).await.map(|found| found.rows)
     }
@@ -40,20 +40,20 @@ impl<T: Table> Schedule<T> {
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn delete_expiring(&self, cohort: &Cohort) -> PortResult<()> {
+    pub async fn delete_expiring(&self, cohort: &ExpiryBatch) -> PortResult<()> {
         self.items.delete(Delete::new(key(cohort))).await.map(drop)
     }
 }
 
-fn key(cohort: &Cohort) -> Key {
+fn key(cohort: &ExpiryBatch) -> Key {
     Key::new(keys::EXPIRING, keys::expiring_row(cohort))
 }
 
 /// Reads a row.
-pub(crate) fn read(row: &Item) -> Result<Cohort, Unreadable> {
-    Ok(Cohort {
+pub(crate) fn read(row: &Item) -> Result<ExpiryBatch, Unreadable> {
+    Ok(ExpiryBatch {
         tenant: row.tenant("tenant")?,
-        born_from: row.moment("born_from")?,
+        accepted_from: row.moment("born_from")?,
         retention_hours: row.number("retention_hours")?,
     })
 }

@@ -81,7 +81,7 @@ impl Failure {
 
     /// Returns whether this API refused to connect.
     #[must_use]
-    pub const fn is_ours(self) -> bool {
+    pub const fn is_refused_by_us(self) -> bool {
         matches!(self, Self::Refused | Self::RefusedAddress)
     }
 

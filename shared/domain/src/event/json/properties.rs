@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use crate::event::claim::{ClaimName, DedupId};
-use crate::event::cloud_event::structured;
+use crate::event::cloud_event::parse_structured;
 use crate::event::event_type::EventType;
-use crate::event::json::{Bounds, Rule, check};
+use crate::event::json::check;
+use crate::event::json::rule::{Bounds, Rule};
 use crate::event::{InvalidEvent, NewEvent};
 
 const BOUNDS: Bounds = Bounds { depth: 32, nodes: 10_000 };
@@ -90,7 +91,7 @@ proptest! {
             "{{{before}\"data\"{after}:{before}{data}{after},\"id\":\"7\",{after}\"type\":\"a\",\"source\":\"s\",\"specversion\":\"1.0\"}}"
         );
         let spaced = format!("{before}{event}{after}");
-        prop_assert_eq!(structured(spaced.as_bytes()).map(|event| event.payload), Ok(event));
+        prop_assert_eq!(parse_structured(spaced.as_bytes()).map(|event| event.payload), Ok(event));
     }
 
     #[test]

@@ -2,14 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::event::json::{Bounds, MAX_NUMBER_CHARS, Rule};
-
-/// One step from a value to a value inside it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Step {
-    Key(String),
-    Index(usize),
-}
+use super::pointer::Step;
+use super::rule::{Bounds, MAX_NUMBER_CHARS, Rule};
 
 /// Reads a text once. It stops at the first broken rule; then `path` leads to the value that breaks it.
 pub(super) struct Scanner<'a> {

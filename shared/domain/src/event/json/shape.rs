@@ -5,8 +5,7 @@ use std::fmt::Display;
 
 use serde::de::{Error, Expected, Unexpected};
 
-use crate::event::json::scanner::Step;
-use crate::event::json::{pointer, shortened};
+use super::pointer::{Step, pointer, shortened};
 
 /// Valid JSON that does not fit the type into which it is read.
 #[derive(Clone, Debug, Eq, PartialEq)]

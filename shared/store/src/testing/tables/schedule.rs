@@ -1,7 +1,7 @@
 //! `Schedule`, past the store's rules.
 
 use domain::delivery::schedule::{EndpointRow, Parked};
-use domain::inbox::expiry::Cohort;
+use domain::inbox::expiry::ExpiryBatch;
 use domain::job::Job;
 use domain::timestamp::Timestamp;
 
@@ -30,7 +30,7 @@ impl MemoryTables {
 
     /// Returns every row of events that will expire, in the order in which their owners get the notice.
     #[must_use]
-    pub fn expiring(&self) -> Vec<Cohort> {
+    pub fn expiring(&self) -> Vec<ExpiryBatch> {
         self.rows(|item| item.has("born_from"), expiring::read)
     }
 
