@@ -282,7 +282,7 @@ async fn die(death: &Death) -> (bool, usize) {
     if is_cancelled && under_way {
         cancel(&pipeline, &id).await;
         pipeline.tables.change_endpoint(&pipeline.tenant, &endpoint(1).id, |endpoint: &mut Endpoint| {
-            endpoint.rate_per_second = 1
+            endpoint.rate_per_second = 1;
         });
     }
     pipeline.run_until_quiet().await;

@@ -277,15 +277,14 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tenant::id::TenantId;
     use crate::tenant::tier::Tier;
-    use crate::testing::attempted;
+    use crate::testing::{attempted, tenant};
 
     fn event() -> Event {
         let now = Timestamp::from_seconds(1000);
         Event {
             id: EventId::generate(now, 1, &mut rand::rng()),
-            tenant: TenantId::from_stored("org_1"),
+            tenant: tenant(),
             tier: Tier::Free,
             event_type: EventType::parse("a").unwrap(),
             payload: "1".to_owned(),
@@ -298,10 +297,9 @@ mod tests {
     }
 
     fn message(head: &Head, endpoint: &EndpointId, n: u32) -> DeliveryMessage {
-        let tenant = TenantId::from_stored("org_1");
         DeliveryMessage {
             n,
-            ..DeliveryMessage::first(&tenant, head.id, endpoint, &head.deliveries[endpoint], false)
+            ..DeliveryMessage::first(&tenant(), head.id, endpoint, &head.deliveries[endpoint], false)
         }
     }
 

@@ -258,20 +258,23 @@ impl Table for MemoryTable {
     }
 
     async fn put(&self, put: &Put) -> PortResult<Written> {
-        self.write(Operation::Put, |state| match state.refusal(&put.item.key()?, put.condition.as_ref()) {
-            Some(found) => Ok(state.refused(found, put.returns)),
-            None => state.put(put, 1).map(|()| Written::Done(Item::default())),
+        self.write(Operation::Put, |state| {
+            if let Some(found) = state.refusal(&put.item.key()?, put.condition.as_ref()) {
+                return Ok(state.refused(found, put.returns));
+            }
+            state.put(put, 1)?;
+            Ok(Written::Done(Item::default()))
         })
         .await
     }
 
     async fn update(&self, update: &Update) -> PortResult<Written> {
-        self.write(Operation::Update, |state| match state.refusal(&update.key, update.condition.as_ref()) {
-            Some(found) => Ok(state.refused(found, update.returns)),
-            None => {
-                let changed = state.update(update, 1)?;
-                Ok(Written::Done(if update.returns { changed } else { Item::default() }))
+        self.write(Operation::Update, |state| {
+            if let Some(found) = state.refusal(&update.key, update.condition.as_ref()) {
+                return Ok(state.refused(found, update.returns));
             }
+            let changed = state.update(update, 1)?;
+            Ok(Written::Done(if update.returns { changed } else { Item::default() }))
         })
         .await
     }

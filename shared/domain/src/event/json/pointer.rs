@@ -38,6 +38,7 @@ pub(super) fn pointer<'a>(path: impl IntoIterator<Item = &'a Step>) -> String {
 }
 
 /// Returns the beginning of a client's text, as much as an error text repeats.
+#[must_use]
 pub fn shortened(text: &str) -> String {
     match text.char_indices().nth(MAX_QUOTED_CHARS) {
         Some((end, _)) => format!("{}...", &text[..end]),
