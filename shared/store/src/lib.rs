@@ -6,6 +6,12 @@ pub mod item;
 
 pub mod table;
 
+pub mod queue;
+
+pub mod vault;
+
+pub mod clock;
+
 pub mod items;
 
 pub mod races;
