@@ -2,8 +2,12 @@
 
 pub mod clients;
 
+pub mod dynamo_table;
+
 pub mod sqs_queue;
 
 pub mod kms_vault;
 
 pub mod system_clock;
+
+mod value;
