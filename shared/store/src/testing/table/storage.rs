@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::rules::refused;
 use crate::item::{Item, Key, Name, Value};
 use crate::table::query::{Index, Query};
+use crate::unavailable::PortResult;
 
 /// A page ends after this many bytes of items read.
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
-const INDEXES: [Index; 2] = [Index::Pending, Index::Attempts];
+pub(super) const INDEXES: [Index; 2] = [Index::Pending, Index::Attempts];
 
 /// A sort key in the order of an index.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -166,11 +168,15 @@ fn key_in(query: &Query, item: &Item) -> Option<Item> {
     Some(key)
 }
 
-/// Returns the number that an attribute holds.
-pub(super) fn integer(item: &Item, name: &Name) -> Option<i128> {
+/// Returns the number that an attribute holds; 0 where it is absent.
+///
+/// # Errors
+/// Where it is something else.
+pub(super) fn integer(item: &Item, name: &Name) -> PortResult<i128> {
     match item.get(name) {
-        Some(Value::N(number)) => Some(*number),
-        _ => None,
+        None => Ok(0),
+        Some(Value::N(number)) => Ok(*number),
+        Some(_) => Err(refused("only to a number can be added")),
     }
 }
 

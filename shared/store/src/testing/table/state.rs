@@ -1,0 +1,173 @@
+//! What a table in memory holds, and what each call does to it.
+
+use super::rules::{check_item, refused};
+use super::storage::{self, Storage};
+use super::usage::{Usage, read_units, write_units};
+use crate::item::{Item, Key};
+use crate::table::condition::Condition;
+use crate::table::query::{Page, Query, Select};
+use crate::table::write::{Reason, Transacted, Update, Write, Written};
+use crate::unavailable::PortResult;
+
+/// Something that happens right after a call.
+pub(super) type Act = Box<dyn FnOnce() + Send>;
+
+/// Everything that clones of a table share.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) storage: Storage,
+    pub(super) usage: Usage,
+    pub(super) after_query: Option<(String, Act)>,
+    pub(super) repeat_next_write: bool,
+    pub(super) unprocessed_batches: usize,
+    pub(super) conflicts: usize,
+}
+
+/// What a write of a transaction will do.
+enum Effect {
+    Write(Key, Option<Item>),
+    Check(Key),
+}
+
+impl State {
+    pub(super) fn takes_conflict(&mut self) -> bool {
+        let is_in_the_way = self.conflicts > 0;
+        self.conflicts = self.conflicts.saturating_sub(1);
+        is_in_the_way
+    }
+
+    /// Returns the item where the condition does not hold for it.
+    fn refusal(&self, key: &Key, condition: Option<&Condition>) -> Option<Item> {
+        let found = self.storage.get(key).cloned().unwrap_or_default();
+        condition.is_some_and(|condition| !condition.holds(&found)).then_some(found)
+    }
+
+    /// Makes a single write if its condition holds; returns attributes only where the write asks for them. A refused write costs as much as the item that was looked at.
+    pub(super) fn write_if(
+        &mut self,
+        key: &Key,
+        condition: Option<&Condition>,
+        returns: bool,
+        effect: impl FnOnce(&mut Self) -> PortResult<Item>,
+    ) -> PortResult<Written> {
+        if let Some(found) = self.refusal(key, condition) {
+            self.usage.writes += write_units(storage::size_of(Some(&found)));
+            return Ok(Written::Refused(if returns { found } else { Item::default() }));
+        }
+        let changed = effect(self)?;
+        Ok(Written::Done(if returns { changed } else { Item::default() }))
+    }
+
+    /// Puts an item, or deletes the one that is there. Counts the units: of the larger of both, and of each index entry that
+    /// changes.
+    pub(super) fn write(&mut self, key: &Key, next: Option<Item>, factor: u64) {
+        let before = self.storage.get(key);
+        let bytes = storage::size_of(before).max(storage::size_of(next.as_ref()));
+        let of_indexes = storage::index_writes(before, next.as_ref());
+        self.usage.writes += write_units(bytes) * factor;
+        self.usage.index_writes += of_indexes * factor;
+        match next {
+            Some(item) => self.storage.put(item),
+            None => self.storage.delete(key),
+        }
+    }
+
+    /// Returns the item that an update makes, and the attributes that it changed.
+    ///
+    /// # Errors
+    /// Where it adds to something that is no number, or the item breaks a rule.
+    pub(super) fn updated(&self, update: &Update) -> PortResult<(Item, Item)> {
+        let found = self.storage.get(&update.key).cloned();
+        let mut item = found.unwrap_or_default().at(update.key.clone());
+        let mut changed = Item::default();
+        for (name, value) in &update.sets {
+            item.insert(name.clone(), value.clone());
+            changed.insert(name.clone(), value.clone());
+        }
+        for (name, number) in &update.adds {
+            let sum = storage::integer(&item, name)?.checked_add(*number);
+            let sum = sum.ok_or_else(|| refused("the sum is too large"))?;
+            item.insert(name.clone(), sum);
+            changed.insert(name.clone(), sum);
+        }
+        for name in &update.removes {
+            item.remove(name);
+        }
+        check_item(&item)?;
+        Ok((item, changed))
+    }
+
+    /// Makes all writes or none. Each is about another item, so that none sees what another one did.
+    pub(super) fn transact(&mut self, writes: &[Write]) -> PortResult<Transacted> {
+        let mut effects = Vec::with_capacity(writes.len());
+        let mut reasons = Vec::with_capacity(writes.len());
+        for write in writes {
+            let effect = self.effect(write)?;
+            reasons.push(effect.as_ref().err().copied().unwrap_or(Reason::None));
+            effects.extend(effect);
+        }
+        if effects.len() < writes.len() {
+            return Ok(Transacted::Canceled(reasons));
+        }
+        for effect in effects {
+            match effect {
+                Effect::Write(key, next) => self.write(&key, next, 2),
+                Effect::Check(key) => {
+                    let bytes = storage::size_of(self.storage.get(&key));
+                    self.usage.writes += write_units(bytes) * 2; // it writes nothing, but is billed as a write
+                }
+            }
+        }
+        Ok(Transacted::Done)
+    }
+
+    /// Returns what a write of a transaction will do, or why it cannot.
+    fn effect(&self, write: &Write) -> PortResult<Result<Effect, Reason>> {
+        let (key, condition) = match write {
+            Write::Put(put) => (put.item.key()?, put.condition.as_ref()),
+            Write::Update(update) => (update.key.clone(), update.condition.as_ref()),
+            Write::Delete(delete) => (delete.key.clone(), delete.condition.as_ref()),
+            Write::Check(key, condition) => (key.clone(), Some(condition)),
+        };
+        if self.refusal(&key, condition).is_some() {
+            return Ok(Err(Reason::Condition));
+        }
+        Ok(match write {
+            Write::Put(put) => Ok(Effect::Write(key, Some(put.item.clone()))),
+            Write::Update(update) => match self.updated(update) {
+                Ok((item, _)) => Ok(Effect::Write(key, Some(item))),
+                Err(_) => Err(Reason::Other), // ValidationError
+            },
+            Write::Delete(_) => Ok(Effect::Write(key, None)),
+            Write::Check(..) => Ok(Effect::Check(key)),
+        })
+    }
+
+    pub(super) fn query(&mut self, query: &Query) -> PortResult<Page> {
+        let read = self.storage.read(query);
+        self.usage.half_reads += read_units(read.bytes, query.consistency);
+        let mut page = Page { scanned: read.items.len(), next: read.next, ..Page::default() };
+        let wanted = |item: &Item| query.filter.as_ref().is_none_or(|filter| filter.holds(item));
+        let items = read.items.into_iter().filter(wanted);
+        page.items = match query.select {
+            Select::Items => items.collect(),
+            Select::Keys => items.map(|item| item.key().map(Key::into_item)).collect::<Result<_, _>>()?,
+            Select::Count => {
+                page.count = items.count();
+                return Ok(page);
+            }
+        };
+        page.count = page.items.len();
+        Ok(page)
+    }
+
+    /// Splits the keys of a batch into those to process now, and those that are left.
+    pub(super) fn split<'a>(&mut self, keys: &'a [Key]) -> (&'a [Key], Vec<Key>) {
+        if self.unprocessed_batches == 0 {
+            return (keys, Vec::new());
+        }
+        self.unprocessed_batches -= 1;
+        let (now, later) = keys.split_at(keys.len() / 2);
+        (now, later.to_vec())
+    }
+}
