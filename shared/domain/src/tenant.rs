@@ -66,7 +66,7 @@ mod tests {
     fn retention_follows_the_setting_and_the_tier_and_shards_never_fall() {
         let now = Timestamp::from_seconds(1000);
         let mut tenant = Tenant {
-            id: crate::testing::tenant(),
+            id: TenantId::generate(now, &mut rand::rng()),
             organization_name: String::new(),
             tier: Tier::Business,
             spread: Spread::of(Tier::Business),

@@ -5,9 +5,9 @@ use crate::table::Consistency;
 use crate::table::condition::{Comparison, Condition};
 use crate::table::query::{Index, Query, Range};
 use crate::table::write::{Update, Write};
-use crate::unavailable::{PortResult, Unavailable};
+use crate::unavailable::PortResult;
 
-use super::storage::{INDEXES, size_of};
+use super::storage::{INDEXES, refused, size_of};
 
 /// The largest item, in bytes.
 const MAX_ITEM_BYTES: usize = 400 * 1024;
@@ -20,10 +20,6 @@ const MAX_SORT_BYTES: usize = 1024;
 
 /// The most writes of a transaction.
 const MAX_WRITES: usize = 100;
-
-pub(super) fn refused(reason: &'static str) -> Unavailable {
-    Unavailable::new("the memory table", reason)
-}
 
 fn ensure(holds: bool, reason: &'static str) -> PortResult<()> {
     if holds { Ok(()) } else { Err(refused(reason)) }

@@ -1,7 +1,7 @@
 //! What a table in memory holds, and what each call does to it.
 
-use super::rules::{check_item, refused};
-use super::storage::{self, Storage};
+use super::rules::check_item;
+use super::storage::{self, Storage, refused};
 use super::usage::{Usage, read_units, write_units};
 use crate::item::{Item, Key};
 use crate::table::condition::Condition;

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::rules::refused;
 use crate::item::{Item, Key, Name, Value};
 use crate::table::query::{Index, Query};
-use crate::unavailable::PortResult;
+use crate::unavailable::{PortResult, Unavailable};
 
 /// A page ends after this many bytes of items read.
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
@@ -211,4 +210,9 @@ pub(super) fn index_writes(before: Option<&Item>, next: Option<&Item>) -> u64 {
         (Some(old), Some(new)) => units(&old) + units(&new),
     };
     INDEXES.into_iter().map(of_index).sum()
+}
+
+/// Returns the error of a call that `DynamoDB` refuses as invalid.
+pub(super) fn refused(reason: &'static str) -> Unavailable {
+    Unavailable::new("the memory table", reason)
 }
