@@ -121,13 +121,13 @@ async fn limits_keep_their_promises(limits: &Limits<impl Table>) -> PortResult<(
     let tenant = &ours.tenant;
     for (minute, wanted, given) in [(7, 20, 20), (7, 20, 10), (7, 1, 0), (8, 50, 30)] {
         assert_eq!(
-            limits.enter(tenant, &line, minute, wanted, 30).await?,
+            limits.start_requests(tenant, &line, minute, wanted, 30).await?,
             given,
             "{wanted} in minute {minute}"
         );
     }
-    limits.leave(tenant, &line, 7, 20).await?;
-    assert_eq!(limits.enter(tenant, &line, 7, 30, 30).await?, 20);
+    limits.end_requests(tenant, &line, 7, 20).await?;
+    assert_eq!(limits.start_requests(tenant, &line, 7, 30, 30).await?, 20);
     limits.count(Counts::default(), None).await?;
     let wait = Wait { queue: QueueName::Events, waited_ms: 1000, at: START };
     limits.count(Counts::default(), Some(wait)).await?;
@@ -221,11 +221,11 @@ async fn schedules_keep_their_promises(schedule: &Schedule<impl Table>) -> PortR
     schedule.unpark(&all[0]).await?;
     schedule.unpark(&all[1]).await?;
     assert!(schedule.parked(&ours, &place, None, 10).await?.is_empty);
-    schedule.retire(&seen).await?;
+    schedule.delete_endpoint_row(&seen).await?;
     let now = row().await?.expect("something was parked since it was read");
-    schedule.retire(&now).await?;
+    schedule.delete_endpoint_row(&now).await?;
     assert_eq!(row().await?, None);
-    schedule.retire(&now).await?;
+    schedule.delete_endpoint_row(&now).await?;
     jobs::jobs_keep_their_promises(schedule).await?;
     expiring::rows_keep_their_promises(schedule).await
 }
@@ -363,11 +363,11 @@ async fn all_endpoints_and_keys_keep_their_promises(control: &Control<impl Table
     assert_eq!(control.tenant_with_keys(&tenant).await.unwrap(), Some((owner, vec![record.clone()])));
     let noted = |minutes: u64| Timestamp::from_seconds(START.seconds() + minutes * 60);
     for (minutes, last_used) in [(0, 0), (14, 0), (15, 15)] {
-        control.note_use(&tenant, &record.id, noted(minutes)).await.unwrap();
+        control.record_use(&tenant, &record.id, noted(minutes)).await.unwrap();
         let (_, listed) = control.tenant_with_keys(&tenant).await.unwrap().unwrap();
         assert_eq!(listed[0].last_used_at, Some(noted(last_used)), "after {minutes} minutes");
     }
-    control.note_use(&tenant, "key_unknown", START).await.unwrap();
+    control.record_use(&tenant, "key_unknown", START).await.unwrap();
     let (_, listed) = control.tenant_with_keys(&tenant).await.unwrap().unwrap();
     assert_eq!(listed.len(), 1, "a key that is gone is not made by its use");
     assert_eq!(control.delete_key(&tenant, &record.id).await.unwrap(), Some(key.hash(&pepper)));

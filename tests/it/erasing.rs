@@ -100,7 +100,7 @@ async fn belongings(pipeline: &Pipeline) -> (TenantId, KeyHash) {
     let minute = START.minutes();
     pipeline.limits.change_backlog(&tenant, &Backlog::of([(START.days(), 3)])).await.unwrap();
     let stats = Stats { stored: 3, ..Stats::default() };
-    pipeline.limits.note_stats(&tenant, minute, &stats).await.unwrap();
+    pipeline.limits.add_stats(&tenant, minute, &stats).await.unwrap();
     let until = START.after(Duration::from_secs(1));
     let replay = Replay {
         filter: Filter { shards: 1, since: START, until, event_type: None, status: Some(Status::Failed) },

@@ -73,7 +73,7 @@ async fn who_never_reads_an_event_or_claims_a_name_may_not() {
 async fn a_grant_ends_where_its_condition_does() {
     let (tables, ours) = (&shared().summary().tables, tenant());
     let control = Control::new(as_function("ingest").await.table(&tables["Control"]));
-    check(control.note_use(&ours, "key_1", START).await, true, "ingest, of the use of a key");
+    check(control.record_use(&ours, "key_1", START).await, true, "ingest, of the use of a key");
     check(control.mark_erased(&ours, &erasure_id(), START).await, false, "ingest, of anything else");
 
     let schedule = Schedule::new(as_function("consumer").await.table(&tables["Schedule"]));

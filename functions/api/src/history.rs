@@ -5,7 +5,7 @@ use domain::delivery::{Delivery, DeliveryState, LastAttempt};
 use domain::endpoint::id::EndpointId;
 use domain::event::id::EventId;
 use serde_json::{Value, json};
-use store::events::attempts::LoggedAttempt;
+use store::events::attempt_item::LoggedAttempt;
 
 use crate::routes::attempts;
 

@@ -181,7 +181,7 @@ pub(crate) async fn lease<P: Ports>(
         if chosen.is_empty() {
             break;
         }
-        let taken = api.events.take(&bearer.tenant, chosen, terms, &mut room, now).await?;
+        let taken = api.events.lease(&bearer.tenant, chosen, terms, &mut room, now).await?;
         seen.extend(taken.events.iter().map(|(head, _)| head.id));
         events.extend(taken.events);
         if events.len() == limit || taken.is_full || taken.lost.is_empty() {
@@ -192,7 +192,7 @@ pub(crate) async fn lease<P: Ports>(
     events.sort_unstable_by_key(|(head, _)| head.id);
     if !events.is_empty() {
         let ids: Vec<EventId> = events.iter().map(|(head, _)| head.id).collect();
-        api.events.note_lease(&bearer.tenant, &terms.holder, &ids, terms.until).await?;
+        api.events.record_lease(&bearer.tenant, &terms.holder, &ids, terms.until).await?;
     }
     Ok(events)
 }

@@ -17,7 +17,7 @@ use store::clock::Clock;
 use store::control::Control;
 use store::control::tenants::TenantSettings;
 use store::data_keys::DataKeys;
-use store::envelope::{UnknownForm, read_event};
+use store::envelope::{UnknownFormat, read_event};
 use store::events::Events;
 use store::limits::Limits;
 use store::limits::counters::{Counts, QueueName};
@@ -48,7 +48,7 @@ pub struct Consumer<P: Ports> {
 type Standings = HashMap<TenantId, Result<TenantSettings, String>>;
 
 /// What a message says.
-type Read = Result<Event, UnknownForm>;
+type Read = Result<Event, UnknownFormat>;
 
 /// How a message ended.
 type Ended = batch::Ended<Result<Stored, String>>;
@@ -129,7 +129,7 @@ impl<P: Ports> Consumer<P> {
     /// Sends the delivery messages of all stored events; where that fails, each event that wanted one comes again.
     async fn send(&self, mut stored: Vec<Ended>) -> Vec<Ended> {
         let messages: Vec<_> = batch::firsts(&stored)
-            .flat_map(|stored| stored.messages.iter().cloned().map(Delayed::not))
+            .flat_map(|stored| stored.messages.iter().cloned().map(Delayed::at_once))
             .collect();
         if let Err(error) = self.deliveries.send(&messages).await {
             for ended in &mut stored {

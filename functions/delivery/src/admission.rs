@@ -87,7 +87,7 @@ impl<'a> Admissions<'a> {
         let ends = self
             .in_flight
             .into_iter()
-            .map(|((tenant, endpoint), count)| limits.leave(tenant, endpoint, self.minute, count));
+            .map(|((tenant, endpoint), count)| limits.end_requests(tenant, endpoint, self.minute, count));
         for error in join_all(ends).await.into_iter().filter_map(Result::err) {
             tracing::warn!(cause = %error, "requests still count as in flight until their minute ends");
         }
@@ -174,7 +174,7 @@ impl RateReservation {
         }
         // Step 3: the bound. Messages beyond it get slots at the end.
         let wanted = u32::try_from(going).unwrap_or(u32::MAX);
-        self.in_flight = limits.enter(tenant, id, now.minutes(), wanted, MAX_AT_ONCE).await?;
+        self.in_flight = limits.start_requests(tenant, id, now.minutes(), wanted, MAX_AT_ONCE).await?;
         self.places = Some(self.in_flight);
         if self.in_flight < wanted {
             let left = going - usize::try_from(self.in_flight).unwrap_or_default();

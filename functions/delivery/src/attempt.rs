@@ -195,7 +195,7 @@ impl<P: Ports> Delivery<P> {
 
     /// Leaves an event that is gone, and nothing of an attempt that was under way when it was deleted.
     async fn leave(&self, message: &DeliveryMessage, head: &Head) -> PortResult<Tally> {
-        self.events.leave(&message.tenant, head).await.map(|()| Tally::default())
+        self.events.delete_leftovers(&message.tenant, head).await.map(|()| Tally::default())
     }
 
     /// Makes sure that the attempt after this message's is scheduled, where the head asks for it.

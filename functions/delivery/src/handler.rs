@@ -14,7 +14,7 @@ use runtime::telemetry::Log;
 use store::clock::Clock;
 use store::control::Control;
 use store::data_keys::DataKeys;
-use store::envelope::{UnknownForm, read_delivery};
+use store::envelope::{UnknownFormat, read_delivery};
 use store::events::Events;
 use store::limits::Limits;
 use store::limits::counters::QueueName;
@@ -148,7 +148,7 @@ fn is_first_attempt(message: &Message) -> bool {
 /// A message, and the delivery that it is about.
 struct Read<'a> {
     message: &'a Message,
-    delivery: Result<DeliveryMessage, UnknownForm>,
+    delivery: Result<DeliveryMessage, UnknownFormat>,
 }
 
 impl<'a> Read<'a> {

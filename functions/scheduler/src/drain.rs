@@ -65,7 +65,7 @@ impl<P: Ports> Scheduler<P> {
     /// Takes the row of an endpoint away for which nothing is parked any more.
     async fn retire_if_empty(&self, row: &EndpointRow) -> PortResult<Moved> {
         if self.schedule.parked(&row.tenant, &row.endpoint, None, 1).await?.is_empty {
-            self.schedule.retire(row).await?;
+            self.schedule.delete_endpoint_row(row).await?;
         }
         Ok(Moved::default())
     }
@@ -75,13 +75,13 @@ impl<P: Ports> Scheduler<P> {
         let Some(change) = endpoint.health.claim_probe(self.clock.now()) else { return Ok(Moved::default()) };
         let parked = self.schedule.parked(&row.tenant, &row.endpoint, None, STEP).await?;
         if parked.is_empty {
-            self.schedule.retire(row).await?;
+            self.schedule.delete_endpoint_row(row).await?;
         }
         for parked in &parked.rows {
             let head = self.events.head(&row.tenant, parked.message.event).await?.map(|found| found.head);
             if !head.as_ref().is_some_and(|head| waits(head, parked)) {
                 if let Some(head) = &head {
-                    self.events.leave(&row.tenant, head).await?; // a probe under way may have left its attempt behind
+                    self.events.delete_leftovers(&row.tenant, head).await?; // a probe under way may have left its attempt behind
                 }
                 self.schedule.unpark(parked).await?; // acknowledged or expired meanwhile: it would prove nothing
                 continue;
@@ -89,7 +89,7 @@ impl<P: Ports> Scheduler<P> {
             if self.control.change_health(&row.tenant, endpoint, &change).await? == Updated::Raced {
                 break; // the endpoint has changed: the next visit sees how
             }
-            self.deliveries.send(&[Delayed::not(parked.message.delayed(Bypass::Probe))]).await?;
+            self.deliveries.send(&[Delayed::at_once(parked.message.delayed(Bypass::Probe))]).await?;
             self.schedule.unpark(parked).await?;
             return Ok(Moved { probes: 1, ..Moved::default() });
         }
@@ -103,7 +103,7 @@ impl<P: Ports> Scheduler<P> {
             let wanted = STEP.min(most - sent);
             let parked = self.schedule.parked(&row.tenant, &row.endpoint, last.as_ref(), wanted).await?;
             if parked.is_empty && last.is_none() {
-                self.schedule.retire(row).await?;
+                self.schedule.delete_endpoint_row(row).await?;
             }
             let parked = parked.rows;
             if parked.is_empty() {

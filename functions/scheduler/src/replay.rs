@@ -51,7 +51,7 @@ impl<P: Ports> Scheduler<P> {
         sent: &mut usize,
     ) -> PortResult<Stepped> {
         let endpoints = self.control.endpoints(&job.tenant).await?;
-        let pace = replay.pace(&endpoints, self.schedule.replays_under_way(&job.tenant).await?);
+        let pace = replay.pace(&endpoints, self.schedule.count_running_replays(&job.tenant).await?);
         if job.is_cancelled {
             return self.cut_off(job, replay, pace).await;
         }

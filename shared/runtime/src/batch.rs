@@ -117,7 +117,7 @@ async fn count_share<T: Table>(
     minute: u64,
 ) -> [PortResult<()>; 2] {
     let backlog = limits.change_backlog(tenant, &share.backlog);
-    join(backlog, limits.note_stats(tenant, minute, &share.stats)).await.into()
+    join(backlog, limits.add_stats(tenant, minute, &share.stats)).await.into()
 }
 
 /// How one message of a batch ended.

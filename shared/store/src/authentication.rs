@@ -1,79 +1,86 @@
-//! From a request's headers to its tenant, with as few reads as the promise about revoked keys allows.
+//! Authentication: finds the tenant of a request by its API key. Known keys are cached, for no longer than a revoked
+//! key may still work.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::sync::OnceCell;
 
+use crate::cache::Cache;
 use crate::control::Control;
 use crate::table::Table;
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::{ApiKey, KeyHash, KeyRecord, LAST_USED_INTERVAL, Peppers, Scope};
 use domain::timestamp::Timestamp;
 
-/// How long a key is believed without another look.
+/// How long a known key is used without a new read.
 const KNOWN_FOR: Duration = Duration::from_secs(30);
 
-/// How long a key is believed while the table does not answer: with it, a revoked key is dead everywhere within a
-/// minute.
-const BELIEVED_FOR: Duration = Duration::from_secs(60);
+/// How long a known key is used while the table does not answer. This is also the maximum time that a revoked key
+/// works.
+const STALE_FOR: Duration = Duration::from_secs(60);
 
-/// How long the table is left alone after it did not answer, while a key can still be believed.
+/// The pause before the next read after the table did not answer, for a key that is still used without it.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// How long an unknown key stays unknown without another look.
+/// How long an unknown key is refused without a new read.
 const UNKNOWN_FOR: Duration = Duration::from_secs(5);
 
-/// More keys than one instance ever serves; a flood of invented ones empties the cache instead of the memory.
+/// The maximum number of cached keys, more than one instance serves. It limits the memory that many invalid keys can
+/// use.
 const MAX_KEYS: usize = 10_000;
 
-/// Knows the bearers of keys.
+/// Authenticates requests by their API keys.
 pub struct Authenticator<T> {
     control: Control<T>,
     peppers: Peppers,
-    state: Mutex<State>,
+    known: Cache<KeyHash, Known>,
+    reads: Cache<KeyHash, SharedRead>,
+    lookups: Mutex<Lookups>,
 }
 
-#[derive(Default)]
-struct State {
-    seen: HashMap<KeyHash, Seen>,
-    flights: HashMap<KeyHash, Flight>,
-    lookups: Lookups,
-}
+/// One read of the table, shared by all requests that ask for the same key at the same time.
+type SharedRead = Arc<OnceCell<Result<Option<KeyRecord>, Problem>>>;
 
-/// One look at the table, shared by all that ask for the same key meanwhile.
-type Flight = Arc<OnceCell<Result<Option<KeyRecord>, Problem>>>;
-
-struct Seen {
+/// A cached answer of the table for a key hash.
+#[derive(Clone)]
+struct Known {
+    /// The record; `None` for an unknown key.
     record: Option<KeyRecord>,
     read_at: Timestamp,
+    /// When the key is read again.
     until: Timestamp,
-    use_noted_at: Option<Timestamp>,
+    use_recorded_at: Option<Timestamp>,
 }
 
-/// How keys were found.
+/// The number of API keys that were looked up, by how they were found.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Lookups {
-    /// Without a look at the table.
+    /// In the cache.
     pub hits: u64,
-    /// By a look at the table.
+    /// By a read of the table.
     pub misses: u64,
-    /// By what was known before, as the table did not answer.
+    /// In the cache after its time, because the table did not answer.
     pub stale: u64,
 }
 
 impl<T: Table> Authenticator<T> {
-    /// An authenticator with an empty cache.
+    /// Returns an authenticator with an empty cache.
     pub fn new(control: Control<T>, peppers: impl Into<Peppers>) -> Self {
-        Self { control, peppers: peppers.into(), state: Mutex::default() }
+        Self {
+            control,
+            peppers: peppers.into(),
+            known: Cache::new(MAX_KEYS),
+            reads: Cache::new(MAX_KEYS),
+            lookups: Mutex::default(),
+        }
     }
 
-    /// The bearer of the key in `X-API-Key` or `Authorization: Bearer`, whatever its scopes.
+    /// Returns the hash and the record of the key in `X-API-Key` or `Authorization: Bearer`. Does not check scopes.
     ///
     /// # Errors
-    /// 401 for a missing, malformed, unknown, revoked or expired key, all alike; 503 when the table does not answer.
+    /// The same 401 for a missing, malformed, unknown, revoked or expired key; 503 when the table does not answer.
     pub async fn bearer(&self, headers: &HeaderMap, now: Timestamp) -> Result<(KeyHash, KeyRecord), Problem> {
         let key = credential(headers).and_then(ApiKey::parse).ok_or_else(Problem::unauthorized)?;
         let hashes = self.peppers.hashes(&key);
@@ -84,10 +91,10 @@ impl<T: Table> Authenticator<T> {
         if record.is_live(now) { Ok((hash, record)) } else { Err(Problem::unauthorized()) }
     }
 
-    /// As [`Authenticator::bearer`], if the key has the scope.
+    /// Returns the same as [`Authenticator::bearer`] if the key has the scope.
     ///
     /// # Errors
-    /// As [`Authenticator::bearer`], and 403 for a missing scope.
+    /// Those of [`Authenticator::bearer`], and 403 for a missing scope.
     pub async fn authenticate(
         &self,
         headers: &HeaderMap,
@@ -99,60 +106,70 @@ impl<T: Table> Authenticator<T> {
         Ok((hash, record))
     }
 
-    /// As [`Authenticator::authenticate`], but by the table alone: for what a key revoked a moment ago must not do any
-    /// more, such as making another key.
+    /// Returns the same as [`Authenticator::authenticate`], but does not use the cache. Used for operations that a key
+    /// must not do after it is revoked, for example to make another key.
     ///
     /// # Errors
-    /// As [`Authenticator::authenticate`].
+    /// Those of [`Authenticator::authenticate`].
     pub async fn authenticate_now(
         &self,
         headers: &HeaderMap,
         scope: Scope,
         now: Timestamp,
     ) -> Result<(KeyHash, KeyRecord), Problem> {
-        self.hashes(headers).iter().for_each(|hash| self.forget(hash));
+        for hash in self.hashes(headers) {
+            self.forget(&hash);
+        }
         self.authenticate(headers, scope, now).await
     }
 
-    /// The hashes under which the request's key may be known, whether it is or not.
+    /// Returns the hashes of the request's key, one for each pepper. The key may be unknown.
     pub fn hashes(&self, headers: &HeaderMap) -> Vec<KeyHash> {
         let key = credential(headers).and_then(ApiKey::parse);
         key.map(|key| self.peppers.hashes(&key)).unwrap_or_default()
     }
 
-    /// The peppers that keys are hashed with.
+    /// Returns the peppers with which keys are hashed.
     pub fn peppers(&self) -> &Peppers {
         &self.peppers
     }
 
-    /// Looks again at the next use of this key: it was just changed here.
+    /// Removes a key from the cache of this instance, after a change of the key.
     pub fn forget(&self, hash: &KeyHash) {
-        self.state().seen.remove(hash);
+        self.known.remove(hash);
     }
 
-    /// How keys were found since this was asked last.
+    /// Returns the number of lookups since the last call.
     pub fn lookups(&self) -> Lookups {
-        std::mem::take(&mut self.state().lookups)
+        std::mem::take(&mut *self.counters())
     }
 
-    /// The bearer, or that there is none, where that is known without a look.
+    /// Returns the cached answer for these hashes; `None` if the table must be read.
     fn cached(&self, hashes: &[KeyHash], now: Timestamp) -> Option<Result<(KeyHash, KeyRecord), Problem>> {
-        let mut state = self.state();
-        let fresh = |hash| state.seen.get(hash).filter(|seen| now < seen.until).map(|seen| &seen.record);
-        let found = hashes.iter().find_map(|hash| Some((hash.clone(), fresh(hash)?.clone()?)));
-        if found.is_none() && hashes.iter().any(|hash| fresh(hash).is_none()) {
+        let mut needs_read = false;
+        for hash in hashes {
+            match self.known.get(hash).filter(|known| now < known.until) {
+                Some(Known { record: Some(record), .. }) => {
+                    self.counters().hits += 1;
+                    return Some(Ok((hash.clone(), record)));
+                }
+                Some(Known { record: None, .. }) => {}
+                None => needs_read = true,
+            }
+        }
+        if needs_read {
             return None;
         }
-        state.lookups.hits += 1;
-        Some(found.ok_or_else(Problem::unauthorized))
+        self.counters().hits += 1;
+        Some(Err(Problem::unauthorized()))
     }
 
-    /// Looks under each hash: a key may have been made under a former pepper.
+    /// Reads the key under each hash. A key that was made under an older pepper has the hash of that pepper.
     async fn look_up(&self, hashes: Vec<KeyHash>, now: Timestamp) -> Result<(KeyHash, KeyRecord), Problem> {
         for hash in hashes {
-            let flight = Arc::clone(self.state().flights.entry(hash.clone()).or_default());
-            let result = flight.get_or_init(|| self.read(&hash, now)).await.clone();
-            self.state().flights.remove(&hash);
+            let read = self.reads.with(hash.clone(), SharedRead::default, |read| Arc::clone(read));
+            let result = read.get_or_init(|| self.read(&hash, now)).await.clone();
+            self.reads.remove(&hash);
             if let Some(record) = result? {
                 return Ok((hash, record));
             }
@@ -165,13 +182,13 @@ impl<T: Table> Authenticator<T> {
             Ok(record) => {
                 self.remember(hash, record.clone(), now);
                 if let Some(record) = record.as_ref().filter(|record| record.is_live(now)) {
-                    self.note_use(hash, record, now).await;
+                    self.record_use(hash, record, now).await;
                 }
                 Ok(record)
             }
-            Err(error) => match self.believed(hash, now) {
+            Err(error) => match self.stale(hash, now) {
                 Some(record) => {
-                    tracing::warn!(cause = %error, "a key is believed without a look");
+                    tracing::warn!(cause = %error, "the table does not answer; a cached API key is used");
                     Ok(Some(record))
                 }
                 None => Err(error.into()),
@@ -181,48 +198,46 @@ impl<T: Table> Authenticator<T> {
 
     fn remember(&self, hash: &KeyHash, record: Option<KeyRecord>, now: Timestamp) {
         let until = now.after(if record.is_some() { KNOWN_FOR } else { UNKNOWN_FOR });
-        let State { seen, lookups, .. } = &mut *self.state();
-        if seen.len() >= MAX_KEYS {
-            seen.clear();
-        }
-        let use_noted_at = seen.get(hash).and_then(|seen| seen.use_noted_at);
-        seen.insert(hash.clone(), Seen { record, read_at: now, until, use_noted_at });
-        lookups.misses += 1;
+        let use_recorded_at = self.known.get(hash).and_then(|known| known.use_recorded_at);
+        self.known.insert(hash.clone(), Known { record, read_at: now, until, use_recorded_at });
+        self.counters().misses += 1;
     }
 
-    /// A key that was good a moment ago, while the table does not answer.
-    fn believed(&self, hash: &KeyHash, now: Timestamp) -> Option<KeyRecord> {
-        let State { seen, lookups, .. } = &mut *self.state();
-        let seen = seen.get_mut(hash)?;
-        let end = seen.read_at.after(BELIEVED_FOR);
-        let record = seen.record.clone().filter(|_| now < end)?;
-        seen.until = now.after(PAUSE).min(end);
-        lookups.stale += 1;
+    /// Returns a cached key that may still be used while the table does not answer.
+    fn stale(&self, hash: &KeyHash, now: Timestamp) -> Option<KeyRecord> {
+        let record = self.known.change(hash, |known| {
+            let end = known.read_at.after(STALE_FOR);
+            let record = known.record.clone().filter(|_| now < end)?;
+            known.until = now.after(PAUSE).min(end);
+            Some(record)
+        })??;
+        self.counters().stale += 1;
         Some(record)
     }
 
-    /// Notes that the key is in use, now and then. Nobody is turned away because that fails.
-    async fn note_use(&self, hash: &KeyHash, record: &KeyRecord, now: Timestamp) {
-        let noted_at = self.state().seen.get(hash).and_then(|seen| seen.use_noted_at);
-        if noted_at.is_some_and(|at| now.since(at) < LAST_USED_INTERVAL) {
+    /// Records the use of a key, at most once per [`LAST_USED_INTERVAL`]. A failure is logged and does not refuse the
+    /// request.
+    async fn record_use(&self, hash: &KeyHash, record: &KeyRecord, now: Timestamp) {
+        let recorded_at = self.known.get(hash).and_then(|known| known.use_recorded_at);
+        if recorded_at.is_some_and(|at| now.since(at) < LAST_USED_INTERVAL) {
             return;
         }
-        if let Err(error) = self.control.note_use(&record.tenant, &record.id, now).await {
-            tracing::warn!(cause = %error, "the use of a key is not noted");
-        } else if let Some(seen) = self.state().seen.get_mut(hash) {
-            seen.use_noted_at = Some(now);
+        if let Err(error) = self.control.record_use(&record.tenant, &record.id, now).await {
+            tracing::warn!(cause = %error, "the use of an API key is not recorded");
+        } else {
+            self.known.change(hash, |known| known.use_recorded_at = Some(now));
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn counters(&self) -> MutexGuard<'_, Lookups> {
+        self.lookups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Asks for a scope.
+/// Checks that a key has a scope.
 ///
 /// # Errors
-/// 403 where the key lacks it.
+/// 403 if it does not.
 pub fn require(scope: Scope, bearer: &KeyRecord) -> Result<(), Problem> {
     if bearer.allows(scope) {
         return Ok(());
@@ -231,6 +246,7 @@ pub fn require(scope: Scope, bearer: &KeyRecord) -> Result<(), Problem> {
     Err(Problem::new(Kind::Forbidden, detail))
 }
 
+/// Returns the key text of `X-API-Key`, or of `Authorization: Bearer` if there is no `X-API-Key`.
 fn credential(headers: &HeaderMap) -> Option<&str> {
     if let Some(key) = headers.get("x-api-key") {
         return key.to_str().ok().map(str::trim);
@@ -261,7 +277,7 @@ mod tests {
         record: KeyRecord,
     }
 
-    /// A key that is in the table.
+    /// Returns an authenticator, and a key that is in the table.
     fn world() -> World {
         let faults = Faults::default();
         let tables = MemoryTables::new(&faults);
@@ -279,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_that_ask_at_once_share_one_look() {
+    async fn concurrent_requests_with_one_key_share_one_read() {
         let world = world();
         let all = join_all((0..64).map(|_| world.authenticator.bearer(&world.headers, START))).await;
         assert!(all.iter().all(Result::is_ok));
@@ -288,7 +304,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_is_looked_for_again_after_30_s_and_a_revoked_one_is_dead_then() {
+    async fn a_key_is_read_again_after_30_seconds_and_is_refused_then_if_it_is_revoked() {
         let world = world();
         let bearer = |seconds| world.authenticator.bearer(&world.headers, after(seconds));
         assert_eq!(bearer(0).await, Ok((world.hash.clone(), world.record.clone())));
@@ -299,7 +315,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_known_key_outlives_an_outage_of_the_table_for_a_minute_and_no_longer() {
+    async fn a_known_key_works_for_one_minute_while_the_table_does_not_answer() {
         let world = world();
         let bearer = |seconds| world.authenticator.bearer(&world.headers, after(seconds));
         assert!(bearer(0).await.is_ok());
@@ -309,27 +325,27 @@ mod tests {
         }
         assert_eq!(bearer(60).await.unwrap_err().kind, Kind::Unavailable);
         let lookups = world.authenticator.lookups();
-        assert_eq!((lookups.stale, lookups.misses), (6, 1), "the table is left alone for 5 s");
+        assert_eq!((lookups.stale, lookups.misses), (6, 1), "the table is read every 5 seconds");
         assert!(world.faults.recover());
         assert!(bearer(61).await.is_ok());
     }
 
     #[tokio::test]
-    async fn the_use_of_a_key_is_noted_every_15_minutes() {
+    async fn the_use_of_a_key_is_recorded_every_15_minutes() {
         let world = world();
-        let mut noted = Vec::new();
+        let mut recorded = Vec::new();
         for second in (0..1800).step_by(10) {
             world.authenticator.bearer(&world.headers, after(second)).await.unwrap();
-            noted.extend(world.tables.noted_use(&world.record));
+            recorded.extend(world.tables.recorded_use(&world.record));
         }
-        noted.dedup();
-        assert_eq!(noted, [after(0), after(900)]);
+        recorded.dedup();
+        assert_eq!(recorded, [after(0), after(900)]);
     }
 
     #[tokio::test]
-    async fn a_key_made_under_a_former_pepper_is_still_good() {
+    async fn a_key_that_was_made_under_an_older_pepper_works() {
         let world = world();
-        let peppers = Peppers::parse("2:fresh,1:pepper").unwrap();
+        let peppers = Peppers::parse("2:new,1:pepper").unwrap();
         let authenticator = Authenticator::new(Control::new(world.tables.control.clone()), peppers);
         assert_eq!(authenticator.bearer(&world.headers, START).await, Ok((world.hash, world.record)));
         assert!(authenticator.bearer(&world.headers, after(10)).await.is_ok());
@@ -337,7 +353,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn unknown_revoked_expired_and_mistyped_keys_are_refused_alike() {
+    async fn unknown_revoked_expired_and_malformed_keys_get_the_same_error() {
         let world = world();
         let (expired, record) = key_of(&tenant(), Tier::Free);
         let expires_at = Some(START);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A map behind a lock. A full one is emptied: what it held is read again.
+/// A map behind a lock. A new entry in a full cache removes all others, which are then read again.
 #[derive(Debug)]
 pub struct Cache<K, V> {
     entries: Mutex<HashMap<K, V>>,
@@ -12,7 +12,7 @@ pub struct Cache<K, V> {
 }
 
 impl<K: Eq + Hash, V> Cache<K, V> {
-    /// Returns an empty cache for this many entries.
+    /// Returns an empty cache for up to `capacity` entries.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self { entries: Mutex::default(), capacity }
@@ -33,11 +33,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
 
     /// Adds or replaces an entry.
     pub fn insert(&self, key: K, value: V) {
-        let mut entries = self.lock();
-        if entries.len() >= self.capacity && !entries.contains_key(&key) {
-            entries.clear();
-        }
-        entries.insert(key, value);
+        self.with_room(&key).insert(key, value);
     }
 
     /// Removes an entry.
@@ -45,18 +41,28 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         self.lock().remove(key);
     }
 
-    /// Keeps only the entries for which this holds.
+    /// Removes the entries for which `keep` returns `false`.
     pub fn retain(&self, keep: impl FnMut(&K, &mut V) -> bool) {
         self.lock().retain(keep);
     }
 
-    /// Changes an entry, which is made first where there is none.
+    /// Changes an entry; returns `None` if there is none.
+    pub fn change<R>(&self, key: &K, act: impl FnOnce(&mut V) -> R) -> Option<R> {
+        self.lock().get_mut(key).map(act)
+    }
+
+    /// Changes an entry. Adds it first if there is none.
     pub fn with<R>(&self, key: K, make: impl FnOnce() -> V, act: impl FnOnce(&mut V) -> R) -> R {
+        act(self.with_room(&key).entry(key).or_insert_with(make))
+    }
+
+    /// Returns the entries, with room for this key.
+    fn with_room(&self, key: &K) -> MutexGuard<'_, HashMap<K, V>> {
         let mut entries = self.lock();
-        if entries.len() >= self.capacity && !entries.contains_key(&key) {
+        if entries.len() >= self.capacity && !entries.contains_key(key) {
             entries.clear();
         }
-        act(entries.entry(key).or_insert_with(make))
+        entries
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, V>> {

@@ -1,4 +1,4 @@
-//! A claim as an item: what a name is claimed for, the content's fingerprint, and until when.
+//! The item of a claim: the fingerprint of the content, and when the claim expires. Its store adds the id.
 
 use domain::event::claim::{Claim, Fingerprint};
 use domain::timestamp::Timestamp;
@@ -6,12 +6,13 @@ use domain::timestamp::Timestamp;
 use crate::item::{Item, Unreadable};
 use crate::table::condition::{Condition, absent, less};
 
-/// Returns the condition that a name is free at `now`. The claim's own time decides: time to live deletes it days later.
+/// Returns the condition that a name is not claimed at `now`. The timestamp decides: time to live deletes an expired
+/// claim days later.
 pub(crate) fn is_free(now: Timestamp) -> Condition {
     absent("pk").or(less("expires_at", now.seconds()))
 }
 
-/// Returns the attributes of a claim, without its key and its id.
+/// Returns the attributes of a claim, without key and id.
 pub(crate) fn write<I>(claim: &Claim<I>) -> Item {
     Item::from([
         ("fingerprint", claim.fingerprint.0.to_vec().into()),
@@ -19,7 +20,7 @@ pub(crate) fn write<I>(claim: &Claim<I>) -> Item {
     ])
 }
 
-/// Reads the claim for this id.
+/// Reads a claim; the caller passes the id that it read.
 pub(crate) fn read<I>(item: &Item, id: I) -> Result<Claim<I>, Unreadable> {
     let fingerprint = item.bytes("fingerprint")?.try_into().map_err(|_| Unreadable("fingerprint"))?;
     let expires_at = Timestamp::from_seconds(item.number("expires_at")?);

@@ -1,4 +1,4 @@
-//! The table `Claims`: names that clients give to events, each claimed by one conditional put.
+//! The table `Claims`: the names that clients give to events. One conditional put claims a name.
 //!
 //! ```text
 //!    first post            repeat, same content         repeat after 24 h
@@ -32,10 +32,10 @@ impl<T: Table> Claims<T> {
         Self { items: Items::new(table) }
     }
 
-    /// Claims a name in one conditional put. A claim that expired before `now` counts as absent.
+    /// Claims a name with one conditional put. A claim that expired before `now` is replaced.
     ///
     /// # Errors
-    /// When the table does not answer: then nobody knows whether the name is claimed.
+    /// When the table does not answer. The name may be claimed then.
     pub async fn claim(
         &self,
         tenant: &TenantId,

@@ -1,8 +1,8 @@
-//! Payloads as they travel and lie: zstd-compressed, and back byte for byte.
+//! The compression of payloads in queues and tables, with zstd.
 
 use domain::event::MAX_BODY_BYTES;
 
-/// Fast and good enough: higher levels cost more time than the bytes they save are worth.
+/// The compression level. Higher levels take more time and save few bytes.
 const LEVEL: i32 = 3;
 
 /// Compresses a payload.
@@ -10,10 +10,11 @@ pub(crate) fn compress(payload: &str) -> std::io::Result<Vec<u8>> {
     zstd::bulk::compress(payload.as_bytes(), LEVEL)
 }
 
-/// The payload that was compressed; an error for anything else, or for more bytes than an event may have.
+/// Decompresses a payload. Fails if the bytes are not a compressed payload, or the payload is longer than an event can
+/// be.
 pub(crate) fn decompress(bytes: &[u8]) -> std::io::Result<String> {
     let mut payload = zstd::bulk::decompress(bytes, MAX_BODY_BYTES)?;
-    payload.shrink_to_fit(); // it reserves the most there could be
+    payload.shrink_to_fit(); // zstd reserves the maximum size
     String::from_utf8(payload).map_err(std::io::Error::other)
 }
 
@@ -22,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_in_comes_out() {
+    fn a_payload_is_decompressed_as_it_was_compressed() {
         for payload in [String::new(), "{\"a\": \"\\u00e9 é\"}".to_owned(), "x".repeat(MAX_BODY_BYTES)] {
             assert_eq!(decompress(&compress(&payload).unwrap()).unwrap(), payload);
         }

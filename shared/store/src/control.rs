@@ -16,9 +16,10 @@ pub(crate) mod endpoint_item;
 
 pub(crate) mod health_item;
 
+use domain::tenant::api_key::{KeyHash, KeyRecord};
 use domain::tenant::id::TenantId;
 
-use crate::item::{Item, Key};
+use crate::item::Item;
 use crate::items::Items;
 use crate::keys;
 use crate::table::Table;
@@ -37,12 +38,7 @@ impl<T: Table> Control<T> {
         Self { items: Items::new(table) }
     }
 
-    /// Returns an item of a tenant.
-    async fn of_tenant(&self, tenant: &TenantId, sk: impl Into<String>) -> PortResult<Option<Item>> {
-        self.items.get(Key::new(keys::tenant(tenant), sk)).await
-    }
-
-    /// Returns all items of a tenant whose sort key begins like this.
+    /// Returns all items of a tenant whose sort key has this prefix.
     async fn list(&self, tenant: &TenantId, prefix: &str) -> PortResult<Vec<Item>> {
         let query = Query::consistent(keys::tenant(tenant)).range(Range::Prefix(prefix.to_owned()));
         self.items.all(query).await
@@ -51,5 +47,15 @@ impl<T: Table> Control<T> {
     /// Returns all items of a tenant.
     async fn list_all(&self, tenant: &TenantId) -> PortResult<Vec<Item>> {
         self.items.all(Query::consistent(keys::tenant(tenant))).await
+    }
+
+    /// Returns all keys of a tenant, including expired ones.
+    async fn list_keys(&self, tenant: &TenantId) -> PortResult<Vec<(KeyHash, KeyRecord)>> {
+        let listings = self.list(tenant, keys::KEY_LISTINGS).await?;
+        let mut found = Vec::with_capacity(listings.len());
+        for listing in &listings {
+            found.push((key_item::read_hash(listing)?, key_item::read(listing)?));
+        }
+        Ok(found)
     }
 }

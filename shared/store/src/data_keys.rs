@@ -1,5 +1,5 @@
-//! The data keys under which the tenants' private data is sealed: one for each tenant, made and wrapped by KMS, stored wrapped in the
-//! table `Control`, and unwrapped once per instance.
+//! The data keys that encrypt the private data of the tenants. KMS makes one key for each tenant and wraps it. The
+//! table `Control` stores the wrapped key, and each instance caches the unwrapped key.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,33 +17,33 @@ use crate::ports::Ports;
 use crate::unavailable::{PortResult, Unavailable};
 use crate::vault::Vault;
 
-/// How long an instance keeps an unwrapped key: a deleted key is forgotten everywhere after this time.
-const KEEP: Duration = Duration::from_mins(5);
+/// How long an instance caches an unwrapped key. No instance has a deleted key after this time.
+const CACHED_FOR: Duration = Duration::from_mins(5);
 
-/// More tenants than one instance serves in that time.
+/// The maximum number of cached keys, more tenants than one instance serves in that time.
 const MAX_KEYS: usize = 10_000;
 
-/// The tenants' data keys. Clones share what they keep.
+/// The data keys of the tenants. Clones share their cache.
 #[derive(Clone)]
 pub struct DataKeys<P: Ports> {
     control: Items<P::Table>,
     vault: P::Vault,
     clock: P::Clock,
-    unwrapped: Arc<Cache<TenantId, (Timestamp, DataKey)>>,
+    cache: Arc<Cache<TenantId, (Timestamp, DataKey)>>,
 }
 
 impl<P: Ports> DataKeys<P> {
-    /// Returns the data keys that are stored in this table `Control`, wrapped by this vault.
+    /// Returns the data keys in this table `Control`, which this vault wraps.
     pub fn new(control: P::Table, vault: P::Vault, clock: P::Clock) -> Self {
-        Self { control: Items::new(control), vault, clock, unwrapped: Arc::new(Cache::new(MAX_KEYS)) }
+        Self { control: Items::new(control), vault, clock, cache: Arc::new(Cache::new(MAX_KEYS)) }
     }
 
-    /// Returns a tenant's data key; `None` where none was made, or it was deleted.
+    /// Returns the data key of a tenant; `None` if it was not made yet, or is deleted.
     ///
     /// # Errors
     /// When the table or KMS does not answer.
     pub async fn key(&self, tenant: &TenantId) -> PortResult<Option<DataKey>> {
-        if let Some(key) = self.kept(tenant) {
+        if let Some(key) = self.cached(tenant) {
             return Ok(Some(key));
         }
         match self.wrapped(tenant).await? {
@@ -52,7 +52,7 @@ impl<P: Ports> DataKeys<P> {
         }
     }
 
-    /// Returns a tenant's data key, and makes it first where there is none. Every caller gets the same key.
+    /// Returns the data key of a tenant. Makes it first if there is none. All callers get the same key.
     ///
     /// # Errors
     /// When the table or KMS does not answer.
@@ -63,52 +63,55 @@ impl<P: Ports> DataKeys<P> {
         }
     }
 
-    /// Forgets a tenant's data key on this instance at once; other instances forget it within five minutes.
+    /// Removes the data key of a tenant from the cache of this instance. Other instances remove it within five minutes.
     pub fn forget(&self, tenant: &TenantId) {
-        self.unwrapped.remove(tenant);
+        self.cache.remove(tenant);
     }
 
-    /// Makes a key and stores it, unless another instance was faster: then the stored key counts.
+    /// Makes a key and stores it. If another instance stored one first, returns that one.
     async fn make(&self, tenant: &TenantId) -> PortResult<DataKey> {
+        // 1. Make a key, and store it on the condition that there is none: data under a key that is not stored is lost.
         let (key, wrapped) = self.vault.new_key(tenant).await?;
-        let item = Item::from([("wrapped", wrapped.into())]).at(place(tenant));
+        let item = Item::from([("wrapped", wrapped.into())]).at(item_key(tenant));
         if self.control.put_new(item).await? {
-            self.keep(tenant, &key);
+            self.remember(tenant, &key);
             return Ok(key);
         }
-        let stored = self.wrapped(tenant).await?;
-        let stored =
-            stored.ok_or_else(|| Unavailable::new("making a data key", "it was deleted meanwhile"))?;
-        self.unwrap(tenant, &stored).await
+
+        // 2. Another instance was faster: use its key.
+        match self.wrapped(tenant).await? {
+            Some(stored) => self.unwrap(tenant, &stored).await,
+            None => Err(Unavailable::new("making a data key", "another instance has deleted it")),
+        }
     }
 
     async fn wrapped(&self, tenant: &TenantId) -> PortResult<Option<Vec<u8>>> {
-        let item = self.control.get(place(tenant)).await?;
+        let item = self.control.get(item_key(tenant)).await?;
         Ok(item.and_then(|item| item.bytes("wrapped").ok().map(<[u8]>::to_vec)))
     }
 
     async fn unwrap(&self, tenant: &TenantId, wrapped: &[u8]) -> PortResult<DataKey> {
         let key = self.vault.unwrap_key(tenant, wrapped).await?;
-        self.keep(tenant, &key);
+        self.remember(tenant, &key);
         Ok(key)
     }
 
-    fn keep(&self, tenant: &TenantId, key: &DataKey) {
+    fn remember(&self, tenant: &TenantId, key: &DataKey) {
         self.drop_old();
-        self.unwrapped.insert(tenant.clone(), (self.clock.now(), key.clone()));
+        self.cache.insert(tenant.clone(), (self.clock.now(), key.clone()));
     }
 
-    fn kept(&self, tenant: &TenantId) -> Option<DataKey> {
+    fn cached(&self, tenant: &TenantId) -> Option<DataKey> {
         self.drop_old();
-        self.unwrapped.get(tenant).map(|(_, key)| key)
+        self.cache.get(tenant).map(|(_, key)| key)
     }
 
     fn drop_old(&self) {
         let now = self.clock.now();
-        self.unwrapped.retain(|_, (since, _)| now.since(*since) < KEEP);
+        self.cache.retain(|_, (cached_at, _)| now.since(*cached_at) < CACHED_FOR);
     }
 }
 
-fn place(tenant: &TenantId) -> Key {
+fn item_key(tenant: &TenantId) -> Key {
     Key::new(keys::tenant(tenant), keys::DATA_KEY)
 }

@@ -1,5 +1,5 @@
-//! What a message says on the wire: tagged by a version, so that consumers can read the current and the previous
-//! one while a new release is rolled out. The golden files under `events/` are kept for ever.
+//! The bodies of queue messages. Each has a version, so that a release can read the messages of the previous release
+//! during a rollout. The golden files under `events/` must stay readable.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -16,10 +16,10 @@ use domain::event::id::EventId;
 use domain::tenant::id::TenantId;
 use domain::tenant::tier::Tier;
 
-/// A message of a form that no version of ours writes.
+/// A message whose format this version cannot read.
 #[derive(Debug, Error)]
-#[error("the message is of an unknown form: {0}")]
-pub struct UnknownForm(String);
+#[error("the format of the message is unknown: {0}")]
+pub struct UnknownFormat(String);
 
 #[derive(Deserialize, Serialize)]
 #[serde(tag = "v")]
@@ -28,7 +28,7 @@ enum EventEnvelope {
     V1(EventV1),
 }
 
-/// The payload is base64 of zstd, since the queue refuses some characters that JSON allows.
+/// The payload is compressed with zstd and encoded in base64, because SQS refuses some characters that JSON allows.
 #[derive(Deserialize, Serialize)]
 struct EventV1 {
     tenant: String,
@@ -61,10 +61,10 @@ struct DeliveryV1 {
     pass: Option<String>,
 }
 
-/// The message that carries an accepted event.
+/// Returns the body of the message for an accepted event.
 ///
 /// # Errors
-/// When the payload cannot be compressed.
+/// If the payload cannot be compressed.
 pub fn event_body(event: &Event) -> std::io::Result<String> {
     Ok(json(&EventEnvelope::V1(EventV1 {
         tenant: event.tenant.to_string(),
@@ -76,11 +76,11 @@ pub fn event_body(event: &Event) -> std::io::Result<String> {
     })))
 }
 
-/// The event of a message from the queue `events`.
+/// Reads the event of a message from the queue `events`.
 ///
 /// # Errors
-/// [`UnknownForm`] for a message that no version of ours writes.
-pub fn read_event(body: &str) -> Result<Event, UnknownForm> {
+/// [`UnknownFormat`] if this version cannot read the message.
+pub fn read_event(body: &str) -> Result<Event, UnknownFormat> {
     let EventEnvelope::V1(v1) = serde_json::from_str(body).map_err(unknown)?;
     let payload = BASE64.decode(&v1.payload).map_err(unknown)?;
     Ok(Event {
@@ -93,7 +93,7 @@ pub fn read_event(body: &str) -> Result<Event, UnknownForm> {
     })
 }
 
-/// The message that carries a delivery.
+/// Returns the body of the message for a delivery.
 #[must_use]
 pub fn delivery_body(message: &DeliveryMessage) -> String {
     json(&DeliveryEnvelope::V1(DeliveryV1 {
@@ -107,12 +107,16 @@ pub fn delivery_body(message: &DeliveryMessage) -> String {
     }))
 }
 
-/// The delivery of a message from the queue `deliveries`.
+/// Reads the delivery of a message from the queue `deliveries`.
 ///
 /// # Errors
-/// [`UnknownForm`] for a message that no version of ours writes.
-pub fn read_delivery(body: &str) -> Result<DeliveryMessage, UnknownForm> {
+/// [`UnknownFormat`] if this version cannot read the message.
+pub fn read_delivery(body: &str) -> Result<DeliveryMessage, UnknownFormat> {
     let DeliveryEnvelope::V1(v1) = serde_json::from_str(body).map_err(unknown)?;
+    let bypass = match v1.pass {
+        Some(name) => Bypass::parse(&name).ok_or_else(|| unknown("pass"))?,
+        None => Bypass::None,
+    };
     Ok(DeliveryMessage {
         tenant: stored_tenant(v1.tenant),
         event: EventId::parse(&v1.event).ok_or_else(|| unknown("event"))?,
@@ -120,25 +124,22 @@ pub fn read_delivery(body: &str) -> Result<DeliveryMessage, UnknownForm> {
         generation: v1.generation,
         n: v1.n,
         fresh: v1.fresh,
-        bypass: v1
-            .pass
-            .map_or(Some(Bypass::None), |name| Bypass::parse(&name))
-            .ok_or_else(|| unknown("pass"))?,
+        bypass,
     })
 }
 
-/// Returns the tenant that a message names. Our own code wrote it, for a tenant that a credential had named.
+/// Returns the tenant id of a message. Our own code wrote it, from a credential.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads a tenant id of a message")]
 fn stored_tenant(text: String) -> TenantId {
     TenantId::from_stored(text)
 }
 
 fn json(envelope: &impl Serialize) -> String {
-    serde_json::to_string(envelope).unwrap_or_default() // strings, numbers and booleans alone cannot fail
+    serde_json::to_string(envelope).unwrap_or_default() // strings, numbers and booleans cannot fail
 }
 
-fn unknown(error: impl std::fmt::Display) -> UnknownForm {
-    UnknownForm(format!("{error}"))
+fn unknown(error: impl std::fmt::Display) -> UnknownFormat {
+    UnknownFormat(format!("{error}"))
 }
 
 #[cfg(test)]
@@ -160,14 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn an_event_comes_out_as_it_went_in() {
+    fn an_event_is_read_as_it_was_written() {
         let event = event();
         assert_eq!(read_event(&event_body(&event).unwrap()).unwrap(), event);
     }
 
     #[test]
-    fn a_delivery_comes_out_as_it_went_in() {
-        for pass in Bypass::ALL {
+    fn a_delivery_is_read_as_it_was_written() {
+        for bypass in Bypass::ALL {
             let message = DeliveryMessage {
                 tenant: tenant(),
                 event: event().id,
@@ -175,14 +176,14 @@ mod tests {
                 generation: "0".to_owned(),
                 n: 3,
                 fresh: true,
-                bypass: pass,
+                bypass,
             };
             assert_eq!(read_delivery(&delivery_body(&message)).unwrap(), message);
         }
     }
 
     #[test]
-    fn another_form_is_told_and_nothing_panics() {
+    fn an_unknown_format_is_an_error() {
         for body in ["", "{}", "nope", r#"{"v":"9"}"#, r#"{"v":"1","tenant":"org_1"}"#, "[1]"] {
             assert!(read_event(body).is_err(), "{body}");
             assert!(read_delivery(body).is_err(), "{body}");

@@ -1,4 +1,4 @@
-//! What a table stores: items of named, typed values, and how they are read back.
+//! The items of a table: named, typed values.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -40,13 +40,13 @@ pub struct Key {
     pub sk: String,
 }
 
-/// An attribute that is absent, or of a form that this version does not write.
+/// An attribute that is missing or invalid.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[error("the attribute {0} is absent, or has an unknown form")]
+#[error("the attribute {0} is missing or invalid")]
 pub struct Unreadable(pub &'static str);
 
 impl Key {
-    /// Returns the key of these two parts.
+    /// Returns the key with this partition key and this sort key.
     pub fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
         Self { pk: pk.into(), sk: sk.into() }
     }
@@ -86,14 +86,14 @@ impl IntoIterator for Item {
 }
 
 impl Item {
-    /// Returns the item with one attribute more.
+    /// Returns the item with this attribute added or replaced.
     #[must_use]
     pub fn with(mut self, name: impl Into<Name>, value: impl Into<Value>) -> Self {
         self.insert(name, value);
         self
     }
 
-    /// Returns the item with one attribute more, where there is a value.
+    /// Returns the item with this attribute added or replaced if there is a value.
     #[must_use]
     pub fn with_some(self, name: &'static str, value: Option<impl Into<Value>>) -> Self {
         match value {
@@ -102,14 +102,14 @@ impl Item {
         }
     }
 
-    /// Returns the item with these attributes too; they replace those of the same name.
+    /// Returns the item with the attributes of `other` added. They replace attributes of the same name.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
-    /// Returns the item under this key.
+    /// Returns the item with the attributes of this key.
     #[must_use]
     pub fn at(self, key: Key) -> Self {
         self.and(key.into_item())
@@ -125,7 +125,7 @@ impl Item {
         self.0.remove(name)
     }
 
-    /// Returns each attribute, in the order of the names.
+    /// Returns the attributes, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
     }
@@ -151,7 +151,7 @@ impl Item {
     /// Returns the primary key.
     ///
     /// # Errors
-    /// [`Unreadable`] for an item that has none, for example a map within another item.
+    /// [`Unreadable`] if the item has no key, for example a map within another item.
     pub fn key(&self) -> Result<Key, Unreadable> {
         Ok(Key::new(self.text("pk")?, self.text("sk").unwrap_or_default()))
     }
@@ -159,7 +159,7 @@ impl Item {
     /// Returns a string.
     ///
     /// # Errors
-    /// [`Unreadable`] where it is absent, or no string.
+    /// [`Unreadable`] if the attribute is missing or not a string.
     pub fn text(&self, name: &'static str) -> Result<&str, Unreadable> {
         match self.0.get(name) {
             Some(Value::S(text)) => Ok(text),
@@ -167,10 +167,10 @@ impl Item {
         }
     }
 
-    /// Returns a whole number that is not negative and fits into `T`.
+    /// Returns an integer.
     ///
     /// # Errors
-    /// [`Unreadable`] where it is absent, no number, or out of range.
+    /// [`Unreadable`] if the attribute is missing, not a number, or out of range.
     pub fn number<T: TryFrom<i128>>(&self, name: &'static str) -> Result<T, Unreadable> {
         match self.0.get(name) {
             Some(Value::N(number)) => T::try_from(*number).map_err(|_| Unreadable(name)),
@@ -181,7 +181,7 @@ impl Item {
     /// Returns bytes.
     ///
     /// # Errors
-    /// [`Unreadable`] where they are absent, or no bytes.
+    /// [`Unreadable`] if the attribute is missing or not bytes.
     pub fn bytes(&self, name: &'static str) -> Result<&[u8], Unreadable> {
         match self.0.get(name) {
             Some(Value::B(bytes)) => Ok(bytes),
@@ -192,7 +192,7 @@ impl Item {
     /// Returns a map.
     ///
     /// # Errors
-    /// [`Unreadable`] where it is absent, or no map.
+    /// [`Unreadable`] if the attribute is missing or not a map.
     pub fn map(&self, name: &'static str) -> Result<&Self, Unreadable> {
         match self.0.get(name) {
             Some(Value::M(map)) => Ok(map),
@@ -203,7 +203,7 @@ impl Item {
     /// Returns a list of strings.
     ///
     /// # Errors
-    /// [`Unreadable`] where it is absent, no list, or holds anything but strings.
+    /// [`Unreadable`] if the attribute is missing or not a list of strings.
     pub fn texts(&self, name: &'static str) -> Result<Vec<&str>, Unreadable> {
         let Some(Value::L(list)) = self.0.get(name) else { return Err(Unreadable(name)) };
         let mut texts = Vec::with_capacity(list.len());
@@ -214,24 +214,24 @@ impl Item {
         Ok(texts)
     }
 
-    /// Returns whether a boolean is there and true.
+    /// Returns whether the attribute is the boolean `true`.
     #[must_use]
     pub fn is_set(&self, name: &str) -> bool {
         self.0.get(name) == Some(&Value::Bool(true))
     }
 
-    /// Returns a time that was written in milliseconds since the epoch.
+    /// Returns a timestamp. It is stored in milliseconds since the epoch.
     ///
     /// # Errors
-    /// [`Unreadable`] where it is absent, or no such number.
-    pub fn moment(&self, name: &'static str) -> Result<Timestamp, Unreadable> {
+    /// [`Unreadable`] if the attribute is missing or not a timestamp.
+    pub fn timestamp(&self, name: &'static str) -> Result<Timestamp, Unreadable> {
         self.number(name).map(Timestamp::from_millis)
     }
 
-    /// Returns the tenant that an attribute names. Our own code wrote it, for a tenant that a credential had named.
+    /// Returns a tenant id. Our own code wrote it, from a credential.
     ///
     /// # Errors
-    /// [`Unreadable`] where it is absent, or no string.
+    /// [`Unreadable`] if the attribute is missing or not a string.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads a stored tenant id")]
     pub fn tenant(&self, name: &'static str) -> Result<TenantId, Unreadable> {
         self.text(name).map(TenantId::from_stored)
@@ -270,8 +270,8 @@ impl From<Item> for Value {
 
 impl From<Timestamp> for Value {
     /// Returns the time in milliseconds since the epoch.
-    fn from(moment: Timestamp) -> Self {
-        Self::N(moment.millis().into())
+    fn from(time: Timestamp) -> Self {
+        Self::N(time.millis().into())
     }
 }
 

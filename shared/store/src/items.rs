@@ -1,4 +1,5 @@
-//! The loops that `DynamoDB` asks of its callers, each written once: pages, unprocessed keys, conflicts with transactions.
+//! Reads and writes of many calls: pages, unprocessed keys of a batch, and retries after a conflict with a transaction.
+//! Each loop is written once, here.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::table::write::{Delete, Put, Reason, Transacted, Update, Write, Writte
 use crate::table::{Consistency, MAX_BATCH_DELETE_KEYS, MAX_BATCH_GET_KEYS, Table};
 use crate::unavailable::{PortResult, Unavailable};
 
-/// The pause before each try of a call that a busy table left undone, or that a transaction was in the way of.
+/// The pause before each try of a call that was throttled, or that conflicted with a transaction.
 const PAUSES: [Duration; 6] = [
     Duration::ZERO,
     Duration::from_millis(25),
@@ -22,98 +23,90 @@ const PAUSES: [Duration; 6] = [
     Duration::from_millis(400),
 ];
 
-/// The items of one table.
+/// The items of one table. Each method fails if the table does not answer. A method with many calls may then have made
+/// some of them.
 #[derive(Clone, Debug)]
-pub struct Items<T> {
+pub(crate) struct Items<T> {
     table: T,
 }
 
 /// How a conditional write ended.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// It is made. An update that returns attributes gives those that it changed, with their new values.
+pub(crate) enum Outcome {
+    /// The write is made. An update with `returning` gives the attributes that it changed, with their new values.
     Done(Item),
-    /// Its condition did not hold. A write that returns attributes gives the item that is there; without attributes where there is
-    /// none.
+    /// The condition did not hold. A write with `returning` gives the stored item, which has no attributes if it does
+    /// not exist.
     Refused(Item),
 }
 
 /// How a conditional update ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Updated {
-    /// It is written.
+    /// The update is made.
     Done,
-    /// The item is no longer what was read: read again and decide again.
+    /// Another writer changed the item after it was read: read it again and decide again.
     Raced,
 }
 
 /// How a transaction ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Committed {
-    /// Every write is made.
+pub(crate) enum Committed {
+    /// All writes are made.
     Done,
-    /// No write is made; for each, in their order, whether its condition did not hold.
+    /// No write is made. Tells for each write, in order, whether its condition did not hold.
     Refused(Vec<bool>),
 }
 
 impl Outcome {
     /// Returns whether the write is made.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         matches!(self, Self::Done(_))
     }
 
-    /// Returns the outcome of a write whose condition was that nothing changed since the item was read.
-    #[must_use]
-    pub fn updated(&self) -> Updated {
+    /// Returns the outcome of a write on the condition that the item has not changed since it was read.
+    pub(crate) fn updated(self) -> Updated {
         if self.is_done() { Updated::Done } else { Updated::Raced }
+    }
+}
+
+impl Committed {
+    /// Returns the outcome of a transaction on the condition that the items have not changed since they were read.
+    pub(crate) fn updated(self) -> Updated {
+        if self == Self::Done { Updated::Done } else { Updated::Raced }
     }
 }
 
 impl<T: Table> Items<T> {
     /// Returns the items of a table.
-    pub fn new(table: T) -> Self {
+    pub(crate) fn new(table: T) -> Self {
         Self { table }
     }
 
     /// Reads an item consistently.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn get(&self, key: Key) -> PortResult<Option<Item>> {
+    pub(crate) async fn get(&self, key: Key) -> PortResult<Option<Item>> {
         self.table.get(&key, Consistency::Strong).await
     }
 
     /// Reads an item, which may miss the latest writes.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn get_eventually(&self, key: Key) -> PortResult<Option<Item>> {
+    pub(crate) async fn get_eventually(&self, key: Key) -> PortResult<Option<Item>> {
         self.table.get(&key, Consistency::Eventual).await
     }
 
     /// Reads one page.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn page(&self, query: Query) -> PortResult<Page> {
+    pub(crate) async fn page(&self, query: Query) -> PortResult<Page> {
         self.table.query(&query).await
     }
 
-    /// Reads page after page to the end.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn all(&self, query: Query) -> PortResult<Vec<Item>> {
+    /// Reads all pages.
+    pub(crate) async fn all(&self, query: Query) -> PortResult<Vec<Item>> {
         self.up_to(usize::MAX, query).await
     }
 
-    /// Reads page after page, to the end or until there are `most` items.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn up_to(&self, most: usize, query: Query) -> PortResult<Vec<Item>> {
-        let (mut items, mut start) = (Vec::new(), query.start.clone());
+    /// Reads pages until there are `most` items.
+    pub(crate) async fn up_to(&self, most: usize, query: Query) -> PortResult<Vec<Item>> {
+        let mut items = Vec::new();
+        let mut start = query.start.clone();
         loop {
             let left = most - items.len();
             let next = Query { limit: (left < usize::MAX).then_some(left), ..query.clone() };
@@ -126,12 +119,10 @@ impl<T: Table> Items<T> {
         }
     }
 
-    /// Counts page after page, to the end or until there are `most`; the count stops there.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn count_up_to(&self, most: usize, query: Query) -> PortResult<usize> {
-        let (mut count, mut start) = (0, None);
+    /// Counts the items of pages until there are `most`.
+    pub(crate) async fn count_up_to(&self, most: usize, query: Query) -> PortResult<usize> {
+        let mut count = 0;
+        let mut start = None;
         loop {
             let next = query.clone().count().limit(most - count).from(start);
             let page = self.table.query(&next).await?;
@@ -143,61 +134,40 @@ impl<T: Table> Items<T> {
         }
     }
 
-    /// Puts an item, whatever is there.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn put(&self, item: Item) -> PortResult<()> {
+    /// Puts an item without a condition.
+    pub(crate) async fn put(&self, item: Item) -> PortResult<()> {
         self.put_if(Put::new(item)).await.map(drop)
     }
 
-    /// Puts an item where none of its key is; returns whether there was none.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn put_new(&self, item: Item) -> PortResult<bool> {
+    /// Puts an item if there is none with its key; returns whether it was put.
+    pub(crate) async fn put_new(&self, item: Item) -> PortResult<bool> {
         let put = Put::new(item).only_if(absent("pk"));
         self.put_if(put).await.map(|outcome| outcome.is_done())
     }
 
-    /// Puts an item of this `rev` in the place of the one that has the `rev` before it.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn put_over(&self, item: Item, rev: u64) -> PortResult<Updated> {
+    /// Puts an item with this `rev` if the stored item has the previous `rev`.
+    pub(crate) async fn put_over(&self, item: Item, rev: u64) -> PortResult<Updated> {
         let put = Put::new(item).only_if(equals("rev", rev - 1));
-        self.put_if(put).await.map(|outcome| outcome.updated())
+        self.put_if(put).await.map(Outcome::updated)
     }
 
-    /// Puts an item, if its condition holds.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn put_if(&self, put: Put) -> PortResult<Outcome> {
-        past_conflicts(|| self.table.put(&put)).await
+    /// Puts an item if the condition holds.
+    pub(crate) async fn put_if(&self, put: Put) -> PortResult<Outcome> {
+        retry_conflicts(|| self.table.put(&put)).await
     }
 
-    /// Changes an item, if the condition holds.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn update(&self, update: Update) -> PortResult<Outcome> {
-        past_conflicts(|| self.table.update(&update)).await
+    /// Updates an item if the condition holds.
+    pub(crate) async fn update(&self, update: Update) -> PortResult<Outcome> {
+        retry_conflicts(|| self.table.update(&update)).await
     }
 
-    /// Deletes an item, if the condition holds.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn delete(&self, delete: Delete) -> PortResult<Outcome> {
-        past_conflicts(|| self.table.delete(&delete)).await
+    /// Deletes an item if the condition holds.
+    pub(crate) async fn delete(&self, delete: Delete) -> PortResult<Outcome> {
+        retry_conflicts(|| self.table.delete(&delete)).await
     }
 
-    /// Makes all writes or none.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn transact(&self, writes: Vec<Write>) -> PortResult<Committed> {
+    /// Makes all writes, or none of them.
+    pub(crate) async fn transact(&self, writes: Vec<Write>) -> PortResult<Committed> {
         for pause in PAUSES {
             wait(pause).await;
             let reasons = match self.table.transact(&writes).await? {
@@ -215,11 +185,8 @@ impl<T: Table> Items<T> {
         Err(busy("TransactWriteItems"))
     }
 
-    /// Reads many items consistently, in any order; items that do not exist are left out.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn get_many(&self, keys: Vec<Key>) -> PortResult<Vec<Item>> {
+    /// Reads many items consistently, and returns those that exist, in any order.
+    pub(crate) async fn get_many(&self, keys: Vec<Key>) -> PortResult<Vec<Item>> {
         let mut found = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(MAX_BATCH_GET_KEYS) {
             let mut left = chunk.to_vec();
@@ -237,11 +204,22 @@ impl<T: Table> Items<T> {
         Ok(found)
     }
 
-    /// Deletes many items, each once; items that do not exist change nothing.
-    ///
-    /// # Errors
-    /// When the table does not answer; some may be deleted then.
-    pub async fn delete_all(&self, keys: Vec<Key>) -> PortResult<()> {
+    /// Deletes all items that a query finds; returns their number.
+    pub(crate) async fn delete_found(&self, query: Query) -> PortResult<usize> {
+        let found = self.all(query.keys()).await?;
+        self.delete_items(&found).await
+    }
+
+    /// Deletes the stored items with the keys of these; returns the number of keys.
+    pub(crate) async fn delete_items(&self, items: &[Item]) -> PortResult<usize> {
+        let keys: Vec<Key> = items.iter().map(Item::key).collect::<Result<_, _>>()?;
+        let count = keys.len();
+        self.delete_all(keys).await?;
+        Ok(count)
+    }
+
+    /// Deletes many items. A key without an item changes nothing. The keys must differ from each other.
+    pub(crate) async fn delete_all(&self, keys: Vec<Key>) -> PortResult<()> {
         for chunk in keys.chunks(MAX_BATCH_DELETE_KEYS) {
             let mut left = chunk.to_vec();
             for pause in PAUSES {
@@ -257,8 +235,8 @@ impl<T: Table> Items<T> {
     }
 }
 
-/// Makes a write again as long as a transaction is in its way.
-async fn past_conflicts<F>(write: impl Fn() -> F) -> PortResult<Outcome>
+/// Repeats a write that conflicts with a transaction.
+async fn retry_conflicts<F>(write: impl Fn() -> F) -> PortResult<Outcome>
 where
     F: Future<Output = PortResult<Written>>,
 {
@@ -273,7 +251,7 @@ where
     Err(busy("writing an item"))
 }
 
-/// Fails where a batch call has left keys unprocessed again and again.
+/// Fails if the last try of a batch call left keys unprocessed.
 fn require_none(left: &[Key], operation: &'static str) -> PortResult<()> {
     if left.is_empty() { Ok(()) } else { Err(busy(operation)) }
 }

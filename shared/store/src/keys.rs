@@ -1,8 +1,8 @@
-//! Where tenants are separated: every partition and sort key of every table, built from a [`TenantId`].
+//! The partition keys and sort keys of all tables. This module separates the tenants.
 //!
-//! There is no other place that forms a key, and a `TenantId` comes from a credential alone; so no request
-//! can name another tenant's item. What belongs to no tenant: an API key by its hash, which leads to its tenant, the
-//! counters, messages that nobody can read, and what the scheduler walks through (rows that name a tenant behind).
+//! No other code builds a key. A [`TenantId`] comes only from a credential, so a request cannot name an item of another
+//! tenant. Four kinds of items are not in the partition of a tenant: API keys, which are found by their hash; the
+//! counters of `/metrics`; unreadable messages that name no tenant; and the rows that the scheduler reads.
 
 use domain::delivery::DeliveryMessage;
 use domain::delivery::attempt::Attempt;
@@ -19,51 +19,47 @@ use domain::tenant::id::TenantId;
 use domain::tenant::rate_limit::{Meter, Metered};
 use domain::timestamp::Timestamp;
 
-/// The sort key of an item that is alone in its partition.
-pub const ONLY: &str = "-";
+/// The sort key of the only item in a partition.
+pub(crate) const ONLY: &str = "-";
 
-/// `Control`: a key by its hash. It leads to the tenant, so it is the one key that no tenant leads.
-#[must_use]
-pub fn api_key(hash: &KeyHash) -> String {
+/// Returns the partition in `Control` of an API key. The key does not begin with a tenant, because authentication reads
+/// it to find the tenant.
+pub(crate) fn api_key(hash: &KeyHash) -> String {
     format!("key#{}", hash.as_str())
 }
 
-/// `Control`: the partition of all that belongs to a tenant.
-#[must_use]
-pub fn tenant(tenant: &TenantId) -> String {
+/// Returns the partition in `Control` of a tenant's items.
+pub(crate) fn tenant(tenant: &TenantId) -> String {
     format!("t#{tenant}")
 }
 
-/// `Control`, sort key: the tenant itself.
-pub const TENANT: &str = "tenant";
+/// The sort key in `Control` of the tenant itself.
+pub(crate) const TENANT: &str = "tenant";
 
-/// `Control`, sort key: the tenant's data key, encrypted.
-pub const DATA_KEY: &str = "data_key";
+/// The sort key in `Control` of the tenant's encrypted data key.
+pub(crate) const DATA_KEY: &str = "data_key";
 
-/// `Control`, sort key: how many endpoints the tenant has.
-pub const ENDPOINT_COUNT: &str = "endpoints";
+/// The sort key in `Control` of the number of the tenant's endpoints.
+pub(crate) const ENDPOINT_COUNT: &str = "endpoints";
 
-/// `Control`, sort key: what is shown of a key.
-#[must_use]
-pub fn key_listing(key_id: &str) -> String {
+/// Returns the sort key in `Control` under which a tenant's API key is listed.
+pub(crate) fn key_listing(key_id: &str) -> String {
     format!("{KEY_LISTINGS}{key_id}")
 }
 
-/// `Control`, sort key prefix: all of a tenant's keys.
-pub const KEY_LISTINGS: &str = "key#";
+/// The sort key prefix in `Control` of all API keys of a tenant.
+pub(crate) const KEY_LISTINGS: &str = "key#";
 
-/// `Control`, sort key: one endpoint.
-#[must_use]
-pub fn endpoint(id: &EndpointId) -> String {
+/// Returns the sort key in `Control` of an endpoint.
+pub(crate) fn endpoint(id: &EndpointId) -> String {
     format!("{ENDPOINTS}{id}")
 }
 
-/// `Control`, sort key prefix: all of a tenant's endpoints.
-pub const ENDPOINTS: &str = "endpoint#";
+/// The sort key prefix in `Control` of all endpoints of a tenant.
+pub(crate) const ENDPOINTS: &str = "endpoint#";
 
-/// `Limits`: the tokens of one minute.
-#[must_use]
-pub fn minute(Meter { tenant, metered }: &Meter, minute: u64) -> String {
+/// Returns the partition in `Limits` of the tokens of one minute since the epoch.
+pub(crate) fn minute(Meter { tenant, metered }: &Meter, minute: u64) -> String {
     match metered {
         Metered::Events => format!("t#{tenant}#minute#{minute}"),
         Metered::EventsOfKey(key) => format!("t#{tenant}#{key}#minute#{minute}"),
@@ -71,230 +67,202 @@ pub fn minute(Meter { tenant, metered }: &Meter, minute: u64) -> String {
     }
 }
 
-/// `Limits`: how many of a tenant's events wait.
-#[must_use]
-pub fn backlog(tenant: &TenantId) -> String {
+/// Returns the partition in `Limits` of a tenant's backlog.
+pub(crate) fn backlog(tenant: &TenantId) -> String {
     format!("t#{tenant}#backlog")
 }
 
-/// `Limits`, sort key: the events of one day since the epoch.
-#[must_use]
-pub fn backlog_day(day: u64) -> String {
+/// Returns the sort key in `Limits` of the backlog of one day since the epoch.
+pub(crate) fn backlog_day(day: u64) -> String {
     day.to_string()
 }
 
-/// `Limits`: what happened to a tenant's events of late.
-#[must_use]
-pub fn stats(tenant: &TenantId) -> String {
+/// Returns the partition in `Limits` of a tenant's statistics.
+pub(crate) fn stats(tenant: &TenantId) -> String {
     format!("t#{tenant}#stats")
 }
 
-/// `Limits`, sort key: one minute since the epoch of that; sorts by time.
-#[must_use]
-pub fn stats_minute(minute: u64) -> String {
+/// Returns the sort key in `Limits` of the statistics of one minute since the epoch. Later minutes sort after earlier
+/// ones.
+pub(crate) fn stats_minute(minute: u64) -> String {
     format!("{minute:010}")
 }
 
-/// `Limits`: the counters behind `/metrics`.
-pub const COUNTERS: &str = "counters";
+/// The partition in `Limits` of the counters of `/metrics`.
+pub(crate) const COUNTERS: &str = "counters";
 
-/// `Limits`, sort key: one of the items over which the counters are spread.
-#[must_use]
-pub fn counters_shard(shard: u8) -> String {
+/// Returns the sort key in `Limits` of one shard of the counters.
+pub(crate) fn counters_shard(shard: u8) -> String {
     shard.to_string()
 }
 
-/// `Limits`: when the next request to an endpoint has its turn.
-#[must_use]
-pub fn pace(tenant: &TenantId, endpoint: &EndpointId) -> String {
+/// Returns the partition in `Limits` of the reserved time of an endpoint.
+pub(crate) fn pace(tenant: &TenantId, endpoint: &EndpointId) -> String {
     format!("t#{tenant}#pace#{endpoint}")
 }
 
-/// `Limits`: the requests under way to an endpoint that began in one minute.
-#[must_use]
-pub fn under_way(tenant: &TenantId, endpoint: &EndpointId, minute: u64) -> String {
+/// Returns the partition in `Limits` of the requests in flight to an endpoint that began in one minute since the epoch.
+pub(crate) fn in_flight(tenant: &TenantId, endpoint: &EndpointId, minute: u64) -> String {
     format!("t#{tenant}#under_way#{endpoint}#{minute}")
 }
 
-/// `Claims`: a client's own name for an event or a request.
-#[must_use]
-pub fn claim(tenant: &TenantId, name: &ClaimName) -> String {
+/// Returns the partition in `Claims` of a client's name for an event or a request.
+pub(crate) fn claim(tenant: &TenantId, name: &ClaimName) -> String {
     format!("t#{tenant}#{}", job_name(name))
 }
 
-/// `Events`: the heads of one shard of a tenant; their sort key is the event's id.
-#[must_use]
-pub fn shard(tenant: &TenantId, shard: u8) -> String {
+/// Returns the partition in `Events` of one shard of a tenant: its heads and attempts.
+pub(crate) fn shard(tenant: &TenantId, shard: u8) -> String {
     format!("t#{tenant}#{shard}")
 }
 
-/// `Events`, sort key: the head of one event.
-#[must_use]
-pub fn head(event: EventId) -> String {
+/// Returns the sort key in `Events` of the head of an event.
+pub(crate) fn head(event: EventId) -> String {
     event.to_string()
 }
 
-/// `Events`, sort key: before every event that was accepted at this moment or later, and behind all others.
-#[must_use]
-pub fn events_from(moment: Timestamp) -> String {
-    format!("evt_{:012x}", moment.millis().min(LAST_MOMENT))
+/// Returns a sort key in `Events` between the events that were accepted before `time` and all later events.
+pub(crate) fn events_from(time: Timestamp) -> String {
+    format!("evt_{:012x}", time.millis().min(MAX_EVENT_MILLIS))
 }
 
-/// Later than any event: the most that an id can tell.
-const LAST_MOMENT: u64 = (1 << 48) - 1;
+/// The latest time that an event id can hold, in milliseconds since the epoch.
+const MAX_EVENT_MILLIS: u64 = (1 << 48) - 1;
 
-/// `Events`, sort key: behind an event and its attempts, and before the next event.
-#[must_use]
-pub fn after_event(event: EventId) -> String {
-    format!("{event}$") // '$' sorts behind the '#' of its attempts
+/// Returns a sort key in `Events` between an event with its attempts and the next event.
+pub(crate) fn after_event(event: EventId) -> String {
+    format!("{event}$") // '$' sorts after the '#' of the attempts
 }
 
-/// `Events`, sort key: before an event, and behind the event before it and its attempts.
-#[must_use]
-pub fn before_event(event: EventId) -> String {
+/// Returns a sort key in `Events` between the previous event with its attempts and this event.
+pub(crate) fn before_event(event: EventId) -> String {
     let mut key = head(event);
+    // The key is the id whose last character is one less. '~' sorts after the '#' of the attempts.
     let last = key.pop().map(|digit| char::from(u8::try_from(digit).unwrap_or(b'1') - 1));
     key.extend(last);
     key + "~"
 }
 
-/// `Events`, sort key prefix: the attempts of one event.
-#[must_use]
-pub fn attempts_of(event: EventId) -> String {
+/// Returns the sort key prefix in `Events` of the attempts of an event.
+pub(crate) fn attempts_of(event: EventId) -> String {
     format!("{event}#")
 }
 
-/// `Events`: the events that one lease held when it began.
-#[must_use]
-pub fn lease(tenant: &TenantId, lease: &LeaseId) -> String {
+/// Returns the partition in `Events` of the list of events that a lease held when it began.
+pub(crate) fn lease(tenant: &TenantId, lease: &LeaseId) -> String {
     format!("t#{tenant}#lease#{lease}")
 }
 
-/// `Events`, sort key: one attempt, under its event; unlike any other since it began at a moment of its own.
-#[must_use]
-pub fn attempt(Attempt { message, at, .. }: &Attempt) -> String {
+/// Returns the sort key in `Events` of an attempt, after the head of its event. The time at which the attempt began
+/// makes the key unique.
+pub(crate) fn attempt(Attempt { message, at, .. }: &Attempt) -> String {
     let DeliveryMessage { event, endpoint, n, .. } = message;
     format!("{event}#{endpoint}#{n:02}#{}", at.millis())
 }
 
-/// `Events`, index `attempts`: the attempts at one endpoint.
-#[must_use]
-pub fn attempts(tenant: &TenantId, endpoint: &EndpointId) -> String {
+/// Returns the partition in the index `attempts` of the attempts at an endpoint.
+pub(crate) fn attempts(tenant: &TenantId, endpoint: &EndpointId) -> String {
     format!("t#{tenant}#attempts#{endpoint}")
 }
 
-/// `Events`: the item that a health check asks for; there is none.
-pub const PING: &str = "ping";
+/// The partition in `Events` that a health check reads. It has no items.
+pub(crate) const PING: &str = "ping";
 
-/// `Events`: a payload too large for its head.
-#[must_use]
-pub fn payload(tenant: &TenantId, event: EventId) -> String {
+/// Returns the partition in `Events` of a payload that is too large for the head.
+pub(crate) fn payload(tenant: &TenantId, event: EventId) -> String {
     format!("t#{tenant}#payload#{event}")
 }
 
-/// `Schedule`: one of the partitions of messages that are due later.
-#[must_use]
-pub fn due(shard: u8) -> String {
+/// Returns the partition in `Schedule` of one shard of the messages that are due later.
+pub(crate) fn due(shard: u8) -> String {
     format!("due#{shard}")
 }
 
-/// `Schedule`, sort key: one message that is due later; sorts by when.
-#[must_use]
-pub fn due_row(Due { message, at }: &Due) -> String {
+/// Returns the sort key in `Schedule` of a message that is due later. Later messages sort after earlier ones.
+pub(crate) fn due_row(Due { message, at }: &Due) -> String {
     let DeliveryMessage { tenant, endpoint, .. } = message;
     format!("{}#{tenant}#{endpoint}#{}", due_until(*at), parked_row(message))
 }
 
-/// `Schedule`, sort key: after every message that is due before this moment.
-#[must_use]
-pub fn due_until(at: Timestamp) -> String {
+/// Returns a sort key in `Schedule` between the rows that are due before `at` and all later rows.
+pub(crate) fn due_until(at: Timestamp) -> String {
     format!("{:015}", at.millis())
 }
 
-/// `Schedule`: the parked deliveries of an endpoint.
+/// Returns the partition in `Schedule` of the parked deliveries of an endpoint.
 #[must_use]
 pub fn parked(tenant: &TenantId, endpoint: &EndpointId) -> String {
     format!("t#{tenant}#parked#{endpoint}")
 }
 
-/// `Schedule`, sort key: one parked delivery; the oldest event sorts first.
-#[must_use]
-pub fn parked_row(message: &DeliveryMessage) -> String {
+/// Returns the sort key in `Schedule` of a parked delivery. The oldest event sorts first.
+pub(crate) fn parked_row(message: &DeliveryMessage) -> String {
     format!("{}#{}#{}", message.event, message.generation, message.n)
 }
 
-/// `Schedule`: one of the partitions of endpoints that have parked deliveries.
-#[must_use]
-pub fn parking(shard: u8) -> String {
+/// Returns the partition in `Schedule` of one shard of the endpoints that have parked deliveries.
+pub(crate) fn parking(shard: u8) -> String {
     format!("parking#{shard}")
 }
 
-/// `Schedule`, sort key: one endpoint that has parked deliveries.
-#[must_use]
-pub fn parking_row(tenant: &TenantId, endpoint: &EndpointId) -> String {
+/// Returns the sort key in `Schedule` of an endpoint that has parked deliveries.
+pub(crate) fn parking_row(tenant: &TenantId, endpoint: &EndpointId) -> String {
     format!("t#{tenant}#{endpoint}")
 }
 
-/// `Schedule`: the jobs that the scheduler advances.
-pub const JOBS: &str = "jobs";
+/// The partition in `Schedule` of all running jobs.
+pub(crate) const JOBS: &str = "jobs";
 
-/// `Schedule`, sort key: a job under way. An erasure is found by its id alone: it outlives its tenant's keys.
-#[must_use]
-pub fn job_row(tenant: &TenantId, job: &JobId) -> String {
+/// Returns the sort key in `Schedule` of a running job. The key of an erasure holds only its id: the erasure can still
+/// be read after the API keys of the tenant are deleted.
+pub(crate) fn job_row(tenant: &TenantId, job: &JobId) -> String {
     match JobId::parse_erasure(job.as_str()) {
         Some(erasure) => erasure_row(&erasure),
         None => format!("{}{job}", replays_of(tenant)),
     }
 }
 
-/// `Schedule`, sort key: an erasure under way.
-#[must_use]
-pub fn erasure_row(job: &JobId) -> String {
+/// Returns the sort key in `Schedule` of a running erasure.
+pub(crate) fn erasure_row(job: &JobId) -> String {
     format!("erasure#{job}")
 }
 
-/// `Schedule`, sort key prefix: a tenant's replays under way.
-#[must_use]
-pub fn replays_of(tenant: &TenantId) -> String {
+/// Returns the sort key prefix in `Schedule` of a tenant's running replays.
+pub(crate) fn replays_of(tenant: &TenantId) -> String {
     format!("t#{tenant}#")
 }
 
-/// `Schedule`: a tenant's replays that have ended, whose sort key is their id, and the names of its requests for replays.
-#[must_use]
-pub fn ended_replays(tenant: &TenantId) -> String {
+/// Returns the partition in `Schedule` of a tenant's ended replays, whose sort key is their id, and of the names of its
+/// requests for replays.
+pub(crate) fn ended_replays(tenant: &TenantId) -> String {
     format!("t#{tenant}#jobs")
 }
 
-/// `Schedule`, sort key: a client's own name for its request for a replay.
-#[must_use]
-pub fn job_name(name: &ClaimName) -> String {
+/// Returns the sort key in `Schedule` of a client's name for its request for a replay.
+pub(crate) fn job_name(name: &ClaimName) -> String {
     format!("{}#{}", name.kind(), hex(&name.digest()))
 }
 
-/// `Schedule`: the receipt of an erasure that has ended.
-#[must_use]
-pub fn receipt(job: &JobId) -> String {
+/// Returns the partition in `Schedule` of the receipt of an ended erasure.
+pub(crate) fn receipt(job: &JobId) -> String {
     format!("receipt#{job}")
 }
 
-/// `Schedule`: events that will expire, of all tenants.
-pub const EXPIRING: &str = "expiring";
+/// The partition in `Schedule` of the batches of events that will expire, of all tenants.
+pub(crate) const EXPIRING: &str = "expiring";
 
-/// `Schedule`, sort key: a tenant's events of one span of time; sorts by when their owner is told.
-#[must_use]
-pub fn expiring_row(cohort: &ExpiryBatch) -> String {
-    format!("{}#{}#{}", due_until(cohort.notice_at()), cohort.tenant, cohort.accepted_from.millis())
+/// Returns the sort key in `Schedule` of a batch of events that will expire. Batches sort by the time of their notice.
+pub(crate) fn expiring_row(batch: &ExpiryBatch) -> String {
+    format!("{}#{}#{}", due_until(batch.notice_at()), batch.tenant, batch.accepted_from.millis())
 }
 
-/// `Events`: messages that nobody could read: those that name a tenant, and the others.
-#[must_use]
-pub fn unreadable_of(tenant: Option<&TenantId>) -> String {
+/// Returns the partition in `Events` of unreadable messages: those that name this tenant, or those that name none.
+pub(crate) fn unreadable_of(tenant: Option<&TenantId>) -> String {
     tenant.map_or_else(|| "unreadable".to_owned(), |tenant| format!("t#{tenant}#unreadable"))
 }
 
-/// `Events`, sort key: one of them, by the queue it came from.
-#[must_use]
-pub fn unreadable(queue: &str, message_id: &str) -> String {
+/// Returns the sort key in `Events` of an unreadable message.
+pub(crate) fn unreadable(queue: &str, message_id: &str) -> String {
     format!("{queue}#{message_id}")
 }
 
@@ -326,7 +294,7 @@ mod tests {
                 backlog(id),
                 stats(id),
                 pace(id, &endpoint),
-                under_way(id, &endpoint, 7),
+                in_flight(id, &endpoint, 7),
                 parked(id, &endpoint),
                 attempts(id, &endpoint),
                 lease(id, &lease_id),
@@ -335,7 +303,8 @@ mod tests {
                 unreadable_of(Some(id)),
             ]
         };
-        let (a, b) = (TenantId::generate(now, &mut rand::rng()), TenantId::generate(now, &mut rand::rng()));
+        let a = TenantId::generate(now, &mut rand::rng());
+        let b = TenantId::generate(now, &mut rand::rng());
         let all: HashSet<String> = keys(&a).into_iter().chain(keys(&b)).collect();
         assert_eq!(all.len(), 34);
         for key in keys(&a) {
@@ -346,8 +315,8 @@ mod tests {
     #[test]
     fn an_event_and_its_attempts_lie_between_the_bounds_around_it() {
         let id = |last| EventId::parse(&format!("evt_018bcfe5687b7fff8ffffffffffff{last}")).unwrap();
-        for (before, event, after) in [("000", "001", "002"), ("009", "00a", "00b"), ("0ff", "100", "101")] {
-            let (before, event, after) = (id(before), id(event), id(after));
+        for ids in [["000", "001", "002"], ["009", "00a", "00b"], ["0ff", "100", "101"]] {
+            let [before, event, after] = ids.map(id);
             let attempt = |event: EventId| format!("{event}#ep_1#01#7");
             let sorted = [
                 events_from(event.accepted_at()),

@@ -1,8 +1,8 @@
-//! What is kept, and how: the ports to the outside world, and the stores over them.
+//! The storage of the Triggers API: the ports to AWS, and the stores over them.
 //!
-//! A port is one small trait for one AWS service or one other outside thing; [`ports::Ports`] names the side of each. A store is a
-//! concrete struct over [`table::Table`], one for each table: what is written, when it is refused, and what a lost race means is
-//! decided there, once, for AWS and for memory.
+//! A port is one small trait for one external service. [`ports::Ports`] names the implementation of each port. A store
+//! is a concrete struct over [`table::Table`], and there is one store for each table. A store decides what is written
+//! and on which condition, and handles conflicts. The same store runs over `DynamoDB` and over memory.
 
 pub mod unavailable;
 
@@ -22,7 +22,7 @@ pub mod clock;
 
 pub mod items;
 
-pub mod races;
+mod races;
 
 pub mod cache;
 

@@ -1,6 +1,7 @@
-//! The table `Limits`: tokens and stats of each minute, backlogs of each day, and the counters behind `/metrics`.
+//! The table `Limits`: the tokens and statistics of each minute, the backlogs of each day, and the counters of
+//! `/metrics`.
 
-pub mod once;
+mod once;
 
 mod admissions;
 
@@ -13,15 +14,17 @@ mod stats;
 use domain::tenant::id::TenantId;
 use domain::tenant::rate_limit::{Leased, Meter};
 
-use self::once::{Once, Take};
+use self::once::update_once;
 use crate::item::Key;
-use crate::items::Items;
+use crate::items::{Items, Outcome};
 use crate::keys;
 use crate::table::Table;
+use crate::table::condition::absent_or_at_most;
 use crate::table::query::Query;
+use crate::table::write::Update;
 use crate::unavailable::PortResult;
 
-/// Items of a minute are kept for an hour after it.
+/// How long an item of a minute is kept after the minute, in seconds.
 const KEEP_SECONDS: u64 = 3600;
 
 /// The table `Limits`.
@@ -36,43 +39,39 @@ impl<T: Table> Limits<T> {
         Self { items: Items::new(table) }
     }
 
-    /// Takes `slice` tokens of a minute whose limit is `limit`: all of them or none. The minute's count never passes the limit.
+    /// Takes `wanted` tokens of a minute, all or none, so that at most `limit` tokens are taken in that minute.
+    /// `minute` counts from the epoch.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn lease(&self, meter: &Meter, minute: u64, slice: u32, limit: u32) -> PortResult<Leased> {
+    pub async fn lease(&self, meter: &Meter, minute: u64, wanted: u32, limit: u32) -> PortResult<Leased> {
         let key = Key::new(keys::minute(meter, minute), keys::ONLY);
-        let take = Once::new(key)
-            .add("taken", slice)
-            .set("ttl", ends_after(minute))
-            .only_up_to("taken", limit.saturating_sub(slice).into());
-        Ok(match take.send(&self.items).await? {
-            Take::Done(item) => Leased::Granted { taken: item.number("taken").unwrap_or(limit) },
-            Take::Refused(item) => {
+        let take = Update::new(key)
+            .add("taken", wanted)
+            .set("ttl", ttl(minute))
+            .only_if(absent_or_at_most("taken", limit.saturating_sub(wanted)));
+        Ok(match update_once(&self.items, take).await? {
+            Outcome::Done(item) => Leased::Granted { taken: item.number("taken").unwrap_or(limit) },
+            Outcome::Refused(item) => {
                 let taken: u32 = item.number("taken").unwrap_or(limit);
                 Leased::Exhausted { left: limit.saturating_sub(taken) }
             }
         })
     }
 
-    /// Deletes the backlog and the stats of a tenant; returns how many items there were. Items of a minute end by themselves.
+    /// Deletes the backlog and the statistics of a tenant; returns the number of items. The other items expire within
+    /// hours.
     ///
     /// # Errors
-    /// When the table does not answer; some may be deleted then.
+    /// When the table does not answer. Some items may be deleted then.
     pub async fn purge(&self, tenant: &TenantId) -> PortResult<usize> {
-        let mut found = Vec::new();
-        for partition in [keys::backlog(tenant), keys::stats(tenant)] {
-            for item in self.items.all(Query::consistent(partition).keys()).await? {
-                found.push(item.key()?);
-            }
-        }
-        let count = found.len();
-        self.items.delete_all(found).await?;
-        Ok(count)
+        let backlog = self.items.delete_found(Query::consistent(keys::backlog(tenant))).await?;
+        let stats = self.items.delete_found(Query::consistent(keys::stats(tenant))).await?;
+        Ok(backlog + stats)
     }
 }
 
-/// Returns when the item of a minute may be deleted, in seconds since the epoch.
-fn ends_after(minute: u64) -> u64 {
+/// Returns the time to live of an item of a minute, in seconds since the epoch.
+fn ttl(minute: u64) -> u64 {
     (minute + 1) * 60 + KEEP_SECONDS
 }

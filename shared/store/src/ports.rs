@@ -1,4 +1,4 @@
-//! Everything outside the process: one trait wires all five functions.
+//! The services outside the process. One trait gives all five functions their ports.
 
 use crate::clock::Clock;
 use crate::queue::Queue;
@@ -6,17 +6,17 @@ use crate::table::Table;
 use crate::vault::Vault;
 use crate::webhook_sender::WebhookSender;
 
-/// The sides of all ports: AWS, or memory.
+/// The implementations of all ports: AWS or memory.
 pub trait Ports: Clone + Send + Sync + 'static {
     /// A table.
     type Table: Table;
     /// A queue.
     type Queue: Queue;
-    /// The wrapped data keys.
+    /// KMS, which wraps the data keys.
     type Vault: Vault;
-    /// The endpoints.
+    /// The sender of webhooks.
     type Webhooks: WebhookSender;
-    /// The time of day.
+    /// The clock.
     type Clock: Clock;
 
     /// Returns the table of this name.
@@ -25,10 +25,10 @@ pub trait Ports: Clone + Send + Sync + 'static {
     /// Returns the queue at this URL.
     fn queue(&self, url: &str) -> Self::Queue;
 
-    /// Returns the vault whose data keys this key of KMS wraps.
+    /// Returns the vault that wraps data keys with this KMS key.
     fn vault(&self, key: &str) -> Self::Vault;
 
-    /// Returns the way to the endpoints.
+    /// Returns the sender of webhooks.
     fn webhooks(&self) -> Self::Webhooks;
 
     /// Returns the clock.

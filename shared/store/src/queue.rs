@@ -31,8 +31,8 @@ pub struct Depth {
 
 /// One queue of SQS.
 pub trait Queue: Clone + Send + Sync + 'static {
-    /// Sends messages; returns one result for each, in order. `Ok` means that the queue confirmed the message. Shortens a delay
-    /// that is longer than [`domain::delivery::schedule::MAX_DELAY`] to it.
+    /// Sends messages; returns one result for each, in order. `Ok` means that the queue confirmed the message. Shortens
+    /// a delay that is longer than [`domain::delivery::schedule::MAX_DELAY`] to it.
     fn send(&self, messages: &[Outgoing]) -> impl Future<Output = Vec<PortResult<()>>> + Send;
 
     /// Deletes messages by their receipts. Deleting one twice changes nothing.

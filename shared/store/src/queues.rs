@@ -1,4 +1,4 @@
-//! What is sent through the queues `events` and `deliveries`.
+//! The queues `events` and `deliveries`.
 
 use std::time::Duration;
 
@@ -21,31 +21,33 @@ pub struct DeliveriesQueue<Q> {
     queue: Q,
 }
 
-/// A message about a delivery, and how long after it is sent it arrives.
+/// A message for a delivery, and its delay.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Delayed {
     /// The message.
     pub message: DeliveryMessage,
-    /// The delay.
+    /// The time from sending until the message is visible.
     pub delay: Duration,
 }
 
 impl Delayed {
-    /// Returns a message that arrives at once.
+    /// Returns a message without a delay.
     #[must_use]
-    pub fn not(message: DeliveryMessage) -> Self {
+    pub fn at_once(message: DeliveryMessage) -> Self {
         Self { message, delay: Duration::ZERO }
     }
 }
 
 impl<Q: Queue> EventsQueue<Q> {
-    /// Sends through this queue.
+    /// Returns a sender to this queue.
     pub fn new(queue: Q) -> Self {
         Self { queue }
     }
 
-    /// Sends accepted events; returns one result for each, in order. `Ok` means that the queue confirmed the event.
+    /// Sends accepted events; returns one result for each event, in order. `Ok` means that the queue confirmed the
+    /// event.
     pub async fn send(&self, events: &[Event]) -> Vec<PortResult<()>> {
+        // 1. Compress each event. An event that cannot be compressed is not sent.
         let mut results: Vec<PortResult<()>> = Vec::with_capacity(events.len());
         let mut messages = Vec::with_capacity(events.len());
         for event in events {
@@ -57,6 +59,7 @@ impl<Q: Queue> EventsQueue<Q> {
                 Err(error) => results.push(Err(Unavailable::new("compressing an event", error))),
             }
         }
+        // 2. Send the others, and put the answer of the queue in the place of each.
         let mut sent = self.queue.send(&messages).await.into_iter();
         for result in results.iter_mut().filter(|result| result.is_ok()) {
             *result = sent.next().unwrap_or_else(|| Err(Unavailable::new("SendMessageBatch", "no answer")));
@@ -66,15 +69,15 @@ impl<Q: Queue> EventsQueue<Q> {
 }
 
 impl<Q: Queue> DeliveriesQueue<Q> {
-    /// Sends through this queue.
+    /// Returns a sender to this queue.
     pub fn new(queue: Q) -> Self {
         Self { queue }
     }
 
-    /// Sends messages that arrive after their delays. Sending one twice is harmless.
+    /// Sends messages with their delays. A message may be sent twice.
     ///
     /// # Errors
-    /// Where the queue did not confirm every message; some may be sent then.
+    /// When the queue did not confirm every message. Some messages may be sent then.
     pub async fn send(&self, messages: &[Delayed]) -> PortResult<()> {
         let outgoing: Vec<Outgoing> = messages
             .iter()

@@ -1,31 +1,29 @@
-//! Read, decide, write on condition, and begin again where another writer was faster.
+//! The retry loop of a conditional write: read, decide, write, and start again if another writer was faster.
 
 use std::future::Future;
 
 use crate::unavailable::Unavailable;
 
-/// How often a lost race is run again. Each lost one means that another writer made progress.
-const MAX_RACES: usize = 20;
+/// The maximum number of rounds. In each lost round another writer made progress.
+const MAX_ROUNDS: usize = 20;
 
 /// How one round of reading, deciding and writing ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Round<R> {
-    /// There is a result.
+pub(crate) enum Round<R> {
+    /// The round has this result.
     Ended(R),
     /// Another writer was faster: read again and decide again.
     Lost,
 }
 
-/// Runs rounds until one ends.
-///
-/// # Errors
-/// The error of a round; [`Unavailable`] after too many lost rounds.
-pub async fn until_won<R, E, F>(operation: &'static str, mut round: impl FnMut() -> F) -> Result<R, E>
+/// Runs rounds until one has a result. Fails with the error of a round, or with [`Unavailable`] after too many lost
+/// rounds.
+pub(crate) async fn until_won<R, E, F>(operation: &'static str, mut round: impl FnMut() -> F) -> Result<R, E>
 where
     E: From<Unavailable>,
     F: Future<Output = Result<Round<R>, E>>,
 {
-    for _ in 0..MAX_RACES {
+    for _ in 0..MAX_ROUNDS {
         if let Round::Ended(result) = round().await? {
             return Ok(result);
         }

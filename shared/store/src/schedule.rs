@@ -1,7 +1,7 @@
-//! The table `Schedule`: rows that are due later, parked deliveries, events that will expire, and jobs.
+//! The table `Schedule`: messages that are due later, parked deliveries, events that will expire, and jobs.
 //!
-//! A row that this version cannot read, for example one that a newer version wrote before a rollback, stays where it is. Reads step
-//! over it, and it counts as present: the row of an endpoint is deleted only when its partition is really empty.
+//! An unreadable row, for example one that a newer version wrote before a rollback, is skipped and not deleted. It
+//! still counts as a row: the row of an endpoint is deleted only when the endpoint has no row at all.
 
 pub mod due;
 
@@ -25,11 +25,11 @@ use crate::table::Table;
 use crate::table::query::Query;
 use crate::unavailable::PortResult;
 
-/// Pages without a single readable row that one read steps over. Rows behind more of them wait.
+/// The maximum number of pages without a readable row in one read. Rows after them are not read.
 const MAX_UNREADABLE_PAGES: usize = 20;
 
-/// Where fewer rows are wanted, a page is limited to them; 1 MB holds more.
-const MAX_PAGE_ROWS: usize = 1000;
+/// A query for fewer rows than this has a limit. Other queries end a page at 1 MB.
+const MAX_LIMIT: usize = 1000;
 
 /// The table `Schedule`.
 #[derive(Clone, Debug)]
@@ -37,12 +37,12 @@ pub struct Schedule<T> {
     items: Items<T>,
 }
 
-/// Rows of a partition.
+/// Rows that were read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rows<R> {
-    /// The rows that can be read, in their order.
+    /// The readable rows, in the order of their keys.
     pub rows: Vec<R>,
-    /// Whether the partition, or the range that was read, holds no row at all, not even one that cannot be read.
+    /// Whether there is no row in the range that was read, not even an unreadable one.
     pub is_empty: bool,
 }
 
@@ -52,7 +52,7 @@ impl<T: Table> Schedule<T> {
         Self { items: Items::new(table) }
     }
 
-    /// Reads up to `most` rows; steps over those that cannot be read, and logs them.
+    /// Reads at most `most` rows. Logs unreadable rows and skips them.
     async fn rows<R>(
         &self,
         query: Query,
@@ -60,8 +60,8 @@ impl<T: Table> Schedule<T> {
         read: impl Fn(&Item) -> Result<R, Unreadable>,
     ) -> PortResult<Rows<R>> {
         let mut found = Rows { rows: Vec::new(), is_empty: true };
-        let query = if most < MAX_PAGE_ROWS { query.limit(most) } else { query };
-        let mut start = query.start.clone();
+        let query = if most < MAX_LIMIT { query.limit(most) } else { query };
+        let mut start = None;
         let mut unreadable_pages = 0;
         while unreadable_pages < MAX_UNREADABLE_PAGES {
             let page = self.items.page(query.clone().from(start)).await?;
@@ -71,7 +71,7 @@ impl<T: Table> Schedule<T> {
                 match read(item) {
                     Ok(row) => found.rows.push(row),
                     Err(error) => {
-                        tracing::error!(cause = %error, "a row of Schedule cannot be read; it stays");
+                        tracing::error!(cause = %error, "a row of Schedule is unreadable; it is skipped");
                     }
                 }
                 if found.rows.len() == most {
@@ -88,11 +88,12 @@ impl<T: Table> Schedule<T> {
     }
 }
 
-/// Returns the attributes of a row that holds a message: the message as its queue carries it, and when its event expires.
+/// Returns the attributes of a row with a message: the body as in the queue `deliveries`, and when the event expires.
 fn message_row(message: &DeliveryMessage, expires_at: Timestamp) -> Item {
     Item::from([("message", delivery_body(message).into()), ("ttl", expires_at.seconds().into())])
 }
 
+/// Reads the message of a row.
 fn read_message(row: &Item) -> Result<DeliveryMessage, Unreadable> {
     read_delivery(row.text("message")?).map_err(|_| Unreadable("message"))
 }

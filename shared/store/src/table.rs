@@ -40,8 +40,8 @@ pub trait Table: Clone + Send + Sync + 'static {
         consistency: Consistency,
     ) -> impl Future<Output = PortResult<Option<Item>>> + Send;
 
-    /// Reads one page of a partition (`Query`). A page ends at its limit or after 1 MB of items read, also where the filter
-    /// leaves little or nothing of them.
+    /// Reads one page of a partition (`Query`). A page ends at its limit or after 1 MB of items read, also where the
+    /// filter leaves little or nothing of them.
     fn query(&self, query: &Query) -> impl Future<Output = PortResult<Page>> + Send;
 
     /// Puts an item, in the place of the one that is there, if its condition holds (`PutItem`).

@@ -1,4 +1,4 @@
-//! The one error of the ports: a service did not do what it was asked, or did not say so in time.
+//! The error of the ports: an external service failed, or did not answer in time.
 
 use std::error::Error;
 use std::fmt;
@@ -7,18 +7,18 @@ use domain::problem::{Kind, Problem};
 
 use crate::item::Unreadable;
 
-/// A service we depend on did not do what it was asked, or did not answer in time.
+/// An external service failed, or did not answer in time. The operation may have had its effect.
 #[derive(Debug)]
 pub struct Unavailable {
     operation: &'static str,
     source: Box<dyn Error + Send + Sync>,
 }
 
-/// The answer of a port.
+/// The result of a call of a port.
 pub type PortResult<T> = Result<T, Unavailable>;
 
 impl Unavailable {
-    /// Returns the failure of `operation`, with its cause for the log.
+    /// Returns the failure of `operation`. The source is for the log.
     pub fn new(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { operation, source: source.into() }
     }
@@ -45,7 +45,7 @@ impl From<Unreadable> for Unavailable {
 }
 
 impl From<Unavailable> for Problem {
-    /// Keeps the cause for the log; it is never sent.
+    /// Keeps the cause for the log. It is not sent to the client.
     fn from(error: Unavailable) -> Self {
         Self::new(Kind::Unavailable, "A service that this API needs did not answer. Send the request again.")
             .with_cause(error.to_string())

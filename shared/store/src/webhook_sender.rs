@@ -1,4 +1,4 @@
-//! The port to the endpoints.
+//! The port to the endpoints of the tenants.
 
 use std::future::Future;
 
@@ -10,14 +10,14 @@ use domain::timestamp::Timestamp;
 
 /// Sends webhooks.
 pub trait WebhookSender: Clone + Send + Sync + 'static {
-    /// Sends one POST and waits for its answer within one deadline. MUST refuse addresses that are not public when it connects,
-    /// and MUST NOT follow redirects.
+    /// Sends one POST, and waits for the answer until a deadline. MUST refuse addresses that are not public when it
+    /// connects, and MUST NOT follow redirects.
     fn post(&self, request: &WebhookRequest, now: Timestamp) -> impl Future<Output = Answer> + Send;
 
-    /// Checks the addresses that the name of a URL has now. A name that has none yet passes: it is checked again at every
-    /// attempt.
+    /// Checks the addresses to which the host name of a URL resolves now. A name without an address passes, because
+    /// every attempt checks it again.
     ///
     /// # Errors
-    /// The failure of an attempt that would be refused.
+    /// The failure that an attempt would have.
     fn check(&self, url: &EndpointUrl) -> impl Future<Output = Result<(), Failure>> + Send;
 }

@@ -98,10 +98,10 @@ async fn deletions_keep_their_promises(
     events.log_attempt(&attempt, born.expires_at).await?;
     let found = events.head(tenant, event.id).await?.unwrap();
     let left = found.head.tombstone(START);
-    assert_eq!(events.bury(tenant, &left).await?, Updated::Done);
-    assert_eq!(events.bury(tenant, &left).await?, Updated::Raced, "rev has moved on");
+    assert_eq!(events.put_tombstone(tenant, &left).await?, Updated::Done);
+    assert_eq!(events.put_tombstone(tenant, &left).await?, Updated::Raced, "rev has moved on");
     for _ in 0..2 {
-        events.forget(tenant, event.id).await?;
+        events.delete_contents(tenant, event.id).await?;
     }
     let buried = events.head(tenant, event.id).await?.unwrap();
     assert_eq!(buried.head, left);
@@ -145,8 +145,8 @@ pub(super) async fn what_is_opened_again_keeps_its_past(
     assert_eq!(kept(&ours, seen.id).await, [START], "it is still there");
 
     let (seen, next) = opened_again(events, &ours).await?;
-    assert_eq!(events.bury(&ours, &seen.tombstone(START)).await?, Updated::Done);
-    events.forget(&ours, seen.id).await?;
+    assert_eq!(events.put_tombstone(&ours, &seen.tombstone(START)).await?, Updated::Done);
+    events.delete_contents(&ours, seen.id).await?;
     assert_eq!(events.reopen(&ours, &seen, &next).await?, Updated::Raced);
     assert_eq!(kept(&ours, seen.id).await, [], "nothing is left of what was deleted meanwhile");
     Ok(())

@@ -86,7 +86,7 @@ pub(super) async fn jobs_keep_their_promises(schedule: &Schedule<impl Table>) ->
     both.sort_by(|one, two| one.id.cmp(&two.id));
     assert_eq!(under_way().await?, both);
     assert!(schedule.jobs(1).await?.len() <= 1);
-    assert_eq!(schedule.replays_under_way(&ours).await?, 2, "another tenant's do not count");
+    assert_eq!(schedule.count_running_replays(&ours).await?, 2, "another tenant's do not count");
     assert_eq!(schedule.replay(&ours, &first.id).await?, Some(first.clone()));
     assert_eq!(schedule.replay(&other, &first.id).await?, None);
     assert_eq!(
@@ -117,7 +117,7 @@ pub(super) async fn jobs_keep_their_promises(schedule: &Schedule<impl Table>) ->
         assert_eq!(schedule.save_job(&late).await?, Updated::Raced, "it has ended");
     }
     assert_eq!(schedule.replay(&ours, &first.id).await?, Some(ended));
-    assert_eq!((under_way().await?, schedule.replays_under_way(&ours).await?), (vec![second.clone()], 1));
+    assert_eq!((under_way().await?, schedule.count_running_replays(&ours).await?), (vec![second.clone()], 1));
     erasures_keep_their_promises(schedule, &ours).await?;
 
     assert_eq!(schedule.purge_replays(&ours).await?, 2, "one under way, and one that has ended");
@@ -166,7 +166,7 @@ async fn erasures_keep_their_promises(schedule: &Schedule<impl Table>, ours: &Te
         let erasure = erasure_of(ours, phase);
         schedule.put_job(&erasure).await?;
         assert_eq!(schedule.erasure(&erasure.id).await?, Some(erasure.clone()));
-        assert_eq!(schedule.replays_under_way(ours).await?, 1, "an erasure is no replay");
+        assert_eq!(schedule.count_running_replays(ours).await?, 1, "an erasure is no replay");
         let ended = erasure.ended(START);
         assert_eq!(schedule.save_job(&ended).await?, Updated::Done);
         assert_eq!(schedule.erasure(&erasure.id).await?, Some(ended), "its receipt stays");
@@ -201,7 +201,7 @@ pub(super) async fn counters_are_forgotten(limits: &Limits<impl Table>) -> PortR
     let stats = Stats { accepted: 1, ..Stats::default() };
     for tenant in [&ours, &other] {
         limits.change_backlog(tenant, &Backlog::of([(20_000, 2), (20_001, 1)])).await?;
-        limits.note_stats(tenant, minute, &stats).await?;
+        limits.add_stats(tenant, minute, &stats).await?;
     }
     assert_eq!(limits.purge(&ours).await?, 3, "two days and a minute");
     assert_eq!(limits.purge(&ours).await?, 0);

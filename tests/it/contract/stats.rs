@@ -16,10 +16,10 @@ pub(super) async fn keep_their_promises(
     let some = |first_attempt_ms| Stats { accepted: 2, stored: 1, first_attempt_ms, ..Stats::default() };
     let later = Stats { delivered: 1, failed: 2, acked: 3, ..Stats::default() };
     let (first, second) = (some(Histogram::of(20)), some(Histogram::of(20_000)));
-    limits.note_stats(ours, minute, &Stats::default()).await?;
-    limits.note_stats(ours, minute, &first).await?;
-    limits.note_stats(ours, minute, &second).await?;
-    limits.note_stats(ours, minute + 2, &later).await?;
+    limits.add_stats(ours, minute, &Stats::default()).await?;
+    limits.add_stats(ours, minute, &first).await?;
+    limits.add_stats(ours, minute, &second).await?;
+    limits.add_stats(ours, minute + 2, &later).await?;
     let (both, all) = (first.clone().plus(&second), first.plus(&second).plus(&later));
     let within = |first, last| limits.stats(ours, minute + first - 1, minute + last - 1);
     assert_eq!(within(0, 0).await?, Stats::default());

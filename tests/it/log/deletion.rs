@@ -102,7 +102,7 @@ async fn an_attempt_whose_process_died_after_logging_it_goes_with_its_deleted_ev
         verdict: Verdict::RetryAt(START),
     };
     pipeline.events.log_attempt(&attempt, head.expires_at).await.unwrap();
-    pipeline.events.bury(&pipeline.tenant, &head.tombstone(START)).await.unwrap();
+    pipeline.events.put_tombstone(&pipeline.tenant, &head.tombstone(START)).await.unwrap();
     pipeline.drop_deliveries();
     pipeline.deliver_again(&message).await;
     assert_eq!((pipeline.tables.attempts(), pipeline.webhooks.received().len()), (vec![], 0));

@@ -216,7 +216,7 @@ impl<W: WebhookSender> Simulation<W> {
         self.events.insert(&event, &head).await.unwrap();
         let (endpoint, entry) = head.deliveries.first_key_value().unwrap();
         let first = DeliveryMessage::first(tenant, event.id, endpoint, entry, true);
-        DeliveriesQueue::new(self.queue.clone()).send(&[Delayed::not(first)]).await.unwrap();
+        DeliveriesQueue::new(self.queue.clone()).send(&[Delayed::at_once(first)]).await.unwrap();
         event.id
     }
 }

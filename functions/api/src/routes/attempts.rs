@@ -15,7 +15,7 @@ use http::StatusCode;
 use runtime::answer;
 use serde_json::{Value, json};
 use store::clock::Clock;
-use store::events::attempts::LoggedAttempt;
+use store::events::attempt_item::LoggedAttempt;
 use store::webhook_sender::WebhookSender;
 
 use super::endpoints::{found, open};

@@ -155,7 +155,7 @@ async fn reopened<P: Ports>(
     }
     let sent = match updated {
         Updated::Done => {
-            api.deliveries.send(&messages.into_iter().map(Delayed::not).collect::<Vec<_>>()).await
+            api.deliveries.send(&messages.into_iter().map(Delayed::at_once).collect::<Vec<_>>()).await
         }
         Updated::Raced => Ok(()),
     };
@@ -180,8 +180,8 @@ pub(crate) async fn delete<P: Ports>(
         let head = api.events.head(&bearer.tenant, id).await?.map(|found| found.head);
         let head = head.filter(|head| head.expires_at > now).ok_or_else(no_event)?;
         let is_left = head.status == Status::Deleted;
-        if is_left || api.events.bury(&bearer.tenant, &head.tombstone(now)).await? == Updated::Done {
-            api.events.forget(&bearer.tenant, id).await?; // also what an earlier request did not come to
+        if is_left || api.events.put_tombstone(&bearer.tenant, &head.tombstone(now)).await? == Updated::Done {
+            api.events.delete_contents(&bearer.tenant, id).await?; // also what an earlier request did not come to
             if head.status.is_in_inbox() {
                 counting::count(&api, &bearer.tenant, &[TenantChange::for_settled(id.accepted_at())], now)
                     .await;

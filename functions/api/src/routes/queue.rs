@@ -161,7 +161,7 @@ pub(crate) async fn extend<P: Ports>(
     let lease = lease_id(&wanted.lease_id)?;
     let ended = under_lease(&api, &bearer, &lease, None, now, &Act::Extend(lease.clone(), until)).await?;
     let leased: Vec<EventId> = ended.iter().map(|(id, _)| *id).collect();
-    api.events.note_lease(&bearer.tenant, &lease, &leased, until).await?; // what it holds is told as long as it does
+    api.events.record_lease(&bearer.tenant, &lease, &leased, until).await?; // what it holds is told as long as it does
     let mut answer = outcome("extended", &ended);
     answer["leased_until"] = until.to_string().into();
     Ok(answer::json(StatusCode::OK, &answer))
@@ -181,7 +181,7 @@ async fn under_lease<P: Ports>(
 ) -> Result<Vec<(EventId, Ended)>, Problem> {
     let leased = match ids {
         Some(ids) => ids,
-        None => api.events.leased(&bearer.tenant, lease).await?,
+        None => api.events.events_of_lease(&bearer.tenant, lease).await?,
     };
     let ended = leasing::act(api, &bearer.tenant, act, &leased, now).await?;
     if ended.iter().any(|(_, ended)| ended.is_ok()) { Ok(ended) } else { Err(lease_lost()) }

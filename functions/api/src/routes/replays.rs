@@ -87,7 +87,7 @@ pub(crate) async fn create<P: Ports>(
     if wanted.dry_run {
         return Ok(answer::json(StatusCode::OK, &json!({"count": count, "count_is_exact": count_is_exact})));
     }
-    if api.schedule.replays_under_way(&bearer.tenant).await? >= MAX_UNDER_WAY {
+    if api.schedule.count_running_replays(&bearer.tenant).await? >= MAX_UNDER_WAY {
         // A repeat that overlaps with the first request may have counted that one.
         let before = answered_before(&api, &bearer, named.as_ref(), now).await?;
         return before.ok_or_else(|| too_many().into());

@@ -1,5 +1,5 @@
-//! The API keys of a tenant. A key that makes or replaces another must still exist in that very transaction: a key that was revoked a
-//! moment before makes nothing.
+//! The API keys of a tenant. The transaction that makes or replaces a key checks that the calling key still exists, so
+//! that a revoked key cannot make another.
 
 use domain::id;
 use domain::tenant::Tenant;
@@ -13,60 +13,61 @@ use crate::items::Committed;
 use crate::keys;
 use crate::races::{Round, until_won};
 use crate::table::Table;
-use crate::table::condition::{absent, at_most, exists};
+use crate::table::condition::{absent_or_at_most, exists};
 use crate::table::write::{Delete, Update, Write};
 use crate::unavailable::PortResult;
 
-/// Expired keys that are deleted with each key that is made: a transaction has room for 100 writes.
-const MAX_CLEANED_UP: usize = 20;
+/// The maximum number of expired keys that are deleted when a key is made. A transaction has at most 100 writes.
+const MAX_EXPIRED_DELETED: usize = 20;
 
 /// How a change of keys ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KeyChange {
-    /// It is written.
+    /// The change is written.
     Done,
-    /// Nothing is written: the key that asks, or that is to be changed, no longer exists.
+    /// Nothing is written: the calling key, or the key to replace, no longer exists.
     KeyGone,
     /// Nothing is written: the tenant would have more than [`MAX_KEYS`] valid keys.
     TooMany,
 }
 
 impl<T: Table> Control<T> {
-    /// Returns the record of a key, read consistently: a new key works at once.
+    /// Returns the record of a key. The read is consistent, so that a new key works at once.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn key(&self, hash: &KeyHash) -> PortResult<Option<KeyRecord>> {
-        match self.items.get(key_item::authentication(hash)).await? {
-            Some(item) => Ok(Some(key_item::read(&item)?)),
-            None => Ok(None),
-        }
+        let item = self.items.get(key_item::authentication(hash)).await?;
+        Ok(item.as_ref().map(key_item::read).transpose()?)
     }
 
-    /// Notes that a key was used, unless that was noted less than [`LAST_USED_INTERVAL`] before `now`, or the key no longer exists.
+    /// Records the use of a key at `now`. Changes nothing if a use was recorded less than [`LAST_USED_INTERVAL`] ago,
+    /// or the key no longer exists.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn note_use(&self, tenant: &TenantId, key_id: &str, now: Timestamp) -> PortResult<()> {
-        let is_due = absent("last_used_at").or(at_most("last_used_at", now.before(LAST_USED_INTERVAL)));
+    pub async fn record_use(&self, tenant: &TenantId, key_id: &str, now: Timestamp) -> PortResult<()> {
+        let is_due = absent_or_at_most("last_used_at", now.before(LAST_USED_INTERVAL));
         let update = Update::new(Key::new(keys::tenant(tenant), keys::key_listing(key_id)))
             .set("last_used_at", now)
             .only_if(exists("pk").and(is_due));
         self.items.update(update).await.map(drop)
     }
 
-    /// Returns a tenant, and all its keys in the order in which they were made.
+    /// Returns a tenant and all its keys, oldest key first.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn tenant_with_keys(&self, tenant: &TenantId) -> PortResult<Option<(Tenant, Vec<KeyRecord>)>> {
         let Some(found) = self.tenant(tenant).await? else { return Ok(None) };
-        let mut records: Vec<_> = self.keys_of(tenant).await?.into_iter().map(|(_, record)| record).collect();
+        let keys = self.list_keys(tenant).await?;
+        let mut records: Vec<KeyRecord> = keys.into_iter().map(|(_, record)| record).collect();
         records.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         Ok(Some((found, records)))
     }
 
-    /// Adds a key to a tenant, for another key that asks for it. The new key gets the tenant's tier and spread, whatever `key` says.
+    /// Adds a key to a tenant. `asking` is the calling key. The new key gets the tier and the spread of the tenant, not
+    /// those of `key`.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -75,29 +76,29 @@ impl<T: Table> Control<T> {
         self.make_key((hash, key), vec![check], 1).await
     }
 
-    /// Replaces a key by another: the old one is refused from `old_ends` on, or at once. The new one gets the tenant's tier and
-    /// spread.
+    /// Replaces a key by a new one. The old key expires at `old_ends`, or is deleted at once if there is no such time.
+    /// The new key gets the tier and the spread of the tenant.
     ///
     /// # Errors
-    /// When the table does not answer: then both keys are as before, or as asked.
+    /// When the table does not answer. Then both keys are changed, or neither.
     pub async fn rotate_key(
         &self,
         old: (&KeyHash, &KeyRecord),
         new: (&KeyHash, &KeyRecord),
         old_ends: Option<Timestamp>,
     ) -> PortResult<KeyChange> {
-        let places = key_item::places(old.0, old.1).into_iter();
+        let items = key_item::item_keys(old.0, old.1);
         match old_ends {
-            None => self.make_key(new, places.map(delete_existing).collect(), 0).await,
+            None => self.make_key(new, items.map(delete_existing).into(), 0).await,
             Some(end) => {
-                let ends =
-                    |place| Write::Update(Update::new(place).set("expires_at", end).only_if(exists("pk")));
-                self.make_key(new, places.map(ends).collect(), 1).await
+                let expire =
+                    |key| Write::Update(Update::new(key).set("expires_at", end).only_if(exists("pk")));
+                self.make_key(new, items.map(expire).into(), 1).await
             }
         }
     }
 
-    /// Deletes a tenant's key by its id; returns the hash that is refused from now on, or `None` where there is no such key.
+    /// Deletes a key of a tenant by its id; returns its hash, or `None` if the tenant has no such key.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -105,49 +106,42 @@ impl<T: Table> Control<T> {
         if !id::is_canonical("key_", key_id) {
             return Ok(None);
         }
-        let Some(listing) = self.of_tenant(tenant, keys::key_listing(key_id)).await? else {
-            return Ok(None);
-        };
+        let key = Key::new(keys::tenant(tenant), keys::key_listing(key_id));
+        let Some(listing) = self.items.get(key).await? else { return Ok(None) };
         let hash = key_item::read_hash(&listing)?;
-        let deletes = key_item::places(&hash, &key_item::read(&listing)?).map(delete_existing);
+        let deletes = key_item::item_keys(&hash, &key_item::read(&listing)?).map(delete_existing);
         let committed = self.items.transact(deletes.into()).await?;
         Ok((committed == Committed::Done).then_some(hash))
     }
 
-    /// Returns all keys of a tenant, also the expired ones.
-    pub(super) async fn keys_of(&self, tenant: &TenantId) -> PortResult<Vec<(KeyHash, KeyRecord)>> {
-        let listings = self.list(tenant, keys::KEY_LISTINGS).await?;
-        let mut found = Vec::with_capacity(listings.len());
-        for listing in &listings {
-            found.push((key_item::read_hash(listing)?, key_item::read(listing)?));
-        }
-        Ok(found)
-    }
-
-    /// Puts a key, one of `more` that are added, together with other writes. Deletes some of the keys that have expired.
+    /// Puts a key in one transaction with other writes, and deletes some expired keys. `added` is the number of valid
+    /// keys that the transaction adds.
     async fn make_key(
         &self,
         (hash, key): (&KeyHash, &KeyRecord),
-        besides: Vec<Write>,
-        more: usize,
+        others: Vec<Write>,
+        added: usize,
     ) -> PortResult<KeyChange> {
         until_won("making a key", || async {
+            // 1. Count the valid keys.
             let Some(tenant) = self.tenant(&key.tenant).await? else {
                 return Ok(Round::Ended(KeyChange::KeyGone));
             };
-            let keys = self.keys_of(&key.tenant).await?;
+            let keys = self.list_keys(&key.tenant).await?;
             let (valid, expired): (Vec<_>, Vec<_>) =
                 keys.iter().partition(|(_, other)| other.is_live(key.created_at));
-            if valid.len() + more > MAX_KEYS {
+            if valid.len() + added > MAX_KEYS {
                 return Ok(Round::Ended(KeyChange::TooMany));
             }
-            let key = KeyRecord { tier: tenant.tier, spread: tenant.spread, ..key.clone() };
-            let mut writes = key_item::puts(hash, &key);
-            writes.extend(besides.clone());
+
+            // 2. Write the key and the other writes, on the condition that the tenant has not changed since step 1.
+            let new = KeyRecord { tier: tenant.tier, spread: tenant.spread, ..key.clone() };
+            let mut writes = key_item::puts(hash, &new);
+            writes.extend(others.clone());
             let of_keys = writes.len();
-            writes.push(Write::Update(tenant_item::touch(&tenant)));
-            for (hash, key) in expired.into_iter().take(MAX_CLEANED_UP) {
-                writes.extend(key_item::places(hash, key).map(|place| Write::Delete(Delete::new(place))));
+            writes.push(Write::Update(tenant_item::raise_rev(&tenant)));
+            for (hash, key) in expired.into_iter().take(MAX_EXPIRED_DELETED) {
+                writes.extend(key_item::item_keys(hash, key).map(|key| Write::Delete(Delete::new(key))));
             }
             Ok(match self.items.transact(writes).await? {
                 Committed::Done => Round::Ended(KeyChange::Done),
@@ -161,7 +155,7 @@ impl<T: Table> Control<T> {
     }
 }
 
-/// Returns the delete of an item that must still be there.
-fn delete_existing(place: Key) -> Write {
-    Write::Delete(Delete::new(place).only_if(exists("pk")))
+/// Returns the delete of an item, on the condition that it exists.
+fn delete_existing(key: Key) -> Write {
+    Write::Delete(Delete::new(key).only_if(exists("pk")))
 }

@@ -1,4 +1,4 @@
-//! The item of an endpoint: partition of its tenant, sort key `endpoint#<id>`.
+//! The item of an endpoint, in the partition of its tenant with the sort key `endpoint#<id>`.
 
 use domain::endpoint::id::EndpointId;
 use domain::endpoint::pattern::Pattern;
@@ -31,7 +31,7 @@ pub(crate) fn write(tenant: &TenantId, endpoint: &Endpoint) -> Item {
         .at(key(tenant, &endpoint.id))
 }
 
-/// Returns the attributes that the endpoint's owner can change.
+/// Returns the attributes that the tenant can change.
 pub(crate) fn settings(endpoint: &Endpoint) -> Item {
     let patterns = endpoint.event_types.iter().map(|pattern| pattern.as_str().into());
     let state = match endpoint.state {
@@ -62,7 +62,7 @@ pub(crate) fn read(item: &Item) -> Result<Endpoint, Unreadable> {
         event_types: patterns.into_iter().map(Pattern::from_stored).collect(),
         signing: Signing::parse(item.text("signing")?).ok_or(Unreadable("signing"))?,
         sealed: Sealed::from_bytes(item.bytes("sealed")?.to_vec()),
-        created_at: item.moment("created_at")?,
+        created_at: item.timestamp("created_at")?,
         rev: item.number("rev")?,
         state: match item.text("state")? {
             ACTIVE => EndpointState::Active,

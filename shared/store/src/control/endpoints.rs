@@ -1,5 +1,5 @@
-//! The endpoints of a tenant. Their owner changes them under `rev`, attempts change their health under `health_rev`: neither
-//! overwrites the other.
+//! The endpoints of a tenant. The tenant changes an endpoint on the condition of its `rev`, and attempts change its
+//! health on the condition of its `health_rev`, so that neither overwrites the other.
 
 use domain::endpoint::health::Change;
 use domain::endpoint::id::EndpointId;
@@ -8,7 +8,7 @@ use domain::tenant::id::TenantId;
 
 use super::{Control, endpoint_item, health_item};
 use crate::item::Key;
-use crate::items::{Committed, Updated};
+use crate::items::{Committed, Outcome, Updated};
 use crate::keys;
 use crate::table::Table;
 use crate::table::condition::{absent, equals, exists, less};
@@ -18,11 +18,11 @@ use crate::unavailable::PortResult;
 /// How adding an endpoint ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Added {
-    /// It is added.
+    /// The endpoint is added.
     Done,
-    /// An endpoint of this id exists.
+    /// An endpoint with this id exists.
     Exists,
-    /// The tenant has [`MAX_ENDPOINTS`] endpoints.
+    /// The tenant already has [`MAX_ENDPOINTS`] endpoints.
     TooMany,
 }
 
@@ -30,21 +30,19 @@ impl<T: Table> Control<T> {
     /// Returns all endpoints of a tenant, read consistently.
     ///
     /// # Errors
-    /// When the table does not answer, or an endpoint cannot be read.
+    /// When the table does not answer, or an endpoint is unreadable.
     pub async fn endpoints(&self, tenant: &TenantId) -> PortResult<Vec<Endpoint>> {
         let items = self.list(tenant, keys::ENDPOINTS).await?;
         Ok(items.iter().map(endpoint_item::read).collect::<Result<_, _>>()?)
     }
 
-    /// Returns one endpoint, read consistently: a change counts for the next attempt.
+    /// Returns one endpoint. The read is consistent, so that a change applies to the next attempt.
     ///
     /// # Errors
-    /// When the table does not answer, or the endpoint cannot be read.
+    /// When the table does not answer, or the endpoint is unreadable.
     pub async fn endpoint(&self, tenant: &TenantId, id: &EndpointId) -> PortResult<Option<Endpoint>> {
-        match self.of_tenant(tenant, keys::endpoint(id)).await? {
-            Some(item) => Ok(Some(endpoint_item::read(&item)?)),
-            None => Ok(None),
-        }
+        let item = self.items.get(endpoint_item::key(tenant, id)).await?;
+        Ok(item.as_ref().map(endpoint_item::read).transpose()?)
     }
 
     /// Adds an endpoint.
@@ -62,8 +60,8 @@ impl<T: Table> Control<T> {
         })
     }
 
-    /// Writes what an endpoint's owner changed, only if nobody changed it since it was read as `seen`. Another URL starts with a
-    /// good health, and so does an endpoint that is enabled again.
+    /// Changes the settings of an endpoint, if they have not changed since they were read as `seen`. Deletes the health
+    /// of an endpoint that gets another URL or is enabled again.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -79,14 +77,15 @@ impl<T: Table> Control<T> {
             .only_if(equals("rev", seen.rev));
         let is_enabled_again = (seen.state, next.state) == (EndpointState::Disabled, EndpointState::Active);
         if is_enabled_again || seen.url != next.url {
-            // The raised health_rev refuses what attempts are about to write over the old health.
+            // Attempts that have read the old health must not write it back: the higher health_rev refuses them.
             update = update.remove("health").add("health_rev", 1);
         }
-        self.items.update(update).await.map(|outcome| outcome.updated())
+        self.items.update(update).await.map(Outcome::updated)
     }
 
-    /// Writes the health of an endpoint and, where the change disables it, its state; only if health and URL are still as they were
-    /// read. What one URL answered says nothing about another.
+    /// Changes the health of an endpoint, and disables the endpoint if the change says so. Writes nothing if the health
+    /// or the URL has changed since they were read as `seen`: the answer of one URL must not change the health of
+    /// another.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -103,10 +102,10 @@ impl<T: Table> Control<T> {
         if change.disables {
             update = update.set("state", endpoint_item::DISABLED);
         }
-        self.items.update(update).await.map(|outcome| outcome.updated())
+        self.items.update(update).await.map(Outcome::updated)
     }
 
-    /// Deletes an endpoint; deleting it twice changes nothing.
+    /// Deletes an endpoint. A second delete changes nothing.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -117,7 +116,7 @@ impl<T: Table> Control<T> {
     }
 }
 
-/// Returns the update of the number of a tenant's endpoints.
+/// Returns the update that changes the number of a tenant's endpoints.
 fn count_endpoints(tenant: &TenantId, change: i64) -> Update {
     Update::new(Key::new(keys::tenant(tenant), keys::ENDPOINT_COUNT)).add("held", change)
 }

@@ -1,4 +1,4 @@
-//! The erasure of a tenant: it is marked first, then everything but the mark is deleted.
+//! The erasure of a tenant: marks it as erased first, then deletes everything except the mark.
 
 use domain::job::JobId;
 use domain::tenant::id::TenantId;
@@ -13,8 +13,8 @@ use crate::table::write::Update;
 use crate::unavailable::PortResult;
 
 impl<T: Table> Control<T> {
-    /// Marks a tenant as erased by this job, unless another job did so before; returns the job that erases it. Nothing of the tenant
-    /// is stored from then on.
+    /// Marks a tenant as erased by this job, unless it is marked by another job. Returns the job that erases it. No
+    /// event of the tenant is stored after that.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -23,7 +23,7 @@ impl<T: Table> Control<T> {
             .returning()
             .set(tenant_item::ERASED_AT, now)
             .set(tenant_item::ERASED_BY, job.as_str())
-            .add("rev", 1) // no change of keys or tier passes the mark
+            .add("rev", 1) // a change of keys or tier that has read the tenant before must fail
             .only_if(absent(tenant_item::ERASED_AT));
         match self.items.update(mark).await? {
             Outcome::Done(_) => Ok(job.clone()),
@@ -31,30 +31,27 @@ impl<T: Table> Control<T> {
         }
     }
 
-    /// Deletes everything that is known of a tenant but its mark; returns how many items there were.
+    /// Deletes all items of a tenant except its mark; returns their number.
     ///
     /// # Errors
-    /// When the table does not answer; some may be deleted then, and the next call finds the rest.
+    /// When the table does not answer. Some items may be deleted then, and the next call deletes the rest.
     pub async fn purge(&self, tenant: &TenantId) -> PortResult<usize> {
-        let items = self.list_all(tenant).await?;
-        // The items by which keys are found go before the listings that name them: a repeat still finds the way.
+        let mut items = self.list_all(tenant).await?;
+        // Delete the authentication items first: the listings hold their hashes, and a repeated call needs them.
         let hashes = items.iter().filter_map(|item| key_item::read_hash(item).ok());
         let authentications: Vec<Key> = hashes.map(|hash| key_item::authentication(&hash)).collect();
-        let others: Vec<Key> = items
-            .iter()
-            .filter(|item| !tenant_item::is_tenant(item))
-            .map(crate::item::Item::key)
-            .collect::<Result<_, _>>()?;
-        let count = authentications.len() + others.len();
+        let count = authentications.len();
         self.items.delete_all(authentications).await?;
-        self.items.delete_all(others).await?;
-        self.keep_the_mark_alone(tenant).await?;
-        Ok(count)
+        items.retain(|item| !tenant_item::is_tenant(item));
+        let others = self.items.delete_items(&items).await?;
+        self.remove_personal_data(tenant).await?;
+        Ok(count + others)
     }
 
-    async fn keep_the_mark_alone(&self, tenant: &TenantId) -> PortResult<()> {
-        let update = Update::new(tenant_item::key(tenant)).only_if(exists(tenant_item::ERASED_AT));
-        let update = tenant_item::PERSONAL.into_iter().fold(update, Update::remove);
+    /// Removes all attributes of a tenant's item except the mark.
+    async fn remove_personal_data(&self, tenant: &TenantId) -> PortResult<()> {
+        let is_marked = Update::new(tenant_item::key(tenant)).only_if(exists(tenant_item::ERASED_AT));
+        let update = tenant_item::PERSONAL.into_iter().fold(is_marked, Update::remove);
         self.items.update(update).await.map(drop)
     }
 }

@@ -1,10 +1,11 @@
-//! The health of an endpoint: a map in its item. Its `rev` is an attribute beside the map, since it outlives the map.
+//! The health of an endpoint, a map in its item. Its `rev` is an attribute of the item, because it stays when the map
+//! is deleted.
 
 use domain::endpoint::health::{Health, Notice, NoticeKind, Open};
 
 use crate::item::{Item, Unreadable};
 
-/// Returns the map of a health.
+/// Returns the map.
 pub(crate) fn write(health: &Health) -> Item {
     let notice = health.notice.as_ref();
     Item::from([("failures", health.failures.into()), ("told", health.has_failing_notice.into())])
@@ -16,15 +17,15 @@ pub(crate) fn write(health: &Health) -> Item {
         .with_some("notice_at", notice.map(|notice| notice.at))
 }
 
-/// Reads the health of an endpoint's item. An endpoint without one has never failed.
+/// Reads the health from an endpoint's item. An endpoint without the map has never failed.
 pub(crate) fn read(endpoint: &Item) -> Result<Health, Unreadable> {
     let rev = endpoint.number("health_rev").unwrap_or_default();
     let Ok(map) = endpoint.map("health") else { return Ok(Health { rev, ..Health::default() }) };
-    let open = match map.moment("probe_at") {
+    let open = match map.timestamp("probe_at") {
         Ok(next_probe_at) => Some(Open { probes: map.number("probes")?, next_probe_at }),
         Err(_) => None,
     };
-    let notice = match (map.text("notice"), map.moment("notice_at")) {
+    let notice = match (map.text("notice"), map.timestamp("notice_at")) {
         (Ok(event_type), Ok(at)) => {
             Some(Notice { kind: NoticeKind::parse(event_type).ok_or(Unreadable("notice"))?, at })
         }
@@ -33,7 +34,7 @@ pub(crate) fn read(endpoint: &Item) -> Result<Health, Unreadable> {
     Ok(Health {
         rev,
         failures: map.number("failures")?,
-        failing_since: map.moment("since").ok(),
+        failing_since: map.timestamp("since").ok(),
         last_error: map.text("error").ok().map(str::to_owned),
         open,
         has_failing_notice: map.is_set("told"),

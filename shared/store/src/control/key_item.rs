@@ -1,5 +1,5 @@
-//! The items of an API key: `key#<hash>`, which authentication reads, and `key#<id>` in the partition of its tenant, which lists it
-//! and names the hash. Both are written and deleted in one transaction.
+//! The two items of an API key. Authentication reads the item `key#<hash>`. The item `key#<id>` in the partition of the
+//! tenant lists the key and holds its hash. Both are written and deleted in one transaction.
 
 use domain::tenant::api_key::{KeyHash, KeyRecord, Scope};
 
@@ -14,13 +14,13 @@ pub(crate) fn authentication(hash: &KeyHash) -> Key {
 }
 
 /// Returns the keys of both items.
-pub(crate) fn places(hash: &KeyHash, key: &KeyRecord) -> [Key; 2] {
+pub(crate) fn item_keys(hash: &KeyHash, key: &KeyRecord) -> [Key; 2] {
     [authentication(hash), Key::new(keys::tenant(&key.tenant), keys::key_listing(&key.id))]
 }
 
 /// Returns the puts of both items.
 pub(crate) fn puts(hash: &KeyHash, key: &KeyRecord) -> Vec<Write> {
-    let [authentication, listing] = places(hash, key);
+    let [authentication, listing] = item_keys(hash, key);
     let attributes = write(key);
     let listed = attributes.clone().with("hash", hash.as_str()).at(listing);
     [attributes.at(authentication), listed].map(|item| Write::Put(Put::new(item))).into()
@@ -42,7 +42,7 @@ fn write(key: &KeyRecord) -> Item {
     .with_some("events_per_minute", key.events_per_minute)
 }
 
-/// Reads the record of a key from either item. A scope that this version does not know is left out: it grants nothing here.
+/// Reads the record of a key from either item. Leaves out a scope that this version does not know.
 pub(crate) fn read(item: &Item) -> Result<KeyRecord, Unreadable> {
     let scopes = item.texts("scopes")?.into_iter().filter_map(Scope::parse).collect();
     let tier = tenant_item::read_tier(item)?;
@@ -54,14 +54,14 @@ pub(crate) fn read(item: &Item) -> Result<KeyRecord, Unreadable> {
         name: item.text("name")?.to_owned(),
         scopes,
         last4: item.text("last4")?.to_owned(),
-        created_at: item.moment("created_at")?,
-        expires_at: item.moment("expires_at").ok(),
-        last_used_at: item.moment("last_used_at").ok(),
+        created_at: item.timestamp("created_at")?,
+        expires_at: item.timestamp("expires_at").ok(),
+        last_used_at: item.timestamp("last_used_at").ok(),
         events_per_minute: item.number("events_per_minute").ok(),
     })
 }
 
-/// Reads the hash that a listed key names.
+/// Reads the hash from the item that lists a key.
 pub(crate) fn read_hash(listing: &Item) -> Result<KeyHash, Unreadable> {
     listing.text("hash").map(KeyHash::from_stored)
 }

@@ -1,4 +1,4 @@
-//! The item of a tenant: partition of the tenant, sort key `tenant`.
+//! The item of a tenant, in the partition of the tenant with the sort key `tenant`.
 
 use domain::tenant::Tenant;
 use domain::tenant::id::TenantId;
@@ -10,16 +10,16 @@ use crate::keys;
 use crate::table::condition::{absent, equals, exists};
 use crate::table::write::Update;
 
-/// The attribute that says when the erasure of a tenant began.
+/// The attribute with the time at which the erasure of a tenant began.
 pub(crate) const ERASED_AT: &str = "erased_at";
 
-/// The attribute that says which job erases it.
+/// The attribute with the id of the job that erases the tenant.
 pub(crate) const ERASED_BY: &str = "erased_by";
 
-/// The attribute that holds the retention that the tenant set.
+/// The attribute with the retention that the tenant set, in days.
 pub(crate) const RETENTION_DAYS: &str = "retention_days";
 
-/// The attributes that an erased tenant loses: everything but the mark, and the `rev` that no change of it passes.
+/// The attributes that are removed from an erased tenant: all except the mark and `rev`.
 pub(crate) const PERSONAL: [&str; 5] = ["organization_name", "tier", "spread", "created_at", RETENTION_DAYS];
 
 /// Returns the key of a tenant's item.
@@ -32,7 +32,7 @@ pub(crate) fn is_tenant(item: &Item) -> bool {
     item.text("sk") == Ok(keys::TENANT)
 }
 
-/// Returns whether a tenant is erased, or being erased.
+/// Returns whether a tenant is marked as erased.
 pub(crate) fn is_erased(item: &Item) -> bool {
     item.has(ERASED_AT)
 }
@@ -52,15 +52,16 @@ pub(crate) fn write(tenant: &Tenant) -> Item {
     item.and(shared(tenant)).with_some(RETENTION_DAYS, tenant.wanted_retention_days).at(key(&tenant.id))
 }
 
-/// Returns the attributes that a tenant and its keys share.
+/// Returns the attributes that the tenant and all its API keys hold.
 pub(crate) fn shared(tenant: &Tenant) -> Item {
     Item::from([("tier", tenant.tier.as_str().into()), ("spread", spread(tenant.spread).into())])
 }
 
-/// Returns the update that raises a tenant's `rev`, on the condition that it is still the one that was read.
-pub(crate) fn touch(seen: &Tenant) -> Update {
+/// Returns the update that raises the `rev` of a tenant, on the condition that it has not changed since it was read as
+/// `seen`.
+pub(crate) fn raise_rev(seen: &Tenant) -> Update {
     let unchanged = match seen.rev {
-        0 => exists("pk").and(absent("rev")), // a tenant that was created before tenants had a rev
+        0 => exists("pk").and(absent("rev")), // the tenant was created before tenants had a rev
         rev => equals("rev", rev),
     };
     Update::new(key(&seen.id)).set("rev", seen.rev + 1).only_if(unchanged)
@@ -75,7 +76,7 @@ pub(crate) fn read(id: &TenantId, item: &Item) -> Result<Tenant, Unreadable> {
         tier,
         spread: read_spread(item, tier)?,
         wanted_retention_days: retention_days(item),
-        created_at: item.moment("created_at")?,
+        created_at: item.timestamp("created_at")?,
         rev: item.number("rev").unwrap_or_default(),
     })
 }
@@ -94,7 +95,7 @@ pub(crate) fn spread(spread: Spread) -> Item {
     ])
 }
 
-/// Reads the spread of a tenant or a key. An item that was written before spreads has the one that its tier starts with.
+/// Reads the spread of a tenant or a key. An item without a spread has the first spread of its tier.
 pub(crate) fn read_spread(item: &Item, tier: Tier) -> Result<Spread, Unreadable> {
     if !item.has("spread") {
         return Ok(Spread::of(tier));
@@ -103,7 +104,7 @@ pub(crate) fn read_spread(item: &Item, tier: Tier) -> Result<Spread, Unreadable>
     Ok(Spread {
         before: spread.number("before")?,
         shards: spread.number("shards")?,
-        from: spread.moment("from")?,
+        from: spread.timestamp("from")?,
     })
 }
 
@@ -114,12 +115,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_item_has_its_spread_or_the_one_of_its_tier() {
+    fn an_item_without_a_spread_has_the_spread_of_its_tier() {
         let wide = Spread { before: 1, shards: 16, from: Timestamp::from_millis(7) };
         let written = Item::from([("spread", spread(wide).into())]);
         assert_eq!(read_spread(&written, Tier::Free).unwrap(), wide);
         assert_eq!(read_spread(&Item::default(), Tier::Business).unwrap(), Spread::of(Tier::Business));
-        let strange = Item::from([("spread", 3_u8.into())]);
-        assert!(read_spread(&strange, Tier::Free).is_err());
+        let invalid = Item::from([("spread", 3_u8.into())]);
+        assert!(read_spread(&invalid, Tier::Free).is_err());
     }
 }

@@ -1,8 +1,9 @@
-//! Tenants: their settings, and how they change.
+//! Tenants and their settings.
 //!
-//! Every change of a tenant, and every API key that is made for it, raises the tenant's `rev` on the condition that it is still the
-//! one that was read. So a tenant's keys carry its tier and its spread at any time: a change writes tenant and keys in one
-//! transaction, and a key that is made at the same time is made again, for the tenant as it is then.
+//! API keys hold a copy of the tier and the spread of their tenant. Each change of a tenant, and each new API key,
+//! raises the `rev` of the tenant on the condition that it has not changed since it was read. A change writes the
+//! tenant and its keys in one transaction. A key that is made at the same time fails on the `rev`, and is made again
+//! from the changed tenant.
 
 use domain::endpoint::Endpoint;
 use domain::tenant::Tenant;
@@ -18,14 +19,14 @@ use crate::table::condition::exists;
 use crate::table::write::{Put, Update, Write};
 use crate::unavailable::PortResult;
 
-/// The settings that decide how an event of a tenant is stored.
+/// The settings of a tenant that decide how its events are stored.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TenantSettings {
-    /// The tenant's endpoints.
+    /// The endpoints.
     pub endpoints: Vec<Endpoint>,
-    /// The days that the tenant wants its events kept, if it set any; its tier may keep them for fewer.
+    /// The retention that the tenant set, in days. Its tier may have a lower limit.
     pub retention_days: Option<u16>,
-    /// Whether the tenant is erased, or being erased: nothing of it may be stored.
+    /// Whether the tenant is marked as erased. Then none of its events may be stored.
     pub is_erased: bool,
 }
 
@@ -33,26 +34,24 @@ impl<T: Table> Control<T> {
     /// Creates a tenant and its first API key.
     ///
     /// # Errors
-    /// When the table does not answer: then both are created, or neither.
+    /// When the table does not answer. Then both are created, or neither.
     pub async fn create_tenant(&self, tenant: &Tenant, hash: &KeyHash, key: &KeyRecord) -> PortResult<()> {
         let mut writes = key_item::puts(hash, key);
         writes.push(Write::Put(Put::new(tenant_item::write(tenant))));
         self.items.transact(writes).await.map(drop)
     }
 
-    /// Returns a tenant; an erased one is none.
+    /// Returns a tenant; `None` if it is unknown or erased.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn tenant(&self, id: &TenantId) -> PortResult<Option<Tenant>> {
         let item = self.items.get(tenant_item::key(id)).await?;
-        match item.filter(|item| !tenant_item::is_erased(item)) {
-            Some(item) => Ok(Some(tenant_item::read(id, &item)?)),
-            None => Ok(None),
-        }
+        let live = item.filter(|item| !tenant_item::is_erased(item));
+        Ok(live.map(|item| tenant_item::read(id, &item)).transpose()?)
     }
 
-    /// Returns a tenant's tier; `None` for an erased or unknown tenant.
+    /// Returns the tier of a tenant; `None` if it is unknown or erased.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -60,12 +59,12 @@ impl<T: Table> Control<T> {
         Ok(self.tenant(id).await?.map(|tenant| tenant.tier))
     }
 
-    /// Returns the settings that decide how an event of a tenant is stored, in one consistent read: an endpoint that was created
-    /// a second ago gets its first event, and an erased tenant gets none. An unknown tenant has default settings.
+    /// Returns the settings of a tenant; the default settings for an unknown one. The read is consistent, so that a new
+    /// endpoint gets the next event, and no event of an erased tenant is stored.
     ///
     /// # Errors
-    /// When the table does not answer. Also when one endpoint cannot be read: an event that is stored without it would never
-    /// reach it.
+    /// When the table does not answer, or an endpoint is unreadable: an event that is stored without an endpoint would never be
+    /// delivered to it.
     pub async fn settings(&self, id: &TenantId) -> PortResult<TenantSettings> {
         let items = self.list_all(id).await?;
         let tenant = items.iter().find(|item| tenant_item::is_tenant(item));
@@ -77,31 +76,27 @@ impl<T: Table> Control<T> {
         })
     }
 
-    /// Writes a change of a tenant to it, and to all its keys that are valid at `now`; only if neither the tenant nor the set of its
-    /// keys has changed since it was read as `seen`.
+    /// Changes a tenant, and the copies in its keys that are valid at `now`. Writes nothing if the tenant or the set of
+    /// its keys has changed since the tenant was read as `seen`.
     ///
     /// # Errors
-    /// When the table does not answer: then everything is written, or nothing.
+    /// When the table does not answer. Then everything is written, or nothing.
     pub async fn change_tenant(&self, seen: &Tenant, next: &Tenant, now: Timestamp) -> PortResult<Updated> {
         let mut writes = Vec::new();
         if (seen.tier, seen.spread) != (next.tier, next.spread) {
-            let keys = self.keys_of(&seen.id).await?;
+            let keys = self.list_keys(&seen.id).await?;
             for (hash, key) in keys.iter().filter(|(_, key)| key.is_live(now)) {
-                for place in key_item::places(hash, key) {
-                    let update = Update::new(place).set_all(tenant_item::shared(next)).only_if(exists("pk"));
+                for item in key_item::item_keys(hash, key) {
+                    let update = Update::new(item).set_all(tenant_item::shared(next)).only_if(exists("pk"));
                     writes.push(Write::Update(update));
                 }
             }
         }
-        let update = tenant_item::touch(seen).set_all(tenant_item::shared(next));
-        let update = match next.wanted_retention_days {
-            Some(days) => update.set(tenant_item::RETENTION_DAYS, days),
-            None => update,
-        };
+        let mut update = tenant_item::raise_rev(seen).set_all(tenant_item::shared(next));
+        if let Some(days) = next.wanted_retention_days {
+            update = update.set(tenant_item::RETENTION_DAYS, days);
+        }
         writes.push(Write::Update(update));
-        Ok(match self.items.transact(writes).await? {
-            Committed::Done => Updated::Done,
-            Committed::Refused(_) => Updated::Raced,
-        })
+        self.items.transact(writes).await.map(Committed::updated)
     }
 }

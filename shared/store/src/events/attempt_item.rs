@@ -1,5 +1,5 @@
-//! An attempt as an item behind the head of its event. The index `attempts` lists, by time, those of an endpoint that are shown to its
-//! owner.
+//! The item of an attempt. It is stored after the head of its event. The index `attempts` lists the attempts at an
+//! endpoint that the API shows, by time.
 
 use domain::delivery::DeliveryMessage;
 use domain::delivery::attempt::Attempt;
@@ -8,11 +8,37 @@ use domain::endpoint::id::EndpointId;
 use domain::event::id::EventId;
 use domain::timestamp::Timestamp;
 
-use super::attempts::LoggedAttempt;
 use crate::item::{Item, Key, Unreadable};
 use crate::keys;
 
-/// Returns the item of an attempt, kept as long as its event.
+/// A stored attempt.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoggedAttempt {
+    /// The event.
+    pub event: EventId,
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// The run: `0` for the first delivery, the id of the replay for a replay.
+    pub generation: String,
+    /// The attempt number in the run, counted from 1.
+    pub n: u64,
+    /// Whether it was a probe of an open circuit breaker.
+    pub is_probe: bool,
+    /// When it began.
+    pub at: Timestamp,
+    /// The duration in milliseconds.
+    pub duration_ms: u64,
+    /// The HTTP status of the answer, if there was one.
+    pub code: Option<u64>,
+    /// The verdict.
+    pub verdict: String,
+    /// Why there was no answer.
+    pub error: Option<String>,
+    /// The first bytes of the answer's body.
+    pub answer: Option<String>,
+}
+
+/// Returns the item of an attempt. It expires with its event.
 pub(crate) fn write(attempt: &Attempt, expires_at: Timestamp) -> Item {
     let DeliveryMessage { tenant, event, endpoint, generation, n, .. } = &attempt.message;
     let is_listed = attempt.is_listed();
@@ -47,7 +73,7 @@ pub(crate) fn read(item: &Item) -> Result<LoggedAttempt, Unreadable> {
         generation: item.text("generation")?.to_owned(),
         n: item.number("n")?,
         is_probe: item.is_set("probe"),
-        at: item.moment("attempted_at")?,
+        at: item.timestamp("attempted_at")?,
         duration_ms: item.number("duration_ms")?,
         code: item.number("code").ok(),
         verdict: item.text("verdict")?.to_owned(),
@@ -56,18 +82,19 @@ pub(crate) fn read(item: &Item) -> Result<LoggedAttempt, Unreadable> {
     })
 }
 
-/// Reads an attempt that may be left out: one that cannot be read is logged.
+/// Reads an attempt; logs an unreadable one and returns `None`.
 pub(crate) fn readable(item: &Item) -> Option<LoggedAttempt> {
-    let report = |error: &Unreadable| tracing::error!(cause = %error, "an attempt cannot be read; it stays");
+    let report =
+        |error: &Unreadable| tracing::error!(cause = %error, "an attempt is unreadable; it is left out");
     read(item).inspect_err(report).ok()
 }
 
-/// Returns which event an item belongs to: a head, or an attempt.
+/// Returns the event of a head or an attempt.
 pub(crate) fn event_of(item: &Item) -> Option<EventId> {
     EventId::parse(item.text("sk").ok()?.split('#').next()?)
 }
 
-/// Returns whether an item is an attempt, and no head.
+/// Returns whether an item is an attempt, not a head.
 pub(crate) fn is_attempt(item: &Item) -> bool {
     item.text("sk").is_ok_and(|sk| sk.contains('#'))
 }

@@ -1,4 +1,4 @@
-//! The log of attempts: those at one endpoint by time, and those of one event.
+//! The log of attempts: reads by endpoint and by event.
 
 use domain::delivery::attempt::Attempt;
 use domain::endpoint::id::EndpointId;
@@ -6,51 +6,25 @@ use domain::event::id::EventId;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 
-use super::{Events, attempt_item};
+use super::Events;
+use super::attempt_item::{self, LoggedAttempt};
 use crate::item::{Item, Key};
 use crate::keys;
 use crate::ports::Ports;
 use crate::table::query::{Index, Query, Range};
 use crate::unavailable::PortResult;
 
-/// An attempt in the log.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LoggedAttempt {
-    /// Which event.
-    pub event: EventId,
-    /// To which endpoint.
-    pub endpoint: EndpointId,
-    /// In which run: 0 is the original, a replay's is its id.
-    pub generation: String,
-    /// Which attempt, counted from 1.
-    pub n: u64,
-    /// Whether it was a probe of an open circuit breaker.
-    pub is_probe: bool,
-    /// When it began.
-    pub at: Timestamp,
-    /// How long it took, in milliseconds.
-    pub duration_ms: u64,
-    /// The HTTP status of the answer, if there was one.
-    pub code: Option<u64>,
-    /// The verdict on it.
-    pub verdict: String,
-    /// Why there was no answer.
-    pub error: Option<String>,
-    /// The beginning of the answer's body.
-    pub answer: Option<String>,
-}
-
 /// A page of attempts.
 #[derive(Debug)]
 pub struct AttemptPage {
-    /// The attempts, the newest first.
+    /// The attempts, newest first.
     pub attempts: Vec<LoggedAttempt>,
-    /// The place of the last one; `None` where there is nothing more.
+    /// The cursor of the next page; `None` if this page is the last.
     pub next: Option<String>,
 }
 
 impl<P: Ports> Events<P> {
-    /// Adds an attempt to the log, until its event expires. Adding it twice changes nothing: the first stays.
+    /// Adds an attempt to the log, until its event expires. Does not replace an attempt that is logged already.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -58,7 +32,7 @@ impl<P: Ports> Events<P> {
         self.items.put_new(attempt_item::write(attempt, expires_at)).await.map(drop)
     }
 
-    /// Returns a page of the attempts at an endpoint, the newest first, behind the place where the page before ended.
+    /// Returns a page of the attempts at an endpoint, newest first, after the cursor of the previous page.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -72,13 +46,13 @@ impl<P: Ports> Events<P> {
         let query = Query::of_index(Index::Attempts, keys::attempts(tenant, endpoint))
             .backwards()
             .limit(limit)
-            .from(after.and_then(|place| start(tenant, endpoint, place)));
+            .from(after.and_then(|cursor| start(tenant, endpoint, cursor)));
         let page = self.items.page(query).await?;
         let attempts = page.items.iter().filter_map(attempt_item::readable).collect();
-        Ok(AttemptPage { attempts, next: page.next.as_ref().and_then(place) })
+        Ok(AttemptPage { attempts, next: page.next.as_ref().and_then(cursor) })
     }
 
-    /// Returns the attempts of one event, by endpoint, each endpoint's in their order; at most `most`.
+    /// Returns at most `most` attempts of an event, sorted by endpoint and attempt number.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -95,15 +69,15 @@ impl<P: Ports> Events<P> {
     }
 }
 
-/// Writes the place of the last attempt of a page.
-fn place(key: &Item) -> Option<String> {
+/// Returns the cursor for a key in the index.
+fn cursor(key: &Item) -> Option<String> {
     let at: u64 = key.number("attempted_at").ok()?;
     Some(format!("{at} {}", key.text("sk").ok()?))
 }
 
-/// Returns the key in the index behind which a page starts.
-fn start(tenant: &TenantId, endpoint: &EndpointId, place: &str) -> Option<Item> {
-    let (at, sk) = place.split_once(' ')?;
+/// Returns the key in the index for a cursor.
+fn start(tenant: &TenantId, endpoint: &EndpointId, cursor: &str) -> Option<Item> {
+    let (at, sk) = cursor.split_once(' ')?;
     let at: u64 = at.parse().ok()?;
     let event = EventId::parse(sk.split('#').next()?)?;
     let attributes =

@@ -1,25 +1,26 @@
-//! How much one answer holds.
+//! The size limit of a response with payloads.
 
-/// An answer stops here and gives a cursor: Lambda's own bound is 6 MB.
-const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// The maximum size of the events in a response. Lambda's limit for the whole response is 6 MB.
+const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
 
-/// The most that an event's other members take of it.
+/// The maximum size of the other members of an event.
 const MEMBER_BYTES: usize = 1024;
 
-/// What is left of an answer's room.
+/// The bytes that are left in a response.
 #[derive(Clone, Debug)]
 pub struct ResponseBudget(usize);
 
 impl Default for ResponseBudget {
     fn default() -> Self {
-        Self(MAX_PAGE_BYTES)
+        Self(MAX_EVENT_BYTES)
     }
 }
 
 impl ResponseBudget {
-    /// Whether one more event finds room; the first does in any case.
+    /// Takes the bytes of one more event; returns whether it fits. The first event always fits.
     pub fn takes(&mut self, payload: &str) -> bool {
-        let (bytes, is_first) = (answer_bytes(payload), self.0 == MAX_PAGE_BYTES);
+        let bytes = event_bytes(payload);
+        let is_first = self.0 == MAX_EVENT_BYTES;
         let fits = is_first || bytes <= self.0;
         if fits {
             self.0 = self.0.saturating_sub(bytes);
@@ -28,9 +29,9 @@ impl ResponseBudget {
     }
 }
 
-/// What a payload takes of Lambda's 6 MB, where the whole answer is one JSON string: quotes and backslashes count twice,
-/// other control characters six times; and the members around it.
-fn answer_bytes(payload: &str) -> usize {
+/// Returns the size of an event in the response to Lambda, which is one JSON string: a quote or a backslash takes two
+/// bytes, most control characters take six.
+fn event_bytes(payload: &str) -> usize {
     let escapes = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 1,
         0..=0x1f => 5,
@@ -44,16 +45,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_has_room_for_its_first_event_and_for_so_many_more() {
-        let (mut room, large) = (ResponseBudget::default(), "x".repeat(MAX_PAGE_BYTES));
-        assert!(room.takes(&large) && !room.takes("1"));
-        let mut room = ResponseBudget::default();
-        let half = "x".repeat(MAX_PAGE_BYTES / 2 - MEMBER_BYTES);
-        assert!(room.takes(&half) && room.takes(&half) && !room.takes("1"));
+    fn the_first_event_always_fits_and_the_others_until_the_limit() {
+        let mut full = ResponseBudget::default();
+        let large = "x".repeat(MAX_EVENT_BYTES);
+        assert!(full.takes(&large) && !full.takes("1"));
+        let mut budget = ResponseBudget::default();
+        let half = "x".repeat(MAX_EVENT_BYTES / 2 - MEMBER_BYTES);
+        assert!(budget.takes(&half) && budget.takes(&half) && !budget.takes("1"));
     }
 
     #[test]
-    fn a_payload_counts_as_it_is_escaped() {
-        assert_eq!(answer_bytes(r#"{"a":"\n"}"#) - MEMBER_BYTES, 10 + 5);
+    fn the_escapes_of_a_payload_are_counted() {
+        assert_eq!(event_bytes(r#"{"a":"\n"}"#) - MEMBER_BYTES, 10 + 5);
     }
 }

@@ -1,4 +1,4 @@
-//! Which events of a span of time are still in the inbox, by its sparse index alone: no head is read.
+//! The events of an expiry batch that are still in the inbox. Reads only the index of the inbox, not the heads.
 
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
@@ -13,29 +13,29 @@ use crate::table::query::{Index, Query, Range};
 use crate::unavailable::PortResult;
 
 impl<P: Ports> Events<P> {
-    /// Returns events of a cohort that are in the inbox, as the index shows it: approximately `most` at most, but the oldest is among
-    /// them.
+    /// Returns approximately `most` events of a batch that are in the inbox, and always the oldest one. The index may
+    /// miss the latest writes.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn undelivered(&self, cohort: &ExpiryBatch, most: usize) -> PortResult<UndeliveredEvents> {
-        let span = Range::Between(
-            keys::events_from(cohort.accepted_from),
-            keys::events_from(cohort.accepted_before()),
+    pub async fn undelivered(&self, batch: &ExpiryBatch, most: usize) -> PortResult<UndeliveredEvents> {
+        let range = Range::Between(
+            keys::events_from(batch.accepted_from),
+            keys::events_from(batch.accepted_before()),
         );
-        let mut untaken = UndeliveredEvents { events: Vec::new(), is_all: true };
+        let mut undelivered = UndeliveredEvents { events: Vec::new(), is_all: true };
         for shard in 0..Tier::MAX_SHARDS {
-            // Once enough are found, only the first event of each further shard is read: the oldest of all may be there.
-            let wanted = most.saturating_sub(untaken.events.len()).max(1);
-            let query = Query::of_index(Index::Pending, keys::shard(&cohort.tenant, shard))
-                .range(span.clone())
+            // When enough are found, read one event of each other shard: it may be the oldest of all.
+            let wanted = most.saturating_sub(undelivered.events.len()).max(1);
+            let query = Query::of_index(Index::Pending, keys::shard(&batch.tenant, shard))
+                .range(range.clone())
                 .limit(wanted);
             let page = self.items.page(query).await?;
-            untaken.events.extend(page.items.iter().filter_map(read));
-            untaken.is_all &= page.next.is_none();
+            undelivered.events.extend(page.items.iter().filter_map(read));
+            undelivered.is_all &= page.next.is_none();
         }
-        untaken.events.sort_unstable_by_key(|(id, _)| *id);
-        Ok(untaken)
+        undelivered.events.sort_unstable_by_key(|(id, _)| *id);
+        Ok(undelivered)
     }
 }
 

@@ -1,11 +1,10 @@
-//! Everything that is stored of a tenant's events, in the order of the keys, for an export.
+//! The export of a tenant's events and attempts, in the order of their keys.
 
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 
 use super::Events;
-use super::attempt_item::{self, is_attempt};
-use super::attempts::LoggedAttempt;
+use super::attempt_item::{self, LoggedAttempt, is_attempt};
 use super::head_item::{self, Found};
 use crate::item::Item;
 use crate::keys;
@@ -19,26 +18,26 @@ use crate::unavailable::PortResult;
 pub enum ExportItem {
     /// An event.
     Event(Box<Found>),
-    /// An attempt in the log.
+    /// An attempt.
     Attempt(Box<LoggedAttempt>),
-    /// An item that this version cannot read. It is named, so that an export never leaves anything out in silence.
+    /// An item that this version cannot read. The export shows its key, so that no item is missing without notice.
     Unreadable,
 }
 
 /// A page of an export.
 #[derive(Debug)]
 pub struct ExportPage {
-    /// The items, each with its sort key.
+    /// The items with their sort keys.
     pub items: Vec<(String, ExportItem)>,
-    /// How many items were read.
+    /// The number of items that were read.
     pub scanned: usize,
-    /// The sort key of the last of them, where there is more.
+    /// The sort key of the last item that was read; `None` if the shard is read to its end.
     pub reached: Option<String>,
 }
 
 impl<P: Ports> Events<P> {
-    /// Reads at most `most` items of one shard, the oldest event first, each event before its attempts, from behind the sort key where
-    /// the page before ended. Leaves out what has expired.
+    /// Reads at most `most` items of one shard, oldest event first, each event before its attempts. Starts after the
+    /// sort key that the previous page reached. Leaves out expired items.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -60,10 +59,7 @@ impl<P: Ports> Events<P> {
         for item in &page.items {
             items.push((item.text("sk")?.to_owned(), read(item)));
         }
-        let reached = match &page.next {
-            Some(key) => Some(key.text("sk")?.to_owned()),
-            None => None,
-        };
+        let reached = page.next.as_ref().map(|key| key.text("sk").map(str::to_owned)).transpose()?;
         Ok(ExportPage { items, scanned: page.scanned, reached })
     }
 }

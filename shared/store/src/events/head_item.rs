@@ -1,4 +1,4 @@
-//! The head of an event as an item. Names within the map of deliveries are short, so that heads stay under 1 KB: one write unit.
+//! The item of a head. The names in the map of deliveries are short, so that a head has less than 1 KB: one write unit.
 
 use std::collections::BTreeMap;
 
@@ -13,22 +13,22 @@ use domain::sealed::Sealed;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 
-use crate::item::{Item, Key, Name, Unreadable};
+use crate::item::{Item, Key, Name, Unreadable, Value};
 use crate::keys;
 use crate::table::write::Update;
 
 /// The attribute that puts an event into the index of the inbox.
 const PENDING: &str = "pending_pk";
 
-/// The attribute that only heads have: attempts are stored between them.
+/// The attribute that only heads have. Attempts, which are stored in the same partition, do not have it.
 pub(crate) const DELIVERIES: &str = "deliveries";
 
-/// A head, and its payload where the head holds it.
+/// A stored head, and its payload if it is in the head.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Found {
     /// The head.
     pub head: Head,
-    /// The sealed payload; `None` where it is an item of its own.
+    /// The encrypted payload; `None` if it is a separate item.
     pub inline_payload: Option<Sealed>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn write(tenant: &TenantId, head: &Head) -> Item {
     .at(key)
 }
 
-/// Returns the update that writes what transitions change.
+/// Returns the update of the attributes that a transition can change.
 pub(crate) fn change(tenant: &TenantId, head: &Head) -> Update {
     let key = key(tenant, head.id);
     let pending = head.status.is_in_inbox().then(|| key.pk.clone());
@@ -89,15 +89,15 @@ fn entry(delivery: &Delivery) -> Item {
     .with_some("ms", last.map(|last| last.duration_ms))
 }
 
-/// Reads a head, and its payload where the head holds it.
+/// Reads a head, and its payload if it is in the head.
 pub(crate) fn found(item: &Item) -> Result<Found, Unreadable> {
     let inline_payload = item.bytes("payload").ok().map(|bytes| Sealed::from_bytes(bytes.to_vec()));
     Ok(Found { head: read(item)?, inline_payload })
 }
 
-/// Reads a head that may be left out: one that cannot be read is logged.
+/// Reads a head; logs an unreadable one and returns `None`.
 pub(crate) fn readable(item: &Item) -> Option<Found> {
-    let report = |error: &Unreadable| tracing::error!(cause = %error, "a head cannot be read; it stays");
+    let report = |error: &Unreadable| tracing::error!(cause = %error, "a head is unreadable; it is left out");
     found(item).inspect_err(report).ok()
 }
 
@@ -105,13 +105,11 @@ pub(crate) fn readable(item: &Item) -> Option<Found> {
 pub(crate) fn read(item: &Item) -> Result<Head, Unreadable> {
     let mut deliveries = BTreeMap::new();
     for (id, value) in item.map(DELIVERIES)?.iter() {
-        let crate::item::Value::M(entry) = value else { return Err(Unreadable(DELIVERIES)) };
+        let Value::M(entry) = value else { return Err(Unreadable(DELIVERIES)) };
         deliveries.insert(EndpointId::from_stored(id), read_entry(entry)?);
     }
-    let lease = item
-        .moment("lease_until")
-        .ok()
-        .map(|until| Lease { holder: item.text("lease").ok().map(LeaseId::from_stored), until });
+    let holder = item.text("lease").ok().map(LeaseId::from_stored);
+    let lease = item.timestamp("lease_until").ok().map(|until| Lease { holder, until });
     Ok(Head {
         id: EventId::parse(item.text("sk")?).ok_or(Unreadable("sk"))?,
         event_type: EventType::from_stored(item.text("type")?),
@@ -128,7 +126,7 @@ pub(crate) fn read(item: &Item) -> Result<Head, Unreadable> {
 fn read_entry(entry: &Item) -> Result<Delivery, Unreadable> {
     let last = match entry.text("a") {
         Ok(answer) => Some(LastAttempt {
-            at: entry.moment("t")?,
+            at: entry.timestamp("t")?,
             duration_ms: entry.number("ms")?,
             answer: answer.to_owned(),
         }),
@@ -138,7 +136,7 @@ fn read_entry(entry: &Item) -> Result<Delivery, Unreadable> {
         state: DeliveryState::parse(entry.text("s")?).ok_or(Unreadable("s"))?,
         generation: entry.text("g")?.to_owned(),
         attempts: entry.number("n")?,
-        next_at: entry.moment("at")?,
+        next_at: entry.timestamp("at")?,
         last,
     })
 }

@@ -1,7 +1,8 @@
-//! Leasing from the inbox: the sparse index shows which events may be free; the head of each event decides.
+//! Leases of events in the inbox. The sparse index shows which events may be free, and a conditional update of the head
+//! leases an event.
 //!
-//! Which events a lease holds is written down once, after the heads. A lease that was not written down ends by itself: its holder never
-//! got its id.
+//! The list of the events of a lease is stored after the heads are updated. If that fails, the client gets no lease id,
+//! and the lease expires.
 
 use domain::delivery::CLOCK_TOLERANCE;
 use domain::event::event_type::EventType;
@@ -21,61 +22,63 @@ use crate::item::{Item, Key};
 use crate::items::Updated;
 use crate::keys;
 use crate::ports::Ports;
-use crate::table::condition::{Condition, absent, at_most, greater, is_in};
+use crate::table::condition::{Condition, absent_or_at_most, greater, is_in};
 use crate::table::query::{Index, Query};
 use crate::unavailable::PortResult;
 
-/// Heads written side by side.
+/// The number of heads that are written at the same time.
 const CONCURRENT_WRITES: usize = 16;
 
-/// Payloads read side by side.
+/// The number of payloads that are read at the same time.
 const CONCURRENT_READS: usize = 8;
 
-/// The most entries that one query reads, however many of them are leased.
-const MAX_PAGE: usize = 2000;
+/// The maximum number of index entries that one query reads.
+const MAX_PAGE_ENTRIES: usize = 2000;
 
-/// Queries of one shard for one lease: so many pages of leased events may come before a free one.
+/// The maximum number of queries of one shard for one lease. The first pages may hold only leased events.
 const MAX_QUERIES: usize = 30;
 
-/// What a lease holds is kept for this long after it ends: its holder may ask late what became of it.
-const KEEP_LEASE_SECONDS: u64 = 24 * 3600;
+/// How long the list of a lease is kept after the lease ends, in seconds. A late request about an expired lease still
+/// finds it.
+const KEEP_LIST_SECONDS: u64 = 24 * 3600;
 
-/// A question for events that may be leased.
+/// A query for events that may be leased.
 #[derive(Clone, Debug)]
 pub struct Candidates {
-    /// How many of the tenant's shards there are.
+    /// The number of the tenant's shards.
     pub shards: u8,
-    /// Only events of these types; any, where there are none.
+    /// Only events of these types; events of all types if it is empty.
     pub event_types: Vec<EventType>,
-    /// Whether events are wanted too that a webhook delivery is still open for.
+    /// Whether to include events with an open webhook delivery.
     pub include_open: bool,
-    /// Of each shard about this many, unless it has fewer.
+    /// The number of events to find in each shard, approximately.
     pub of_each_shard: usize,
-    /// The present moment.
+    /// The present time.
     pub now: Timestamp,
 }
 
-/// What became of an attempt to lease some events.
+/// The result of leasing some events.
 #[derive(Debug, Default)]
-pub struct Taken {
-    /// Those that the lease holds now, the oldest first, with their payloads.
+pub struct LeasedEvents {
+    /// The events of the lease, oldest first, with their payloads.
     pub events: Vec<(Head, String)>,
-    /// Those that others were faster at.
+    /// The events that another consumer leased first.
     pub lost: Vec<EventId>,
-    /// Whether the answer has no room for more.
+    /// Whether the response is full.
     pub is_full: bool,
 }
 
 impl Candidates {
-    /// Returns the condition that an entry of the index may be leased.
+    /// Returns the condition that an event may be leased, for an entry of the index.
     fn condition(&self) -> Condition {
-        let open = self.include_open.then_some(Status::Delivering);
-        let statuses = [Status::Pending, Status::Failed].into_iter().chain(open).map(Status::as_str);
+        let mut statuses = vec![Status::Pending.as_str(), Status::Failed.as_str()];
+        if self.include_open {
+            statuses.push(Status::Delivering.as_str());
+        }
         let lease_ended = self.now.before(CLOCK_TOLERANCE);
-        let of_types = (!self.event_types.is_empty())
-            .then(|| is_in("type", self.event_types.iter().map(EventType::as_str)));
-        absent("lease_until")
-            .or(at_most("lease_until", lease_ended))
+        let types = self.event_types.iter().map(EventType::as_str);
+        let of_types = (!self.event_types.is_empty()).then(|| is_in("type", types));
+        absent_or_at_most("lease_until", lease_ended)
             .and(greater("ttl", self.now.seconds())) // time to live deletes an expired event days later
             .and(is_in("status", statuses))
             .and_some(of_types)
@@ -83,7 +86,7 @@ impl Candidates {
 }
 
 impl<P: Ports> Events<P> {
-    /// Returns the oldest events of each shard that are free as far as the index shows, the oldest of all first.
+    /// Returns the oldest events of each shard that are free according to the index, oldest first.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -111,88 +114,103 @@ impl<P: Ports> Events<P> {
             if start.is_none() || ids.len() >= wanted.of_each_shard {
                 break;
             }
-            limit = (limit * 4).min(MAX_PAGE); // the oldest events are leased: read further
+            limit = (limit * 4).min(MAX_PAGE_ENTRIES); // many of the oldest events are leased: read larger pages
         }
         Ok(ids)
     }
 
-    /// Leases those of these events that are still free, at most a hundred, as many as fit into one response: an event that does not
-    /// fit is not leased. Where another consumer is faster at the first one, leaves the others to it.
+    /// Leases the events of `ids` that are still free, at most a hundred. Leases only events that fit into the
+    /// response. If another consumer leases the first event at the same time, leaves the other events to that consumer.
     ///
     /// # Errors
-    /// When the table does not answer; some may be leased then, until the terms end.
-    pub async fn take(
+    /// When the table does not answer. Some events may be leased then, until the lease ends.
+    pub async fn lease(
         &self,
         tenant: &TenantId,
         ids: &[EventId],
         terms: &LeaseTerms,
         budget: &mut ResponseBudget,
         now: Timestamp,
-    ) -> PortResult<Taken> {
+    ) -> PortResult<LeasedEvents> {
+        // 1. Read the heads, and leave out the events that are leased already.
         let mut free = self.heads(tenant, ids).await?;
         free.retain(|found| found.head.is_free(terms.include_open, now));
         let is_free = |id: &EventId| free.iter().any(|found| found.head.id == *id);
-        let lost = ids.iter().filter(|id| !is_free(id)).copied().collect();
-        let mut taken = Taken { lost, ..Taken::default() };
+        let lost: Vec<EventId> = ids.iter().filter(|id| !is_free(id)).copied().collect();
+
+        // 2. Lease the first event alone, then all others. If the first one is lost, another consumer works on the same list: two
+        //    consumers that go on would each get half of it, and each would pay for the lost half.
+        let lost_before = lost.len();
+        let mut leased = LeasedEvents { lost, ..LeasedEvents::default() };
         let others = free.split_off(free.len().min(1));
-        let lost_before = taken.lost.len();
-        self.take_fitting(tenant, free, terms, budget, now, &mut taken).await?;
-        if !taken.is_full && taken.lost.len() == lost_before {
-            self.take_fitting(tenant, others, terms, budget, now, &mut taken).await?;
+        self.lease_fitting(tenant, free, terms, budget, now, &mut leased).await?;
+        if !leased.is_full && leased.lost.len() == lost_before {
+            self.lease_fitting(tenant, others, terms, budget, now, &mut leased).await?;
         }
-        Ok(taken)
+        Ok(leased)
     }
 
-    /// Leases these events side by side, as many as fit.
-    async fn take_fitting(
+    /// Reads payloads until the response is full; returns the events that fit, and whether the response is full.
+    async fn read_fitting(
+        &self,
+        tenant: &TenantId,
+        found: Vec<Found>,
+        mut budget: ResponseBudget,
+    ) -> PortResult<(Vec<(Head, String)>, bool)> {
+        let mut fitting = Vec::with_capacity(found.len());
+        let with_payloads = found.into_iter().map(|found| self.with_payload(tenant, found));
+        let mut reads = stream::iter(with_payloads).buffered(CONCURRENT_READS);
+        while let Some(read) = reads.next().await {
+            let Some((head, payload)) = read? else { continue };
+            if !budget.takes(&payload) {
+                return Ok((fitting, true));
+            }
+            fitting.push((head, payload));
+        }
+        Ok((fitting, false))
+    }
+
+    /// Leases as many of these events as fit into the response.
+    async fn lease_fitting(
         &self,
         tenant: &TenantId,
         found: Vec<Found>,
         terms: &LeaseTerms,
         budget: &mut ResponseBudget,
         now: Timestamp,
-        taken: &mut Taken,
+        leased: &mut LeasedEvents,
     ) -> PortResult<()> {
-        // Step 1: read payloads until the response is full. The copy of the budget counts what is about to be leased.
-        let mut fitting = Vec::with_capacity(found.len());
-        let mut planned = budget.clone();
-        let reads = found.into_iter().map(|found| self.with_payload(tenant, found));
-        let mut reads = stream::iter(reads).buffered(CONCURRENT_READS);
-        while let Some(read) = reads.next().await {
-            let Some((head, payload)) = read? else { continue };
-            taken.is_full = !planned.takes(&payload);
-            if taken.is_full {
-                break;
-            }
-            fitting.push((head, payload));
-        }
-        drop(reads);
-        // Step 2: lease each. An event that another consumer was faster at takes nothing of the real budget.
-        let leases = fitting.into_iter().map(|(head, payload)| async move {
+        // 1. Read the payloads that fit. This uses a copy of the budget, because another consumer may lease an event first.
+        let (fitting, is_full) = self.read_fitting(tenant, found, budget.clone()).await?;
+        leased.is_full = is_full;
+
+        // 2. Lease each event. Only an event that is leased takes bytes of the real budget.
+        let with_leases = fitting.into_iter().map(|(head, payload)| async move {
             let Some(next) = head.lease(terms, now) else { return Ok(Err(head.id)) };
             match self.update(tenant, &next).await? {
                 Updated::Done => PortResult::Ok(Ok((next, payload))),
                 Updated::Raced => Ok(Err(head.id)),
             }
         });
-        let mut leases = stream::iter(leases).buffered(CONCURRENT_WRITES);
-        while let Some(lease) = leases.next().await {
-            match lease? {
+        let mut updates = stream::iter(with_leases).buffered(CONCURRENT_WRITES);
+        while let Some(update) = updates.next().await {
+            match update? {
                 Ok((head, payload)) => {
                     budget.takes(&payload);
-                    taken.events.push((head, payload));
+                    leased.events.push((head, payload));
                 }
-                Err(lost) => taken.lost.push(lost),
+                Err(lost) => leased.lost.push(lost),
             }
         }
         Ok(())
     }
 
-    /// Writes down which events a lease holds, to be kept until a day after `until`. Doing it twice changes nothing.
+    /// Stores the list of the events of a lease, until one day after `until`. Storing it twice has the same effect as
+    /// once.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn note_lease(
+    pub async fn record_lease(
         &self,
         tenant: &TenantId,
         lease: &LeaseId,
@@ -201,15 +219,15 @@ impl<P: Ports> Events<P> {
     ) -> PortResult<()> {
         let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_bytes()).collect();
         let item =
-            Item::from([("events", bytes.into()), ("ttl", (until.seconds() + KEEP_LEASE_SECONDS).into())]);
+            Item::from([("events", bytes.into()), ("ttl", (until.seconds() + KEEP_LIST_SECONDS).into())]);
         self.items.put(item.at(key(tenant, lease))).await
     }
 
-    /// Returns which events a lease held when it began; none for a lease that is not of this tenant.
+    /// Returns the events that a lease held when it began. The list is empty if the tenant has no such lease.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn leased(&self, tenant: &TenantId, lease: &LeaseId) -> PortResult<Vec<EventId>> {
+    pub async fn events_of_lease(&self, tenant: &TenantId, lease: &LeaseId) -> PortResult<Vec<EventId>> {
         let Some(item) = self.items.get(key(tenant, lease)).await? else { return Ok(Vec::new()) };
         let ids = item.bytes("events")?;
         Ok(ids.as_chunks().0.iter().map(|id| EventId::from_stored_bytes(*id)).collect())

@@ -1,4 +1,4 @@
-//! The log of a tenant's events, read by time: heads for a replay, and how many events a filter lets through.
+//! The log of a tenant's events by time: the heads for a replay, and the number of events that match a filter.
 
 use domain::event::id::EventId;
 use domain::inbox::{Head, Status};
@@ -10,41 +10,42 @@ use futures_util::future::try_join_all;
 use super::Events;
 use super::attempt_item::event_of;
 use super::head_item::{self, DELIVERIES};
-use super::page::narrowed;
+use super::page::type_and_status;
 use crate::keys;
 use crate::ports::Ports;
 use crate::table::condition::{differs, exists, greater};
 use crate::table::query::{Query, Range};
 use crate::unavailable::PortResult;
 
-/// Queries of one shard for one count, each of up to 1 MB: as many as fit into a request.
+/// The maximum number of queries of one shard for one count. Each reads up to 1 MB, and all must fit into the time of
+/// one request.
 const MAX_COUNTING_QUERIES: usize = 50;
 
 /// A part of one shard of a tenant's log.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LogRange {
-    /// Which shard.
+    /// The shard.
     pub shard: u8,
     /// The earliest time at which events were accepted.
     pub since: Timestamp,
     /// The time before which events were accepted.
     pub until: Timestamp,
-    /// Only events behind this one.
+    /// Only events after this one.
     pub after: Option<EventId>,
 }
 
-/// The heads of a part of the log.
+/// The heads in a part of the log.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LogPage {
-    /// The heads, the oldest first, without those of deleted events.
+    /// The heads, oldest first, without those of deleted events.
     pub heads: Vec<Head>,
-    /// The last event that was read, where the range goes on behind it.
+    /// The last event that was read; `None` if the range is read to its end.
     pub reached: Option<EventId>,
 }
 
 impl<P: Ports> Events<P> {
-    /// Returns the heads of a part of a tenant's log, read consistently; reads at most `most` items. A head that cannot be read is
-    /// logged and left out: it stops no replay, and no cancellation of one.
+    /// Returns the heads in a part of a tenant's log, read consistently. Reads at most `most` items. An unreadable head
+    /// is logged and left out, so that it does not stop a replay or its cancellation.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -67,7 +68,8 @@ impl<P: Ports> Events<P> {
         Ok(LogPage { heads: heads.collect(), reached: page.next.as_ref().and_then(event_of) })
     }
 
-    /// Returns how many events the filter lets through, and whether all were counted: it stops after a number of queries.
+    /// Returns the number of events that match the filter, and whether the count is complete. It stops after a limited
+    /// number of queries.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -85,13 +87,13 @@ impl<P: Ports> Events<P> {
         filter: &Filter,
         now: Timestamp,
     ) -> PortResult<(u64, bool)> {
-        let kept = exists(DELIVERIES)
+        let matches = exists(DELIVERIES)
             .and(greater("ttl", now.seconds()))
             .and(differs("status", Status::Deleted.as_str()))
-            .and_some(narrowed(filter.event_type.as_ref(), filter.status));
+            .and_some(type_and_status(filter.event_type.as_ref(), filter.status));
         let query = Query::eventual(keys::shard(tenant, shard))
             .range(Range::Between(keys::events_from(filter.since), keys::events_from(filter.until)))
-            .filter(kept)
+            .filter(matches)
             .count();
         let mut count = 0;
         let mut start = None;

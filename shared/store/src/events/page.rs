@@ -1,8 +1,8 @@
-//! One page of a tenant's events: of its inbox, or of its log.
+//! One page of a tenant's events, from its inbox or its log.
 //!
-//! What a page of the inbox costs depends on what is pending, not on what is stored: the sparse index names the events,
-//! and each is confirmed against its head, so that an event acknowledged a moment ago does not appear. The log is the
-//! table itself. The shards of a tenant are merged by event id, which is by time.
+//! The inbox is read by its sparse index, so that the cost of a page depends on the number of pending events, not of
+//! stored ones. The index may miss the latest writes, therefore the head of each event is read too. The log is read
+//! from the table itself. The shards of a tenant are merged by event id, which sorts by time.
 
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
@@ -24,65 +24,65 @@ use crate::table::condition::{Condition, equals, exists};
 use crate::table::query::{Index, Query, Range};
 use crate::unavailable::PortResult;
 
-/// Entries that one query with a filter looks at.
-const FILTERED_PAGE: usize = 1000;
+/// The number of items that one query with a filter reads.
+const FILTERED_PAGE_ITEMS: usize = 1000;
 
-/// Queries of one shard for one answer. A rarer type than this finds is answered by a short page and a cursor.
+/// The maximum number of queries of one shard for one page. If few events match, the page is short and has a cursor.
 const MAX_QUERIES: usize = 5;
 
-/// Payloads read side by side.
+/// The number of payloads that are read at the same time.
 const CONCURRENT_PAYLOADS: usize = 8;
 
-/// Which end comes first.
+/// The order of a page.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Order {
-    /// The newest event.
+    /// Newest event first.
     #[default]
     Descending,
-    /// The oldest event.
+    /// Oldest event first.
     Ascending,
 }
 
-/// Which events there are to choose from.
+/// Where the events of a page come from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Source {
-    /// Those that nobody has taken yet.
+    /// The undelivered events.
     Inbox,
-    /// All that are kept.
+    /// All stored events.
     Log,
 }
 
-/// A question for a page.
+/// A query for a page.
 #[derive(Clone, Debug)]
 pub struct PageQuery {
-    /// Inbox or log.
+    /// The inbox or the log.
     pub source: Source,
-    /// How many of the tenant's shards there are.
+    /// The number of the tenant's shards.
     pub shards: u8,
-    /// Which end first.
+    /// The order.
     pub order: Order,
-    /// Only what comes after this event.
+    /// Only events that come after this one in the order.
     pub after: Option<EventId>,
-    /// Only events accepted at this moment or later.
+    /// Only events that were accepted at this time or later.
     pub since: Option<Timestamp>,
-    /// Only events accepted before this moment.
+    /// Only events that were accepted before this time.
     pub until: Option<Timestamp>,
     /// Only events of this type.
     pub event_type: Option<EventType>,
-    /// Only events of this status.
+    /// Only events with this status.
     pub status: Option<Status>,
-    /// At most this many.
+    /// The maximum number of events.
     pub limit: usize,
-    /// The present moment: what has expired is left out.
+    /// The present time. Expired events are left out.
     pub now: Timestamp,
 }
 
-/// An answer.
+/// A page of events.
 #[derive(Debug)]
 pub struct Page {
-    /// The events with their payloads, in the order asked for.
+    /// The events with their payloads, in the order of the query.
     pub events: Vec<(Head, String)>,
-    /// Where the next page goes on; `None` when this is the last.
+    /// The event after which the next page starts; `None` if this page is the last.
     pub next: Option<EventId>,
 }
 
@@ -97,7 +97,7 @@ impl<P: Ports> Events<P> {
         let mut page = Page { events: Vec::new(), next };
         let mut budget = ResponseBudget::default();
         for chunk in entries.chunks(MAX_BATCH_GET_KEYS) {
-            let mut found = self.confirmed(tenant, chunk).await?;
+            let mut found = self.heads_of(tenant, chunk).await?;
             found.retain(|found| query.wants(&found.head));
             let with_payloads = found.into_iter().map(|found| self.with_payload(tenant, found));
             let mut events = stream::iter(with_payloads).buffered(CONCURRENT_PAYLOADS);
@@ -113,7 +113,7 @@ impl<P: Ports> Events<P> {
         Ok(page)
     }
 
-    /// Returns what one shard has: one more than the limit, everything, or as much as the allowed queries find.
+    /// Returns events of one shard: one more than the limit, unless the shard or the allowed queries end before.
     async fn entries(&self, tenant: &TenantId, shard: u8, query: &PageQuery) -> PortResult<Entries> {
         let request = query.of_shard(tenant, shard);
         let mut entries = Vec::new();
@@ -131,15 +131,16 @@ impl<P: Ports> Events<P> {
             && query.order == Order::Descending
             && start.as_ref().is_some_and(is_attempt)
         {
-            // Backwards, an event comes after its attempts: where a page ends among them, the next page would skip it.
+            // In descending order, a head comes after its attempts. If the read ends between them, the next page starts
+            // after the event and would miss its head. Therefore read it now.
             let found = self.head(tenant, event).await?;
             entries.extend(found.map(|found| Entry { id: event, found: Some(found) }));
         }
         Ok(Entries { entries, reached })
     }
 
-    /// Returns the entries with their heads, in the same order. Reads those that the query did not return, consistently.
-    async fn confirmed(&self, tenant: &TenantId, entries: &[Entry]) -> PortResult<Vec<Found>> {
+    /// Returns the heads of these entries, in the same order. Reads them consistently, unless the query returned them.
+    async fn heads_of(&self, tenant: &TenantId, entries: &[Entry]) -> PortResult<Vec<Found>> {
         if entries.iter().all(|entry| entry.found.is_some()) {
             return Ok(entries.iter().filter_map(|entry| entry.found.clone()).collect());
         }
@@ -148,8 +149,8 @@ impl<P: Ports> Events<P> {
     }
 }
 
-/// Returns the condition that events are of this type and this status, where they are given.
-pub(crate) fn narrowed(event_type: Option<&EventType>, status: Option<Status>) -> Option<Condition> {
+/// Returns the condition for this type and this status; `None` if neither is given.
+pub(crate) fn type_and_status(event_type: Option<&EventType>, status: Option<Status>) -> Option<Condition> {
     let event_type = event_type.map(|event_type| equals("type", event_type.as_str()));
     let status = status.map(|status| equals("status", status.as_str()));
     match (event_type, status) {
@@ -158,16 +159,16 @@ pub(crate) fn narrowed(event_type: Option<&EventType>, status: Option<Status>) -
     }
 }
 
-/// One event, as a query found it.
+/// An event that a query found.
 #[derive(Clone, Debug, PartialEq)]
 struct Entry {
     id: EventId,
-    /// Its head, where the query gave it.
+    /// Its head, if the query returned it.
     found: Option<Found>,
 }
 
 impl Source {
-    /// Reads an entry; one that cannot be read is logged and left out.
+    /// Reads an entry; logs an unreadable one and returns `None`.
     fn read(self, item: &Item) -> Option<Entry> {
         match self {
             Self::Inbox => event_of(item).map(|id| Entry { id, found: None }),
@@ -178,10 +179,10 @@ impl Source {
     }
 }
 
-/// What one shard gave.
+/// The events that were found in one shard.
 struct Entries {
     entries: Vec<Entry>,
-    /// The last event that was looked at, where there are more.
+    /// The last event that was read; `None` if the shard is read to its end.
     reached: Option<EventId>,
 }
 
@@ -190,18 +191,18 @@ impl PageQuery {
     fn of_shard(&self, tenant: &TenantId, shard: u8) -> Query {
         let (from, to) = self.bounds();
         let partition = keys::shard(tenant, shard);
-        let narrowed = narrowed(self.event_type.as_ref(), self.status);
-        let limit = if narrowed.is_some() { FILTERED_PAGE } else { self.limit + 1 };
-        let query = match self.source {
-            Source::Inbox => Query { filter: narrowed, ..Query::of_index(Index::Pending, partition) },
-            // Attempts are stored between the heads.
-            Source::Log => Query::consistent(partition).filter(exists(DELIVERIES).and_some(narrowed)),
+        let filter = type_and_status(self.event_type.as_ref(), self.status);
+        let limit = if filter.is_some() { FILTERED_PAGE_ITEMS } else { self.limit + 1 };
+        let of_source = match self.source {
+            Source::Inbox => Query { filter, ..Query::of_index(Index::Pending, partition) },
+            // The partition also holds attempts.
+            Source::Log => Query::consistent(partition).filter(exists(DELIVERIES).and_some(filter)),
         };
-        let query = Query { backwards: self.order == Order::Descending, ..query };
+        let query = Query { backwards: self.order == Order::Descending, ..of_source };
         query.range(Range::Between(from, to)).limit(limit)
     }
 
-    /// Between which sort keys the page lies.
+    /// Returns the sort keys between which the page lies.
     fn bounds(&self) -> (String, String) {
         let mut from = keys::events_from(self.since.unwrap_or(Timestamp::from_millis(0)));
         let mut to = keys::events_from(self.until.unwrap_or(Timestamp::from_millis(u64::MAX)));
@@ -211,12 +212,14 @@ impl PageQuery {
                 Order::Descending => to = to.min(keys::before_event(after)),
             }
         }
-        if from > to { (to.clone(), to) } else { (from, to) } // no key is equal to a bound
+        // DynamoDB refuses bounds in the wrong order. Equal bounds find nothing: no key is equal to a bound.
+        if from > to { (to.clone(), to) } else { (from, to) }
     }
 
-    /// The first entries of all shards together, and where the next page goes on. No shard is passed further than the one
-    /// that was looked at least.
+    /// Returns the first entries of all shards in the order of the page, and the event after which the next page
+    /// starts.
     fn merge(&self, shards: Vec<Entries>) -> (Vec<Entry>, Option<EventId>) {
+        // 1. Leave out the entries that come after the end of the shard that was read least: it may have others before them.
         let descending = self.order == Order::Descending;
         let reached = shards.iter().filter_map(|shard| shard.reached);
         let frontier = if descending { reached.max() } else { reached.min() };
@@ -224,6 +227,8 @@ impl PageQuery {
             |id: &EventId| frontier.is_some_and(|end| if descending { *id < end } else { *id > end });
         let mut entries: Vec<Entry> = shards.into_iter().flat_map(|shard| shard.entries).collect();
         entries.retain(|entry| !beyond(&entry.id));
+
+        // 2. Sort the others, and cut the page at its limit.
         entries.sort_unstable_by_key(|entry| entry.id);
         if descending {
             entries.reverse();
@@ -236,7 +241,7 @@ impl PageQuery {
         (entries, frontier)
     }
 
-    /// Whether the head, as it is now, still belongs into the answer.
+    /// Returns whether an event with this head belongs to the page.
     fn wants(&self, head: &Head) -> bool {
         (self.source == Source::Log || head.status.is_in_inbox())
             && !head.is_expired_or_deleted(self.now)
@@ -254,9 +259,18 @@ mod tests {
     }
 
     fn query(order: Order, limit: usize) -> PageQuery {
-        let (now, source) = (Timestamp::from_seconds(0), Source::Inbox);
-        let (after, since, until, event_type, status) = (None, None, None, None, None);
-        PageQuery { source, shards: 2, order, after, since, until, event_type, status, limit, now }
+        PageQuery {
+            source: Source::Inbox,
+            shards: 2,
+            order,
+            after: None,
+            since: None,
+            until: None,
+            event_type: None,
+            status: None,
+            limit,
+            now: Timestamp::from_seconds(0),
+        }
     }
 
     fn shard(ids: &[EventId], reached: Option<EventId>) -> Entries {
@@ -280,17 +294,18 @@ mod tests {
     }
 
     #[test]
-    fn no_shard_is_passed_further_than_the_one_that_was_looked_at_least() {
+    fn a_page_ends_where_the_shard_that_was_read_least_ends() {
         let ids = [id(1), id(2), id(3), id(4)];
-        let shards = vec![shard(&[], Some(ids[1])), shard(&[ids[0], ids[3]], None)];
-        check(&query(Order::Ascending, 10), shards, &ids[..1], Some(ids[1]));
-        let shards = vec![shard(&[], Some(ids[2])), shard(&[ids[3], ids[0]], None)];
-        check(&query(Order::Descending, 10), shards, &ids[3..], Some(ids[2]));
+        let ascending = vec![shard(&[], Some(ids[1])), shard(&[ids[0], ids[3]], None)];
+        check(&query(Order::Ascending, 10), ascending, &ids[..1], Some(ids[1]));
+        let descending = vec![shard(&[], Some(ids[2])), shard(&[ids[3], ids[0]], None)];
+        check(&query(Order::Descending, 10), descending, &ids[3..], Some(ids[2]));
     }
 
     #[test]
-    fn bounds_that_leave_nothing_between_them_are_still_in_order() {
-        let (since, until) = (Some(Timestamp::from_seconds(9)), Some(Timestamp::from_seconds(3)));
+    fn bounds_in_the_wrong_order_become_equal() {
+        let since = Some(Timestamp::from_seconds(9));
+        let until = Some(Timestamp::from_seconds(3));
         let (from, to) = PageQuery { since, until, ..query(Order::Ascending, 1) }.bounds();
         assert_eq!(from, to);
         let all = query(Order::Ascending, 1).bounds();

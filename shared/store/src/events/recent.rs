@@ -14,15 +14,15 @@ use crate::table::condition::exists;
 use crate::table::query::Query;
 use crate::unavailable::PortResult;
 
-/// Items of one shard that one query reads, attempts among them.
-const PAGE: usize = 200;
+/// The number of items of one shard that one query reads, attempts included.
+const PAGE_ITEMS: usize = 200;
 
-/// Queries of one shard.
+/// The maximum number of queries of one shard.
 const MAX_QUERIES: usize = 5;
 
 impl<P: Ports> Events<P> {
-    /// Returns a tenant's most recent events that are wanted, the newest first, with their payloads. Looks at a limited number of
-    /// items of each shard.
+    /// Returns at most `most` recent events of a tenant that are wanted, newest first, with their payloads. Reads a
+    /// limited number of items of each shard.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -48,8 +48,10 @@ impl<P: Ports> Events<P> {
         wanted: impl Fn(&Head) -> bool,
         most: usize,
     ) -> PortResult<Vec<Found>> {
-        let query =
-            Query::eventual(keys::shard(tenant, shard)).filter(exists(DELIVERIES)).backwards().limit(PAGE);
+        let query = Query::eventual(keys::shard(tenant, shard))
+            .filter(exists(DELIVERIES))
+            .backwards()
+            .limit(PAGE_ITEMS);
         let mut recent = Vec::new();
         let mut start = None;
         for _ in 0..MAX_QUERIES {
@@ -65,7 +67,8 @@ impl<P: Ports> Events<P> {
     }
 }
 
-/// Returns where a backward read goes on: from among the attempts of an event directly at its head, which comes after them.
+/// Returns where the next page of a backward read starts. If that is between the attempts of an event, skips them: the
+/// head comes after them.
 fn skip_attempts(mut key: Item) -> Item {
     if let Some(event) = event_of(&key).filter(|_| is_attempt(&key)) {
         key.insert("sk", keys::attempts_of(event));

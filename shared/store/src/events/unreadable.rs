@@ -1,4 +1,4 @@
-//! Messages of an unknown form, kept as they came until a person looks at them.
+//! Messages of an unknown format. They are kept for an operator to inspect.
 
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
@@ -10,24 +10,24 @@ use crate::ports::Ports;
 use crate::table::query::Query;
 use crate::unavailable::PortResult;
 
-/// How long a message is kept.
+/// How long a message is kept, in seconds.
 const KEEP_SECONDS: u64 = 90 * 24 * 3600;
 
-/// A message of a form that this version does not know.
+/// A message whose format this version cannot read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UnreadableMessage {
-    /// The queue it came from.
+    /// The queue from which it was received.
     pub queue: String,
-    /// The id that SQS gave it.
+    /// Its id in SQS.
     pub message_id: String,
-    /// The tenant that it names, if it names one.
+    /// The tenant that its body names, if any.
     pub tenant: Option<TenantId>,
-    /// What it says.
+    /// Its body.
     pub body: String,
 }
 
 impl<P: Ports> Events<P> {
-    /// Keeps a message. Keeping it twice changes nothing.
+    /// Stores a message. Storing it twice has the same effect as once.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -37,21 +37,15 @@ impl<P: Ports> Events<P> {
             ("ttl", (now.seconds() + KEEP_SECONDS).into()),
         ]);
         let partition = keys::unreadable_of(message.tenant.as_ref());
-        self.items
-            .put(item.at(Key::new(partition, keys::unreadable(&message.queue, &message.message_id))))
-            .await
+        let key = Key::new(partition, keys::unreadable(&message.queue, &message.message_id));
+        self.items.put(item.at(key)).await
     }
 
-    /// Deletes the kept messages that name a tenant; returns how many there were.
+    /// Deletes the messages that name a tenant; returns their number.
     ///
     /// # Errors
-    /// When the table does not answer; some may be deleted then.
+    /// When the table does not answer. Some messages may be deleted then.
     pub async fn purge_unreadable(&self, tenant: &TenantId) -> PortResult<usize> {
-        let query = Query::consistent(keys::unreadable_of(Some(tenant))).keys();
-        let items = self.items.all(query).await?;
-        let found: Vec<Key> = items.iter().map(Item::key).collect::<Result<_, _>>()?;
-        let count = found.len();
-        self.items.delete_all(found).await?;
-        Ok(count)
+        self.items.delete_found(Query::consistent(keys::unreadable_of(Some(tenant)))).await
     }
 }

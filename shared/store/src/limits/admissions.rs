@@ -1,39 +1,43 @@
-//! The rate of an endpoint: slots in time that messages reserve, and the requests in flight of one minute.
+//! The rate limit of an endpoint: the time that messages reserve, and the requests in flight in one minute.
 
 use domain::endpoint::id::EndpointId;
 use domain::endpoint::pace::Span;
 use domain::tenant::id::TenantId;
 
-use super::once::{Once, Take};
-use super::{KEEP_SECONDS, Limits, ends_after};
+use super::once::update_once;
+use super::{KEEP_SECONDS, Limits, ttl};
 use crate::item::Key;
+use crate::items::Outcome;
 use crate::keys;
 use crate::table::Table;
+use crate::table::condition::absent_or_at_most;
+use crate::table::write::Update;
 use crate::unavailable::PortResult;
 
 const MICROSECONDS: u64 = 1_000_000;
 
 impl<T: Table> Limits<T> {
-    /// Reserves the next span of an endpoint's time; returns when it begins, in microseconds since the epoch. Gives no time to two
-    /// callers, and none before `span.earliest`.
+    /// Reserves the next span of an endpoint's time; returns when it begins, in microseconds since the epoch. It begins
+    /// at `span.earliest` or later, and spans of two callers do not overlap.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn reserve(&self, tenant: &TenantId, endpoint: &EndpointId, span: Span) -> PortResult<u64> {
         let key = Key::new(keys::pace(tenant, endpoint), keys::ONLY);
         let ttl = (span.earliest + span.length) / MICROSECONDS + KEEP_SECONDS;
-        // Where nothing is reserved beyond now, the span begins now.
-        let at_once = Once::new(key.clone())
+
+        // 1. If the last reservation ends before `span.earliest`, reserve from there.
+        let at_once = Update::new(key.clone())
             .set("busy_until", span.earliest + span.length)
             .set("ttl", ttl)
-            .only_up_to("busy_until", span.earliest);
-        let reserved = match at_once.send(&self.items).await? {
-            Take::Done(reserved) => reserved,
-            // Otherwise it begins where the last reservation ends.
-            Take::Refused(_) => {
-                let behind = Once::new(key).add("busy_until", span.length).set("ttl", ttl);
-                match behind.send(&self.items).await? {
-                    Take::Done(reserved) | Take::Refused(reserved) => reserved,
+            .only_if(absent_or_at_most("busy_until", span.earliest));
+        let reserved = match update_once(&self.items, at_once).await? {
+            Outcome::Done(reserved) => reserved,
+            // 2. Otherwise reserve from the end of the last reservation.
+            Outcome::Refused(_) => {
+                let after_last = Update::new(key).add("busy_until", span.length).set("ttl", ttl);
+                match update_once(&self.items, after_last).await? {
+                    Outcome::Done(reserved) | Outcome::Refused(reserved) => reserved,
                 }
             }
         };
@@ -41,11 +45,12 @@ impl<T: Table> Limits<T> {
         Ok(end.saturating_sub(span.length).max(span.earliest))
     }
 
-    /// Takes up to `wanted` of the `most` requests that may be in flight to an endpoint in one minute; returns how many it got.
+    /// Starts up to `wanted` requests to an endpoint, so that at most `most` requests of this minute are in flight.
+    /// Returns the number of requests that may start.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn enter(
+    pub async fn start_requests(
         &self,
         tenant: &TenantId,
         endpoint: &EndpointId,
@@ -53,20 +58,20 @@ impl<T: Table> Limits<T> {
         wanted: u32,
         most: u32,
     ) -> PortResult<u32> {
-        let key = Key::new(keys::under_way(tenant, endpoint, minute), keys::ONLY);
+        let key = Key::new(keys::in_flight(tenant, endpoint, minute), keys::ONLY);
         let mut ours = wanted.min(most);
-        // The second try asks for what the first one found to be left.
+        // The second try asks for the number that the first one found to be left.
         for _ in 0..2 {
             if ours == 0 {
                 break;
             }
-            let take = Once::new(key.clone())
+            let take = Update::new(key.clone())
                 .add("held", ours)
-                .set("ttl", ends_after(minute))
-                .only_up_to("held", (most - ours).into());
-            match take.send(&self.items).await? {
-                Take::Done(_) => return Ok(ours),
-                Take::Refused(found) => {
+                .set("ttl", ttl(minute))
+                .only_if(absent_or_at_most("held", most - ours));
+            match update_once(&self.items, take).await? {
+                Outcome::Done(_) => return Ok(ours),
+                Outcome::Refused(found) => {
                     let held: u32 = found.number("held").unwrap_or_default();
                     ours = most.saturating_sub(held).min(ours);
                 }
@@ -75,18 +80,18 @@ impl<T: Table> Limits<T> {
         Ok(0)
     }
 
-    /// Gives back requests that are no longer in flight. Not idempotent: a further call counts again.
+    /// Ends requests that [`Limits::start_requests`] started in this minute. Each call counts.
     ///
     /// # Errors
-    /// When the table does not answer: then nobody knows whether it counted.
-    pub async fn leave(
+    /// When the table does not answer. The call may have counted then.
+    pub async fn end_requests(
         &self,
         tenant: &TenantId,
         endpoint: &EndpointId,
         minute: u64,
         count: u32,
     ) -> PortResult<()> {
-        let key = Key::new(keys::under_way(tenant, endpoint, minute), keys::ONLY);
-        Once::new(key).add("held", -i64::from(count)).send(&self.items).await.map(drop)
+        let key = Key::new(keys::in_flight(tenant, endpoint, minute), keys::ONLY);
+        update_once(&self.items, Update::new(key).add("held", -i64::from(count))).await.map(drop)
     }
 }

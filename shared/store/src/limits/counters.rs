@@ -1,61 +1,62 @@
-//! The counters behind `/metrics`, spread over some items so that none is written too often, and how long the queues' messages
-//! waited.
+//! The counters of `/metrics`, and the time that messages waited in the queues. They are spread over several items, so
+//! that no item is written too often.
 
 use domain::timestamp::Timestamp;
 use rand::RngExt;
 
 use super::Limits;
-use super::once::Once;
+use super::once::update_once;
 use crate::item::{Item, Key};
 use crate::keys;
 use crate::table::Table;
 use crate::table::query::Query;
+use crate::table::write::Update;
 use crate::unavailable::PortResult;
 
-/// Items over which the counters are spread.
+/// The number of items over which the counters are spread.
 const SHARDS: u8 = 8;
 
-/// What happened in one invocation, for `/metrics`.
+/// The counters of `/metrics`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Counts {
-    /// Accepted events, counted when the consumer receives them for the first time.
+    /// Accepted events. The consumer counts an event when it first receives it from the queue.
     pub accepted: u64,
-    /// Events stored, each once.
+    /// Stored events, each counted once.
     pub stored: u64,
-    /// Deliveries that an endpoint took.
+    /// Deliveries that an endpoint answered with 2xx.
     pub delivered: u64,
-    /// Deliveries that failed for good.
+    /// Deliveries that failed finally.
     pub failed: u64,
     /// Events that left the inbox.
     pub settled: u64,
-    /// Events that are back in the inbox because of a replay.
+    /// Events that a replay put back into the inbox.
     pub returned: u64,
-    /// Messages of an unknown form, which were kept.
+    /// Messages of an unknown format.
     pub unreadable: u64,
 }
 
-/// How long the oldest new message of a batch had waited.
+/// The time that the oldest new message of a batch waited in its queue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Wait {
-    /// In which queue.
+    /// The queue.
     pub queue: QueueName,
-    /// How long, in milliseconds.
+    /// The time in milliseconds.
     pub waited_ms: u64,
     /// When the batch was received.
     pub at: Timestamp,
 }
 
-/// One of our queues.
+/// The name of a queue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum QueueName {
-    /// Accepted events.
+    /// The queue `events`.
     Events,
-    /// Attempts to make.
+    /// The queue `deliveries`.
     Deliveries,
 }
 
 impl QueueName {
-    /// The queue's name in metrics.
+    /// Returns the name of the queue in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -64,7 +65,7 @@ impl QueueName {
         }
     }
 
-    /// The attributes that hold how long its messages waited, and when that was seen.
+    /// Returns the attributes for the waiting time, and for the time at which it was measured.
     const fn attributes(self) -> (&'static str, &'static str) {
         match self {
             Self::Events => ("events_waited_ms", "events_waited_at"),
@@ -74,70 +75,60 @@ impl QueueName {
 }
 
 impl Counts {
-    /// Each counter and its attribute.
-    fn named(self) -> [(&'static str, u64); 7] {
+    /// Returns each counter with the name of its attribute.
+    fn named(&mut self) -> [(&'static str, &mut u64); 7] {
         [
-            ("accepted", self.accepted),
-            ("stored", self.stored),
-            ("delivered", self.delivered),
-            ("failed", self.failed),
-            ("settled", self.settled),
-            ("returned", self.returned),
-            ("unreadable", self.unreadable),
+            ("accepted", &mut self.accepted),
+            ("stored", &mut self.stored),
+            ("delivered", &mut self.delivered),
+            ("failed", &mut self.failed),
+            ("settled", &mut self.settled),
+            ("returned", &mut self.returned),
+            ("unreadable", &mut self.unreadable),
         ]
     }
 
     /// Returns the sum of both.
     #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            accepted: self.accepted + other.accepted,
-            stored: self.stored + other.stored,
-            delivered: self.delivered + other.delivered,
-            failed: self.failed + other.failed,
-            settled: self.settled + other.settled,
-            returned: self.returned + other.returned,
-            unreadable: self.unreadable + other.unreadable,
+    pub fn plus(mut self, mut other: Self) -> Self {
+        for ((_, sum), (_, number)) in self.named().into_iter().zip(other.named()) {
+            *sum += *number;
         }
+        self
     }
 
-    /// Reads the counters of one item.
+    /// Reads the counters of one item. A missing attribute counts as 0.
     pub(crate) fn read(item: &Item) -> Self {
-        let number = |name| item.number(name).unwrap_or_default();
-        Self {
-            accepted: number("accepted"),
-            stored: number("stored"),
-            delivered: number("delivered"),
-            failed: number("failed"),
-            settled: number("settled"),
-            returned: number("returned"),
-            unreadable: number("unreadable"),
+        let mut counts = Self::default();
+        for (name, counter) in counts.named() {
+            *counter = item.number(name).unwrap_or_default();
         }
+        counts
     }
 }
 
 impl<T: Table> Limits<T> {
-    /// Adds to the counters, and notes how long a queue's messages waited. Not idempotent: a further call counts again.
+    /// Adds to the counters, and stores the waiting time of a queue if there is one. Each call counts.
     ///
     /// # Errors
-    /// When the table does not answer: then nobody knows whether it counted.
-    pub async fn count(&self, counts: Counts, wait: Option<Wait>) -> PortResult<()> {
+    /// When the table does not answer. The call may have counted then.
+    pub async fn count(&self, mut counts: Counts, wait: Option<Wait>) -> PortResult<()> {
         if counts == Counts::default() && wait.is_none() {
             return Ok(());
         }
         let shard = rand::rng().random_range(0..SHARDS);
-        let mut update = Once::new(Key::new(keys::COUNTERS, keys::counters_shard(shard)));
+        let mut update = Update::new(Key::new(keys::COUNTERS, keys::counters_shard(shard)));
         if let Some(wait) = wait {
             let (waited, at) = wait.queue.attributes();
             update = update.set(waited, wait.waited_ms).set(at, wait.at);
         }
-        for (name, number) in counts.named().into_iter().filter(|(_, number)| *number > 0) {
-            update = update.add(name, number);
+        for (name, number) in counts.named().into_iter().filter(|(_, number)| **number > 0) {
+            update = update.add(name, *number);
         }
-        update.send(&self.items).await.map(drop)
+        update_once(&self.items, update).await.map(drop)
     }
 
-    /// Returns the counters, and the latest known wait in each queue.
+    /// Returns the counters, and the last measured waiting time of each queue.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -148,7 +139,7 @@ impl<T: Table> Limits<T> {
         Ok((counts, waits.into_iter().flatten().collect()))
     }
 
-    /// Returns the latest known wait in a queue.
+    /// Returns the last measured waiting time of a queue.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -162,7 +153,7 @@ fn latest_wait(items: &[Item], queue: QueueName) -> Option<Wait> {
     let (waited, at) = queue.attributes();
     let read = |item: &Item| {
         let waited_ms = item.number(waited).ok()?;
-        Some(Wait { queue, waited_ms, at: item.moment(at).ok()? })
+        Some(Wait { queue, waited_ms, at: item.timestamp(at).ok()? })
     };
     items.iter().filter_map(read).max_by_key(|wait| wait.at)
 }

@@ -1,33 +1,37 @@
-//! What happened to a tenant's events: one item for each minute; each number is an attribute, which is absent where it is zero.
+//! The statistics of a tenant's events: one item for each minute, one attribute for each number that is not zero.
 
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::{STATS_RETENTION, Stats};
 
 use super::Limits;
-use super::once::Once;
+use super::once::update_once;
 use crate::item::{Key, Value};
 use crate::keys;
 use crate::table::Table;
 use crate::table::query::{Query, Range};
+use crate::table::write::Update;
 use crate::unavailable::PortResult;
 
 impl<T: Table> Limits<T> {
-    /// Adds to what happened in a minute since the epoch. Not idempotent: a further call counts again.
+    /// Adds to the statistics of a minute. `minute` counts from the epoch. Each call counts.
     ///
     /// # Errors
-    /// When the table does not answer: then nobody knows whether it counted.
-    pub async fn note_stats(&self, tenant: &TenantId, minute: u64, stats: &Stats) -> PortResult<()> {
+    /// When the table does not answer. The call may have counted then.
+    pub async fn add_stats(&self, tenant: &TenantId, minute: u64, stats: &Stats) -> PortResult<()> {
         let mut named = stats.named().peekable();
         if named.peek().is_none() {
             return Ok(());
         }
         let ttl = (minute + 1) * 60 + STATS_RETENTION.as_secs();
-        let update = Once::new(Key::new(keys::stats(tenant), keys::stats_minute(minute))).set("ttl", ttl);
-        let update = named.fold(update, |update, (name, number)| update.add(name, number));
-        update.send(&self.items).await.map(drop)
+        let mut update =
+            Update::new(Key::new(keys::stats(tenant), keys::stats_minute(minute))).set("ttl", ttl);
+        for (name, number) in named {
+            update = update.add(name, number);
+        }
+        update_once(&self.items, update).await.map(drop)
     }
 
-    /// Returns what happened from the first of these minutes to the last, both included. Stats are kept for
+    /// Returns the statistics from minute `first` to minute `last`, both included. They are kept for
     /// [`STATS_RETENTION`].
     ///
     /// # Errors

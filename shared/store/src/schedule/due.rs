@@ -1,17 +1,17 @@
-//! Messages that are due later than SQS can delay them: rows of some shards, in the order of their time.
+//! Messages that are due later than SQS can delay them. They are spread over shards, and sorted by time in each.
 
 use domain::delivery::schedule::{Due, shard_of_event};
 use domain::timestamp::Timestamp;
 
 use super::{Schedule, message_row, read_message};
-use crate::item::Key;
+use crate::item::{Item, Key};
 use crate::keys;
 use crate::table::Table;
 use crate::table::query::{Query, Range};
 use crate::unavailable::PortResult;
 
 impl<T: Table> Schedule<T> {
-    /// Puts the row of a message that is due later, until its event expires. Putting it again changes nothing.
+    /// Puts the row of a message, until its event expires. Putting it twice has the same effect as once.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -20,21 +20,20 @@ impl<T: Table> Schedule<T> {
         self.items.put(row.at(key(due))).await
     }
 
-    /// Returns at most `most` rows of a shard that are due before `until`, the earliest first.
+    /// Returns at most `most` messages of a shard that are due before `until`, earliest first.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn due(&self, shard: u8, until: Timestamp, most: usize) -> PortResult<Vec<Due>> {
         let query = Query::consistent(keys::due(shard)).range(Range::Before(keys::due_until(until)));
-        let read =
-            |row: &crate::item::Item| Ok(Due { message: read_message(row)?, at: row.moment("due_at")? });
+        let read = |row: &Item| Ok(Due { message: read_message(row)?, at: row.timestamp("due_at")? });
         self.rows(query, most, read).await.map(|found| found.rows)
     }
 
     /// Deletes the rows of messages that were sent.
     ///
     /// # Errors
-    /// When the table does not answer; some may be deleted then.
+    /// When the table does not answer. Some rows may be deleted then.
     pub async fn delete_due(&self, rows: &[Due]) -> PortResult<()> {
         self.items.delete_all(rows.iter().map(key).collect()).await
     }

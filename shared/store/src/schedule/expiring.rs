@@ -1,5 +1,5 @@
-//! Events that will expire: one row for each tenant and span of time, in one partition, in the order in which their owners get the
-//! notice.
+//! Batches of events that will expire: one row for each tenant and span of time. All rows are in one partition, sorted
+//! by the time of their notice.
 
 use domain::inbox::expiry::ExpiryBatch;
 use domain::timestamp::Timestamp;
@@ -13,21 +13,21 @@ use crate::table::write::Delete;
 use crate::unavailable::PortResult;
 
 impl<T: Table> Schedule<T> {
-    /// Puts the row of events that will expire, until the last of them has. Putting it again changes nothing.
+    /// Puts the row of a batch, until its last event expires. Putting it twice has the same effect as once.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn put_expiring(&self, cohort: &ExpiryBatch) -> PortResult<()> {
+    pub async fn put_expiring(&self, batch: &ExpiryBatch) -> PortResult<()> {
         let row = Item::from([
-            ("tenant", cohort.tenant.as_str().into()),
-            ("born_from", cohort.accepted_from.into()),
-            ("retention_hours", cohort.retention_hours.into()),
-            ("ttl", cohort.expired_at().seconds().into()),
+            ("tenant", batch.tenant.as_str().into()),
+            ("born_from", batch.accepted_from.into()),
+            ("retention_hours", batch.retention_hours.into()),
+            ("ttl", batch.expired_at().seconds().into()),
         ]);
-        self.items.put(row.at(key(cohort))).await
+        self.items.put(row.at(key(batch))).await
     }
 
-    /// Returns at most `most` rows whose notice is due before `until`, the earliest first.
+    /// Returns at most `most` batches whose notice is due before `until`, earliest first.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -36,24 +36,24 @@ impl<T: Table> Schedule<T> {
         self.rows(query, most, read).await.map(|found| found.rows)
     }
 
-    /// Deletes the row of events whose notice is stored.
+    /// Deletes the row of a batch whose notice is stored.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn delete_expiring(&self, cohort: &ExpiryBatch) -> PortResult<()> {
-        self.items.delete(Delete::new(key(cohort))).await.map(drop)
+    pub async fn delete_expiring(&self, batch: &ExpiryBatch) -> PortResult<()> {
+        self.items.delete(Delete::new(key(batch))).await.map(drop)
     }
 }
 
-fn key(cohort: &ExpiryBatch) -> Key {
-    Key::new(keys::EXPIRING, keys::expiring_row(cohort))
+fn key(batch: &ExpiryBatch) -> Key {
+    Key::new(keys::EXPIRING, keys::expiring_row(batch))
 }
 
-/// Reads a row.
+/// Reads the row of a batch.
 pub(crate) fn read(row: &Item) -> Result<ExpiryBatch, Unreadable> {
     Ok(ExpiryBatch {
         tenant: row.tenant("tenant")?,
-        accepted_from: row.moment("born_from")?,
+        accepted_from: row.timestamp("born_from")?,
         retention_hours: row.number("retention_hours")?,
     })
 }

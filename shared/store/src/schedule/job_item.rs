@@ -1,4 +1,4 @@
-//! A job as it is stored: its state as one JSON document, beside what conditions look at.
+//! The item of a job: its state as one JSON document, and the attributes that conditions use.
 
 use serde::{Deserialize, Serialize};
 
@@ -87,16 +87,17 @@ pub(crate) fn read(item: &Item) -> Result<Job, Unreadable> {
             Document::Replay(replay) => Work::Replay(Box::new(replay.read()?)),
             Document::Erasure(erasure) => Work::Erasure(Box::new(erasure.read())),
         },
-        created_at: item.moment("created_at")?,
-        busy_until: item.moment("busy_until")?,
+        created_at: item.timestamp("created_at")?,
+        busy_until: item.timestamp("busy_until")?,
         is_cancelled: item.is_set("cancelled"),
-        ended_at: item.moment("ended_at").ok(),
+        ended_at: item.timestamp("ended_at").ok(),
         rev: item.number("rev")?,
     })
 }
 
 impl ReplayV1 {
-    fn of(Replay { filter, endpoint, rate_per_second, count, count_is_exact, progress }: &Replay) -> Self {
+    fn of(replay: &Replay) -> Self {
+        let Replay { filter, endpoint, rate_per_second, count, count_is_exact, progress } = replay;
         Self {
             shards: filter.shards,
             since: filter.since.millis(),

@@ -1,5 +1,6 @@
-//! The names that clients give to their requests for replays. A name and its job are put in one transaction: unlike the claim of an
-//! event, a name proves that its job exists. It is stored beside the tenant's ended replays, and deleted with them.
+//! The names that clients give to their requests for replays. A name and its job are put in one transaction, so that
+//! the job of a stored name always exists. Names are stored in the partition of the tenant's ended replays, and deleted
+//! with them.
 
 use domain::event::claim::{Claim, ClaimName, Claimed};
 use domain::job::{Job, JobId};
@@ -7,7 +8,7 @@ use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 
 use super::Schedule;
-use super::jobs::row_under_way;
+use super::jobs::running_row;
 use crate::claim_item;
 use crate::item::{Item, Key, Unreadable};
 use crate::items::Committed;
@@ -19,17 +20,18 @@ use crate::table::write::{Put, Write};
 use crate::unavailable::PortResult;
 
 impl<T: Table> Schedule<T> {
-    /// Puts the row of a new job and the name of its request: both, or neither where the name is claimed for another job.
+    /// Puts the row of a new job and the name of its request in one transaction. Puts neither if the name is claimed
+    /// for another job.
     ///
     /// # Errors
-    /// When the table does not answer: then both are put, or neither.
+    /// When the table does not answer. Then both are put, or neither.
     pub async fn put_named_job(
         &self,
         job: &Job,
         name: &ClaimName,
         ours: &Claim<JobId>,
     ) -> PortResult<Claimed<JobId>> {
-        let row = Put::new(row_under_way(job)?).only_if(absent("pk"));
+        let row = Put::new(running_row(job)?).only_if(absent("pk"));
         let claim = Put::new(write(&job.tenant, name, ours)).only_if(claim_item::is_free(job.created_at));
         until_won("naming a job", || async {
             let writes = vec![Write::Put(row.clone()), Write::Put(claim.clone())];
@@ -37,12 +39,13 @@ impl<T: Table> Schedule<T> {
                 return Ok(Round::Ended(Claimed::First));
             }
             let held = self.named_job(&job.tenant, name, job.created_at).await?;
+            // A claim that has expired since the transaction is replaced in the next round.
             Ok(held.map_or(Round::Lost, |held| Round::Ended(Claimed::decide(&held, ours))))
         })
         .await
     }
 
-    /// Returns what a name is claimed for at `now`, read consistently.
+    /// Returns the claim of a name that is valid at `now`, read consistently.
     ///
     /// # Errors
     /// When the table does not answer.

@@ -1,5 +1,5 @@
-//! Jobs. One under way is a row in the one partition that the scheduler reads; an ended replay is an item in a partition of its
-//! tenant, an ended erasure an item in a partition that only its receipt names.
+//! Jobs. The rows of running jobs are in one partition, which the scheduler reads. An ended replay moves to a partition
+//! of its tenant, an ended erasure to a partition of its own.
 
 use domain::job::{Job, JobId, Work};
 use domain::tenant::id::TenantId;
@@ -14,19 +14,19 @@ use crate::table::query::{Query, Range};
 use crate::table::write::{Delete, Put, Write};
 use crate::unavailable::PortResult;
 
-/// How long an ended job can be read.
+/// How long an ended job is kept, in seconds.
 const KEEP_ENDED_SECONDS: u64 = 90 * 24 * 3600;
 
 impl<T: Table> Schedule<T> {
-    /// Puts the row of a new job. A job that is under way stays as it is; an ended one starts again.
+    /// Puts the row of a new job. Does not change a running job with the same id, and starts an ended one again.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn put_job(&self, job: &Job) -> PortResult<()> {
-        self.items.put_new(row_under_way(job)?).await.map(drop)
+        self.items.put_new(running_row(job)?).await.map(drop)
     }
 
-    /// Returns at most `most` jobs under way.
+    /// Returns at most `most` running jobs.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -35,73 +35,68 @@ impl<T: Table> Schedule<T> {
         Ok(found.rows)
     }
 
-    /// Returns a tenant's replay, under way or ended, read consistently.
+    /// Returns a replay of a tenant, running or ended, read consistently.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn replay(&self, tenant: &TenantId, id: &JobId) -> PortResult<Option<Job>> {
-        let under_way = Key::new(keys::JOBS, keys::job_row(tenant, id));
+        let running = Key::new(keys::JOBS, keys::job_row(tenant, id));
         let ended = Key::new(keys::ended_replays(tenant), id.as_str());
-        self.first_of([under_way, ended]).await
+        self.first_of([running, ended]).await
     }
 
-    /// Returns an erasure, under way or ended, read consistently.
+    /// Returns an erasure, running or ended, read consistently.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn erasure(&self, id: &JobId) -> PortResult<Option<Job>> {
-        let under_way = Key::new(keys::JOBS, keys::erasure_row(id));
+        let running = Key::new(keys::JOBS, keys::erasure_row(id));
         let ended = Key::new(keys::receipt(id), keys::ONLY);
-        self.first_of([under_way, ended]).await
+        self.first_of([running, ended]).await
     }
 
-    /// Returns how many of a tenant's replays are under way.
+    /// Returns the number of running replays of a tenant.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn replays_under_way(&self, tenant: &TenantId) -> PortResult<usize> {
-        self.items.all(replays_query(tenant)).await.map(|rows| rows.len())
+    pub async fn count_running_replays(&self, tenant: &TenantId) -> PortResult<usize> {
+        self.items.all(running_replays(tenant)).await.map(|rows| rows.len())
     }
 
-    /// Writes a job, only if its `rev` is still the one before. An ended job can be read at every time in between: it moves to its
-    /// second place in one transaction.
+    /// Saves a running job, if the stored `rev` is the previous one. Moves an ended job to its other partition in one
+    /// transaction, so that it can always be read.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn save_job(&self, job: &Job) -> PortResult<Updated> {
         let Some(ended_at) = job.ended_at else {
-            return self.items.put_over(row_under_way(job)?, job.rev).await;
+            return self.items.put_over(running_row(job)?, job.rev).await;
         };
-        let place = match &job.work {
+        let key = match &job.work {
             Work::Replay(_) => Key::new(keys::ended_replays(&job.tenant), job.id.as_str()),
             Work::Erasure(_) => Key::new(keys::receipt(&job.id), keys::ONLY),
         };
-        let ended = job_item::write(job)?.with("ttl", ended_at.seconds() + KEEP_ENDED_SECONDS).at(place);
-        let delete = Delete::new(under_way(job)).only_if(equals("rev", job.rev - 1));
+        let ended = job_item::write(job)?.with("ttl", ended_at.seconds() + KEEP_ENDED_SECONDS).at(key);
+        let delete = Delete::new(running_key(job)).only_if(equals("rev", job.rev - 1));
         let writes = vec![Write::Put(Put::new(ended)), Write::Delete(delete)];
-        Ok(match self.items.transact(writes).await? {
-            Committed::Done => Updated::Done,
-            Committed::Refused(_) => Updated::Raced,
-        })
+        self.items.transact(writes).await.map(Committed::updated)
     }
 
-    /// Deletes all replays of a tenant and their names; returns how many items there were.
+    /// Deletes all replays of a tenant and their names; returns the number of items.
     ///
     /// # Errors
-    /// When the table does not answer; some may be deleted then.
+    /// When the table does not answer. Some items may be deleted then.
     pub async fn purge_replays(&self, tenant: &TenantId) -> PortResult<usize> {
-        let mut items = self.items.all(replays_query(tenant)).await?;
-        items.extend(self.items.all(Query::consistent(keys::ended_replays(tenant)).keys()).await?);
-        let found: Vec<Key> = items.iter().map(Item::key).collect::<Result<_, _>>()?;
-        let count = found.len();
-        self.items.delete_all(found).await?;
-        Ok(count)
+        // A replay that ends in between has moved to the partition that is deleted second.
+        let running = self.items.delete_found(running_replays(tenant)).await?;
+        let ended = self.items.delete_found(Query::consistent(keys::ended_replays(tenant))).await?;
+        Ok(running + ended)
     }
 
-    /// Returns the first of these items that exists: a job is in its second place as soon as it has left its first.
-    async fn first_of(&self, places: [Key; 2]) -> PortResult<Option<Job>> {
-        for place in places {
-            if let Some(item) = self.items.get(place).await? {
+    /// Returns the first of these items that exists. A job that ends between the two reads has moved to the second key.
+    async fn first_of(&self, keys: [Key; 2]) -> PortResult<Option<Job>> {
+        for key in keys {
+            if let Some(item) = self.items.get(key).await? {
                 return Ok(Some(job_item::read(&item)?));
             }
         }
@@ -109,16 +104,16 @@ impl<T: Table> Schedule<T> {
     }
 }
 
-/// Returns the row of a job under way.
-pub(crate) fn row_under_way(job: &Job) -> PortResult<Item> {
-    Ok(job_item::write(job)?.at(under_way(job)))
+/// Returns the row of a running job.
+pub(crate) fn running_row(job: &Job) -> PortResult<Item> {
+    Ok(job_item::write(job)?.at(running_key(job)))
 }
 
-fn under_way(job: &Job) -> Key {
+fn running_key(job: &Job) -> Key {
     Key::new(keys::JOBS, keys::job_row(&job.tenant, &job.id))
 }
 
-/// Asks for the keys of a tenant's replays under way.
-fn replays_query(tenant: &TenantId) -> Query {
+/// Returns the query for the keys of a tenant's running replays.
+fn running_replays(tenant: &TenantId) -> Query {
     Query::consistent(keys::JOBS).range(Range::Prefix(keys::replays_of(tenant))).keys()
 }

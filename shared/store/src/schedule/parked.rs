@@ -1,4 +1,4 @@
-//! Parked deliveries, and the row of each endpoint that has some.
+//! Parked deliveries, and one row for each endpoint that has some.
 
 use domain::delivery::DeliveryMessage;
 use domain::delivery::schedule::{EndpointRow, Parked, shard_of_endpoint};
@@ -16,12 +16,14 @@ use crate::table::write::{Delete, Update};
 use crate::unavailable::PortResult;
 
 impl<T: Table> Schedule<T> {
-    /// Puts the row of a parked delivery, until its event expires, in the place of an older one of the same attempt; *then* puts its
-    /// endpoint's row, or raises its version. In this order no parked delivery is ever without its endpoint's row.
+    /// Puts the row of a parked delivery, until its event expires. Replaces the row of the same attempt. Then puts the
+    /// row of the endpoint, or raises its version.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn park(&self, parked: &Parked, expires_at: Timestamp) -> PortResult<()> {
+        // The order matters: the scheduler deletes the row of an endpoint only if its version is unchanged and nothing
+        // is parked.
         self.items.put(write(parked, expires_at)).await?;
         let DeliveryMessage { tenant, endpoint, .. } = &parked.message;
         let raise = Update::new(endpoint_key(tenant, endpoint))
@@ -31,7 +33,7 @@ impl<T: Table> Schedule<T> {
         self.items.update(raise).await.map(drop)
     }
 
-    /// Returns the rows of the endpoints of a shard.
+    /// Returns the rows of all endpoints in a shard.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -40,8 +42,8 @@ impl<T: Table> Schedule<T> {
         self.rows(query, usize::MAX, read_endpoint).await.map(|found| found.rows)
     }
 
-    /// Returns at most `most` parked deliveries of an endpoint, those of the oldest events first, read consistently: from the
-    /// first one on, or from behind `after`.
+    /// Returns at most `most` parked deliveries of an endpoint, oldest event first, read consistently. Starts after
+    /// `after`, or at the first one.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -59,7 +61,7 @@ impl<T: Table> Schedule<T> {
         self.rows(Query::consistent(keys::parked(tenant, endpoint)).range(range), most, read).await
     }
 
-    /// Returns how many deliveries of an endpoint are parked, counted up to `most`.
+    /// Returns the number of parked deliveries of an endpoint, at most `most`.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -72,7 +74,7 @@ impl<T: Table> Schedule<T> {
         self.items.count_up_to(most, Query::eventual(keys::parked(tenant, endpoint))).await
     }
 
-    /// Deletes the row of a parked delivery, unless it was parked again since it was read.
+    /// Deletes the row of a parked delivery, unless the delivery was parked again after it was read.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -81,11 +83,11 @@ impl<T: Table> Schedule<T> {
         self.items.delete(delete).await.map(drop)
     }
 
-    /// Deletes an endpoint's row, unless its version was raised since it was read.
+    /// Deletes the row of an endpoint, unless its version was raised after it was read.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn retire(&self, row: &EndpointRow) -> PortResult<()> {
+    pub async fn delete_endpoint_row(&self, row: &EndpointRow) -> PortResult<()> {
         let delete = Delete::new(endpoint_key(&row.tenant, &row.endpoint));
         self.items.delete(delete.only_if(equals("version", row.version))).await.map(drop)
     }

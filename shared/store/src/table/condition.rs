@@ -1,25 +1,26 @@
-//! Conditions on an item: for a write they decide whether it is made, for a query which items it returns.
+//! Conditions on an item. The condition of a write decides whether it is made. The filter of a query decides which
+//! items it returns.
 
 use crate::item::{Item, Name, Value};
 
 /// A condition on one item.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
-    /// The attribute is there.
+    /// The attribute exists.
     Exists(Name),
-    /// The attribute is not there.
+    /// The attribute is missing.
     Absent(Name),
-    /// The attribute is there, and compares like this with the value.
+    /// The attribute exists, and the comparison with the value holds.
     Compare(Name, Comparison, Value),
-    /// The attribute is there, and equal to one of the values.
+    /// The attribute exists, and is equal to one of the values.
     IsIn(Name, Vec<Value>),
-    /// All of them hold.
+    /// All conditions hold.
     All(Vec<Condition>),
-    /// One of them holds.
+    /// At least one condition holds.
     Any(Vec<Condition>),
 }
 
-/// How an attribute compares with a value of the same type.
+/// The comparison of an attribute with a value of the same type.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Comparison {
     /// Equal.
@@ -34,49 +35,55 @@ pub enum Comparison {
     Greater,
 }
 
-/// Holds where the attribute is there.
+/// Returns the condition that the attribute exists.
 pub fn exists(name: impl Into<Name>) -> Condition {
     Condition::Exists(name.into())
 }
 
-/// Holds where the attribute is not there.
+/// Returns the condition that the attribute is missing.
 pub fn absent(name: impl Into<Name>) -> Condition {
     Condition::Absent(name.into())
 }
 
-/// Holds where the attribute is equal to this value.
+/// Returns the condition that the attribute is equal to this value.
 pub fn equals(name: impl Into<Name>, value: impl Into<Value>) -> Condition {
     Condition::Compare(name.into(), Comparison::Equal, value.into())
 }
 
-/// Holds where the attribute is not there, or has another value.
+/// Returns the condition that the attribute is missing or has another value.
 pub fn differs(name: impl Into<Name>, value: impl Into<Value>) -> Condition {
     let name = name.into();
     absent(name.clone()).or(Condition::Compare(name, Comparison::Differs, value.into()))
 }
 
-/// Holds where the attribute is less than this value.
+/// Returns the condition that the attribute is less than this value.
 pub fn less(name: impl Into<Name>, value: impl Into<Value>) -> Condition {
     Condition::Compare(name.into(), Comparison::Less, value.into())
 }
 
-/// Holds where the attribute is this value or less.
+/// Returns the condition that the attribute is at most this value.
 pub fn at_most(name: impl Into<Name>, value: impl Into<Value>) -> Condition {
     Condition::Compare(name.into(), Comparison::AtMost, value.into())
 }
 
-/// Holds where the attribute is greater than this value.
+/// Returns the condition that the attribute is missing, or is at most this value.
+pub fn absent_or_at_most(name: impl Into<Name>, value: impl Into<Value>) -> Condition {
+    let name = name.into();
+    absent(name.clone()).or(at_most(name, value))
+}
+
+/// Returns the condition that the attribute is greater than this value.
 pub fn greater(name: impl Into<Name>, value: impl Into<Value>) -> Condition {
     Condition::Compare(name.into(), Comparison::Greater, value.into())
 }
 
-/// Holds where the attribute is one of these values.
+/// Returns the condition that the attribute is one of these values.
 pub fn is_in<V: Into<Value>>(name: impl Into<Name>, values: impl IntoIterator<Item = V>) -> Condition {
     Condition::IsIn(name.into(), values.into_iter().map(Into::into).collect())
 }
 
 impl Condition {
-    /// Returns the condition that both hold.
+    /// Returns the condition that both conditions hold.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         match self {
@@ -88,7 +95,7 @@ impl Condition {
         }
     }
 
-    /// Returns the condition that this one holds, and the other too where there is one.
+    /// Returns the condition that this one holds, and also the other if there is one.
     #[must_use]
     pub fn and_some(self, other: Option<Self>) -> Self {
         match other {
@@ -97,7 +104,7 @@ impl Condition {
         }
     }
 
-    /// Returns the condition that one of both holds.
+    /// Returns the condition that at least one of both holds.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         match self {

@@ -1,11 +1,11 @@
-//! Reading a partition: a range of sort keys, page by page.
+//! Queries of a partition: a range of sort keys, read in pages.
 
 use super::Consistency;
 use super::condition::Condition;
 use crate::item::{Item, Value};
 
-/// A secondary index of the table `Events`. It is sparse: an item without its partition attribute is not in it. Its reads are
-/// always eventually consistent.
+/// A secondary index of the table `Events`. It is sparse: it holds only items with its partition attribute. Its
+/// reads are always eventually consistent.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Index {
     /// The undelivered events of a tenant's shard, by event id.
@@ -17,47 +17,47 @@ pub enum Index {
 /// The sort keys that a query reads.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Range {
-    /// Every one.
+    /// All sort keys.
     All,
-    /// Those that begin like this.
+    /// Sort keys with this prefix.
     Prefix(String),
-    /// From the first to the second, both included.
+    /// Sort keys from the first to the second, both included.
     Between(String, String),
-    /// Those less than this.
+    /// Sort keys less than this.
     Before(String),
-    /// Those greater than this.
+    /// Sort keys greater than this.
     After(String),
 }
 
 /// What a query returns of each item.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Select {
-    /// Every attribute of the item, or of its entry in the index.
+    /// All attributes of the item, or of its entry in the index.
     Items,
-    /// The primary key alone. It costs as much as every attribute.
+    /// Only the primary key. It costs as much as all attributes.
     Keys,
-    /// Nothing but the number of items. It costs as much as every attribute.
+    /// Only the number of items. It costs as much as all attributes.
     Count,
 }
 
-/// A question for one page of a partition.
+/// A query for one page of a partition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
-    /// The index to read; the table itself where there is none.
+    /// The index to read; `None` for the table itself.
     pub index: Option<Index>,
     /// The partition.
     pub partition: String,
     /// The sort keys.
     pub range: Range,
-    /// Which of the items read are returned.
+    /// The condition on the items that are returned.
     pub filter: Option<Condition>,
     /// Whether the greatest sort key comes first.
     pub backwards: bool,
-    /// How many items the page reads at most, before the filter.
+    /// The maximum number of items that are read, before the filter.
     pub limit: Option<usize>,
-    /// Where the page before ended: [`Page::next`].
+    /// The key after which the page starts: [`Page::next`] of the previous page.
     pub start: Option<Item>,
-    /// How fresh the read is.
+    /// The consistency of the read.
     pub consistency: Consistency,
     /// What is returned of each item.
     pub select: Select,
@@ -66,18 +66,18 @@ pub struct Query {
 /// One page.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
-    /// The items that the filter lets through; none for [`Select::Count`].
+    /// The items that match the filter; none for [`Select::Count`].
     pub items: Vec<Item>,
-    /// How many items the filter lets through.
+    /// The number of items that match the filter.
     pub count: usize,
-    /// How many items were read.
+    /// The number of items that were read.
     pub scanned: usize,
-    /// Where the next page goes on; `None` where the range has been read to its end.
+    /// The key after which the next page starts; `None` if this page is the last.
     pub next: Option<Item>,
 }
 
 impl Index {
-    /// The index' name.
+    /// Returns the name of the index.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -86,7 +86,7 @@ impl Index {
         }
     }
 
-    /// The attribute that is its partition key.
+    /// Returns the attribute of its partition key.
     #[must_use]
     pub const fn partition(self) -> &'static str {
         match self {
@@ -95,7 +95,7 @@ impl Index {
         }
     }
 
-    /// The attribute that is its sort key.
+    /// Returns the attribute of its sort key.
     #[must_use]
     pub const fn sort(self) -> &'static str {
         match self {
@@ -104,7 +104,7 @@ impl Index {
         }
     }
 
-    /// The further attributes that it holds; `None` where it holds every one.
+    /// Returns the other attributes that it holds; `None` if it holds all attributes.
     #[must_use]
     pub const fn projection(self) -> Option<&'static [&'static str]> {
         match self {
@@ -115,7 +115,7 @@ impl Index {
 }
 
 impl Query {
-    /// Asks for every item of a partition, read consistently.
+    /// Returns the query for all items of a partition, read consistently.
     pub fn consistent(partition: impl Into<String>) -> Self {
         Self {
             index: None,
@@ -130,12 +130,12 @@ impl Query {
         }
     }
 
-    /// Asks for every item of a partition; the latest writes may be missing.
+    /// Returns the query for all items of a partition, read eventually consistently.
     pub fn eventual(partition: impl Into<String>) -> Self {
         Self { consistency: Consistency::Eventual, ..Self::consistent(partition) }
     }
 
-    /// Asks for every item of a partition of an index.
+    /// Returns the query for all items of a partition of an index.
     pub fn of_index(index: Index, partition: impl Into<String>) -> Self {
         Self { index: Some(index), ..Self::eventual(partition) }
     }
@@ -146,49 +146,49 @@ impl Query {
         Self { range, ..self }
     }
 
-    /// Returns only items for which this holds.
+    /// Limits the result to items for which this holds.
     #[must_use]
     pub fn filter(self, filter: Condition) -> Self {
         Self { filter: Some(filter), ..self }
     }
 
-    /// Reads this many items at most, before the filter.
+    /// Limits the number of items that are read, before the filter.
     #[must_use]
     pub fn limit(self, items: usize) -> Self {
         Self { limit: Some(items), ..self }
     }
 
-    /// Returns the greatest sort key first.
+    /// Reads the greatest sort key first.
     #[must_use]
     pub fn backwards(self) -> Self {
         Self { backwards: true, ..self }
     }
 
-    /// Goes on where a page ended.
+    /// Starts after this key.
     #[must_use]
     pub fn from(self, start: Option<Item>) -> Self {
         Self { start, ..self }
     }
 
-    /// Returns the keys alone.
+    /// Limits the result to the keys.
     #[must_use]
     pub fn keys(self) -> Self {
         Self { select: Select::Keys, ..self }
     }
 
-    /// Returns the number of items alone.
+    /// Limits the result to the number of items.
     #[must_use]
     pub fn count(self) -> Self {
         Self { select: Select::Count, ..self }
     }
 
-    /// The attribute that is the partition key of what is read.
+    /// Returns the attribute of the partition key of the table or index.
     #[must_use]
     pub fn partition_name(&self) -> &'static str {
         self.index.map_or("pk", Index::partition)
     }
 
-    /// The attribute that is the sort key of what is read.
+    /// Returns the attribute of the sort key of the table or index.
     #[must_use]
     pub fn sort_name(&self) -> &'static str {
         self.index.map_or("sk", Index::sort)
@@ -196,7 +196,8 @@ impl Query {
 }
 
 impl Range {
-    /// Returns whether a sort key lies in the range. A number, as in [`Index::Attempts`], lies only in [`Range::All`].
+    /// Returns whether a sort key is in the range. A number, the sort key of [`Index::Attempts`], is only in
+    /// [`Range::All`].
     #[must_use]
     pub fn contains(&self, sort: &Value) -> bool {
         let Value::S(sort) = sort else { return *self == Self::All };

@@ -1,42 +1,42 @@
-//! Writes to a table, and how they end.
+//! Writes to a table, and their outcomes.
 
 use super::condition::Condition;
 use crate::item::{Item, Key, Name, Value};
 
-/// Puts an item in the place of the one that is there.
+/// Puts an item, and replaces the stored item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Put {
     /// The item, with its key.
     pub item: Item,
-    /// Whether a refused put returns the item that is there.
+    /// Whether a refused put returns the stored item.
     pub returns: bool,
-    /// Only if this holds for the item that is there.
+    /// The condition on the stored item.
     pub condition: Option<Condition>,
 }
 
-/// Changes attributes of an item; creates it where there is none.
+/// Changes attributes of an item. Creates the item if there is none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Update {
-    /// Which item.
+    /// The key of the item.
     pub key: Key,
-    /// Attributes that get a value.
+    /// The attributes that are set.
     pub sets: Vec<(Name, Value)>,
-    /// Numbers that are added to attributes; an absent one counts as 0.
+    /// The numbers that are added to attributes. A missing attribute counts as 0.
     pub adds: Vec<(Name, i128)>,
-    /// Attributes that are removed.
+    /// The attributes that are removed.
     pub removes: Vec<Name>,
-    /// Whether the update returns the new values of what it changed, and a refused one the item that is there.
+    /// Whether the update returns the new values of the changed attributes, and a refused update the stored item.
     pub returns: bool,
-    /// Only if this holds for the item that is there.
+    /// The condition on the stored item.
     pub condition: Option<Condition>,
 }
 
 /// Deletes an item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delete {
-    /// Which item.
+    /// The key of the item.
     pub key: Key,
-    /// Only if this holds for the item that is there.
+    /// The condition on the stored item.
     pub condition: Option<Condition>,
 }
 
@@ -49,58 +49,58 @@ pub enum Write {
     Update(Update),
     /// Deletes an item.
     Delete(Delete),
-    /// Writes nothing, but refuses the transaction unless this holds.
+    /// Writes nothing, and cancels the transaction unless this condition holds.
     Check(Key, Condition),
 }
 
 /// How a single write ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Written {
-    /// It is made. An update that returns attributes gives those that it changed, with their new values.
+    /// The write is made. An update with `returning` gives the attributes that it changed, with their new values.
     Done(Item),
-    /// Its condition did not hold. A write that returns attributes gives the item that is there; without attributes where there is
-    /// none.
+    /// The condition did not hold. A write with `returning` gives the stored item, which has no attributes if it does
+    /// not exist.
     Refused(Item),
-    /// A transaction was writing the item; nothing was written.
+    /// Nothing is written, because a transaction was writing the item.
     Conflict,
 }
 
 /// How a transaction ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Transacted {
-    /// Every write is made.
+    /// All writes are made.
     Done,
-    /// No write is made; the reason of each, in their order.
+    /// No write is made. Holds the reason for each write, in order.
     Canceled(Vec<Reason>),
 }
 
 /// Why a write of a transaction was not made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reason {
-    /// Not by its own fault.
+    /// Another write of the transaction failed.
     None,
-    /// Its condition did not hold.
+    /// The condition did not hold.
     Condition,
-    /// Another transaction was writing its item.
+    /// Another transaction was writing the item.
     Conflict,
-    /// For another reason, for example throttling.
+    /// Another reason, for example throttling.
     Other,
 }
 
 impl Put {
-    /// Returns the item that is there, if the put is refused.
+    /// Makes a refused put return the stored item.
     #[must_use]
     pub fn returning(self) -> Self {
         Self { returns: true, ..self }
     }
 
-    /// Puts an item, whatever is there.
+    /// Returns the put of an item, without a condition.
     #[must_use]
     pub fn new(item: Item) -> Self {
         Self { item, returns: false, condition: None }
     }
 
-    /// Makes the write only if this holds too.
+    /// Adds a condition. All conditions must hold.
     #[must_use]
     pub fn only_if(self, condition: Condition) -> Self {
         Self { condition: Some(both(self.condition, condition)), ..self }
@@ -108,26 +108,26 @@ impl Put {
 }
 
 impl Update {
-    /// Returns the new values of what the update changes, and the item that is there, if it is refused.
+    /// Makes the update return the new values of the changed attributes, and a refused update the stored item.
     #[must_use]
     pub fn returning(self) -> Self {
         Self { returns: true, ..self }
     }
 
-    /// Changes the item of this key.
+    /// Returns an update of the item with this key, without changes.
     #[must_use]
     pub fn new(key: Key) -> Self {
         Self { key, sets: Vec::new(), adds: Vec::new(), removes: Vec::new(), returns: false, condition: None }
     }
 
-    /// Gives an attribute a value.
+    /// Sets an attribute.
     #[must_use]
     pub fn set(mut self, name: impl Into<Name>, value: impl Into<Value>) -> Self {
         self.sets.push((name.into(), value.into()));
         self
     }
 
-    /// Gives an attribute a value where there is one, and removes it otherwise.
+    /// Sets an attribute if there is a value, and removes it otherwise.
     #[must_use]
     pub fn set_or_remove(self, name: impl Into<Name>, value: Option<impl Into<Value>>) -> Self {
         match value {
@@ -136,14 +136,14 @@ impl Update {
         }
     }
 
-    /// Gives each of these attributes its value.
+    /// Sets these attributes.
     #[must_use]
     pub fn set_all(mut self, attributes: Item) -> Self {
         self.sets.extend(attributes);
         self
     }
 
-    /// Adds to an attribute.
+    /// Adds a number to an attribute.
     #[must_use]
     pub fn add(mut self, name: impl Into<Name>, number: impl Into<i128>) -> Self {
         self.adds.push((name.into(), number.into()));
@@ -157,7 +157,7 @@ impl Update {
         self
     }
 
-    /// Makes the write only if this holds too.
+    /// Adds a condition. All conditions must hold.
     #[must_use]
     pub fn only_if(self, condition: Condition) -> Self {
         Self { condition: Some(both(self.condition, condition)), ..self }
@@ -165,13 +165,13 @@ impl Update {
 }
 
 impl Delete {
-    /// Deletes the item of this key.
+    /// Returns the delete of the item with this key, without a condition.
     #[must_use]
     pub fn new(key: Key) -> Self {
         Self { key, condition: None }
     }
 
-    /// Makes the write only if this holds too.
+    /// Adds a condition. All conditions must hold.
     #[must_use]
     pub fn only_if(self, condition: Condition) -> Self {
         Self { condition: Some(both(self.condition, condition)), ..self }

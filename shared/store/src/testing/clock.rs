@@ -1,4 +1,4 @@
-//! A clock that is moved by hand.
+//! A clock that tests move.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use domain::timestamp::Timestamp;
 
 use crate::clock::Clock;
 
-/// A clock that moves only by hand. Clones share it.
+/// A clock that only a test moves. Clones share the time.
 #[derive(Clone, Debug)]
 pub struct FixedClock(Arc<AtomicU64>);
 

@@ -1,25 +1,25 @@
-//! Bad luck on demand: a fault at any chosen call of any port.
+//! Faults: tests make a chosen call of a port fail.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::unavailable::{PortResult, Unavailable};
 
-/// How a call goes wrong.
+/// How a call fails.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
-    /// It has no effect, and the caller sees an error.
+    /// The call has no effect, and returns an error.
     Refused,
-    /// It has its effect, and the caller sees an error.
+    /// The call has its effect, and returns an error.
     AnswerLost,
 }
 
 impl Fault {
-    /// Both kinds.
+    /// Both faults.
     pub const ALL: [Self; 2] = [Self::Refused, Self::AnswerLost];
 }
 
-/// Counts the calls of all ports that share it, and spoils the one that was chosen; all later ones are refused too
-/// until [`Faults::recover`], as if the process had died there.
+/// A plan for the calls of the ports that share it. The chosen call fails, and all later calls are refused until
+/// [`Faults::recover`], as if the process had crashed.
 #[derive(Clone, Debug, Default)]
 pub struct Faults(Arc<Mutex<State>>);
 
@@ -30,19 +30,19 @@ struct State {
 }
 
 impl Faults {
-    /// Lets the process die at this call, counted from 0 from now on.
+    /// Plans a crash at this call, counted from 0 from now on.
     pub fn die_at(&self, call: usize, fault: Fault) {
         *self.state() = State { calls: 0, plan: Some((call, fault)) };
     }
 
-    /// Whether the process is dead by now: the planned fault has happened.
+    /// Returns whether the planned fault has happened.
     #[must_use]
     pub fn is_dead(&self) -> bool {
         let state = self.state();
         state.plan.is_some_and(|(call, _)| state.calls > call)
     }
 
-    /// Lets every call succeed again, and tells whether the planned fault happened.
+    /// Removes the plan; returns whether the planned fault has happened.
     #[must_use]
     pub fn recover(&self) -> bool {
         let died = self.is_dead();
@@ -50,10 +50,10 @@ impl Faults {
         died
     }
 
-    /// Runs one call of a port through the plan.
+    /// Runs one call of a port.
     ///
     /// # Errors
-    /// Where the plan says so.
+    /// If the plan makes the call fail.
     pub fn call<T>(&self, operation: &'static str, effect: impl FnOnce() -> T) -> PortResult<T> {
         let fault = {
             let mut state = self.state();
@@ -75,7 +75,7 @@ impl Faults {
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

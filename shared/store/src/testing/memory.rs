@@ -14,23 +14,23 @@ use crate::ports::Ports;
 use crate::queue::Queue;
 use crate::webhook_sender::WebhookSender;
 
-/// The names of the tables and of the queues.
+/// The name of the table of tenants, API keys and endpoints.
 pub const CONTROL: &str = "Control";
-/// The table of tokens and counters.
+/// The name of the table of tokens and counters.
 pub const LIMITS: &str = "Limits";
-/// The table of claims.
+/// The name of the table of claims.
 pub const CLAIMS: &str = "Claims";
-/// The table of heads, payloads and attempts.
+/// The name of the table of heads, payloads and attempts.
 pub const EVENTS: &str = "Events";
-/// The table of rows that are due later.
+/// The name of the table of rows that are due later.
 pub const SCHEDULE: &str = "Schedule";
-/// The queue of accepted events.
+/// The name of the queue of accepted events.
 pub const EVENTS_QUEUE: &str = "events";
-/// Its dead letters.
+/// The name of its dead-letter queue.
 pub const EVENTS_DLQ: &str = "events-dlq";
-/// The queue of attempts to make.
+/// The name of the queue of deliveries.
 pub const DELIVERIES_QUEUE: &str = "deliveries";
-/// Its dead letters.
+/// The name of its dead-letter queue.
 pub const DELIVERIES_DLQ: &str = "deliveries-dlq";
 
 /// All ports in memory. Clones share everything.
@@ -40,16 +40,16 @@ pub struct Memory<Q = MemoryQueue, W = ScriptedWebhooks, C = FixedClock> {
     pub tables: MemoryTables,
     /// The queues, by name.
     pub queues: BTreeMap<&'static str, Q>,
-    /// The wrapped data keys.
+    /// KMS.
     pub vault: MemoryVault,
-    /// The endpoints.
+    /// The receivers of webhooks.
     pub webhooks: W,
-    /// The time of day.
+    /// The clock.
     pub clock: C,
 }
 
 impl Memory {
-    /// Returns empty tables and queues whose calls may go wrong, and endpoints that answer from a script.
+    /// Returns empty tables and queues, which fail as `faults` plans, and scripted receivers of webhooks.
     #[must_use]
     pub fn new(faults: &Faults, clock: &FixedClock) -> Self {
         let names = [EVENTS_QUEUE, EVENTS_DLQ, DELIVERIES_QUEUE, DELIVERIES_DLQ];
@@ -72,7 +72,7 @@ impl<Q: Queue, W: WebhookSender, C: Clock> Ports for Memory<Q, W, C> {
     type Clock = C;
 
     /// # Panics
-    /// For a name that is none of the tables.
+    /// If no table has this name.
     fn table(&self, name: &str) -> MemoryTable {
         let table = match name {
             CONTROL => &self.tables.control,
@@ -80,15 +80,15 @@ impl<Q: Queue, W: WebhookSender, C: Clock> Ports for Memory<Q, W, C> {
             CLAIMS => &self.tables.claims,
             EVENTS => &self.tables.events,
             SCHEDULE => &self.tables.schedule,
-            other => panic!("no table is called {other}"),
+            other => panic!("no table has the name {other}"),
         };
         table.clone()
     }
 
     /// # Panics
-    /// For a name that is none of the queues.
+    /// If no queue has this name.
     fn queue(&self, url: &str) -> Q {
-        self.queues.get(url).unwrap_or_else(|| panic!("no queue is called {url}")).clone()
+        self.queues.get(url).unwrap_or_else(|| panic!("no queue has the name {url}")).clone()
     }
 
     fn vault(&self, _: &str) -> MemoryVault {

@@ -1,5 +1,5 @@
-//! The ports in memory, for tests: tables, queues, data keys, endpoints that answer from a script, a clock that is moved by hand. Any
-//! call can be made to fail.
+//! The ports in memory, for tests: tables, queues, KMS, receivers of webhooks and a clock. Tests can make any call
+//! fail.
 
 pub mod faults;
 

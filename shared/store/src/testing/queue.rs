@@ -1,4 +1,4 @@
-//! A queue in memory: messages wait, are received, and come again until they are deleted.
+//! A queue in memory. A message is received again and again until it is deleted.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,16 +14,16 @@ use crate::clock::Clock;
 use crate::queue::{Depth, Outgoing, Queue};
 use crate::unavailable::PortResult;
 
-/// A queue in memory. Clones share it.
+/// A queue in memory. Clones share the messages.
 #[derive(Clone)]
 pub struct MemoryQueue<C = FixedClock> {
     faults: Faults,
     clock: C,
-    waiting: Arc<Mutex<Vec<Waiting>>>,
+    messages: Arc<Mutex<Vec<Message>>>,
 }
 
 #[derive(Clone)]
-struct Waiting {
+struct Message {
     id: String,
     body: String,
     receive_count: u32,
@@ -32,19 +32,20 @@ struct Waiting {
 }
 
 impl<C: Clock> MemoryQueue<C> {
-    /// Returns an empty queue whose calls may go wrong.
+    /// Returns an empty queue whose calls fail as `faults` plans.
     #[must_use]
     pub fn new(faults: Faults, clock: C) -> Self {
-        Self { faults, clock, waiting: Arc::default() }
+        Self { faults, clock, messages: Arc::default() }
     }
 
-    /// Receives up to ten messages that are visible now. They stay in the queue, and visible, until [`MemoryQueue::settle`].
+    /// Receives up to ten messages that are visible now. They stay in the queue and visible until
+    /// [`MemoryQueue::settle`].
     #[must_use]
     pub fn take(&self) -> SqsEvent {
         let now = self.clock.now();
         let mut event = SqsEvent::default();
-        let mut waiting = self.waiting();
-        let visible = waiting.iter_mut().filter(|message| message.visible_at <= now).take(10);
+        let mut messages = self.messages();
+        let visible = messages.iter_mut().filter(|message| message.visible_at <= now).take(10);
         event.records = visible
             .map(|message| {
                 message.receive_count += 1;
@@ -56,31 +57,31 @@ impl<C: Clock> MemoryQueue<C> {
         event
     }
 
-    /// Deletes the messages of a batch that its response does not give back.
+    /// Deletes the messages of a batch, except those that the response names as failed (`ReportBatchItemFailures`).
     pub fn settle(&self, batch: &SqsEvent, response: &SqsBatchResponse) {
         let failed =
             |id: &str| response.batch_item_failures.iter().any(|failure| failure.item_identifier == id);
         let ids = batch.records.iter().filter_map(|record| record.message_id.as_deref());
         let done: Vec<&str> = ids.filter(|id| !failed(id)).collect();
-        self.waiting().retain(|message| !done.contains(&message.id.as_str()));
+        self.messages().retain(|message| !done.contains(&message.id.as_str()));
     }
 
     /// Returns the bodies of the messages in the queue.
     #[must_use]
     pub fn bodies(&self) -> Vec<String> {
-        self.waiting().iter().map(|message| message.body.clone()).collect()
+        self.messages().iter().map(|message| message.body.clone()).collect()
     }
 
     /// Returns the ids of the messages in the queue.
     #[must_use]
     pub fn ids(&self) -> Vec<String> {
-        self.waiting().iter().map(|message| message.id.clone()).collect()
+        self.messages().iter().map(|message| message.id.clone()).collect()
     }
 
-    /// Returns when the next message is visible; `None` when the queue is empty.
+    /// Returns when the next message is visible; `None` if the queue is empty.
     #[must_use]
     pub fn next_visible(&self) -> Option<Timestamp> {
-        self.waiting().iter().map(|message| message.visible_at).min()
+        self.messages().iter().map(|message| message.visible_at).min()
     }
 
     /// Adds a message with any body.
@@ -88,15 +89,15 @@ impl<C: Clock> MemoryQueue<C> {
         let now = self.clock.now();
         let id = format!("message-{}", rand::random::<u64>());
         let visible_at = now.after(delay);
-        self.waiting().push(Waiting { id, body, receive_count: 0, sent_at: now, visible_at });
+        self.messages().push(Message { id, body, receive_count: 0, sent_at: now, visible_at });
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn messages(&self) -> MutexGuard<'_, Vec<Message>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Returns a record as an event source mapping passes it.
+/// Returns a record as the event source mapping of SQS passes it.
 #[must_use]
 pub fn record(message_id: &str, body: &str, receive_count: u32) -> SqsMessage {
     let mut record = SqsMessage::default();
@@ -121,7 +122,7 @@ impl<C: Clock> Queue for MemoryQueue<C> {
     async fn delete(&self, receipts: &[String]) -> PortResult<()> {
         yield_now().await;
         self.faults.call("DeleteMessageBatch", || {
-            self.waiting().retain(|message| !receipts.contains(&message.id));
+            self.messages().retain(|message| !receipts.contains(&message.id));
         })
     }
 
@@ -129,11 +130,11 @@ impl<C: Clock> Queue for MemoryQueue<C> {
         yield_now().await;
         self.faults.call("GetQueueAttributes", || {
             let now = self.clock.now();
-            let (mut visible, mut delayed) = (0, 0);
-            for message in self.waiting().iter() {
-                if message.visible_at <= now { visible += 1 } else { delayed += 1 }
+            let mut depth = Depth::default();
+            for message in self.messages().iter() {
+                if message.visible_at <= now { depth.visible += 1 } else { depth.delayed += 1 }
             }
-            Depth { visible, in_flight: 0, delayed }
+            depth
         })
     }
 }

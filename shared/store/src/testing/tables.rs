@@ -1,4 +1,4 @@
-//! The five tables in memory, and what tests look up in them or change past the stores' rules.
+//! The five tables in memory. Tests read and change them directly, without the conditions of the stores.
 
 mod control;
 mod events;
@@ -9,14 +9,14 @@ use super::table::MemoryTable;
 use crate::keys;
 use crate::limits::counters::Counts;
 
-/// The five tables. Clones share them.
+/// The five tables. Clones share the items.
 #[derive(Clone, Default)]
 pub struct MemoryTables {
     /// Tenants, API keys and endpoints.
     pub control: MemoryTable,
     /// Tokens and counters.
     pub limits: MemoryTable,
-    /// Names of events.
+    /// The names of events.
     pub claims: MemoryTable,
     /// Heads, payloads and attempts.
     pub events: MemoryTable,
@@ -25,14 +25,14 @@ pub struct MemoryTables {
 }
 
 impl MemoryTables {
-    /// Returns five empty tables whose calls may go wrong.
+    /// Returns five empty tables whose calls fail as `faults` plans.
     #[must_use]
     pub fn new(faults: &Faults) -> Self {
         let table = || MemoryTable::new(faults.clone());
         Self { control: table(), limits: table(), claims: table(), events: table(), schedule: table() }
     }
 
-    /// Returns what the counters behind `/metrics` have counted.
+    /// Returns the counters of `/metrics`.
     #[must_use]
     pub fn counted(&self) -> Counts {
         let items = self.limits.items();

@@ -1,4 +1,4 @@
-//! KMS in memory: every data key has the same bytes, since what is sealed is bound to its tenant anyway.
+//! KMS in memory. All data keys have the same bytes: encrypted data is bound to its tenant in any case.
 
 use domain::sealed::DataKey;
 use domain::tenant::id::TenantId;
@@ -16,7 +16,7 @@ pub struct MemoryVault {
 }
 
 impl MemoryVault {
-    /// Returns a vault whose calls may go wrong.
+    /// Returns a vault whose calls fail as `faults` plans.
     #[must_use]
     pub fn new(faults: Faults) -> Self {
         Self { faults }
@@ -41,7 +41,7 @@ impl Vault for MemoryVault {
             if wrapped == Self::wrapped(tenant) {
                 Ok(data_key())
             } else {
-                Err(Unavailable::new("Decrypt", "the data key of another tenant"))
+                Err(Unavailable::new("Decrypt", "this is the data key of another tenant"))
             }
         })?
     }

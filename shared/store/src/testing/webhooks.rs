@@ -1,4 +1,4 @@
-//! The outside world from a script.
+//! Receivers of webhooks that answer from a script.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,13 +12,13 @@ use domain::delivery::webhook_request::WebhookRequest;
 use domain::endpoint::url::EndpointUrl;
 use domain::timestamp::Timestamp;
 
-/// What happens while the request is with the receiver.
+/// An action while the receiver handles the request.
 type During = Box<dyn FnOnce() + Send>;
 
-/// What a receiver answers to a request at a moment; `None` leaves it to the script.
+/// Returns the status for a request at a time, or `None` for the next answer of the script.
 type Rule = Box<dyn Fn(&WebhookRequest, Timestamp) -> Option<u16> + Send>;
 
-/// Receivers that answer 200 unless the script says otherwise.
+/// Receivers that answer 200 unless the script has another answer.
 #[derive(Clone, Default)]
 pub struct ScriptedWebhooks(Arc<Mutex<State>>);
 
@@ -31,7 +31,7 @@ struct State {
 }
 
 impl ScriptedWebhooks {
-    /// Answers the next request with this status.
+    /// Adds a status to the script. The script answers the next requests in order.
     pub fn answer(&self, code: u16) {
         self.state().answers.push_back(answer(code));
     }
@@ -41,18 +41,18 @@ impl ScriptedWebhooks {
         self.state().rule = Some(Box::new(rule));
     }
 
-    /// Does this while the next request is with its receiver.
+    /// Runs this action while the receiver handles the next request.
     pub fn during_next(&self, act: impl FnOnce() + Send + 'static) {
         self.state().during = Some(Box::new(act));
     }
 
-    /// Every request so far.
+    /// Returns all requests that were received.
     #[must_use]
     pub fn received(&self) -> Vec<WebhookRequest> {
         self.state().received.iter().map(|(_, request)| request.clone()).collect()
     }
 
-    /// When each request came.
+    /// Returns the time of each request.
     #[must_use]
     pub fn received_at(&self) -> Vec<Timestamp> {
         self.state().received.iter().map(|(at, _)| *at).collect()

@@ -1,4 +1,4 @@
-//! `Control`, past the store's rules.
+//! Direct reads and writes of `Control`.
 
 use domain::endpoint::Endpoint;
 use domain::endpoint::id::EndpointId;
@@ -17,7 +17,7 @@ use crate::table::write::Write;
 use crate::testing::vault::MemoryVault;
 
 impl MemoryTables {
-    /// Puts an API key and, where it is unknown, its tenant with a data key.
+    /// Puts an API key, its tenant if there is none, and a data key.
     pub fn put_key(&self, hash: &KeyHash, record: &KeyRecord) {
         for write in key_item::puts(hash, record) {
             if let Write::Put(put) = write {
@@ -41,20 +41,20 @@ impl MemoryTables {
 
     /// Deletes an API key.
     pub fn delete_key(&self, hash: &KeyHash, record: &KeyRecord) {
-        for place in key_item::places(hash, record) {
-            self.control.delete_item(&place);
+        for key in key_item::item_keys(hash, record) {
+            self.control.delete_item(&key);
         }
     }
 
-    /// Returns when the use of a key was noted.
+    /// Returns the recorded time of the last use of a key.
     #[must_use]
-    pub fn noted_use(&self, record: &KeyRecord) -> Option<Timestamp> {
+    pub fn recorded_use(&self, record: &KeyRecord) -> Option<Timestamp> {
         let listing = Key::new(keys::tenant(&record.tenant), keys::key_listing(&record.id));
-        self.control.item(&listing)?.moment("last_used_at").ok()
+        self.control.item(&listing)?.timestamp("last_used_at").ok()
     }
 
     /// Puts the data key of a tenant.
-    pub fn put_data_key(&self, tenant: &TenantId) {
+    fn put_data_key(&self, tenant: &TenantId) {
         let item = Item::from([("wrapped", MemoryVault::wrapped(tenant).into())]);
         self.control.put_item(item.at(data_key(tenant)));
     }
@@ -73,17 +73,17 @@ impl MemoryTables {
         self.put_data_key(tenant);
     }
 
-    /// Returns an endpoint as it is stored.
+    /// Returns a stored endpoint.
     ///
     /// # Panics
-    /// Where it cannot be read.
+    /// If it is unreadable.
     #[must_use]
     pub fn endpoint(&self, tenant: &TenantId, id: &EndpointId) -> Option<Endpoint> {
         let item = self.control.item(&endpoint_item::key(tenant, id))?;
         Some(endpoint_item::read(&item).expect("an endpoint"))
     }
 
-    /// Changes an endpoint, as its owner would.
+    /// Changes an endpoint.
     pub fn change_endpoint(&self, tenant: &TenantId, id: &EndpointId, change: impl FnOnce(&mut Endpoint)) {
         if let Some(mut endpoint) = self.endpoint(tenant, id) {
             change(&mut endpoint);
@@ -96,7 +96,7 @@ impl MemoryTables {
         self.control.delete_item(&endpoint_item::key(tenant, id));
     }
 
-    /// Sets the days that a tenant wants its events kept.
+    /// Sets the retention of a tenant, in days.
     pub fn set_retention_days(&self, tenant: &TenantId, days: u16) {
         self.set(tenant, tenant_item::RETENTION_DAYS, days.into());
     }
@@ -107,7 +107,7 @@ impl MemoryTables {
         self.set(tenant, tenant_item::ERASED_BY, erasure_id().as_str().into());
     }
 
-    /// Returns the job that erases a tenant, where it is marked.
+    /// Returns the job that erases a tenant; `None` if the tenant is not marked as erased.
     #[must_use]
     pub fn erased_by(&self, tenant: &TenantId) -> Option<JobId> {
         let item = self.control.item(&tenant_item::key(tenant))?;

@@ -1,4 +1,4 @@
-//! `Events`, past the store's rules.
+//! Direct reads and writes of `Events`.
 
 use domain::event::id::EventId;
 use domain::inbox::Head;
@@ -6,26 +6,25 @@ use domain::inbox::lease::LeaseId;
 use domain::tenant::id::TenantId;
 
 use super::MemoryTables;
-use crate::events::attempt_item::{self, is_attempt};
-use crate::events::attempts::LoggedAttempt;
+use crate::events::attempt_item::{self, LoggedAttempt, is_attempt};
 use crate::events::head_item::{self, DELIVERIES};
 use crate::item::Item;
 
 impl MemoryTables {
-    /// Returns the head of an event as it is stored.
+    /// Returns the stored head of an event.
     ///
     /// # Panics
-    /// Where it cannot be read.
+    /// If it is unreadable.
     #[must_use]
     pub fn head(&self, tenant: &TenantId, id: EventId) -> Option<Head> {
         let item = self.events.item(&head_item::key(tenant, id))?;
         Some(head_item::read(&item).expect("a head"))
     }
 
-    /// Returns the head of every event, and its tenant.
+    /// Returns all heads, each with its tenant.
     ///
     /// # Panics
-    /// Where one cannot be read.
+    /// If one is unreadable.
     #[must_use]
     pub fn all_heads(&self) -> Vec<(TenantId, Head)> {
         let items = self.events.items();
@@ -33,10 +32,10 @@ impl MemoryTables {
         heads.map(|item| (tenant_of(item), head_item::read(item).expect("a head"))).collect()
     }
 
-    /// Returns every attempt in the log, in the order of the keys.
+    /// Returns all attempts, in the order of their keys.
     ///
     /// # Panics
-    /// Where one cannot be read.
+    /// If one is unreadable.
     #[must_use]
     pub fn attempts(&self) -> Vec<LoggedAttempt> {
         let items = self.events.items();
@@ -44,15 +43,15 @@ impl MemoryTables {
         attempts.map(|item| attempt_item::read(item).expect("an attempt")).collect()
     }
 
-    /// Returns the bodies of the messages that were kept because their form is unknown.
+    /// Returns the bodies of the stored messages of an unknown format.
     #[must_use]
     pub fn unreadable(&self) -> Vec<String> {
         let items = self.events.items();
-        let kept = items.iter().filter(|item| item.text("pk").is_ok_and(|pk| pk.ends_with("unreadable")));
-        kept.filter_map(|item| item.text("body").ok().map(str::to_owned)).collect()
+        let messages = items.iter().filter(|item| item.text("pk").is_ok_and(|pk| pk.ends_with("unreadable")));
+        messages.filter_map(|item| item.text("body").ok().map(str::to_owned)).collect()
     }
 
-    /// Writes a head, as another process would, whatever its `rev`.
+    /// Writes a head without a condition, as if another process had written it.
     pub fn overwrite_head(&self, tenant: &TenantId, head: &Head) {
         let key = head_item::key(tenant, head.id);
         let payload = self.events.item(&key).and_then(|mut item| item.remove("payload"));
@@ -68,8 +67,8 @@ impl MemoryTables {
     }
 }
 
-/// Returns the tenant in whose partition an item is.
-#[expect(clippy::disallowed_methods, reason = "the tests' tables know no credential")]
+/// Returns the tenant from the partition of an item.
+#[expect(clippy::disallowed_methods, reason = "tests have no credential")]
 fn tenant_of(item: &Item) -> TenantId {
     let partition = item.text("pk").expect("a partition");
     TenantId::from_stored(partition.split('#').nth(1).expect("a tenant"))

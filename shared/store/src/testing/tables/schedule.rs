@@ -1,4 +1,4 @@
-//! `Schedule`, past the store's rules.
+//! Direct reads and writes of `Schedule`.
 
 use domain::delivery::schedule::{EndpointRow, Parked};
 use domain::inbox::expiry::ExpiryBatch;
@@ -10,44 +10,44 @@ use crate::item::{Item, Unreadable};
 use crate::schedule::{expiring, job_item, parked};
 
 impl MemoryTables {
-    /// Returns when the next row is due; `None` where there is none.
+    /// Returns when the next message is due; `None` if there is none.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.schedule.items().iter().filter_map(|item| item.moment("due_at").ok()).min()
+        self.schedule.items().iter().filter_map(|item| item.timestamp("due_at").ok()).min()
     }
 
-    /// Returns every parked delivery.
+    /// Returns all parked deliveries.
     #[must_use]
     pub fn parked(&self) -> Vec<Parked> {
         self.rows(|item| item.has("token"), parked::read)
     }
 
-    /// Returns the row of every endpoint that has one.
+    /// Returns the rows of all endpoints with parked deliveries.
     #[must_use]
     pub fn endpoint_rows(&self) -> Vec<EndpointRow> {
         self.rows(|item| item.has("version"), parked::read_endpoint)
     }
 
-    /// Returns every row of events that will expire, in the order in which their owners get the notice.
+    /// Returns all batches of events that will expire, sorted by the time of their notice.
     #[must_use]
     pub fn expiring(&self) -> Vec<ExpiryBatch> {
         self.rows(|item| item.has("born_from"), expiring::read)
     }
 
-    /// Returns every job, under way or ended.
+    /// Returns all jobs, running or ended.
     #[must_use]
     pub fn jobs(&self) -> Vec<Job> {
         self.rows(|item| item.has("work"), job_item::read)
     }
 
-    /// Parks a delivery, as another process would.
+    /// Parks a delivery, as if another process had parked it.
     pub fn overwrite_parked(&self, parked: &Parked, expires_at: Timestamp) {
         self.schedule.put_item(parked::write(parked, expires_at));
         let message = &parked.message;
         let key = parked::endpoint_key(&message.tenant, &message.endpoint);
-        let row = self.schedule.item(&key).unwrap_or_default();
-        let version: u64 = row.number("version").unwrap_or_default();
-        let row = row
+        let old = self.schedule.item(&key).unwrap_or_default();
+        let version: u64 = old.number("version").unwrap_or_default();
+        let row = old
             .with("version", version + 1)
             .with("tenant", message.tenant.as_str())
             .with("endpoint", message.endpoint.as_str());
@@ -59,8 +59,9 @@ impl MemoryTables {
         self.schedule.delete_item(&parked::key(parked));
     }
 
-    fn rows<R>(&self, is_one: impl Fn(&Item) -> bool, read: fn(&Item) -> Result<R, Unreadable>) -> Vec<R> {
+    /// Returns the rows of one kind, as `read` reads them.
+    fn rows<R>(&self, is_kind: impl Fn(&Item) -> bool, read: fn(&Item) -> Result<R, Unreadable>) -> Vec<R> {
         let items = self.schedule.items();
-        items.iter().filter(|item| is_one(item)).filter_map(|item| read(item).ok()).collect()
+        items.iter().filter(|item| is_kind(item)).filter_map(|item| read(item).ok()).collect()
     }
 }
