@@ -228,7 +228,7 @@ impl<P: Ports> Delivery<P> {
         Ok(Round::Ended(sent.plus(&self.tally_of_record(head, &next, message, outcome))))
     }
 
-    /// Deletes what an attempt in flight has stored of an event that was deleted meanwhile. Changes nothing else.
+    /// Deletes what an attempt in flight has stored of an event that was deleted during the attempt. Changes nothing else.
     async fn delete_leftovers(&self, message: &DeliveryMessage, head: &Head) -> PortResult<Tally> {
         self.events.leave(&message.tenant, head).await?;
         Ok(Tally::default())

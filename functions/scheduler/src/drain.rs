@@ -120,12 +120,12 @@ impl<P: Ports> Scheduler<P> {
 
     /// Sends the parked deliveries of one minute, the oldest events first.
     async fn drain(&self, row: &EndpointRow, rate: u32, until: Timestamp) -> PortResult<RunCounts> {
-        let most = drained_per_minute(rate);
+        let per_minute = drained_per_minute(rate);
         let mut sent = 0;
         let mut last: Option<Parked> = None;
-        while sent < most && self.has_time(until) {
-            // 1. Read the next rows. Rows that are parked again meanwhile lie before `last`, and wait for the next run.
-            let limit = STEP.min(most - sent);
+        while sent < per_minute && self.has_time(until) {
+            // 1. Read the next rows. Rows that are parked again during the run lie before `last`, and wait for the next run.
+            let limit = STEP.min(per_minute - sent);
             let parked = self.schedule.parked(&row.tenant, &row.endpoint, last.as_ref(), limit).await?;
             if parked.is_empty && last.is_none() {
                 self.schedule.retire(row).await?;

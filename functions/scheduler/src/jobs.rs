@@ -105,7 +105,7 @@ impl<P: Ports> Scheduler<P> {
     }
 
     /// Writes a job, and returns it as it is stored. Returns `None` if another scheduler wrote it. If the owner cancelled it
-    /// meanwhile, the step counts nevertheless.
+    /// during the step, the step counts nevertheless.
     async fn save(&self, job: Job) -> PortResult<Option<Job>> {
         if self.schedule.save_job(&job).await? == Updated::Done {
             return Ok(Some(job));

@@ -52,11 +52,11 @@ impl<P: Ports> Scheduler<P> {
     ) -> PortResult<StepResult> {
         let endpoints = self.control.endpoints(&job.tenant).await?;
         let under_way = self.schedule.replays_under_way(&job.tenant).await?;
-        let pace = replay.pace(&endpoints, under_way);
+        let rate = replay.pace(&endpoints, under_way);
         if job.is_cancelled {
-            return self.end_cancelled(job, replay, pace).await;
+            return self.end_cancelled(job, replay, rate).await;
         }
-        let per_run = drained_per_minute(pace);
+        let per_run = drained_per_minute(rate);
 
         // 1. Read the next heads, no more than may be sent in this run.
         let limit = per_run.saturating_sub(*sent).clamp(1, STEP);
@@ -67,7 +67,7 @@ impl<P: Ports> Scheduler<P> {
         let heads: Vec<Head> = heads.buffered(CONCURRENT_HEADS).try_collect().await?;
 
         // 3. Send their messages.
-        self.send_first_messages(job, &heads, pace, sent).await?;
+        self.send_first_messages(job, &heads, rate, sent).await?;
 
         let next = replay.advanced(job.id.as_str(), &heads, page.reached, self.clock.now());
         let is_done = next.is_done();
@@ -82,7 +82,7 @@ impl<P: Ports> Scheduler<P> {
     }
 
     /// Runs the last step of a cancelled replay: sends only what an unfinished step has opened.
-    async fn end_cancelled(&self, job: &Job, replay: &Replay, pace: u32) -> PortResult<StepResult> {
+    async fn end_cancelled(&self, job: &Job, replay: &Replay, rate: u32) -> PortResult<StepResult> {
         let mut heads = Vec::new();
         let mut range = range_left(replay);
         while heads.len() < MAX_UNFINISHED {
@@ -93,7 +93,7 @@ impl<P: Ports> Scheduler<P> {
                 break;
             }
         }
-        self.send_first_messages(job, &heads, pace, &mut 0).await?;
+        self.send_first_messages(job, &heads, rate, &mut 0).await?;
         let ended = replay.count_unfinished_step(job.id.as_str(), &heads);
         Ok(StepResult::Done(Work::Replay(Box::new(ended))))
     }
@@ -104,12 +104,12 @@ impl<P: Ports> Scheduler<P> {
         &self,
         job: &Job,
         heads: &[Head],
-        pace: u32,
+        rate: u32,
         sent: &mut usize,
     ) -> PortResult<()> {
         let mut messages = Vec::new();
         for head in heads {
-            let delay = drain_delay(*sent, pace);
+            let delay = drain_delay(*sent, rate);
             let count_before = messages.len();
             messages.extend(first_messages(job, head).map(|message| Delayed { message, delay }));
             *sent += usize::from(messages.len() > count_before);
