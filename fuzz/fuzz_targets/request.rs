@@ -10,27 +10,24 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use ingest::backpressure::Backpressure;
-use ingest::handler::Ingest;
-use libfuzzer_sys::fuzz_target;
-use serde_json::Value;
-use serde_json::value::RawValue;
-use tokio::runtime::{Builder, Runtime};
-use store::adapters::queues::envelope::read_event;
-use runtime::answer::Answer;
-use domain::tenant::api_key::{ApiKey, KeyRecord, Pepper};
-use store::authentication::Authenticator;
 use domain::event::Event;
-use store::limiter::Limiter;
+use domain::tenant::api_key::{ApiKey, KeyRecord, Pepper};
 use domain::tenant::tier::Tier;
 use domain::testing::{START, key_of, tenant};
-use store::testing::claims::MemoryClaims;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use ingest::config::Config;
+use ingest::handler::Ingest;
+use libfuzzer_sys::fuzz_target;
+use runtime::answer::Answer;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use store::envelope::read_event;
+use store::ports::Ports;
 use store::testing::clock::FixedClock;
-use store::testing::control::MemoryControl;
 use store::testing::faults::Faults;
-use store::testing::limits::MemoryLimits;
-use store::testing::queues::MemoryQueue;
+use store::testing::memory::{CLAIMS, CONTROL, EVENTS_QUEUE, LIMITS, Memory};
+use store::testing::queue::MemoryQueue;
+use tokio::runtime::{Builder, Runtime};
 
 const PATHS: [&str; 4] = ["/api/events", "/api/events/batch", "/api/events/", "/api/events/batch/"];
 
@@ -60,12 +57,13 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
 });
 
 fuzz_target!(|input: &[u8]| {
-    let Some((&[path, content_type, further], rest)) = input.split_first_chunk() else { return };
+    let Some((&[path, content_type, header_bits], rest)) = input.split_first_chunk() else { return };
     let path = PATHS[usize::from(path) % PATHS.len()];
     let (values, body) = rest.split_at(rest.iter().position(|byte| *byte == b'\n').unwrap_or(0));
-    let headers = headers(content_type, further, values);
-    let queue = MemoryQueue::new(Faults::default(), FixedClock::at(START));
-    let ingest = front_door(&queue);
+    let headers = headers(content_type, header_bits, values);
+    let ports = Memory::new(&Faults::default(), &FixedClock::at(START));
+    let queue = ports.queue(EVENTS_QUEUE);
+    let ingest = ingest_over(&ports);
     let post = || WORLD.runtime.block_on(ingest.handle(path, &headers, body, "fuzz"));
 
     let first = post();
@@ -93,61 +91,59 @@ fuzz_target!(|input: &[u8]| {
         return;
     }
     let ids = |events: &[Event]| events.iter().map(|event| event.id).collect::<Vec<_>>();
-    assert_eq!(ids(&sent), ids(&again), "a repeat is the same event again");
+    assert_eq!(ids(&sent), ids(&again), "a repeated request gives the same events");
 });
 
-/// Returns a new instance of ingest. Its tables hold only the API key.
-fn front_door(
-    queue: &MemoryQueue,
-) -> Ingest<MemoryControl, MemoryLimits, MemoryClaims, MemoryQueue, FixedClock> {
-    let pepper = || Pepper::new("pepper");
-    let (control, limits) = (MemoryControl::default(), MemoryLimits::default());
-    control.put_key(WORLD.key.hash(&pepper()), WORLD.record.clone());
-    Ingest {
-        authenticator: Authenticator::new(control, pepper()),
-        limiter: Limiter::new(limits.clone()),
-        claims: MemoryClaims::default(),
-        queue: queue.clone(),
-        backpressure: Backpressure::new(limits, Some(Duration::from_secs(600))),
-        clock: FixedClock::at(START),
-        log: Box::new(|line| assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}")),
-    }
+/// Returns a new instance of ingest over these ports. Its tables hold only the API key.
+fn ingest_over(ports: &Memory) -> Ingest<Memory> {
+    let pepper = Pepper::new("pepper");
+    ports.tables.put_key(&WORLD.key.hash(&pepper), &WORLD.record);
+    let config = Config {
+        control_table: CONTROL.to_owned(),
+        limits_table: LIMITS.to_owned(),
+        claims_table: CLAIMS.to_owned(),
+        events_queue: EVENTS_QUEUE.to_owned(),
+        peppers: pepper.into(),
+        shed_after: Some(Duration::from_secs(600)),
+    };
+    let check_line = |line: &str| assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
+    Ingest::new(ports, config, Box::new(check_line))
 }
 
-fn headers(content_type: u8, further: u8, values: &[u8]) -> HeaderMap {
+fn headers(content_type: u8, header_bits: u8, values: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let mut values = values.split(|byte| *byte == 0x1f).map(|value| HeaderValue::from_bytes(value).ok());
-    let mut put = |name: &'static str, value: Option<HeaderValue>| {
+    let mut append = |name: &'static str, value: Option<HeaderValue>| {
         if let Some(value) = value {
             headers.append(HeaderName::from_static(name), value);
         }
     };
-    let bit = |place: u8| further >> place & 1 == 1;
+    let bit = |place: u8| header_bits >> place & 1 == 1;
     let content_type = CONTENT_TYPES[usize::from(content_type) % CONTENT_TYPES.len()];
-    put("content-type", Some(HeaderValue::from_static(content_type)));
+    append("content-type", Some(HeaderValue::from_static(content_type)));
     let key = HeaderValue::from_str(WORLD.key.expose()).ok();
-    put("x-api-key", if bit(7) && bit(6) { values.next().flatten() } else { key });
+    append("x-api-key", if bit(7) && bit(6) { values.next().flatten() } else { key });
     if bit(0) {
-        put("idempotency-key", values.next().flatten());
+        append("idempotency-key", values.next().flatten());
     }
     if bit(1) {
         for name in ["ce-specversion", "ce-type"] {
-            put(name, Some(HeaderValue::from_static("1.0")));
+            append(name, Some(HeaderValue::from_static("1.0")));
         }
         for name in ["ce-id", "ce-source"] {
-            put(name, values.next().flatten());
+            append(name, values.next().flatten());
         }
     }
     if bit(2) {
         for name in ["ce-time", "ce-subject", "ce-extension1"] {
-            put(name, values.next().flatten());
+            append(name, values.next().flatten());
         }
     }
     if bit(3) && bit(4) {
-        put("content-encoding", values.next().flatten());
+        append("content-encoding", values.next().flatten());
     }
     if bit(5) && bit(4) {
-        put("ce-id", values.next().flatten());
+        append("ce-id", values.next().flatten());
     }
     headers
 }
@@ -168,10 +164,10 @@ fn check(answer: &Answer, sent: &[Event]) {
     assert!(STATUSES.contains(&status), "{status} {}", answer.body());
     let body: Value = serde_json::from_str(answer.body()).expect("JSON");
     if let Some(results) = body["results"].as_array() {
-        let promised: Vec<&Value> = results.iter().filter(|result| !result["id"].is_null()).collect();
+        let with_id: Vec<&Value> = results.iter().filter(|result| !result["id"].is_null()).collect();
         assert!(results.iter().enumerate().all(|(place, result)| result["index"] == place));
-        assert_eq!(status == 202, promised.len() == results.len() && body["duplicate"] == 0);
-        let ids: Vec<&str> = promised.iter().map(|result| result["id"].as_str().expect("a text")).collect();
+        assert_eq!(status == 202, with_id.len() == results.len() && body["duplicate"] == 0);
+        let ids: Vec<&str> = with_id.iter().map(|result| result["id"].as_str().expect("a text")).collect();
         assert_eq!(ids, sent.iter().map(|event| event.id.to_string()).collect::<Vec<_>>());
     } else if status == 202 || status == 409 {
         assert_eq!(sent.len(), 1, "{}", answer.body());

@@ -4,13 +4,13 @@ use runtime::config::{InvalidVariable, required};
 
 /// The configuration of consumer.
 pub struct Config {
-    /// The table of tenants and endpoints.
+    /// The name of the table `Control`: tenants and endpoints.
     pub control_table: String,
-    /// The table of heads and payloads.
+    /// The name of the table `Events`: heads and payloads.
     pub events_table: String,
-    /// The table of counters.
+    /// The name of the table `Limits`: counters.
     pub limits_table: String,
-    /// The table of rows that are due later.
+    /// The name of the table `Schedule`: rows that are due later.
     pub schedule_table: String,
     /// The URL of the queue `events`.
     pub events_queue: String,
@@ -18,15 +18,15 @@ pub struct Config {
     pub deliveries_queue: String,
     /// The ARN of the dead-letter queue of `events`.
     pub dead_letters_arn: String,
-    /// The key of KMS that wraps the tenants' data keys.
+    /// The KMS key that encrypts the data keys of the tenants.
     pub data_kms_key: String,
 }
 
 impl Config {
-    /// Reads the environment.
+    /// Reads the environment variables.
     ///
     /// # Errors
-    /// [`InvalidVariable`] names the variable that is absent or wrong.
+    /// [`InvalidVariable`] with the name of the variable that is missing or not valid.
     pub fn from_env() -> Result<Self, InvalidVariable> {
         Ok(Self {
             control_table: required("CONTROL_TABLE")?,

@@ -1,7 +1,8 @@
-//! That events will expire is written down as they are stored: one row for all of a tenant's events of a day, long before its time.
+//! Writes the rows for expiry notices when events are stored. One row in `Schedule` is for all events of a tenant that
+//! expire together.
 //!
-//! Putting a row twice changes nothing, so each instance remembers what it has put only to save the calls. Where a row cannot be
-//! put, the events are stored all the same, and the next of that day tries again.
+//! A repeated write changes nothing. Each instance remembers the rows that it wrote, only to save calls. If a row cannot be
+//! written, the events are stored nevertheless, and the next event of the same batch writes the row.
 
 use std::collections::HashSet;
 
@@ -11,30 +12,31 @@ use store::cache::Cache;
 use store::schedule::Schedule;
 use store::table::Table;
 
-/// More tenants and days than one instance meets; what is forgotten is put once more.
-const MAX_REMEMBERED: usize = 10_000;
+/// The largest number of rows in memory. One instance writes fewer; a row that was dropped is written again.
+const MAX_WRITTEN: usize = 10_000;
 
-/// Writes down when events will expire.
+/// Writes the rows for expiry notices.
 pub(crate) struct Expirations<T> {
     schedule: Schedule<T>,
-    put: Cache<ExpiryBatch, ()>,
+    /// The rows that this instance wrote.
+    written: Cache<ExpiryBatch, ()>,
 }
 
 impl<T: Table> Expirations<T> {
-    /// Rows for this table.
     #[must_use]
     pub(crate) fn new(schedule: Schedule<T>) -> Self {
-        Self { schedule, put: Cache::new(MAX_REMEMBERED) }
+        Self { schedule, written: Cache::new(MAX_WRITTEN) }
     }
 
-    /// Puts the rows of these cohorts, unless this instance did before.
-    pub(crate) async fn note(&self, cohorts: HashSet<ExpiryBatch>) {
-        let new: Vec<ExpiryBatch> = cohorts.into_iter().filter(|cohort| !self.put.contains(cohort)).collect();
-        let puts = join_all(new.iter().map(|cohort| self.schedule.put_expiring(cohort))).await;
-        for (cohort, put) in new.into_iter().zip(puts) {
-            match put {
-                Ok(()) => self.put.insert(cohort, ()),
-                Err(error) => tracing::warn!(cause = %error, "nobody may be told that events will expire"),
+    /// Writes the row of each batch that this instance did not write before.
+    pub(crate) async fn write_rows(&self, batches: HashSet<ExpiryBatch>) {
+        let new: Vec<ExpiryBatch> =
+            batches.into_iter().filter(|batch| !self.written.contains(batch)).collect();
+        let results = join_all(new.iter().map(|batch| self.schedule.put_expiring(batch))).await;
+        for (batch, result) in new.into_iter().zip(results) {
+            match result {
+                Ok(()) => self.written.insert(batch, ()),
+                Err(error) => tracing::warn!(cause = %error, "the row for an expiry notice was not written"),
             }
         }
     }

@@ -1,5 +1,5 @@
-//! A batch of events: each is stored on its own, their delivery messages leave together, and only then are
-//! their own messages deleted.
+//! Handles a batch of events. Each event is stored on its own. Then the delivery messages of all events are sent together,
+//! and only then SQS deletes the messages of the events.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,14 +10,14 @@ use domain::tenant::stats::{Stats, TenantChange, TenantChanges};
 use domain::timestamp::Timestamp;
 use futures_util::future::{join, join_all};
 use runtime::batch;
-use runtime::batch::Message;
+use runtime::batch::{Message, MessageOutcome};
 use runtime::metrics::Metrics;
 use runtime::telemetry::Log;
 use store::clock::Clock;
 use store::control::Control;
 use store::control::tenants::TenantSettings;
 use store::data_keys::DataKeys;
-use store::envelope::{UnknownFormat, read_event};
+use store::envelope::read_event;
 use store::events::Events;
 use store::limits::Limits;
 use store::limits::counters::{Counts, QueueName};
@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::expirations::Expirations;
 use crate::store::Stored;
 
-/// What consumer touches; its IAM policy says the same.
+/// The function and all that it uses. Its IAM policy allows no more.
 pub struct Consumer<P: Ports> {
     control: Control<P::Table>,
     events: Events<P>,
@@ -38,23 +38,20 @@ pub struct Consumer<P: Ports> {
     source: P::Queue,
     deliveries: DeliveriesQueue<P::Queue>,
     clock: P::Clock,
-    /// The dead-letter queue: nothing of it is given up.
+    /// The ARN of the dead-letter queue. An unreadable message from it is kept in the table.
     dead_letters_arn: String,
-    /// Writes the one log line of each invocation.
+    /// Writes the log line of each invocation.
     log: Log,
 }
 
-/// How each tenant stands, or why that cannot be known now.
-type Standings = HashMap<TenantId, Result<TenantSettings, String>>;
+/// The settings of each tenant, or the reason why they could not be read.
+type SettingsByTenant = HashMap<TenantId, Result<TenantSettings, String>>;
 
-/// What a message says.
-type Read = Result<Event, UnknownFormat>;
-
-/// How a message ended.
-type Ended = batch::Ended<Result<Stored, String>>;
+/// The outcome of one message.
+type Outcome = MessageOutcome<Result<Stored, String>>;
 
 impl<P: Ports> Consumer<P> {
-    /// Returns the function over these ports.
+    /// Makes the function over these ports.
     pub fn new(ports: &P, config: Config, log: Log) -> Self {
         let control = ports.table(&config.control_table);
         let keys = DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock());
@@ -71,123 +68,137 @@ impl<P: Ports> Consumer<P> {
         }
     }
 
-    /// Stores a batch of events and gives back the messages that must come again.
+    /// Stores a batch of events, and returns the failed messages to the queue.
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
         let began = self.clock.now();
-        let messages = batch::messages(event, &self.dead_letters_arn);
-        let stored = batch::suspects_last(&self.source, &messages, async |some| self.handle_some(some).await);
-        let stored = stored.await;
-        let mut metrics = Metrics::new("consumer", "stored");
-        self.count(&messages, &stored, began, &mut metrics).await;
-        let response = batch::response(&messages, &stored, &mut metrics);
-        metrics.milliseconds("handler_ms", self.clock.now().millis_since(began));
-        (self.log)(&metrics.line(self.clock.now()));
+        let messages = batch::read_messages(event, &self.dead_letters_arn);
+        let handle_group = async |group: &[&Message]| self.handle_group(group).await;
+        let outcomes = batch::handle_suspects_last(&self.source, &messages, handle_group).await;
+        let mut metrics = Metrics::new("consumer", "batch stored");
+        self.count(&messages, &outcomes, began, &mut metrics).await;
+        let response = batch::response(&messages, &outcomes, &mut metrics);
+        metrics.set_milliseconds("handler_ms", self.clock.now().millis_since(began));
+        (self.log)(&metrics.into_line(self.clock.now()));
         response
     }
 
-    /// Stores some events at the same time.
-    async fn handle_some(&self, messages: &[&Message]) -> Vec<Ended> {
+    /// Handles some messages at the same time.
+    async fn handle_group(&self, messages: &[&Message]) -> Vec<Outcome> {
+        // 1. Read the messages, and the settings of their tenants.
         let now = self.clock.now();
         let read: Vec<_> = messages.iter().map(|message| read_event(&message.body)).collect();
-        let standings = self.standings(read.iter().flatten()).await;
-        let keys: Vec<String> =
-            messages.iter().zip(&read).map(|(message, read)| key(message, read)).collect();
-        let stored = batch::once_each(&keys, async |place| match &read[place] {
-            Ok(event) => self.store(event, &standings).await,
+        let settings = self.read_settings(read.iter().flatten()).await;
+
+        // 2. Store each event once, although a batch can have several messages of it.
+        let mut keys = Vec::with_capacity(messages.len());
+        for (message, event) in messages.iter().zip(&read) {
+            keys.push(key(message, event.as_ref().ok()));
+        }
+        let store = async |place: usize| match &read[place] {
+            Ok(event) => self.store(event, &settings).await,
             Err(error) => {
-                let kept = batch::unreadable(&self.events, messages[place], error.to_string(), now).await;
-                kept.map(|()| Stored::unreadable())
+                let reason = error.to_string();
+                batch::handle_unreadable(&self.events, messages[place], reason, now).await?;
+                Ok(Stored::unreadable())
             }
-        });
-        let stored = stored.await;
-        let cohorts = batch::firsts(&stored).filter_map(|stored| stored.cohort.clone()).collect();
-        let (sent, ()) = join(self.send(stored), self.expirations.note(cohorts)).await;
-        sent
+        };
+        let outcomes = batch::once_per_key(&keys, store).await;
+
+        // 3. Send the delivery messages, and write the rows for expiry notices.
+        let expiry_batches =
+            batch::successes(&outcomes).filter_map(|stored| stored.expiry_batch.clone()).collect();
+        let (outcomes, ()) = join(self.send(outcomes), self.expirations.write_rows(expiry_batches)).await;
+        outcomes
     }
 
-    /// One consistent read per tenant: an endpoint created a second ago gets its first event.
-    async fn standings(&self, events: impl Iterator<Item = &Event>) -> Standings {
+    /// Reads the settings of each tenant once. The read is consistent, so an endpoint that was just created gets the event.
+    async fn read_settings(&self, events: impl Iterator<Item = &Event>) -> SettingsByTenant {
         let tenants: BTreeSet<&TenantId> = events.map(|event| &event.tenant).collect();
         let reads = tenants.into_iter().map(|tenant| async move {
-            let standing = self.control.settings(tenant).await.map_err(|error| error.to_string());
-            (tenant.clone(), standing)
+            let settings = self.control.settings(tenant).await.map_err(|error| error.to_string());
+            (tenant.clone(), settings)
         });
         join_all(reads).await.into_iter().collect()
     }
 
-    async fn store(&self, event: &Event, standings: &Standings) -> Result<Stored, String> {
-        match standings.get(&event.tenant) {
-            Some(Ok(standing)) if standing.is_erased => Ok(Stored::dropped(event)),
-            Some(Ok(standing)) => {
-                Stored::store(&self.events, event, standing).await.map_err(|e| e.to_string())
+    async fn store(&self, event: &Event, settings: &SettingsByTenant) -> Result<Stored, String> {
+        match settings.get(&event.tenant) {
+            Some(Ok(settings)) if settings.is_erased => Ok(Stored::dropped(event)),
+            Some(Ok(settings)) => {
+                let stored = Stored::store(&self.events, event, settings).await;
+                stored.map_err(|error| error.to_string())
             }
             Some(Err(error)) => Err(error.clone()),
-            None => Err("how the tenant stands was not read".to_owned()),
+            None => Err("the settings of the tenant were not read".to_owned()),
         }
     }
 
-    /// Sends the delivery messages of all stored events; where that fails, each event that wanted one comes again.
-    async fn send(&self, mut stored: Vec<Ended>) -> Vec<Ended> {
-        let messages: Vec<_> = batch::firsts(&stored)
-            .flat_map(|stored| stored.messages.iter().cloned().map(Delayed::at_once))
-            .collect();
+    /// Sends the delivery messages of all stored events. If that fails, each event that has delivery messages fails, and
+    /// returns to its queue.
+    async fn send(&self, mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
+        let to_send = batch::successes(&outcomes).flat_map(|stored| stored.messages.iter().cloned());
+        let messages: Vec<Delayed> = to_send.map(Delayed::at_once).collect();
         if let Err(error) = self.deliveries.send(&messages).await {
-            for ended in &mut stored {
-                if ended.result.as_ref().is_ok_and(|stored| !stored.messages.is_empty()) {
-                    ended.result = Err(error.to_string());
+            for outcome in &mut outcomes {
+                if outcome.result.as_ref().is_ok_and(|stored| !stored.messages.is_empty()) {
+                    outcome.result = Err(error.to_string());
                 }
             }
         }
-        stored
+        outcomes
     }
 
-    async fn count(&self, messages: &[Message], stored: &[Ended], now: Timestamp, metrics: &mut Metrics) {
-        let first_receipts = messages.iter().filter(|message| message.is_first_receipt()).count();
-        let new = batch::firsts(stored).filter(|stored| stored.is_new).count();
-        let unreadable = batch::firsts(stored).filter(|stored| stored.is_unreadable).count();
-        let count = |number| u64::try_from(number).unwrap_or(u64::MAX);
-        let counts = Counts {
-            accepted: count(first_receipts),
-            stored: count(new),
-            unreadable: count(unreadable),
-            ..Counts::default()
-        };
-        for (name, number) in [("stored", counts.stored), ("unreadable", counts.unreadable)] {
-            metrics.count(name, number);
+    /// Counts the batch in the table and in the log line.
+    async fn count(&self, messages: &[Message], outcomes: &[Outcome], now: Timestamp, metrics: &mut Metrics) {
+        let mut counts = Counts::default();
+        for message in messages {
+            counts.accepted += u64::from(message.is_first_receipt());
         }
+        for stored in batch::successes(outcomes) {
+            counts.stored += u64::from(stored.is_new);
+            counts.unreadable += u64::from(stored.is_unreadable);
+        }
+        metrics.count("stored", counts.stored);
+        metrics.count("unreadable", counts.unreadable);
         let wait = batch::longest_wait(QueueName::Events, messages.iter(), now);
         if let Some(wait) = &wait {
-            metrics.milliseconds("queue_ms", wait.waited_ms);
+            metrics.set_milliseconds("queue_ms", wait.waited_ms);
         }
-        batch::count(&self.limits, counts, wait, &shares(messages, stored), now).await;
+        batch::count(&self.limits, counts, wait, &tenant_changes(messages, outcomes), now).await;
     }
 }
 
-/// What the batch did for each tenant.
-fn shares(messages: &[Message], stored: &[Ended]) -> TenantChanges {
+/// Returns the changes of each tenant's numbers by the batch.
+fn tenant_changes(messages: &[Message], outcomes: &[Outcome]) -> TenantChanges {
+    let mut changes = TenantChanges::default();
     let accepted = TenantChange::from_stats(Stats { accepted: 1, ..Stats::default() });
-    let first_receipts = messages.iter().zip(stored).filter(|(message, _)| message.is_first_receipt());
-    let shares = first_receipts.filter_map(|(message, ended)| tenant_of(message, ended));
-    let shares = shares.fold(TenantChanges::default(), |shares, tenant| shares.with(&tenant, &accepted));
-    let news = batch::firsts(stored).filter(|stored| stored.is_new);
-    let news = news.filter_map(|stored| stored.event.as_ref());
-    news.fold(shares, |shares, (tenant, event)| {
-        shares.with(tenant, &TenantChange::for_stored(event.accepted_at()))
-    })
+    for (message, outcome) in messages.iter().zip(outcomes) {
+        if message.is_first_receipt()
+            && let Some(tenant) = tenant_of(message, outcome)
+        {
+            changes = changes.with(&tenant, &accepted);
+        }
+    }
+    for stored in batch::successes(outcomes).filter(|stored| stored.is_new) {
+        if let Some((tenant, event)) = &stored.event {
+            changes = changes.with(tenant, &TenantChange::for_stored(event.accepted_at()));
+        }
+    }
+    changes
 }
 
-/// Whose event a message is about; what could not be stored is read once more.
-fn tenant_of(message: &Message, ended: &Ended) -> Option<TenantId> {
-    match &ended.result {
+/// Returns the tenant of a message. If the event was not stored, its message is read again.
+fn tenant_of(message: &Message, outcome: &Outcome) -> Option<TenantId> {
+    match &outcome.result {
         Ok(stored) => stored.event.as_ref().map(|(tenant, _)| tenant.clone()),
         Err(_) => read_event(&message.body).ok().map(|event| event.tenant),
     }
 }
 
-/// What two messages of the same event have in common.
-fn key(message: &Message, read: &Read) -> String {
-    match read {
-        Ok(event) => format!("{} {}", event.tenant, event.id),
-        Err(_) => message.message_id.clone(),
+/// Returns the key that all messages of one event share.
+fn key(message: &Message, event: Option<&Event>) -> String {
+    match event {
+        Some(event) => format!("{} {}", event.tenant, event.id),
+        None => message.message_id.clone(),
     }
 }

@@ -1,6 +1,6 @@
-//! Stores events: from the queue `events` and its dead letters, each once, with a message for each endpoint.
+//! Stores the events of the queue `events` and of its dead-letter queue, each once, and sends a message for each endpoint.
 //!
-//! `main.rs` only wires this library to AWS; the tests run it over tables in memory.
+//! `main.rs` only connects this library to AWS. The tests run it over tables and queues in memory.
 
 pub mod config;
 

@@ -1,4 +1,4 @@
-//! Stores events from the queue `events` and its dead letters.
+//! Stores the events of the queue `events` and of its dead-letter queue.
 
 use aws::clients::Patience;
 use aws::ports::Aws;

@@ -1,14 +1,15 @@
-//! One event: stored once, and a message for each endpoint whose first attempt nobody recorded.
+//! Stores one event once, and makes a message for each endpoint that has no recorded attempt.
 //!
 //! ```text
-//!   put head, condition: not there
-//!     |-- new ------------> messages for every match, marked fresh
-//!     `-- there already --> messages for every entry that is open and without_attempt: whoever stored it
-//!                           may have died before sending them
+//!   put the head, only if it does not exist
+//!     |-- new ------> a message for every matching endpoint, marked as fresh
+//!     `-- exists ---> a message for every open delivery without an attempt: the process
+//!                     that stored the event may have crashed before it sent them
 //! ```
 //!
-//! Everything here may run twice: the put decides who was first, and a second message of an attempt does nothing.
-//! Nothing is dropped but what belongs to an erased tenant: whatever fails makes the queue give the event out again.
+//! All steps are safe to repeat: the conditional put decides which process stores the event, and a second message for the
+//! same attempt changes nothing. Only events of an erased tenant are dropped. After any failure, SQS makes the message of
+//! the event visible again.
 
 use domain::delivery::DeliveryMessage;
 use domain::event::Event;
@@ -21,55 +22,62 @@ use store::events::{Events, Inserted};
 use store::ports::Ports;
 use store::unavailable::PortResult;
 
-/// What became of one message.
-#[derive(Clone)]
+/// The result of one message.
+#[derive(Clone, Default)]
 pub(crate) struct Stored {
-    /// Delivery messages that must be sent before the event's own message may be deleted.
+    /// The delivery messages to send before the message of the event is deleted.
     pub(crate) messages: Vec<DeliveryMessage>,
-    /// Whose event, and which; none for what was no event.
+    /// The event and its tenant; `None` if no event is stored.
     pub(crate) event: Option<(TenantId, EventId)>,
-    /// With which others it will expire; none where nobody needs to be told.
-    pub(crate) cohort: Option<ExpiryBatch>,
-    /// Whether this put created the event.
+    /// The batch with which the event expires; `None` if the event is not in the inbox.
+    pub(crate) expiry_batch: Option<ExpiryBatch>,
+    /// Whether this message stored the event. It is false for an event that existed before.
     pub(crate) is_new: bool,
-    /// Whether it was no event at all, and is kept for a human.
+    /// Whether the message was unreadable, and is kept for an operator.
     pub(crate) is_unreadable: bool,
 }
 
 impl Stored {
-    /// Stores an event with an open delivery for each endpoint that wants it, for as long as tier and tenant both keep it.
+    /// Stores an event with an open delivery for each matching endpoint. The shorter retention counts, that of the tier or
+    /// that of the tenant.
     pub(crate) async fn store<P: Ports>(
         events: &Events<P>,
         event: &Event,
         settings: &TenantSettings,
     ) -> PortResult<Self> {
-        let matches = settings.endpoints.iter().filter(|endpoint| endpoint.matches(&event.event_type));
-        let born = Head::new(event, matches.map(|endpoint| endpoint.id.clone()))
-            .limit_retention(settings.retention_days.unwrap_or(u16::MAX));
-        let (head, is_new) = match events.insert(event, &born).await? {
-            Inserted::New => (born, true),
+        // 1. Put the head, if it does not exist.
+        let matching = settings.endpoints.iter().filter(|endpoint| endpoint.matches(&event.event_type));
+        let endpoints = matching.map(|endpoint| endpoint.id.clone());
+        let retention_days = settings.retention_days.unwrap_or(u16::MAX);
+        let new_head = Head::new(event, endpoints).limit_retention(retention_days);
+        let (head, is_new) = match events.insert(event, &new_head).await? {
+            Inserted::New => (new_head, true),
             Inserted::Existing(head) => (*head, false),
         };
-        let without_attempt = head.without_attempt();
-        let messages: Vec<_> = without_attempt
-            .map(|(endpoint, delivery)| {
-                DeliveryMessage::first(&event.tenant, event.id, endpoint, delivery, is_new)
-            })
-            .collect();
+
+        // 2. Make the messages of the deliveries without an attempt.
+        let mut messages = Vec::new();
+        for (endpoint, delivery) in head.without_attempt() {
+            messages.push(DeliveryMessage::first(&event.tenant, event.id, endpoint, delivery, is_new));
+        }
         tracing::debug!(step = "stored", event = %event.id, new = is_new, deliveries = messages.len());
-        let cohort = head.status.is_in_inbox().then(|| ExpiryBatch::of(&event.tenant, &head));
-        let event = Some((event.tenant.clone(), event.id));
-        Ok(Self { messages, event, cohort, is_new, is_unreadable: false })
+        Ok(Self {
+            messages,
+            event: Some((event.tenant.clone(), event.id)),
+            expiry_batch: head.status.is_in_inbox().then(|| ExpiryBatch::of(&event.tenant, &head)),
+            is_new,
+            is_unreadable: false,
+        })
     }
 
-    /// Leaves nothing of an event whose tenant is erased: it was accepted before, and everything of that tenant is to go.
+    /// Makes the result for an event of an erased tenant: the event is not stored.
     pub(crate) fn dropped(event: &Event) -> Self {
         tracing::debug!(step = "dropped", event = %event.id);
-        Self { messages: Vec::new(), event: None, cohort: None, is_new: false, is_unreadable: false }
+        Self::default()
     }
 
-    /// What a message that nobody can read leaves behind.
+    /// Makes the result for an unreadable message that was kept.
     pub(crate) fn unreadable() -> Self {
-        Self { messages: Vec::new(), event: None, cohort: None, is_new: false, is_unreadable: true }
+        Self { is_unreadable: true, ..Self::default() }
     }
 }

@@ -1,6 +1,7 @@
-//! Whether the messages of a batch may be sent now. Reads each endpoint once per batch, and reserves rate-limit slots for all its
-//! messages in one write. While others wait for the same endpoint, at most [`MAX_AT_ONCE`] requests to it are in flight: an endpoint
-//! that hangs at a high rate would otherwise hold every instance until its circuit breaker opens.
+//! Decides which messages of a batch may be sent now. Reads each endpoint once per batch, and reserves the rate-limit slots
+//! of all its messages in one write. If other messages wait for the same endpoint, at most [`MAX_AT_ONCE`] requests to it
+//! are in flight: otherwise an endpoint with a high rate that answers slowly could occupy every instance until its circuit
+//! breaker opens.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -18,10 +19,10 @@ use store::limits::Limits;
 use store::table::Table;
 use store::unavailable::PortResult;
 
-/// A message that finds too many requests in flight comes back after this time, or when its slot begins.
-const MIN_PAUSE: Duration = Duration::from_secs(1);
+/// The shortest delay of a message that is not sent because too many requests are in flight.
+const MIN_DELAY: Duration = Duration::from_secs(1);
 
-/// What one message may do.
+/// The decision on one message.
 #[derive(Clone, Debug)]
 pub(crate) enum Admission {
     /// The endpoint could not be read.
@@ -32,46 +33,49 @@ pub(crate) enum Admission {
     Disabled(Box<Endpoint>),
     /// The circuit breaker is open, or the endpoint is paused.
     Parked,
-    /// The rate allows the request at this time, and not before.
+    /// The rate limit allows the request at this time.
     Later(Timestamp),
     /// The request may be sent now.
     Open(Box<Endpoint>),
 }
 
+/// The tenant and the endpoint that a message is for.
 type Target<'a> = (&'a TenantId, &'a EndpointId);
 
-/// The admissions of a batch, and the requests that it counts as in flight until it ends.
+/// The admissions of a batch, and the requests that count as in flight until the batch ends.
 pub(crate) struct Admissions<'a> {
-    /// One for each message, in their order.
+    /// The admission of each message, in order.
     pub(crate) entries: Vec<Admission>,
     in_flight: Vec<(Target<'a>, u32)>,
     minute: u64,
 }
 
 impl<'a> Admissions<'a> {
-    /// Decides for each of these messages.
+    /// Decides on each of these messages, and counts their requests as in flight.
     pub(crate) async fn enter<T: Table>(
         control: &Control<T>,
         limits: &Limits<T>,
         messages: &[&'a DeliveryMessage],
         now: Timestamp,
     ) -> Self {
+        // 1. Count the messages for each endpoint.
         let mut demands: BTreeMap<Target<'_>, Demand> = BTreeMap::new();
         for message in messages {
             let demand = demands.entry((&message.tenant, &message.endpoint)).or_default();
             demand.waiting += usize::from(message.bypass == Bypass::None);
             demand.paced += usize::from(message.bypass == Bypass::Paced);
         }
+
+        // 2. Read each endpoint, and reserve its slots.
         let reservations = demands.into_iter().map(|(target, demand)| async move {
             (target, RateReservation::make(control, limits, target, demand, now).await)
         });
         let mut reservations: HashMap<Target<'a>, RateReservation> =
             join_all(reservations).await.into_iter().collect();
-        let in_flight = reservations
-            .iter()
-            .filter(|(_, reservation)| reservation.in_flight > 0)
-            .map(|(target, reservation)| (*target, reservation.in_flight))
-            .collect();
+        let in_flight = reservations.iter().map(|(target, reservation)| (*target, reservation.in_flight));
+        let in_flight = in_flight.filter(|(_, count)| *count > 0).collect();
+
+        // 3. Give the slots to the messages, in order.
         let mut entries = Vec::with_capacity(messages.len());
         for message in messages.iter().copied() {
             entries.push(match reservations.get_mut(&(&message.tenant, &message.endpoint)) {
@@ -82,19 +86,20 @@ impl<'a> Admissions<'a> {
         Self { entries, in_flight, minute: now.minutes() }
     }
 
-    /// Counts the requests as ended. What a process that died counted ends with its minute.
+    /// Counts the requests as no longer in flight. The count is per minute, so the count of a crashed process ends with its
+    /// minute.
     pub(crate) async fn leave<T: Table>(self, limits: &Limits<T>) {
         let ends = self
             .in_flight
             .into_iter()
             .map(|((tenant, endpoint), count)| limits.end_requests(tenant, endpoint, self.minute, count));
         for error in join_all(ends).await.into_iter().filter_map(Result::err) {
-            tracing::warn!(cause = %error, "requests still count as in flight until their minute ends");
+            tracing::warn!(cause = %error, "requests count as in flight until the end of their minute");
         }
     }
 }
 
-/// How many messages of a batch are for one endpoint.
+/// The numbers of messages for one endpoint.
 #[derive(Clone, Copy, Default)]
 struct Demand {
     /// Messages that need a rate-limit slot.
@@ -103,24 +108,25 @@ struct Demand {
     paced: usize,
 }
 
-/// One endpoint, and the slots that the batch reserved.
+/// One endpoint, and the slots that are reserved for the messages of the batch.
 struct RateReservation {
     endpoint: Result<Option<Endpoint>, String>,
-    /// When the first slot begins, in microseconds since the epoch; `None` where no slot is needed.
+    /// The start of the first slot, in microseconds since the epoch; `None` if no slot is reserved.
     begin: Option<u64>,
-    /// How many of the messages whose slot has begun may still be sent; `None` where all may.
-    places: Option<u32>,
-    /// When the first slot begins for those that may not.
+    /// The number of messages that may still be sent now; `None` for no limit.
+    sends_left: Option<u32>,
+    /// The start of the first slot for the messages beyond that number.
     retry_begin: Option<u64>,
-    /// Requests that count as in flight for this batch.
+    /// The requests that count as in flight for this batch.
     in_flight: u32,
-    /// Slots used by messages of the batch so far.
+    /// The number of slots given to messages.
     used: usize,
-    /// Retry slots used so far.
+    /// The number of retry slots given to messages.
     used_for_retry: usize,
 }
 
 impl RateReservation {
+    /// Reads the endpoint, and reserves slots if it gets requests now.
     async fn make<T: Table>(
         control: &Control<T>,
         limits: &Limits<T>,
@@ -135,7 +141,7 @@ impl RateReservation {
         let mut reservation = Self {
             endpoint,
             begin: None,
-            places: None,
+            sends_left: None,
             retry_begin: None,
             in_flight: 0,
             used: 0,
@@ -144,13 +150,13 @@ impl RateReservation {
         if let Some(pace) = pace
             && let Err(error) = reservation.reserve(limits, target, demand, pace, now).await
         {
-            // A rate that cannot be counted must not stop deliveries.
-            tracing::warn!(cause = %error, "the rate of an endpoint is not counted");
+            // Deliveries must not stop because the table of rate limits does not answer.
+            tracing::warn!(cause = %error, "the rate limit of an endpoint is not applied");
         }
         reservation
     }
 
-    /// Reserves slots and, where others wait for the endpoint too, requests in flight.
+    /// Reserves slots. If other messages wait for the endpoint, also limits the requests in flight.
     async fn reserve<T: Table>(
         &mut self,
         limits: &Limits<T>,
@@ -159,30 +165,32 @@ impl RateReservation {
         pace: Pace,
         now: Timestamp,
     ) -> PortResult<()> {
-        // Step 1: slots for the messages that need one.
+        // 1. Reserve slots for the messages that need one.
         let span = pace.span(demand.waiting, now);
         if demand.waiting > 0 {
             self.begin = Some(limits.reserve(tenant, id, span).await?);
         }
-        // Step 2: how many messages could be sent now.
+
+        // 2. Count the messages whose slot has begun. If no message waited before, the requests in flight need no limit.
         let has_begun = |slot: &usize| self.begin.is_some_and(|begin| pace.turn(begin, *slot, now).is_none());
-        let going = demand.paced + (0..demand.waiting).filter(has_begun).count();
-        // Where nobody waited before us, the number in flight needs no bound.
-        let is_idle = demand.paced == 0 && self.begin == Some(span.earliest);
-        if going == 0 || is_idle {
+        let ready = demand.paced + (0..demand.waiting).filter(has_begun).count();
+        let was_idle = demand.paced == 0 && self.begin == Some(span.earliest);
+        if ready == 0 || was_idle {
             return Ok(());
         }
-        // Step 3: the bound. Messages beyond it get slots at the end.
-        let wanted = u32::try_from(going).unwrap_or(u32::MAX);
+
+        // 3. Apply the limit. The messages beyond it get slots behind all others.
+        let wanted = u32::try_from(ready).unwrap_or(u32::MAX);
         self.in_flight = limits.start_requests(tenant, id, now.minutes(), wanted, MAX_AT_ONCE).await?;
-        self.places = Some(self.in_flight);
+        self.sends_left = Some(self.in_flight);
         if self.in_flight < wanted {
-            let left = going - usize::try_from(self.in_flight).unwrap_or_default();
-            self.retry_begin = Some(limits.reserve(tenant, id, pace.span(left, now)).await?);
+            let refused = ready - usize::try_from(self.in_flight).unwrap_or_default();
+            self.retry_begin = Some(limits.reserve(tenant, id, pace.span(refused, now)).await?);
         }
         Ok(())
     }
 
+    /// Decides on one message.
     fn admit(&mut self, message: &DeliveryMessage, now: Timestamp) -> Admission {
         let endpoint = match &self.endpoint {
             Err(error) => return Admission::Unknown(error.clone()),
@@ -210,16 +218,16 @@ impl RateReservation {
                 return later;
             }
         }
-        match &mut self.places {
+        match &mut self.sends_left {
             None => None,
             Some(0) => {
                 let slot = self.used_for_retry;
                 self.used_for_retry += 1;
                 let later = self.retry_begin.and_then(|begin| pace.turn(begin, slot, now));
-                Some(later.unwrap_or(now).max(now.after(MIN_PAUSE)))
+                Some(later.unwrap_or(now).max(now.after(MIN_DELAY)))
             }
-            Some(places) => {
-                *places -= 1;
+            Some(left) => {
+                *left -= 1;
                 None
             }
         }

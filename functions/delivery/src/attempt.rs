@@ -1,22 +1,22 @@
-//! One delivery message: attempt, verdict, record, schedule, in that order; then the message may be deleted.
+//! Handles one delivery message: makes the attempt, records the verdict, schedules the next attempt, in this order. Then the
+//! message can be deleted.
 //!
 //! ```text
-//!   read head ── deleted ───────────────────────────> forget what is left ──> done
-//!       │ ── final, other run, further along ─────────────────────────────> done
-//!       │ ── n attempts recorded: their recorder may have died ─> send n+1 ─> done
-//!       │ ── not due yet ────────────────────────────────> send n again ───> done
-//!       └── n-1 attempts recorded
-//!             │ ── endpoint deleted or disabled ────────────> one update ──> done
-//!             │ ── breaker open, paused ──────────────────────> park n ────> done
-//!             │ ── rate used up ────────────────────────> send n again ────> done
-//!             └── POST ─> one update, condition rev = seen
-//!                            written ─> send n+1 at its time ──────────────> done
-//!                            raced ───> read again, decide again, or forget
+//!   read head ── deleted ─────────────────────────> delete what is left ──> done
+//!       │ ── final state, other run, later attempt ───────────────────────> done
+//!       │ ── attempt n is recorded: its process may have crashed ─> send n+1 ─> done
+//!       │ ── not due yet ────────────────────────────────> send n again ──> done
+//!       └── attempt n-1 is recorded
+//!             │ ── endpoint deleted or disabled ────────────> record ─────> done
+//!             │ ── circuit breaker open, or paused ─────────> park n ─────> done
+//!             │ ── rate limit reached ──────────────────────> send n again ─> done
+//!             └── POST ─> one update, if `rev` is unchanged
+//!                            written ─> send n+1 at its time ─────────────> done
+//!                            lost ────> read the head again, decide again
 //! ```
 //!
-//! A probe that fails is parked again: it spends no attempt. An error anywhere gives the message back to its queue. A crash
-//! after the POST and before the update makes the receiver see the same `webhook-id` twice; nothing makes an event see no
-//! one.
+//! A failed probe is parked again: it uses no attempt. After any error the message returns to its queue. After a crash
+//! between the POST and the update, the receiver gets the same `webhook-id` twice. No crash can lose an event.
 
 use domain::delivery::attempt::Attempt;
 use domain::delivery::schedule::{Due, MAX_DELAY, Parked};
@@ -33,6 +33,7 @@ use store::events::head_item::Found;
 use store::items::Updated;
 use store::ports::Ports;
 use store::queues::Delayed;
+use store::races::{Round, until_won};
 use store::unavailable::{PortResult, Unavailable};
 use store::webhook_sender::WebhookSender;
 
@@ -40,123 +41,149 @@ use crate::admission::Admission;
 use crate::handler::Delivery;
 use crate::tally::Tally;
 
-/// How often a raced update is decided again before the message goes back to its queue.
-const MAX_RACES: usize = 20;
-
 impl<P: Ports> Delivery<P> {
-    /// Does what a message says, as far as the head it finds still asks for it and the endpoint takes it.
+    /// Handles a message, as far as the head still needs the attempt and the endpoint allows it.
     pub(crate) async fn deliver(
         &self,
         message: &DeliveryMessage,
-        first_receipt: bool,
-        entry: Admission,
+        is_first_receipt: bool,
+        admission: Admission,
     ) -> PortResult<Tally> {
-        let Some(found) = self.read(message, first_receipt).await? else { return Ok(Tally::default()) };
+        let Some(found) = self.read_head(message, is_first_receipt).await? else {
+            return Ok(Tally::default());
+        };
         if found.head.is_expired_or_deleted(self.clock.now()) {
-            return self.leave(message, &found.head).await; // nobody is owed anything any more
+            return self.delete_leftovers(message, &found.head).await;
         }
         match self.step(&found.head, message) {
             Step::Nothing => Ok(Tally::default()),
             Step::Wait(at) => self.send_at(message.delayed(Bypass::None), at, &found.head).await,
             Step::EnsureNext(at) => self.send_at(message.next(), at, &found.head).await,
-            Step::Attempt => self.enter(found, message, entry).await,
+            Step::Attempt => self.apply(admission, found, message).await,
         }
     }
 
-    /// The head, read consistently; only the first receipt of the message that the very put sent may look faster.
-    async fn read(&self, message: &DeliveryMessage, first_receipt: bool) -> PortResult<Option<Found>> {
-        if message.fresh && first_receipt {
-            let fast = self.events.head_eventually(&message.tenant, message.event).await?;
-            if fast.is_some() {
-                return Ok(fast);
+    /// Reads the head. The read is consistent, except for the first receipt of a message that was sent when its event was
+    /// stored: an eventually consistent read costs half, and such a head has no attempt to miss.
+    async fn read_head(
+        &self,
+        message: &DeliveryMessage,
+        is_first_receipt: bool,
+    ) -> PortResult<Option<Found>> {
+        if message.fresh && is_first_receipt {
+            let found = self.events.head_eventually(&message.tenant, message.event).await?;
+            if found.is_some() {
+                return Ok(found);
             }
         }
         self.events.head(&message.tenant, message.event).await
     }
 
+    /// Returns what the message does, according to the head.
     fn step(&self, head: &Head, message: &DeliveryMessage) -> Step {
-        let entry = head.deliveries.get(&message.endpoint);
-        entry.map_or(Step::Nothing, |entry| entry.step(&message.generation, message.n, self.clock.now()))
+        match head.deliveries.get(&message.endpoint) {
+            Some(delivery) => delivery.step(&message.generation, message.n, self.clock.now()),
+            None => Step::Nothing,
+        }
     }
 
-    /// Makes the attempt, unless the endpoint as it is now takes none.
-    async fn enter(&self, found: Found, message: &DeliveryMessage, entry: Admission) -> PortResult<Tally> {
-        match entry {
+    /// Makes the attempt, or what the admission says instead.
+    async fn apply(
+        &self,
+        admission: Admission,
+        found: Found,
+        message: &DeliveryMessage,
+    ) -> PortResult<Tally> {
+        match admission {
             Admission::Unknown(error) => Err(Unavailable::new("reading an endpoint", error)),
-            Admission::Deleted => self.record(found.head, message, &Outcome::EndpointDeleted).await,
+            Admission::Deleted => self.record(&found.head, message, &Outcome::EndpointDeleted).await,
             Admission::Disabled(endpoint) => {
-                let recorded = self.record(found.head, message, &Outcome::EndpointDisabled).await?;
-                Ok(recorded.plus(&self.tell_what_is_left(message, &endpoint).await))
+                let tally = self.record(&found.head, message, &Outcome::EndpointDisabled).await?;
+                Ok(tally.plus(&self.send_due_notice(message, &endpoint).await))
             }
             Admission::Parked => self.park(&found.head, message).await,
             Admission::Later(at) => {
-                let sent = self.send_at(message.delayed(Bypass::Paced), at, &found.head).await?;
-                Ok(sent.plus(&Tally::once("paced")))
+                let tally = self.send_at(message.delayed(Bypass::Paced), at, &found.head).await?;
+                Ok(tally.plus(&Tally::once("paced")))
             }
-            Admission::Open(endpoint) => self.attempt(found, message, &endpoint).await,
+            Admission::Open(endpoint) => self.attempt(&found, message, &endpoint).await,
         }
     }
 
     async fn attempt(
         &self,
-        found: Found,
+        found: &Found,
         message: &DeliveryMessage,
         endpoint: &Endpoint,
     ) -> PortResult<Tally> {
-        let Some(payload) = self.events.payload(&message.tenant, &found).await? else {
-            return Ok(Tally::default()); // it expired before its head did
+        // 1. Read what the request needs. Without it the event no longer has to be delivered.
+        let Some(payload) = self.events.payload(&message.tenant, found).await? else {
+            return Ok(Tally::default()); // the payload expired before its head
         };
-        let Some(private) = self.private(message, endpoint).await? else {
-            return Ok(Tally::default()); // its tenant is being erased, and its data key is gone already
+        let Some(private) = self.open_private(message, endpoint).await? else {
+            return Ok(Tally::default()); // the tenant is being erased, and its data key is deleted
         };
+
+        // 2. POST, and decide on the answer.
         let at = self.clock.now();
         let answer = self.post(endpoint, &private, found.head.content(&payload), at).await;
         let ended = self.clock.now();
+        let duration_ms = ended.millis_since(at);
         let verdict = Verdict::on(&answer, message.n, ended, &mut rand::rng());
-        let attempt =
-            Attempt { message: message.clone(), at, duration_ms: ended.millis_since(at), answer, verdict };
+        let attempt = Attempt { message: message.clone(), at, duration_ms, answer, verdict };
         log(&attempt);
-        let mut tally = tally_of(&attempt);
+
+        // 3. Store the attempt for the owner of the endpoint.
         self.log_attempt(&attempt, found.head.expires_at).await;
-        let outcome = Outcome::Attempted(verdict, attempt.to_last_attempt());
-        tally = tally.plus(&if attempt.spends_no_attempt() {
+
+        // 4. Record the outcome in the head, and schedule the next attempt. Only now is the message handled.
+        let recorded = if attempt.spends_no_attempt() {
             self.park(&found.head, message).await?
         } else {
-            self.record(found.head, message, &outcome).await?
-        });
-        Ok(tally.plus(&self.note_health(message, endpoint, &attempt.answer, verdict).await))
+            let outcome = Outcome::Attempted(verdict, attempt.to_last_attempt());
+            self.record(&found.head, message, &outcome).await?
+        };
+
+        // 5. Update the health of the endpoint. This cannot fail the message.
+        let health = self.update_health(message, endpoint, &attempt.answer, verdict).await;
+        Ok(tally_of(&attempt).plus(&recorded).plus(&health))
     }
 
-    async fn private(&self, message: &DeliveryMessage, endpoint: &Endpoint) -> PortResult<Option<Private>> {
+    /// Decrypts the secrets and headers of an endpoint. Returns `None` if the tenant has no data key.
+    async fn open_private(
+        &self,
+        message: &DeliveryMessage,
+        endpoint: &Endpoint,
+    ) -> PortResult<Option<Private>> {
         let Some(key) = self.keys.key(&message.tenant).await? else { return Ok(None) };
         let private = Private::open(&key, &message.tenant, &endpoint.id, &endpoint.sealed);
-        private.map(Some).map_err(|error| Unavailable::new("opening an endpoint", error))
+        private.map(Some).map_err(|error| Unavailable::new("decrypting an endpoint", error))
     }
 
     async fn post(
         &self,
         endpoint: &Endpoint,
         private: &Private,
-        event: webhook_request::Content<'_>,
+        content: webhook_request::Content<'_>,
         now: Timestamp,
     ) -> Answer {
         let Ok(url) = EndpointUrl::parse(&endpoint.url, self.url_policy) else {
             return Answer::None(Failure::Refused);
         };
-        let request = webhook_request::request(url, endpoint, private, &self.signing, event, now);
+        let request = webhook_request::request(url, endpoint, private, &self.signing, content, now);
         self.webhooks.post(&request, now).await
     }
 
-    /// Keeps an attempt for the endpoint's owner. Where that fails, the attempt counts all the same.
+    /// Stores an attempt for the owner of the endpoint. A failure is logged only: the attempt counts nevertheless.
     async fn log_attempt(&self, attempt: &Attempt, expires_at: Timestamp) {
         if attempt.is_listed()
             && let Err(error) = self.events.log_attempt(attempt, expires_at).await
         {
-            tracing::warn!(cause = %error, "an attempt is not in the log");
+            tracing::warn!(cause = %error, "an attempt is missing in the log of its endpoint");
         }
     }
 
-    /// Parks a delivery until its endpoint takes it again.
+    /// Parks a delivery until its endpoint gets deliveries again.
     async fn park(&self, head: &Head, message: &DeliveryMessage) -> PortResult<Tally> {
         let token = format!("{:032x}", rand::random::<u128>());
         let parked = Parked { message: message.delayed(Bypass::None), token };
@@ -165,40 +192,49 @@ impl<P: Ports> Delivery<P> {
         Ok(Tally::once("parked"))
     }
 
-    /// Records the outcome by one conditional update, and schedules what follows from it.
-    async fn record(
+    /// Records the outcome in the head, and schedules the next attempt.
+    async fn record(&self, head: &Head, message: &DeliveryMessage, outcome: &Outcome) -> PortResult<Tally> {
+        if let Round::Ended(tally) = self.try_record(head, message, outcome).await? {
+            return Ok(tally);
+        }
+        // Another writer changed the head since it was read: read it again, and decide again.
+        until_won("recording a delivery", || async {
+            match self.events.head(&message.tenant, message.event).await? {
+                Some(found) if found.head.status == Status::Deleted => {
+                    Ok(Round::Ended(self.delete_leftovers(message, &found.head).await?))
+                }
+                Some(found) => self.try_record(&found.head, message, outcome).await,
+                None => Ok(Round::Ended(Tally::default())),
+            }
+        })
+        .await
+    }
+
+    /// Records the outcome by one update, on the condition that the head is unchanged.
+    async fn try_record(
         &self,
-        mut head: Head,
+        head: &Head,
         message: &DeliveryMessage,
         outcome: &Outcome,
-    ) -> PortResult<Tally> {
-        for _ in 0..MAX_RACES {
-            let Some(next) = head.record(message, outcome) else {
-                return self.ensure_next(&head, message).await; // somebody recorded it, perhaps we ourselves
-            };
-            match self.events.update(&message.tenant, &next).await? {
-                Updated::Done => {
-                    let sent = self.ensure_next(&next, message).await?;
-                    return Ok(sent.plus(&self.recorded(&head, &next, message, outcome)));
-                }
-                Updated::Raced => match self.events.head(&message.tenant, message.event).await? {
-                    Some(found) if found.head.status == Status::Deleted => {
-                        return self.leave(message, &found.head).await;
-                    }
-                    Some(found) => head = found.head,
-                    None => return Ok(Tally::default()),
-                },
-            }
+    ) -> PortResult<Round<Tally>> {
+        let Some(next) = head.record(message, outcome) else {
+            // The attempt is recorded already: by another process, or by an update of ours whose answer was lost.
+            return Ok(Round::Ended(self.ensure_next(head, message).await?));
+        };
+        if self.events.update(&message.tenant, &next).await? == Updated::Raced {
+            return Ok(Round::Lost);
         }
-        Err(Unavailable::new("recording a delivery", "too many races"))
+        let sent = self.ensure_next(&next, message).await?;
+        Ok(Round::Ended(sent.plus(&self.tally_of_record(head, &next, message, outcome))))
     }
 
-    /// Leaves an event that is gone, and nothing of an attempt that was under way when it was deleted.
-    async fn leave(&self, message: &DeliveryMessage, head: &Head) -> PortResult<Tally> {
-        self.events.delete_leftovers(&message.tenant, head).await.map(|()| Tally::default())
+    /// Deletes what an attempt in flight has stored of an event that was deleted during the attempt. Changes nothing else.
+    async fn delete_leftovers(&self, message: &DeliveryMessage, head: &Head) -> PortResult<Tally> {
+        self.events.delete_leftovers(&message.tenant, head).await?;
+        Ok(Tally::default())
     }
 
-    /// Makes sure that the attempt after this message's is scheduled, where the head asks for it.
+    /// Schedules the attempt after this message, if the head needs it.
     async fn ensure_next(&self, head: &Head, message: &DeliveryMessage) -> PortResult<Tally> {
         match self.step(head, message) {
             Step::EnsureNext(at) => self.send_at(message.next(), at, head).await,
@@ -206,7 +242,7 @@ impl<P: Ports> Delivery<P> {
         }
     }
 
-    /// Sends a message that arrives then: through the queue, or as a row where that is longer than the queue can delay.
+    /// Sends a message that is due at this time: through the queue, or as a row if the delay is too long for the queue.
     async fn send_at(&self, message: DeliveryMessage, at: Timestamp, head: &Head) -> PortResult<Tally> {
         let delay = at.since(self.clock.now());
         if delay > MAX_DELAY {
@@ -217,20 +253,25 @@ impl<P: Ports> Delivery<P> {
         Ok(Tally::default())
     }
 
-    fn recorded(&self, before: &Head, after: &Head, message: &DeliveryMessage, outcome: &Outcome) -> Tally {
-        let ended = match outcome {
+    fn tally_of_record(
+        &self,
+        before: &Head,
+        after: &Head,
+        message: &DeliveryMessage,
+        outcome: &Outcome,
+    ) -> Tally {
+        let tally = match outcome {
             Outcome::Attempted(Verdict::RetryAt(_), _) => Tally::default(),
             Outcome::Attempted(Verdict::Delivered, _) => {
                 let ms = self.clock.now().millis_since(after.id.accepted_at());
-                let (event, endpoint) = (&message.event, &message.endpoint);
-                tracing::debug!(step = "delivered", %event, %endpoint, n = message.n, ms);
+                let DeliveryMessage { event, endpoint, n, .. } = message;
+                tracing::debug!(step = "delivered", %event, %endpoint, n, ms);
                 Tally::delivered(&message.tenant)
             }
             _ => Tally::failed(&message.tenant),
         };
-        let has_left = before.status.is_in_inbox() && !after.status.is_in_inbox();
-        let left = if has_left { Tally::settled(&message.tenant, message.event) } else { Tally::default() };
-        ended.plus(&left)
+        let has_left_inbox = before.status.is_in_inbox() && !after.status.is_in_inbox();
+        if has_left_inbox { tally.plus(&Tally::settled(&message.tenant, message.event)) } else { tally }
     }
 }
 

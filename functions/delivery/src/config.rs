@@ -6,31 +6,31 @@ use runtime::config::{InvalidVariable, peppers, required, url_policy};
 
 /// The configuration of delivery.
 pub struct Config {
-    /// The table of tenants and endpoints.
+    /// The name of the table `Control`: tenants and endpoints.
     pub control_table: String,
-    /// The table of heads, payloads and attempts.
+    /// The name of the table `Events`: heads, payloads and attempts.
     pub events_table: String,
-    /// The table of endpoints' rates and counters.
+    /// The name of the table `Limits`: rates of the endpoints, and counters.
     pub limits_table: String,
-    /// The table of rows that are due later.
+    /// The name of the table `Schedule`: rows that are due later.
     pub schedule_table: String,
     /// The URL of the queue `deliveries`.
     pub deliveries_queue: String,
     /// The ARN of the dead-letter queue of `deliveries`.
     pub dead_letters_arn: String,
-    /// The key of KMS that wraps the tenants' data keys.
+    /// The KMS key that encrypts the data keys of the tenants.
     pub data_kms_key: String,
-    /// The secrets from which our signing keys are derived.
+    /// The secrets from which the signing keys of the service are derived.
     pub signing_secrets: Peppers,
-    /// Which URLs may be endpoints.
+    /// The URLs that endpoints may have.
     pub url_policy: UrlPolicy,
 }
 
 impl Config {
-    /// Reads the environment.
+    /// Reads the environment variables.
     ///
     /// # Errors
-    /// [`InvalidVariable`] names the variable that is absent or wrong.
+    /// [`InvalidVariable`] with the name of the variable that is missing or not valid.
     pub fn from_env() -> Result<Self, InvalidVariable> {
         Ok(Self {
             control_table: required("CONTROL_TABLE")?,

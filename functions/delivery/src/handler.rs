@@ -1,4 +1,5 @@
-//! A batch of delivery messages, all at once: each ends on its own, and only what failed comes back.
+//! Handles a batch of delivery messages, all at the same time. Each message has its own outcome, and only failed messages
+//! return to the queue.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use domain::delivery::signature::SigningSecrets;
 use domain::endpoint::url::UrlPolicy;
 use domain::timestamp::Timestamp;
 use runtime::batch;
-use runtime::batch::Message;
+use runtime::batch::{Message, MessageOutcome};
 use runtime::metrics::Metrics;
 use runtime::telemetry::Log;
 use store::clock::Clock;
@@ -26,10 +27,10 @@ use crate::admission::{Admission, Admissions};
 use crate::config::Config;
 use crate::tally::Tally;
 
-/// What one message takes at most: the exchange with its receiver, and the calls to AWS around it.
+/// The longest time for one message: the exchange with the receiver, and the calls to AWS around it.
 const MAX_DELIVERY: Duration = Duration::from_secs(20);
 
-/// What delivery touches; its IAM policy says the same.
+/// The function and all that it uses. Its IAM policy allows no more.
 pub struct Delivery<P: Ports> {
     pub(crate) control: Control<P::Table>,
     pub(crate) events: Events<P>,
@@ -37,25 +38,26 @@ pub struct Delivery<P: Ports> {
     pub(crate) schedule: Schedule<P::Table>,
     /// The queue that the messages come from.
     source: P::Queue,
+    /// The same queue, for the messages of further attempts.
     pub(crate) deliveries: DeliveriesQueue<P::Queue>,
     pub(crate) keys: DataKeys<P>,
     pub(crate) webhooks: P::Webhooks,
     pub(crate) clock: P::Clock,
-    /// The keys of our own signatures.
+    /// The secrets for the signatures of the service itself.
     pub(crate) signing: SigningSecrets,
-    /// Which URLs may be endpoints.
+    /// The URLs that endpoints may have.
     pub(crate) url_policy: UrlPolicy,
-    /// The dead-letter queue: nothing of it is given up.
+    /// The ARN of the dead-letter queue. An unreadable message from it is kept in the table.
     dead_letters_arn: String,
-    /// Writes the one log line of each invocation.
+    /// Writes the log line of each invocation.
     log: Log,
 }
 
-/// How a message ended.
-type Ended = batch::Ended<Result<Tally, String>>;
+/// The outcome of one message.
+type Outcome = MessageOutcome<Result<Tally, String>>;
 
 impl<P: Ports> Delivery<P> {
-    /// Returns the function over these ports.
+    /// Makes the function over these ports.
     pub fn new(ports: &P, config: Config, log: Log) -> Self {
         let control = ports.table(&config.control_table);
         let keys = DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock());
@@ -76,87 +78,89 @@ impl<P: Ports> Delivery<P> {
         }
     }
 
-    /// Delivers a batch and gives back the messages that must come again: those that failed, and those that would not
-    /// have ended before `until`.
+    /// Delivers a batch. Returns to the queue the messages that failed, and those that could not end before `until`.
     pub async fn handle(&self, event: SqsEvent, until: Timestamp) -> SqsBatchResponse {
         let began = self.clock.now();
-        let messages = batch::messages(event, &self.dead_letters_arn);
-        let ended =
-            batch::suspects_last(&self.source, &messages, async |some| self.handle_some(some, until).await);
-        let ended = ended.await;
-        let tally = batch::firsts(&ended).fold(Tally::default(), Tally::plus);
-        let undelayed = messages.iter().filter(|message| is_first_attempt(message));
+        let messages = batch::read_messages(event, &self.dead_letters_arn);
+        let handle_group = async |group: &[&Message]| self.handle_group(group, until).await;
+        let outcomes = batch::handle_suspects_last(&self.source, &messages, handle_group).await;
+        let tally = batch::successes(&outcomes).fold(Tally::default(), Tally::plus);
+        let undelayed = messages.iter().filter(|message| has_no_delay(message));
         let wait = batch::longest_wait(QueueName::Deliveries, undelayed, began);
-        batch::count(&self.limits, tally.counts, wait, &tally.shares, self.clock.now()).await;
-        let mut metrics = Metrics::new("delivery", "delivered");
-        tally.write(&mut metrics);
-        let response = batch::response(&messages, &ended, &mut metrics);
-        metrics.milliseconds("handler_ms", self.clock.now().millis_since(began));
-        (self.log)(&metrics.line(self.clock.now()));
+        batch::count(&self.limits, tally.counts, wait, &tally.changes, self.clock.now()).await;
+        let mut metrics = Metrics::new("delivery", "batch delivered");
+        tally.write_to(&mut metrics);
+        let response = batch::response(&messages, &outcomes, &mut metrics);
+        metrics.set_milliseconds("handler_ms", self.clock.now().millis_since(began));
+        (self.log)(&metrics.into_line(self.clock.now()));
         response
     }
 
-    /// Delivers some messages at the same time.
-    async fn handle_some(&self, messages: &[&Message], until: Timestamp) -> Vec<Ended> {
+    /// Handles some messages at the same time.
+    async fn handle_group(&self, messages: &[&Message], until: Timestamp) -> Vec<Outcome> {
         let now = self.clock.now();
         if now.after(MAX_DELIVERY) > until {
-            return messages.iter().map(|_| Ended::failed("there was no time left")).collect();
+            return messages.iter().map(|_| Outcome::failed("no time left in this invocation")).collect();
         }
-        let read: Vec<Read<'_>> = messages.iter().map(|message| Read::new(message)).collect();
+        // 1. Read the messages, and decide which of them may be sent now.
+        let read: Vec<ReadMessage<'_>> = messages.iter().map(|message| ReadMessage::new(message)).collect();
         let deliveries: Vec<&DeliveryMessage> =
-            read.iter().filter_map(|read| read.delivery.as_ref().ok()).collect();
-        let mut gates = Admissions::enter(&self.control, &self.limits, &deliveries, now).await;
-        let mut entries = std::mem::take(&mut gates.entries).into_iter();
-        let mut entry_of = |read: &Read<'_>| match read.delivery {
-            Ok(_) => entries.next(),
-            Err(_) => None,
-        };
-        let entries: Vec<Option<Admission>> = read.iter().map(&mut entry_of).collect();
-        let keys: Vec<String> = read.iter().map(Read::key).collect();
-        let ended = batch::once_each(&keys, async |place| {
-            self.handle_message(&read[place], entries[place].clone()).await
-        });
-        let ended = ended.await;
-        gates.leave(&self.limits).await;
-        ended
+            read.iter().filter_map(|message| message.delivery.as_ref().ok()).collect();
+        let admissions = Admissions::enter(&self.control, &self.limits, &deliveries, now).await;
+
+        // 2. Handle each attempt once, although a batch can have several messages for it. Only readable messages have an
+        // admission.
+        let mut entries = admissions.entries.iter().cloned();
+        let mut by_message: Vec<Option<Admission>> = Vec::with_capacity(read.len());
+        for message in &read {
+            by_message.push(if message.delivery.is_ok() { entries.next() } else { None });
+        }
+        let keys: Vec<String> = read.iter().map(ReadMessage::key).collect();
+        let handle = async |place: usize| self.handle_message(&read[place], by_message[place].clone()).await;
+        let outcomes = batch::once_per_key(&keys, handle).await;
+
+        // 3. The requests are no longer in flight.
+        admissions.leave(&self.limits).await;
+        outcomes
     }
 
     async fn handle_message(
         &self,
-        Read { message, delivery }: &Read<'_>,
-        entry: Option<Admission>,
+        ReadMessage { message, delivery }: &ReadMessage<'_>,
+        admission: Option<Admission>,
     ) -> Result<Tally, String> {
-        match (delivery, entry) {
-            (Ok(delivery), Some(entry)) => {
-                let delivered = self.deliver(delivery, message.is_first_receipt(), entry).await;
+        match (delivery, admission) {
+            (Ok(delivery), Some(admission)) => {
+                let delivered = self.deliver(delivery, message.is_first_receipt(), admission).await;
                 delivered.map_err(|error| error.to_string())
             }
-            (Ok(_), None) => Err("its endpoint was not read".to_owned()),
+            (Ok(_), None) => Err("the endpoint was not read".to_owned()),
             (Err(error), _) => {
-                batch::unreadable(&self.events, message, error.to_string(), self.clock.now()).await?;
+                let now = self.clock.now();
+                batch::handle_unreadable(&self.events, message, error.to_string(), now).await?;
                 Ok(Tally::unreadable())
             }
         }
     }
 }
 
-/// Whether the message came without a delay: how long a retry was in the queue says nothing about the queue.
-fn is_first_attempt(message: &Message) -> bool {
+/// Returns whether the message was sent without a delay. The delay of a retry says nothing about the age of the queue.
+fn has_no_delay(message: &Message) -> bool {
     read_delivery(&message.body).is_ok_and(|delivery| delivery.fresh)
 }
 
-/// A message, and the delivery that it is about.
-struct Read<'a> {
+/// A message and the delivery in its body.
+struct ReadMessage<'a> {
     message: &'a Message,
     delivery: Result<DeliveryMessage, UnknownFormat>,
 }
 
-impl<'a> Read<'a> {
+impl<'a> ReadMessage<'a> {
     fn new(message: &'a Message) -> Self {
         Self { delivery: read_delivery(&message.body), message }
     }
 
-    /// What two messages for the same attempt have in common.
+    /// Returns the key that all messages for one attempt share.
     fn key(&self) -> String {
         match &self.delivery {
             Ok(DeliveryMessage { tenant, event, endpoint, generation, n, fresh: _, bypass: _ }) => {

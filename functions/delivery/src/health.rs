@@ -1,4 +1,4 @@
-//! What an attempt says about its endpoint: noted where it changes something, and told to the endpoint's owner.
+//! Updates the health of an endpoint after an attempt, and puts notices into the inbox of its owner.
 
 use domain::delivery::verdict::{Answer, Verdict};
 use domain::delivery::{Bypass, DeliveryMessage};
@@ -13,54 +13,65 @@ use store::unavailable::PortResult;
 use crate::handler::Delivery;
 use crate::tally::Tally;
 
-/// How often a raced change is decided again. Whoever lost so often was beaten by others who noted the same.
+/// The largest number of tries. Each lost try means that another attempt updated the health, so a further update would say
+/// the same.
 const MAX_RACES: usize = 5;
 
 impl<P: Ports> Delivery<P> {
-    /// Notes what the attempt says about its endpoint. Where that fails, nothing is lost but the note.
-    pub(crate) async fn note_health(
+    /// Updates the health of an endpoint. A failure is logged only: the attempt is recorded, and the next attempt updates
+    /// the health again.
+    pub(crate) async fn update_health(
         &self,
         message: &DeliveryMessage,
         endpoint: &Endpoint,
         answer: &Answer,
         verdict: Verdict,
     ) -> Tally {
-        let noted = self.try_note_health(message, endpoint, answer, verdict).await;
-        noted.unwrap_or_else(|error| {
-            tracing::warn!(cause = %error, "an endpoint's health is not noted");
+        let updated = self.try_update_health(message, endpoint, answer, verdict).await;
+        updated.unwrap_or_else(|error| {
+            tracing::warn!(cause = %error, "the health of an endpoint was not updated");
             Tally::default()
         })
     }
 
-    async fn try_note_health(
+    async fn try_update_health(
         &self,
         message: &DeliveryMessage,
         endpoint: &Endpoint,
         answer: &Answer,
         verdict: Verdict,
     ) -> PortResult<Tally> {
-        let (mut seen, mut tally) = (endpoint.clone(), Tally::default());
+        let mut current = endpoint.clone();
+        let mut tally = Tally::default();
         for _ in 0..MAX_RACES {
-            tally = tally.plus(&self.tell(message, &mut seen).await?); // whoever noted it may have died before telling
-            let Some(change) = self.change(&seen.health, message, answer, verdict) else { return Ok(tally) };
-            if self.control.change_health(&message.tenant, &seen, &change).await? == Updated::Done {
-                tally = tally.plus(&transition(&seen.health, &change));
-                seen.health = change.health;
-                return Ok(tally.plus(&self.tell(message, &mut seen).await?));
+            // 1. Send a notice that is still stored: the process that stored it may have crashed before it sent it.
+            tally = tally.plus(&self.send_notice(message, &mut current).await?);
+
+            // 2. Write the change, if there is one, and send the notice that it may contain.
+            let Some(change) = self.change(&current.health, message, answer, verdict) else {
+                return Ok(tally);
+            };
+            if self.control.change_health(&message.tenant, &current, &change).await? == Updated::Done {
+                tally = tally.plus(&tally_of(&current.health, &change));
+                current.health = change.health;
+                return Ok(tally.plus(&self.send_notice(message, &mut current).await?));
             }
+
+            // 3. Another writer changed the endpoint. The answer says nothing about an endpoint that was deleted, has
+            // another URL, or was enabled again since the attempt began.
             match self.control.endpoint(&message.tenant, &message.endpoint).await? {
-                Some(now) if now.url == seen.url && !has_begun_anew(endpoint, &now) => seen = now,
-                _ => return Ok(tally), // deleted, given another URL, enabled again: about that one nothing is known
+                Some(now) if now.url == current.url && !is_enabled_again(endpoint, &now) => current = now,
+                _ => return Ok(tally),
             }
         }
         Ok(tally)
     }
 
-    /// Tells what the owner of an endpoint should have been told already.
-    pub(crate) async fn tell_what_is_left(&self, message: &DeliveryMessage, endpoint: &Endpoint) -> Tally {
-        let told = self.tell(message, &mut endpoint.clone()).await;
-        told.unwrap_or_else(|error| {
-            tracing::warn!(cause = %error, "an endpoint's owner is not told");
+    /// Sends the notice of an endpoint, if one is stored and not sent yet. A failure is logged only.
+    pub(crate) async fn send_due_notice(&self, message: &DeliveryMessage, endpoint: &Endpoint) -> Tally {
+        let sent = self.send_notice(message, &mut endpoint.clone()).await;
+        sent.unwrap_or_else(|error| {
+            tracing::warn!(cause = %error, "the notice of an endpoint was not sent");
             Tally::default()
         })
     }
@@ -89,31 +100,31 @@ impl<P: Ports> Delivery<P> {
         health.after_failure(&failed, now)
     }
 
-    /// Puts what the owner is still to be told into the inbox, and strikes it out. Should that fail or lose a race, it is
-    /// told once more: the same event, which is stored once.
-    async fn tell(&self, message: &DeliveryMessage, endpoint: &mut Endpoint) -> PortResult<Tally> {
+    /// Puts the notice of an endpoint into the inbox of its owner, and then removes it from the endpoint. If the removal
+    /// fails or loses a race, the notice is sent again later: it is the same event, which is stored once.
+    async fn send_notice(&self, message: &DeliveryMessage, endpoint: &mut Endpoint) -> PortResult<Tally> {
         let Some(notice) = endpoint.health.notice.clone() else { return Ok(Tally::default()) };
         let Some(tier) = self.control.tier(&message.tenant).await? else {
-            return Ok(Tally::default()); // its owner is being erased: nothing more of it is stored
+            return Ok(Tally::default()); // the tenant is being erased, so no further event is stored
         };
         let (event, head) = notice.event(&message.tenant, tier, endpoint);
         let inserted = self.events.insert(&event, &head).await?;
-        let told = endpoint.health.with_notice_sent();
-        if self.control.change_health(&message.tenant, endpoint, &told).await? == Updated::Done {
-            endpoint.health = told.health;
+        let removal = endpoint.health.with_notice_sent();
+        if self.control.change_health(&message.tenant, endpoint, &removal).await? == Updated::Done {
+            endpoint.health = removal.health;
         }
         let is_new = inserted == Inserted::New;
         Ok(if is_new { Tally::stored(&message.tenant, event.id) } else { Tally::default() })
     }
 }
 
-/// Whether its owner enabled the endpoint again since an attempt began: its answer is of before that.
-fn has_begun_anew(before: &Endpoint, now: &Endpoint) -> bool {
+/// Returns whether the owner enabled the endpoint again after the attempt began.
+fn is_enabled_again(before: &Endpoint, now: &Endpoint) -> bool {
     now.rev != before.rev && now.health.failures == 0
 }
 
-/// What happened to the endpoint, for the metrics.
-fn transition(before: &Health, change: &Change) -> Tally {
+/// Returns what a change does to the endpoint, for the metrics.
+fn tally_of(before: &Health, change: &Change) -> Tally {
     let after = &change.health;
     if change.disables {
         Tally::once("endpoints_disabled")

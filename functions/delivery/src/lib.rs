@@ -1,15 +1,16 @@
-//! Delivers events: from the queue `deliveries` and its dead letters: sign, POST, judge, record, schedule.
+//! Makes the delivery attempts of the queue `deliveries` and of its dead-letter queue: signs, POSTs, decides on the answer,
+//! records the verdict and schedules the next attempt.
 //!
-//! `main.rs` only wires this library to AWS; the tests run it over tables in memory.
+//! `main.rs` only connects this library to AWS. The tests run it over tables and queues in memory.
 
 pub mod config;
 
-mod attempt;
+mod tally;
 
 mod admission;
 
 pub mod handler;
 
-mod health;
+mod attempt;
 
-mod tally;
+mod health;

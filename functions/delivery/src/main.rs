@@ -1,4 +1,4 @@
-//! Delivers events: sign, POST, judge, record, schedule.
+//! Makes the delivery attempts of the queue `deliveries` and of its dead-letter queue.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use runtime::{config, telemetry};
 use webhooks::client::WebhookClient;
 
-/// The function's timeout in the template.
+/// The timeout of the function in the template.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,16 +1,17 @@
-//! When to accept nothing more: a tenant whose inbox is full, or a queue that nobody empties.
+//! Refuses new events while a tenant's inbox is full, or while the queue `events` is too old: its oldest message waits
+//! longer than allowed.
 //!
 //! ```text
-//!   last batch taken (by consumer)      our first send since        now
+//!   last batch received by consumer     first send since then       now
 //!   ----------|-----------------------------------|------------------|---->
-//!             | it had waited so long             |<---- nobody took anything for so long
+//!             | wait of its oldest message        |<- nothing received for this long
 //! ```
 //!
-//! The age of a queue is told to CloudWatch alone; what is known here is an estimate. It may be wrong, as when consumer
-//! could not leave word of its last batch; so one request passes now and then, and the word of its batch sets it right.
-//! Both looks are made now and then, beside the lease of tokens; while the table does not answer, nothing is turned away.
+//! Only CloudWatch gets the age of a queue from SQS, so this module estimates it: the larger of the two durations above.
+//! The estimate can be wrong, for example if consumer could not store the wait of its last batch. While requests are
+//! refused, one request is therefore allowed at intervals, and its batch corrects the estimate. The wait and the backlog
+//! are read at intervals, at the same time as the token is taken. If the table does not answer, no request is refused.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,150 +21,161 @@ use domain::tenant::backlog::Backlog;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 use futures_util::future::join;
+use store::cache::Cache;
 use store::limits::Limits;
 use store::limits::counters::{QueueName, Wait};
 use store::table::Table;
 use store::unavailable::PortResult;
 
-/// How often the queue is looked at.
-const LOOK_AT_QUEUE: Duration = Duration::from_secs(10);
+/// The interval between two readings of the wait, and between two requests that are allowed while others are refused.
+const QUEUE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often a tenant's backlog is looked at.
-const LOOK_AT_BACKLOG: Duration = Duration::from_secs(30);
+/// The interval between two readings of a tenant's backlog.
+const BACKLOG_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How far the clocks of two instances may differ.
-const SKEW: Duration = Duration::from_secs(5);
+/// The largest difference between the clocks of two instances.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 
-/// How long the word of the last batch counts: an empty queue gives no other.
-const FRESH: Duration = Duration::from_secs(60);
+/// How long the wait of the last batch counts. An empty queue has no newer batch.
+const WAIT_LIFETIME: Duration = Duration::from_secs(60);
 
-/// More tenants than one instance serves in a minute.
+/// The largest number of tenants in memory, more than one instance serves in a minute.
 const MAX_TENANTS: usize = 10_000;
 
-/// Knows when to accept nothing more.
+/// Decides whether new events are refused.
 pub(crate) struct Backpressure<T> {
     limits: Limits<T>,
-    shed_after: Option<Duration>,
-    state: Mutex<State>,
+    /// The largest allowed age of the queue; `None` for no limit.
+    max_age: Option<Duration>,
+    queue: Mutex<QueueAge>,
+    backlogs: Cache<TenantId, BacklogReading>,
 }
 
+/// A tenant's backlog when it was last read.
 #[derive(Default)]
-struct State {
-    queue: Queue,
-    backlogs: HashMap<TenantId, (Timestamp, Backlog)>,
+struct BacklogReading {
+    read_at: Option<Timestamp>,
+    backlog: Backlog,
 }
 
-/// What is known of the queue `events`.
+/// The data for the estimate of the age of the queue `events`.
 #[derive(Default)]
-struct Queue {
-    looked_at: Option<Timestamp>,
+struct QueueAge {
+    read_at: Option<Timestamp>,
+    /// The wait of the last batch that consumer received.
     wait: Option<Wait>,
+    /// The first send of this instance since that batch.
     sent_since: Option<Timestamp>,
-    probed_at: Option<Timestamp>,
+    /// The last request that was allowed although the queue was too old.
+    last_allowed_at: Option<Timestamp>,
 }
 
-impl Queue {
-    /// Whether a request may pass: the queue is young enough, or it is time to find out.
-    fn admits(&mut self, most: Duration, now: Timestamp) -> bool {
-        if self.age(now) <= most {
-            self.probed_at = None;
+impl QueueAge {
+    /// Returns whether a request is allowed: the queue is young enough, or the interval since the last allowed request is
+    /// over.
+    fn allows_request(&mut self, max_age: Duration, now: Timestamp) -> bool {
+        if self.estimate(now) <= max_age {
+            self.last_allowed_at = None;
             return true;
         }
-        let probed_at = *self.probed_at.get_or_insert(now);
-        let is_due = now.since(probed_at) >= LOOK_AT_QUEUE;
+        let last_allowed_at = *self.last_allowed_at.get_or_insert(now);
+        let is_due = now.since(last_allowed_at) >= QUEUE_INTERVAL;
         if is_due {
-            self.probed_at = Some(now);
+            self.last_allowed_at = Some(now);
         }
         is_due
     }
 
-    /// How long the oldest message waits, about.
-    fn age(&self, now: Timestamp) -> Duration {
-        let said = self.wait.filter(|wait| now.since(wait.at) < FRESH);
-        let said = said.map_or(Duration::ZERO, |wait| Duration::from_millis(wait.waited_ms));
-        said.max(self.sent_since.map_or(Duration::ZERO, |since| now.since(since)))
+    /// Estimates how long the oldest message waits.
+    fn estimate(&self, now: Timestamp) -> Duration {
+        let wait = self.wait.filter(|wait| now.since(wait.at) < WAIT_LIFETIME);
+        let waited = wait.map_or(Duration::ZERO, |wait| Duration::from_millis(wait.waited_ms));
+        let unreceived = self.sent_since.map_or(Duration::ZERO, |since| now.since(since));
+        waited.max(unreceived)
     }
 
-    fn looked(&mut self, wait: PortResult<Option<Wait>>) {
-        match wait {
+    /// Takes a new reading of the wait. A failed reading removes all that was known.
+    fn set_wait(&mut self, reading: PortResult<Option<Wait>>) {
+        match reading {
             Ok(wait) => {
                 self.wait = wait;
-                let moved = |since: &Timestamp| wait.is_some_and(|wait| wait.at.after(SKEW) >= *since);
-                self.sent_since = self.sent_since.filter(|since| !moved(since));
+                let is_received =
+                    |sent: Timestamp| wait.is_some_and(|wait| wait.at.after(CLOCK_TOLERANCE) >= sent);
+                self.sent_since = self.sent_since.filter(|sent| !is_received(*sent));
             }
             Err(error) => {
-                tracing::warn!(cause = %error, "the age of the queue is not known");
-                *self = Self { looked_at: self.looked_at, ..Self::default() };
+                tracing::warn!(cause = %error, "the age of the queue is unknown, so no request is refused for it");
+                *self = Self { read_at: self.read_at, ..Self::default() };
             }
         }
     }
 }
 
 impl<T: Table> Backpressure<T> {
-    /// Sheds load once the oldest event waits longer than `shed_after`, if ever.
-    pub(crate) fn new(limits: Limits<T>, shed_after: Option<Duration>) -> Self {
-        Self { limits, shed_after, state: Mutex::default() }
+    /// Makes the backpressure for a queue that may have this age; `None` for no limit.
+    pub(crate) fn new(limits: Limits<T>, max_age: Option<Duration>) -> Self {
+        Self { limits, max_age, queue: Mutex::default(), backlogs: Cache::new(MAX_TENANTS) }
     }
 
-    /// Looks at what is due for another look.
-    pub(crate) async fn look(&self, bearer: &KeyRecord, now: Timestamp) {
-        let (queue, backlog) = self.due(&bearer.tenant, now);
-        let queue = async {
-            if queue {
-                let wait = self.limits.wait(QueueName::Events).await;
-                self.state().queue.looked(wait);
-            }
-        };
-        let backlog = async {
-            if backlog {
-                match self.limits.backlog(&bearer.tenant).await {
-                    Ok(backlog) => drop(self.state().backlogs.insert(bearer.tenant.clone(), (now, backlog))),
-                    Err(error) => tracing::warn!(cause = %error, "a tenant's backlog is not known"),
-                }
-            }
-        };
-        join(queue, backlog).await;
+    /// Reads the wait and the tenant's backlog again, each if its interval is over.
+    pub(crate) async fn refresh(&self, bearer: &KeyRecord, now: Timestamp) {
+        join(self.refresh_queue(now), self.refresh_backlog(&bearer.tenant, now)).await;
     }
 
-    /// Whether events may be accepted, as far as is known.
+    async fn refresh_queue(&self, now: Timestamp) {
+        if self.max_age.is_none() || !start_reading(&mut self.queue().read_at, QUEUE_INTERVAL, now) {
+            return;
+        }
+        let reading = self.limits.wait(QueueName::Events).await;
+        self.queue().set_wait(reading);
+    }
+
+    async fn refresh_backlog(&self, tenant: &TenantId, now: Timestamp) {
+        let start = |reading: &mut BacklogReading| start_reading(&mut reading.read_at, BACKLOG_INTERVAL, now);
+        if !self.backlogs.with(tenant.clone(), BacklogReading::default, start) {
+            return;
+        }
+        match self.limits.backlog(tenant).await {
+            Ok(backlog) => {
+                self.backlogs.insert(tenant.clone(), BacklogReading { read_at: Some(now), backlog });
+            }
+            Err(error) => tracing::warn!(cause = %error, "the backlog of a tenant was not read"),
+        }
+    }
+
+    /// Checks that events of this tenant are accepted now, as far as this instance knows.
     ///
     /// # Errors
-    /// 503 while too much waits for all; 429 while too much waits of this tenant.
-    pub(crate) fn admit(&self, bearer: &KeyRecord, now: Timestamp) -> Result<(), Problem> {
-        let mut state = self.state();
-        if self.shed_after.is_some_and(|most| !state.queue.admits(most, now)) {
-            let detail = "events arrive faster than they can be stored; please send this one again";
+    /// 503 if the queue is too old; 429 if the tenant's inbox is full.
+    pub(crate) fn check(&self, bearer: &KeyRecord, now: Timestamp) -> Result<(), Problem> {
+        if let Some(max_age) = self.max_age
+            && !self.queue().allows_request(max_age, now)
+        {
+            let detail =
+                "events arrive faster than they are stored; send this again after `Retry-After` seconds";
             return Err(Problem::new(Kind::Overloaded, detail));
         }
-        state.backlogs.get(&bearer.tenant).map_or(Ok(()), |(_, backlog)| backlog.check(bearer.tier, now))
+        let check = |reading: &mut BacklogReading| reading.backlog.check(bearer.tier, now);
+        self.backlogs.with(bearer.tenant.clone(), BacklogReading::default, check)
     }
 
-    /// Notes that something was sent.
-    pub(crate) fn sent(&self, now: Timestamp) {
-        self.state().queue.sent_since.get_or_insert(now);
+    /// Records that events were sent to the queue.
+    pub(crate) fn record_send(&self, now: Timestamp) {
+        self.queue().sent_since.get_or_insert(now);
     }
 
-    fn due(&self, tenant: &TenantId, now: Timestamp) -> (bool, bool) {
-        let State { queue, backlogs } = &mut *self.state();
-        let queue_due = self.shed_after.is_some()
-            && queue.looked_at.is_none_or(|looked_at| now.since(looked_at) >= LOOK_AT_QUEUE);
-        if queue_due {
-            queue.looked_at = Some(now);
-        }
-        if backlogs.len() >= MAX_TENANTS {
-            backlogs.clear();
-        }
-        let backlog_due =
-            backlogs.get(tenant).is_none_or(|(looked_at, _)| now.since(*looked_at) >= LOOK_AT_BACKLOG);
-        if backlog_due {
-            backlogs.entry(tenant.clone()).or_insert((now, Backlog::default())).0 = now;
-        }
-        (queue_due, backlog_due)
+    fn queue(&self) -> MutexGuard<'_, QueueAge> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+/// Returns whether the interval since the last reading is over, and then records a reading at `now`.
+fn start_reading(read_at: &mut Option<Timestamp>, interval: Duration, now: Timestamp) -> bool {
+    let is_due = read_at.is_none_or(|read_at| now.since(read_at) >= interval);
+    if is_due {
+        *read_at = Some(now);
     }
+    is_due
 }
 
 #[cfg(test)]
@@ -176,20 +188,20 @@ mod tests {
 
     use super::*;
 
-    const MOST: Duration = Duration::from_secs(600);
+    const MAX_AGE: Duration = Duration::from_secs(600);
 
     struct World {
         faults: Faults,
         limits: Limits<MemoryTable>,
-        guard: Backpressure<MemoryTable>,
+        backpressure: Backpressure<MemoryTable>,
         bearer: KeyRecord,
     }
 
     fn world() -> World {
         let faults = Faults::default();
         let limits = Limits::new(MemoryTable::new(faults.clone()));
-        let guard = Backpressure::new(limits.clone(), Some(MOST));
-        World { faults, limits, guard, bearer: key_of(&tenant(), Tier::Free).1 }
+        let backpressure = Backpressure::new(limits.clone(), Some(MAX_AGE));
+        World { faults, limits, backpressure, bearer: key_of(&tenant(), Tier::Free).1 }
     }
 
     fn at(seconds: u64) -> Timestamp {
@@ -197,74 +209,76 @@ mod tests {
     }
 
     impl World {
-        async fn takes_batch(&self, seconds: u64, waited: Duration) {
+        /// Stores the wait of a batch that consumer receives at this time.
+        async fn receive_batch(&self, seconds: u64, waited: Duration) {
             let waited_ms = u64::try_from(waited.as_millis()).unwrap();
             let wait = Wait { queue: QueueName::Events, waited_ms, at: at(seconds) };
             self.limits.count(Counts::default(), Some(wait)).await.unwrap();
         }
 
+        /// Returns why a request at this time is refused.
         async fn refused(&self, seconds: u64) -> Option<Kind> {
-            self.guard.look(&self.bearer, at(seconds)).await;
-            self.guard.admit(&self.bearer, at(seconds)).err().map(|problem| problem.kind)
+            self.backpressure.refresh(&self.bearer, at(seconds)).await;
+            self.backpressure.check(&self.bearer, at(seconds)).err().map(|problem| problem.kind)
         }
     }
 
     #[tokio::test]
-    async fn what_the_last_batch_waited_decides_as_long_as_it_is_fresh() {
+    async fn the_wait_of_the_last_batch_counts_for_one_minute() {
         let world = world();
-        world.takes_batch(0, MOST).await;
+        world.receive_batch(0, MAX_AGE).await;
         assert_eq!(world.refused(0).await, None);
-        world.takes_batch(5, MOST + Duration::from_secs(1)).await;
-        assert_eq!(world.refused(9).await, None, "it is looked at every 10 s");
+        world.receive_batch(5, MAX_AGE + Duration::from_secs(1)).await;
+        assert_eq!(world.refused(9).await, None, "the wait is read every 10 s");
         assert_eq!(world.refused(10).await, Some(Kind::Overloaded));
         assert_eq!(world.refused(19).await, Some(Kind::Overloaded));
-        world.takes_batch(20, Duration::from_secs(1)).await;
+        world.receive_batch(20, Duration::from_secs(1)).await;
         assert_eq!(world.refused(21).await, None);
-        world.takes_batch(30, MOST * 2).await;
+        world.receive_batch(30, MAX_AGE * 2).await;
         assert_eq!(world.refused(89).await, Some(Kind::Overloaded));
-        assert_eq!(world.refused(90).await, None, "since then nothing waited, or it would say so");
+        assert_eq!(world.refused(90).await, None, "the wait is too old to count");
     }
 
     #[tokio::test]
-    async fn a_queue_that_nobody_empties_grows_old_and_recovers_with_the_next_batch() {
+    async fn the_age_grows_while_nothing_is_received_and_falls_with_the_next_batch() {
         let world = world();
-        world.takes_batch(0, Duration::ZERO).await;
+        world.receive_batch(0, Duration::ZERO).await;
         assert_eq!(world.refused(1).await, None);
-        world.guard.sent(at(6));
-        world.guard.sent(at(300));
+        world.backpressure.record_send(at(6));
+        world.backpressure.record_send(at(300));
         assert_eq!(world.refused(606).await, None);
         assert_eq!(world.refused(607).await, Some(Kind::Overloaded));
-        world.takes_batch(610, Duration::from_secs(30)).await;
+        world.receive_batch(610, Duration::from_secs(30)).await;
         assert_eq!(world.refused(616).await, None);
-        assert_eq!(world.refused(1300).await, None, "nothing was sent since");
+        assert_eq!(world.refused(1300).await, None, "nothing was sent since then");
     }
 
     #[tokio::test]
-    async fn a_request_passes_now_and_then_so_that_a_lost_word_locks_nobody_out() {
+    async fn one_request_in_ten_seconds_is_allowed_so_that_a_lost_wait_is_corrected() {
         let world = world();
-        world.guard.sent(at(0)); // it was taken, and the word of it was lost
+        world.backpressure.record_send(at(0)); // consumer received it, and its wait was not stored
         assert_eq!(world.refused(700).await, Some(Kind::Overloaded));
         assert_eq!(world.refused(709).await, Some(Kind::Overloaded));
         assert_eq!(world.refused(710).await, None);
         assert_eq!(world.refused(711).await, Some(Kind::Overloaded));
-        world.takes_batch(711, Duration::from_secs(1)).await;
+        world.receive_batch(711, Duration::from_secs(1)).await;
         assert_eq!(world.refused(721).await, None);
-        assert_eq!(world.refused(722).await, None, "and now all pass");
+        assert_eq!(world.refused(722).await, None, "all requests are allowed again");
     }
 
     #[tokio::test]
-    async fn a_clock_that_is_behind_locks_nobody_out() {
+    async fn a_batch_received_by_a_clock_that_is_behind_counts() {
         let world = world();
-        world.guard.sent(at(10));
-        world.takes_batch(9, Duration::ZERO).await;
+        world.backpressure.record_send(at(10));
+        world.receive_batch(9, Duration::ZERO).await;
         assert_eq!(world.refused(1000).await, None);
     }
 
     #[tokio::test]
-    async fn a_full_inbox_is_refused_until_some_was_taken() {
+    async fn events_are_refused_while_the_inbox_is_full() {
         let world = world();
-        let (tenant, tier) = (&world.bearer.tenant, world.bearer.tier);
-        let most = i64::try_from(tier.limits().undelivered_events).unwrap();
+        let tenant = &world.bearer.tenant;
+        let most = i64::try_from(world.bearer.tier.limits().undelivered_events).unwrap();
         world.limits.change_backlog(tenant, &Backlog::of([(START.days(), most)])).await.unwrap();
         assert_eq!(world.refused(0).await, Some(Kind::BacklogFull));
         world.limits.change_backlog(tenant, &Backlog::of([(START.days(), -1)])).await.unwrap();
@@ -273,20 +287,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_table_that_does_not_answer_turns_nothing_away() {
+    async fn no_request_is_refused_if_the_table_does_not_answer() {
         let world = world();
-        world.guard.sent(at(0));
+        world.backpressure.record_send(at(0));
         world.faults.die_at(0, Fault::Refused);
         assert_eq!(world.refused(0).await, None);
-        assert_eq!(world.refused(700).await, None, "nobody knows whether it moved");
+        assert_eq!(world.refused(700).await, None, "the age is unknown");
     }
 
     #[tokio::test]
-    async fn without_a_bound_nothing_is_shed() {
+    async fn without_a_limit_no_request_is_refused() {
         let world = world();
-        let guard = Backpressure::new(world.limits.clone(), None);
-        world.takes_batch(0, MOST * 100).await;
-        guard.look(&world.bearer, at(0)).await;
-        assert_eq!(guard.admit(&world.bearer, at(0)), Ok(()));
+        let backpressure = Backpressure::new(world.limits.clone(), None);
+        world.receive_batch(0, MAX_AGE * 100).await;
+        backpressure.refresh(&world.bearer, at(0)).await;
+        assert_eq!(backpressure.check(&world.bearer, at(0)), Ok(()));
     }
 }

@@ -1,5 +1,5 @@
-//! Accepting many events in one request: the steps of one event for each, with one answer for each, in order.
-//! A bad item harms none of its neighbours.
+//! Accepts many events in one request. Each event takes the steps of a single event and has its own result, in order. An
+//! invalid item does not affect the others.
 
 use std::time::Duration;
 
@@ -17,19 +17,20 @@ use serde_json::{Value, json};
 use store::clock::Clock;
 use store::ports::Ports;
 
-use crate::handler::{Claimable, Duplicate, Ingest, unconfirmed};
+use crate::claimed_event::{ClaimedEvent, Duplicate};
+use crate::handler::{Ingest, unconfirmed};
 use crate::intake::Batch;
 use crate::invocation::Invocation;
 
-/// Claims under way at once: each has a connection of its own.
+/// The largest number of claims at the same time. Each uses a connection of its own.
 const CONCURRENT_CLAIMS: usize = 32;
 
-/// When the last claim begins, counted from the request. It and the sending may take 3 s each, the function has 20 s,
-/// and 500 claims of a table that hangs would take longer.
+/// No claim starts later than this after the request. A claim and the sending can take 3 s each, and the function has
+/// 20 s: without this limit, 500 claims would take longer if the table answers slowly.
 const LAST_CLAIM_AFTER: Duration = Duration::from_secs(5);
 
 impl<P: Ports> Ingest<P> {
-    /// Accepts a batch; an item beyond the remaining tokens is refused with 429, its neighbours are not.
+    /// Accepts a batch. An item without a token gets a 429 of its own.
     pub(crate) async fn accept_batch(
         &self,
         bearer: &KeyRecord,
@@ -39,75 +40,88 @@ impl<P: Ports> Ingest<P> {
         invocation: &mut Invocation,
     ) -> Result<Answer, Problem> {
         let now = invocation.now;
-        let raw_items = form.items(body)?;
-        let request_name = idempotency_key(headers)?;
-        let further = u32::try_from(raw_items.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        let (granted, stands) = // the first one's token was taken with the request
-            self.limiter.take_events(bearer, further, now).await;
-        invocation.standing = Some(stands);
-        let items = raw_items.iter().enumerate().map(|(index, raw)| {
-            let name = request_name.clone().map(|key| ClaimName::IdempotencyItem(key, index));
-            let allowed = u32::try_from(index).is_ok_and(|index| index <= granted);
-            async move {
-                if !allowed {
-                    return Err(stands.to_problem("events"));
+        let items = form.items(body)?;
+        let request_key = idempotency_key(headers)?;
+
+        // 1. Take the tokens. The token of the first item was taken when the request was admitted.
+        let others = u32::try_from(items.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let (granted, rate_limit) = self.limiter.take_events(bearer, others, now).await;
+        invocation.rate_limit = Some(rate_limit);
+
+        // 2. Claim each item that has a token.
+        let mut claims = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            let item_key = request_key.clone().map(|key| ClaimName::IdempotencyItem(key, index));
+            let has_token = u32::try_from(index).is_ok_and(|index| index <= granted);
+            claims.push(async move {
+                if !has_token {
+                    return Err(rate_limit.to_problem("events"));
                 }
-                self.claim_item(bearer, form.read(raw)?, name, now).await
-            }
-        });
-        let items: Vec<_> = items.collect();
-        let claimed = stream::iter(items).buffered(CONCURRENT_CLAIMS).collect().await;
+                self.claim_item(bearer, form.read(item)?, item_key, now).await
+            });
+        }
+        let claimed = stream::iter(claims).buffered(CONCURRENT_CLAIMS).collect().await;
+
+        // 3. Send the claimed events, and answer with one result per item.
         let results = self.send_claimed(claimed, invocation).await;
         for result in &results {
             match result {
-                Ok(item) => invocation.accepted(item),
-                Err(problem) => invocation.refused(problem),
+                Ok(claimed) => invocation.count_accepted(claimed),
+                Err(problem) => invocation.count_rejected(problem),
             }
         }
-        Ok(answer_to(&results))
+        Ok(answer_for(&results))
     }
 
     async fn claim_item(
         &self,
         bearer: &KeyRecord,
         event: NewEvent,
-        request_name: Option<ClaimName>,
+        item_key: Option<ClaimName>,
         now: Timestamp,
-    ) -> Result<Claimable, Problem> {
-        let name = event.name.clone().or(request_name);
-        let late = self.clock.now().since(now) > LAST_CLAIM_AFTER;
-        if late && name.is_some() {
-            let detail = "there was no time left for this event; please send it again";
+    ) -> Result<ClaimedEvent, Problem> {
+        let name = event.name.clone().or(item_key);
+        let is_late = self.clock.now().since(now) > LAST_CLAIM_AFTER;
+        if is_late && name.is_some() {
+            let detail = "there was no time left for this event; send it again";
             return Err(Problem::new(Kind::Unavailable, detail));
         }
         self.claim(bearer, event, name, now).await
     }
 
-    /// Sends what was claimed in as few calls as the queue allows, and blames a failure on its own item alone.
+    /// Sends the claimed events in as few calls as the queue allows. An event that the queue did not confirm becomes a
+    /// problem of its own.
     async fn send_claimed(
         &self,
-        claimed: Vec<Result<Claimable, Problem>>,
+        claimed: Vec<Result<ClaimedEvent, Problem>>,
         invocation: &mut Invocation,
-    ) -> Vec<Result<Claimable, Problem>> {
+    ) -> Vec<Result<ClaimedEvent, Problem>> {
         let events: Vec<_> = claimed.iter().flatten().map(|claimed| claimed.event.clone()).collect();
         let mut sent = self.send(&events, invocation).await.into_iter();
-        let mut confirm = |item| sent.next().unwrap_or_else(|| Err(unconfirmed())).map(|()| item);
-        claimed.into_iter().map(|item| item.and_then(&mut confirm)).collect()
+        let mut results = Vec::with_capacity(claimed.len());
+        for item in claimed {
+            results.push(match item {
+                Ok(claimed) => sent.next().unwrap_or_else(|| Err(unconfirmed())).map(|()| claimed),
+                Err(problem) => Err(problem),
+            });
+        }
+        results
     }
 }
 
-fn answer_to(results: &[Result<Claimable, Problem>]) -> Answer {
-    let count = |repeats| results.iter().flatten().filter(|item| item.repeats == repeats).count();
-    let (replayed, duplicate) = (count(Duplicate::Request), count(Duplicate::Event));
-    let accepted = count(Duplicate::Nothing) + replayed;
-    let refused: Vec<&Problem> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+fn answer_for(results: &[Result<ClaimedEvent, Problem>]) -> Answer {
+    let count = |kind| results.iter().flatten().filter(|claimed| claimed.duplicate == kind).count();
+    let replayed = count(Duplicate::OfRequest);
+    let accepted = count(Duplicate::No) + replayed;
+    let problems: Vec<&Problem> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+    let entries: Vec<Value> =
+        results.iter().enumerate().map(|(index, result)| entry(index, result)).collect();
+
     let status = if accepted == results.len() { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
-    let results: Vec<Value> = results.iter().enumerate().map(result_of).collect();
-    let body =
-        json!({"accepted": accepted, "duplicate": duplicate, "rejected": refused.len(), "results": results});
+    let body = json!({"accepted": accepted, "duplicate": count(Duplicate::OfEvent), "rejected": problems.len(),
+        "results": entries});
     let mut answer = answer::json(status, &body);
-    let waits = refused.iter().filter_map(|problem| problem.retry_after);
-    if let Some(seconds) = waits.max() {
+    if let Some(seconds) = problems.iter().filter_map(|problem| problem.retry_after).max() {
         answer::retry_after(&mut answer, seconds);
     }
     if replayed > 0 {
@@ -116,11 +130,13 @@ fn answer_to(results: &[Result<Claimable, Problem>]) -> Answer {
     answer
 }
 
-fn result_of((index, result): (usize, &Result<Claimable, Problem>)) -> Value {
+/// Returns the entry of one item in `results`.
+fn entry(index: usize, result: &Result<ClaimedEvent, Problem>) -> Value {
     match result {
-        Ok(item) => {
-            let status = if item.repeats == Duplicate::Event { "duplicate" } else { "accepted" };
-            json!({"index": index, "id": item.event.id.to_string(), "status": status})
+        Ok(claimed) => {
+            let is_duplicate = claimed.duplicate == Duplicate::OfEvent;
+            let status = if is_duplicate { "duplicate" } else { "accepted" };
+            json!({"index": index, "id": claimed.event.id.to_string(), "status": status})
         }
         Err(problem) => {
             json!({"index": index, "status": "rejected", "error": problem.to_json(&format!("#{index}"))})

@@ -7,25 +7,25 @@ use runtime::config::{InvalidVariable, parsed, peppers, required};
 
 /// The configuration of ingest.
 pub struct Config {
-    /// The table of tenants and API keys.
+    /// The name of the table `Control`: tenants and API keys.
     pub control_table: String,
-    /// The table of tokens and counters.
+    /// The name of the table `Limits`: tokens and counters.
     pub limits_table: String,
-    /// The table of claims.
+    /// The name of the table `Claims`.
     pub claims_table: String,
     /// The URL of the queue `events`.
     pub events_queue: String,
-    /// The peppers under which API keys are hashed.
+    /// The peppers for the hashes of API keys.
     pub peppers: Peppers,
-    /// How long the oldest event may wait before further ones are refused; `None` refuses none for that.
+    /// The longest time that the oldest event may wait in the queue before new events are refused; `None` for no limit.
     pub shed_after: Option<Duration>,
 }
 
 impl Config {
-    /// Reads the environment.
+    /// Reads the environment variables.
     ///
     /// # Errors
-    /// [`InvalidVariable`] names the variable that is absent or wrong.
+    /// [`InvalidVariable`] with the name of the variable that is missing or not valid.
     pub fn from_env() -> Result<Self, InvalidVariable> {
         let shed_after = Duration::from_secs(parsed("SHED_AFTER_SECONDS")?);
         Ok(Self {

@@ -1,5 +1,7 @@
-//! The steps of accepting one event, in the only order that loses nothing:
-//! authenticate, take a token, validate, claim, send, 202.
+//! Handles one request. The order of the steps makes sure that no accepted event is lost: authenticate, take a token,
+//! validate, claim, send, answer 202.
+
+use std::slice;
 
 use domain::event::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
 use domain::event::id::EventId;
@@ -25,11 +27,12 @@ use store::ports::Ports;
 use store::queues::EventsQueue;
 
 use crate::backpressure::Backpressure;
+use crate::claimed_event::{ClaimedEvent, Duplicate};
 use crate::config::Config;
 use crate::intake::{Form, Single};
 use crate::invocation::Invocation;
 
-/// What ingest touches; its IAM policy says the same.
+/// The function and all that it uses. Its IAM policy allows no more.
 pub struct Ingest<P: Ports> {
     pub(crate) authenticator: Authenticator<P::Table>,
     pub(crate) limiter: Limiter<P::Table>,
@@ -37,12 +40,12 @@ pub struct Ingest<P: Ports> {
     pub(crate) queue: EventsQueue<P::Queue>,
     pub(crate) backpressure: Backpressure<P::Table>,
     pub(crate) clock: P::Clock,
-    /// Writes the one log line of each invocation.
+    /// Writes the log line of each invocation.
     pub(crate) log: Log,
 }
 
 impl<P: Ports> Ingest<P> {
-    /// Returns the function over these ports.
+    /// Makes the function over these ports.
     pub fn new(ports: &P, config: Config, log: Log) -> Self {
         let control = Control::new(ports.table(&config.control_table));
         let limits = Limits::new(ports.table(&config.limits_table));
@@ -56,42 +59,24 @@ impl<P: Ports> Ingest<P> {
             log,
         }
     }
-}
 
-/// An event that may be sent, and what it repeats.
-pub(crate) struct Claimable {
-    pub(crate) event: Event,
-    pub(crate) repeats: Duplicate,
-}
-
-/// Whether this is something we had before.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Duplicate {
-    /// It is new.
-    Nothing,
-    /// An event of the same `dedup_id`: the client is told.
-    Event,
-    /// A request of the same `Idempotency-Key`: the client gets the first answer again.
-    Request,
-}
-
-impl<P: Ports> Ingest<P> {
-    /// Answers one request. Every failure becomes a response.
+    /// Answers one request. Every failure becomes an answer.
     pub async fn handle(&self, path: &str, headers: &HeaderMap, body: &[u8], request_id: &str) -> Answer {
-        let path = path.trim_end_matches('/'); // the gateway hands on "/api/events/" as it is
+        let path = path.trim_end_matches('/'); // API Gateway passes "/api/events/" on unchanged
         let mut invocation = Invocation::new(self.clock.now());
         let result = self.answer(path, headers, body, &mut invocation).await;
         let mut answer = result.unwrap_or_else(|problem| {
             log_cause(&problem);
-            invocation.refused(&problem);
+            invocation.count_rejected(&problem);
             answer::problem(&problem, request_id)
         });
         answer::add_header(&mut answer, "x-request-id", request_id);
-        for (name, value) in invocation.standing.iter().flat_map(RateLimitStatus::headers) {
+        for (name, value) in invocation.rate_limit.iter().flat_map(RateLimitStatus::headers) {
             answer::add_header(&mut answer, name, &value);
         }
-        invocation.looked_up(self.authenticator.lookups(), self.limiter.uncounted());
-        (self.log)(&invocation.line(path, answer.status().as_u16(), request_id, self.clock.now()));
+        invocation.count_lookups(self.authenticator.lookups(), self.limiter.uncounted());
+        let line = invocation.into_line(path, answer.status().as_u16(), request_id, self.clock.now());
+        (self.log)(&line);
         answer
     }
 
@@ -103,28 +88,29 @@ impl<P: Ports> Ingest<P> {
         invocation: &mut Invocation,
     ) -> Result<Answer, Problem> {
         let (_, bearer) = self.authenticator.bearer(headers, invocation.now).await?;
-        invocation.standing = Some(self.limiter.events_status(&bearer, invocation.now));
+        invocation.rate_limit = Some(self.limiter.events_status(&bearer, invocation.now));
         require(Scope::EventsWrite, &bearer)?;
-        self.admit(&bearer, invocation).await?; // what turns out to be no event costs a token too
+        self.admit(&bearer, invocation).await?; // an invalid event uses a token too
         match Form::of(path, headers)? {
             Form::One(form) => self.accept(&bearer, form, headers, body, invocation).await,
             Form::Batch(form) => self.accept_batch(&bearer, form, headers, body, invocation).await,
         }
     }
 
-    /// Takes the token of one event, and looks whether events are accepted at all.
+    /// Takes the token of one event, and checks the backpressure.
     async fn admit(&self, bearer: &KeyRecord, invocation: &mut Invocation) -> Result<(), Problem> {
         let now = invocation.now;
-        let tokens = self.limiter.take_events(bearer, 1, now);
-        let ((granted, standing), ()) = join(tokens, self.backpressure.look(bearer, now)).await;
-        invocation.standing = Some(standing);
+        let take_token = self.limiter.take_events(bearer, 1, now);
+        let refresh = self.backpressure.refresh(bearer, now);
+        let ((granted, rate_limit), ()) = join(take_token, refresh).await;
+        invocation.rate_limit = Some(rate_limit);
         if granted == 0 {
-            return Err(standing.to_problem("events"));
+            return Err(rate_limit.to_problem("events"));
         }
-        self.backpressure.admit(bearer, now)
+        self.backpressure.check(bearer, now)
     }
 
-    /// Accepts one event: durable in the queue first, 202 second, never the other way round.
+    /// Accepts one event. The queue confirms the event before the 202 is sent.
     async fn accept(
         &self,
         bearer: &KeyRecord,
@@ -136,89 +122,104 @@ impl<P: Ports> Ingest<P> {
         let event = form.read(headers, body)?;
         let name = claim_name(&event, idempotency_key(headers)?);
         let claimed = self.claim(bearer, event, name, invocation.now).await?;
-        // A repeat is sent again: its claim does not prove that it ever was.
-        let sent = self.send(std::slice::from_ref(&claimed.event), invocation).await;
-        sent.into_iter().next().unwrap_or_else(|| Err(unconfirmed()))?;
-        invocation.accepted(&claimed);
-        Ok(answer_to(&claimed))
+        // A duplicate is sent again: the claim of the first event does not prove that it was sent.
+        let results = self.send(slice::from_ref(&claimed.event), invocation).await;
+        results.into_iter().next().unwrap_or_else(|| Err(unconfirmed()))?;
+        invocation.count_accepted(&claimed);
+        Ok(answer_for(&claimed))
     }
 
-    /// Sends events; one result each, in order.
+    /// Sends events to the queue. Returns one result for each, in order.
     pub(crate) async fn send(
         &self,
         events: &[Event],
         invocation: &mut Invocation,
     ) -> Vec<Result<(), Problem>> {
         let began = self.clock.now();
-        let sent = self.queue.send(events).await;
-        invocation.queued(self.clock.now().millis_since(began));
-        if sent.iter().any(Result::is_ok) {
-            self.backpressure.sent(invocation.now);
+        let results = self.queue.send(events).await;
+        invocation.set_queue_ms(self.clock.now().millis_since(began));
+        if results.iter().any(Result::is_ok) {
+            self.backpressure.record_send(invocation.now);
         }
-        sent.into_iter().map(|sent| sent.map_err(Problem::from)).collect()
+        results.into_iter().map(|result| result.map_err(Problem::from)).collect()
     }
 
-    /// Claims the event's name, if it has one; a repeat carries the first event's id.
+    /// Claims the name of an event, if it has one. A duplicate gets the id of the first event.
     ///
     /// # Errors
-    /// 422 where the name stands for an event of other content; 503 when the table does not answer.
+    /// 422 if the name is claimed by an event with other content; 503 if the table does not answer.
     pub(crate) async fn claim(
         &self,
         bearer: &KeyRecord,
         event: NewEvent,
         name: Option<ClaimName>,
         now: Timestamp,
-    ) -> Result<Claimable, Problem> {
-        let fresh = EventId::generate(now, bearer.spread.write_at(now), &mut rand::rng());
+    ) -> Result<ClaimedEvent, Problem> {
+        let new_id = EventId::generate(now, bearer.spread.write_at(now), &mut rand::rng());
         let Some(name) = name else {
-            let event = event.into_event(fresh, bearer.tenant.clone(), bearer.tier);
-            return Ok(Claimable { event, repeats: Duplicate::Nothing });
+            let event = event.into_event(new_id, bearer.tenant.clone(), bearer.tier);
+            return Ok(ClaimedEvent { event, duplicate: Duplicate::No });
         };
-        let claim = Claim::new(fresh, Fingerprint::of(&event.event_type, &event.payload), now);
-        let (id, repeats) = match self.claims.claim(&bearer.tenant, &name, &claim, now).await? {
-            Claimed::First => (fresh, Duplicate::Nothing),
-            Claimed::Repeat(first) if name.is_of_event() => (first, Duplicate::Event),
-            Claimed::Repeat(first) => (first, Duplicate::Request),
-            Claimed::Mismatch => return Err(mismatch()),
+        let fingerprint = Fingerprint::of(&event.event_type, &event.payload);
+        let claim = Claim::new(new_id, fingerprint, now);
+        let (id, duplicate) = match self.claims.claim(&bearer.tenant, &name, &claim, now).await? {
+            Claimed::First => (new_id, Duplicate::No),
+            Claimed::Repeat(first_id) if name.is_of_event() => (first_id, Duplicate::OfEvent),
+            Claimed::Repeat(first_id) => (first_id, Duplicate::OfRequest),
+            Claimed::Mismatch => return Err(mismatch(&name)),
         };
-        Ok(Claimable { event: event.into_event(id, bearer.tenant.clone(), bearer.tier), repeats })
+        let event = event.into_event(id, bearer.tenant.clone(), bearer.tier);
+        Ok(ClaimedEvent { event, duplicate })
     }
 }
 
-/// The name under which an event is claimed: its own, or else that of its request.
+/// Returns the name that the event claims: its own, or else the key of its request.
 fn claim_name(event: &NewEvent, idempotency_key: Option<DedupId>) -> Option<ClaimName> {
     event.name.clone().or_else(|| idempotency_key.map(ClaimName::Idempotency))
 }
 
-/// Logs what failed inside, where something did.
+/// Logs the internal cause of a problem, if it has one.
 fn log_cause(problem: &Problem) {
     if let Some(cause) = &problem.cause {
-        tracing::error!(cause, "a service that the API needs did not answer");
+        tracing::error!(cause, "an AWS service did not answer");
     }
 }
 
-/// An event of which the queue said nothing.
+/// Makes the 503 for an event that the queue did not confirm.
 pub(crate) fn unconfirmed() -> Problem {
-    Problem::new(Kind::Unavailable, "the queue did not confirm this event; please send it again")
+    Problem::new(Kind::Unavailable, "the queue did not confirm this event; send it again")
 }
 
-fn mismatch() -> Problem {
-    let detail = "this name was used within 24 hours for an event with another type or payload";
-    Problem::new(Kind::IdempotencyMismatch, detail)
+/// Makes the 422 for a name that an event with other content has claimed.
+fn mismatch(name: &ClaimName) -> Problem {
+    let (what, correction) = match name {
+        ClaimName::Dedup(_) => ("`/dedup_id` was", "send a new `dedup_id`"),
+        ClaimName::CloudEvent { .. } => ("the pair of `source` and `id` was", "send a new `id`"),
+        ClaimName::Idempotency(_) | ClaimName::IdempotencyItem(..) => {
+            ("the header Idempotency-Key was", "send a new key")
+        }
+    };
+    let detail = format!(
+        "{what} used within 24 hours for an event with another type or payload; \
+         send the type and payload of the first request, byte for byte, or {correction}"
+    );
+    let problem = Problem::new(Kind::IdempotencyMismatch, detail);
+    if matches!(name, ClaimName::Dedup(_)) { problem.at("/dedup_id") } else { problem }
 }
 
-fn answer_to(claimed: &Claimable) -> Answer {
-    let id = claimed.event.id;
-    let accepted_at = id.accepted_at().to_string();
-    if claimed.repeats == Duplicate::Event {
-        let detail = "an event of this name was accepted before, under this id";
-        let body = json!({"id": id.to_string(), "status": "duplicate", "accepted_at": accepted_at,
-            "detail": detail, "error": detail});
+fn answer_for(claimed: &ClaimedEvent) -> Answer {
+    let id = claimed.event.id.to_string();
+    let accepted_at = claimed.event.id.accepted_at().to_string();
+    if claimed.duplicate == Duplicate::OfEvent {
+        let detail =
+            "Duplicate event detected: an event with this name was accepted before, under the id in `id`";
+        let body = json!({"id": id, "status": "duplicate", "accepted_at": accepted_at, "detail": detail,
+            "error": detail});
         return answer::json(StatusCode::CONFLICT, &body);
     }
-    let body = json!({"id": id.to_string(), "status": "accepted", "accepted_at": accepted_at});
+    let body = json!({"id": id, "status": "accepted", "accepted_at": accepted_at});
     let mut answer = answer::json(StatusCode::ACCEPTED, &body);
-    if claimed.repeats == Duplicate::Request {
+    if claimed.duplicate == Duplicate::OfRequest {
         answer::mark_replayed(&mut answer);
     }
     answer

@@ -1,4 +1,4 @@
-//! What one invocation has come to: the standing that its answer tells, and the line that it leaves in the log.
+//! The state of one invocation: the rate-limit status for the answer, and the log line.
 
 use domain::problem::{Kind, Problem};
 use domain::tenant::rate_limit::RateLimitStatus;
@@ -6,38 +6,39 @@ use domain::timestamp::Timestamp;
 use runtime::metrics::Metrics;
 use store::authentication::Lookups;
 
-use crate::handler::{Claimable, Duplicate};
+use crate::claimed_event::{ClaimedEvent, Duplicate};
 
-/// One request on its way.
+/// The state of one invocation.
 pub(crate) struct Invocation {
-    /// When it began: all its decisions are of this moment.
+    /// When the request arrived. All decisions about it use this time.
     pub(crate) now: Timestamp,
-    /// Where its bearer stands, once that is known.
-    pub(crate) standing: Option<RateLimitStatus>,
+    /// The rate-limit status of the tenant or key, once it is known.
+    pub(crate) rate_limit: Option<RateLimitStatus>,
     metrics: Metrics,
 }
 
 impl Invocation {
     pub(crate) fn new(now: Timestamp) -> Self {
-        Self { now, standing: None, metrics: Metrics::new("ingest", "answered") }
+        Self { now, rate_limit: None, metrics: Metrics::new("ingest", "request answered") }
     }
 
-    /// An event that the queue has.
-    pub(crate) fn accepted(&mut self, Claimable { event, repeats }: &Claimable) {
-        let is_new = *repeats == Duplicate::Nothing;
-        self.metrics.count(if is_new { "accepted" } else { "duplicate" }, 1);
+    /// Counts an event that the queue confirmed.
+    pub(crate) fn count_accepted(&mut self, claimed: &ClaimedEvent) {
+        let event = &claimed.event;
+        let is_duplicate = claimed.duplicate != Duplicate::No;
+        self.metrics.count(if is_duplicate { "duplicate" } else { "accepted" }, 1);
         tracing::debug!(
             step = "accepted",
             event = %event.id,
             r#type = event.event_type.as_str(),
             tenant = event.tenant.as_str(),
-            duplicate = !is_new,
+            duplicate = is_duplicate,
             bytes = event.payload.len(),
         );
     }
 
-    /// A request, or an item of a batch, that was refused.
-    pub(crate) fn refused(&mut self, problem: &Problem) {
+    /// Counts a request, or an item of a batch, that is answered with a problem.
+    pub(crate) fn count_rejected(&mut self, problem: &Problem) {
         match problem.kind {
             Kind::RateLimited => self.metrics.count("rate_limited", 1),
             Kind::Overloaded => self.metrics.count("shed", 1),
@@ -49,13 +50,13 @@ impl Invocation {
         }
     }
 
-    /// How long the queue took.
-    pub(crate) fn queued(&mut self, milliseconds: u64) {
-        self.metrics.milliseconds("queue_ms", milliseconds);
+    /// Sets how long the queue took to confirm.
+    pub(crate) fn set_queue_ms(&mut self, milliseconds: u64) {
+        self.metrics.set_milliseconds("queue_ms", milliseconds);
     }
 
-    /// How the key was found, and how often the limit was not counted.
-    pub(crate) fn looked_up(&mut self, lookups: Lookups, uncounted: u64) {
+    /// Counts how the API key was found, and how often the table did not count a request.
+    pub(crate) fn count_lookups(&mut self, lookups: Lookups, uncounted: u64) {
         let Lookups { hits, misses, stale } = lookups;
         for (name, number) in
             [("auth_hit", hits), ("auth_miss", misses), ("auth_stale", stale), ("limit_uncounted", uncounted)]
@@ -64,12 +65,12 @@ impl Invocation {
         }
     }
 
-    /// The line of the whole invocation.
-    pub(crate) fn line(mut self, path: &str, status: u16, request_id: &str, ended: Timestamp) -> String {
-        self.metrics.property("path", path);
-        self.metrics.property("status", status);
-        self.metrics.property("request_id", request_id);
-        self.metrics.milliseconds("handler_ms", ended.millis_since(self.now));
-        self.metrics.line(ended)
+    /// Returns the log line of the invocation.
+    pub(crate) fn into_line(mut self, path: &str, status: u16, request_id: &str, ended: Timestamp) -> String {
+        self.metrics.set_property("path", path);
+        self.metrics.set_property("status", status);
+        self.metrics.set_property("request_id", request_id);
+        self.metrics.set_milliseconds("handler_ms", ended.millis_since(self.now));
+        self.metrics.into_line(ended)
     }
 }

@@ -1,15 +1,18 @@
-//! Accepts events over HTTP: authenticate, limit, validate, claim, enqueue, 202.
+//! Accepts events over HTTP: authenticates the request, takes a rate-limit token, validates, claims, sends to the queue
+//! and answers 202.
 //!
-//! `main.rs` only wires this library to AWS; the tests run it over tables in memory.
+//! `main.rs` only connects this library to AWS. The tests run it over tables and queues in memory.
 
 pub mod config;
 
-mod backpressure;
+mod claimed_event;
 
-mod batch;
+mod backpressure;
 
 mod intake;
 
 mod invocation;
 
 pub mod handler;
+
+mod batch;

@@ -6,27 +6,27 @@ use runtime::config::{InvalidVariable, parsed, required};
 
 /// The configuration of the scheduler.
 pub struct Config {
-    /// The table of tenants and endpoints.
+    /// The name of the table `Control`: tenants and endpoints.
     pub control_table: String,
-    /// The table of heads, payloads and attempts.
+    /// The name of the table `Events`: heads, payloads and attempts.
     pub events_table: String,
-    /// The table of counters.
+    /// The name of the table `Limits`: counters.
     pub limits_table: String,
-    /// The table of rows that are due later.
+    /// The name of the table `Schedule`: rows that are due later.
     pub schedule_table: String,
     /// The URL of the queue `deliveries`.
     pub deliveries_queue: String,
-    /// The key of KMS that wraps the tenants' data keys.
+    /// The KMS key that encrypts the data keys of the tenants.
     pub data_kms_key: String,
-    /// How long after an erasure everything is looked through once more.
+    /// The pause of an erasure before all data is searched once more.
     pub erasure_pause: Duration,
 }
 
 impl Config {
-    /// Reads the environment.
+    /// Reads the environment variables.
     ///
     /// # Errors
-    /// [`InvalidVariable`] names the variable that is absent or wrong.
+    /// [`InvalidVariable`] with the name of the variable that is missing or not valid.
     pub fn from_env() -> Result<Self, InvalidVariable> {
         Ok(Self {
             control_table: required("CONTROL_TABLE")?,

@@ -1,13 +1,16 @@
-//! What is parked before an endpoint, as the endpoint is now:
+//! Handles the parked deliveries of each endpoint, according to the endpoint's state:
 //!
 //! ```text
-//!   paused                        nothing
-//!   breaker open                  one delivery as a probe, when one is due
-//!   active, deleted, disabled     a minute's worth, spread over the minute; the message finds out what is to be done
-//!   nothing parked                the endpoint's row goes, unless something was parked since it was read
+//!   paused                        sends nothing
+//!   circuit breaker open          sends one delivery as a probe, if a probe is due
+//!   active, deleted, disabled     sends the deliveries of one minute, spread over the minute; delivery reads
+//!                                 the endpoint again, and records or sends
+//!   no parked delivery            deletes the endpoint row, unless a delivery was parked since the row was read
 //! ```
 //!
-//! A parked row is taken away after its message was sent, and only where it was not parked again meanwhile.
+//! A parked row is deleted after its message was sent, and only if it was not parked again in between.
+
+use std::time::Duration;
 
 use domain::delivery::gate::{self, Gate};
 use domain::delivery::schedule::{EndpointRow, Parked, SHARDS, drain_delay, drained_per_minute};
@@ -23,30 +26,35 @@ use store::ports::Ports;
 use store::queues::Delayed;
 use store::unavailable::PortResult;
 
-use crate::handler::{Moved, Scheduler};
+use crate::handler::{RunCounts, Scheduler};
 
-/// Endpoints that are looked at side by side.
+/// The largest number of endpoints at the same time.
 const CONCURRENT_ENDPOINTS: usize = 16;
 
-/// Rows of one endpoint that are taken away side by side.
+/// The largest number of rows of one endpoint that are deleted at the same time.
 const CONCURRENT_ROWS: usize = 16;
 
-/// So many deliveries of one endpoint are read and sent in one step.
+/// The number of deliveries of one endpoint in one step.
 const STEP: usize = 200;
 
 impl<P: Ports> Scheduler<P> {
-    /// Looks at every endpoint that has parked deliveries.
-    pub(crate) async fn look_at_endpoints(&self, until: Timestamp) -> Moved {
-        let shards = join_all((0..SHARDS).map(|shard| self.schedule.endpoint_rows(shard))).await;
-        let failed = shards.iter().filter(|rows| rows.is_err()).count();
-        let rows = shards.into_iter().filter_map(Result::ok).flatten();
-        let looks = stream::iter(rows).map(|row| async move { Moved::of(self.look_at(&row, until).await) });
-        let looks = looks.buffer_unordered(CONCURRENT_ENDPOINTS);
-        let failures = Moved { failures: u64::try_from(failed).unwrap_or(u64::MAX), ..Moved::default() };
-        looks.fold(failures, |sum, moved| async move { sum.plus(moved) }).await
+    /// Handles every endpoint that has parked deliveries.
+    pub(crate) async fn drain_endpoints(&self, until: Timestamp) -> RunCounts {
+        let mut failures = RunCounts::default();
+        let mut rows = Vec::new();
+        for shard in join_all((0..SHARDS).map(|shard| self.schedule.endpoint_rows(shard))).await {
+            match shard {
+                Ok(of_shard) => rows.extend(of_shard),
+                Err(error) => failures = failures.plus(RunCounts::of_step(Err(error))),
+            }
+        }
+        let drains = stream::iter(rows)
+            .map(|row| async move { RunCounts::of_step(self.drain_endpoint(&row, until).await) })
+            .buffer_unordered(CONCURRENT_ENDPOINTS);
+        drains.fold(failures, |sum, counts| async move { sum.plus(counts) }).await
     }
 
-    async fn look_at(&self, row: &EndpointRow, until: Timestamp) -> PortResult<Moved> {
+    async fn drain_endpoint(&self, row: &EndpointRow, until: Timestamp) -> PortResult<RunCounts> {
         let endpoint = self.control.endpoint(&row.tenant, &row.endpoint).await?;
         match endpoint {
             Some(endpoint) if gate::gate(&endpoint, Bypass::Probe) == Gate::Parked => {
@@ -62,74 +70,93 @@ impl<P: Ports> Scheduler<P> {
         }
     }
 
-    /// Takes the row of an endpoint away for which nothing is parked any more.
-    async fn retire_if_empty(&self, row: &EndpointRow) -> PortResult<Moved> {
+    /// Deletes the endpoint row if the endpoint has no parked delivery.
+    async fn retire_if_empty(&self, row: &EndpointRow) -> PortResult<RunCounts> {
         if self.schedule.parked(&row.tenant, &row.endpoint, None, 1).await?.is_empty {
             self.schedule.delete_endpoint_row(row).await?;
         }
-        Ok(Moved::default())
+        Ok(RunCounts::default())
     }
 
-    /// Sends the oldest delivery that is still open to see whether the endpoint is back, where a probe is due.
-    async fn probe(&self, row: &EndpointRow, endpoint: &Endpoint) -> PortResult<Moved> {
-        let Some(change) = endpoint.health.claim_probe(self.clock.now()) else { return Ok(Moved::default()) };
+    /// Sends the oldest open delivery as a probe, if a probe is due.
+    async fn probe(&self, row: &EndpointRow, endpoint: &Endpoint) -> PortResult<RunCounts> {
+        let Some(change) = endpoint.health.claim_probe(self.clock.now()) else {
+            return Ok(RunCounts::default());
+        };
         let parked = self.schedule.parked(&row.tenant, &row.endpoint, None, STEP).await?;
         if parked.is_empty {
             self.schedule.delete_endpoint_row(row).await?;
         }
         for parked in &parked.rows {
-            let head = self.events.head(&row.tenant, parked.message.event).await?.map(|found| found.head);
-            if !head.as_ref().is_some_and(|head| waits(head, parked)) {
-                if let Some(head) = &head {
-                    self.events.delete_leftovers(&row.tenant, head).await?; // a probe under way may have left its attempt behind
-                }
-                self.schedule.unpark(parked).await?; // acknowledged or expired meanwhile: it would prove nothing
+            // 1. Skip deliveries that are no longer open: their probe would not be sent.
+            if !self.is_open(row, parked).await? {
+                self.schedule.unpark(parked).await?;
                 continue;
             }
+            // 2. Claim the probe. If the endpoint was changed, the next run decides again.
             if self.control.change_health(&row.tenant, endpoint, &change).await? == Updated::Raced {
-                break; // the endpoint has changed: the next visit sees how
+                break;
             }
+            // 3. Send it, and delete the row only then.
             self.deliveries.send(&[Delayed::at_once(parked.message.delayed(Bypass::Probe))]).await?;
             self.schedule.unpark(parked).await?;
-            return Ok(Moved { probes: 1, ..Moved::default() });
+            return Ok(RunCounts { probes: 1, ..RunCounts::default() });
         }
-        Ok(Moved::default())
+        Ok(RunCounts::default())
     }
 
-    /// Sends a minute's worth of parked deliveries, the oldest events first.
-    async fn drain(&self, row: &EndpointRow, rate: u32, until: Timestamp) -> PortResult<Moved> {
-        let (mut sent, most, mut last) = (0, drained_per_minute(rate), None);
-        while sent < most && self.has_time(until) {
-            let wanted = STEP.min(most - sent);
-            let parked = self.schedule.parked(&row.tenant, &row.endpoint, last.as_ref(), wanted).await?;
+    /// Returns whether the parked delivery still waits for its attempt. If it does not, deletes what a probe in flight has
+    /// stored of a deleted event.
+    async fn is_open(&self, row: &EndpointRow, parked: &Parked) -> PortResult<bool> {
+        let Some(found) = self.events.head(&row.tenant, parked.message.event).await? else {
+            return Ok(false);
+        };
+        let is_open = needs_attempt(&found.head, parked);
+        if !is_open {
+            self.events.delete_leftovers(&row.tenant, &found.head).await?;
+        }
+        Ok(is_open)
+    }
+
+    /// Sends the parked deliveries of one minute, the oldest events first.
+    async fn drain(&self, row: &EndpointRow, rate: u32, until: Timestamp) -> PortResult<RunCounts> {
+        let per_minute = drained_per_minute(rate);
+        let mut sent = 0;
+        let mut last: Option<Parked> = None;
+        while sent < per_minute && self.has_time(until) {
+            // 1. Read the next rows. Rows that are parked again during the run lie before `last`, and wait for the next run.
+            let limit = STEP.min(per_minute - sent);
+            let parked = self.schedule.parked(&row.tenant, &row.endpoint, last.as_ref(), limit).await?;
             if parked.is_empty && last.is_none() {
                 self.schedule.delete_endpoint_row(row).await?;
             }
-            let parked = parked.rows;
-            if parked.is_empty() {
-                break; // nothing is left, or nothing that this version can read
+            let rows = parked.rows;
+            if rows.is_empty() {
+                break; // no row is left, or this version cannot read the rows
             }
-            let places = parked.iter().zip(sent..);
+
+            // 2. Send their messages, and delete the rows only then: a crash in between repeats a message and loses none.
+            let places = rows.iter().zip(sent..);
             let messages: Vec<Delayed> =
                 places.map(|(parked, place)| delayed(parked, drain_delay(place, rate))).collect();
             self.deliveries.send(&messages).await?;
-            let rows = stream::iter(&parked).map(|parked| self.schedule.unpark(parked));
-            rows.buffer_unordered(CONCURRENT_ROWS).try_collect::<()>().await?;
-            sent += parked.len();
-            last = parked.last().cloned(); // what is parked again meanwhile waits for the next visit
+            let deletions = stream::iter(&rows).map(|parked| self.schedule.unpark(parked));
+            deletions.buffer_unordered(CONCURRENT_ROWS).try_collect::<()>().await?;
+            sent += rows.len();
+            last = rows.last().cloned();
         }
-        Ok(Moved { drained: u64::try_from(sent).unwrap_or(u64::MAX), ..Moved::default() })
+        Ok(RunCounts { drained: u64::try_from(sent).unwrap_or(u64::MAX), ..RunCounts::default() })
     }
 }
 
-fn delayed(parked: &Parked, delay: std::time::Duration) -> Delayed {
+fn delayed(parked: &Parked, delay: Duration) -> Delayed {
     Delayed { message: parked.message.clone(), delay }
 }
 
-/// Whether anybody still waits for this delivery.
-fn waits(head: &Head, Parked { message, .. }: &Parked) -> bool {
-    let entry = head.deliveries.get(&message.endpoint);
-    let step =
-        entry.map(|entry| entry.step(&message.generation, message.n, Timestamp::from_millis(u64::MAX)));
-    step == Some(Step::Attempt)
+/// Returns whether the head still needs the attempt of a parked delivery, now or later.
+fn needs_attempt(head: &Head, Parked { message, .. }: &Parked) -> bool {
+    let end_of_time = Timestamp::from_millis(u64::MAX);
+    let delivery = head.deliveries.get(&message.endpoint);
+    delivery
+        .is_some_and(|delivery| delivery.step(&message.generation, message.n, end_of_time) == Step::Attempt)
 }

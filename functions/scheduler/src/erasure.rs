@@ -1,4 +1,5 @@
-//! One step of an erasure, as `domain::job::erasure::Erasure` orders them. Each may be made twice: what is deleted stays deleted.
+//! Runs one step of an erasure. `domain::job::erasure::Erasure` gives the order of the steps. Each step is safe to repeat:
+//! what is deleted stays deleted.
 
 use domain::job::erasure::{Erasure, Phase};
 use domain::job::{Job, Work};
@@ -7,27 +8,27 @@ use store::ports::Ports;
 use store::unavailable::PortResult;
 
 use crate::handler::Scheduler;
-use crate::jobs::Stepped;
+use crate::step::StepResult;
 
-/// So many items are deleted in one step.
+/// The number of items to delete in one step.
 const STEP: usize = 200;
 
 impl<P: Ports> Scheduler<P> {
-    /// The next step of an erasure.
-    pub(crate) async fn step_of_erasure(&self, job: &Job, erasure: &Erasure) -> PortResult<Stepped> {
+    /// Runs the next step of an erasure.
+    pub(crate) async fn step_of_erasure(&self, job: &Job, erasure: &Erasure) -> PortResult<StepResult> {
         let (deleted, is_empty) = self.erase(job, erasure.phase).await?;
         let deleted = u64::try_from(deleted).unwrap_or(u64::MAX);
         let next = erasure.advanced(deleted, is_empty, self.clock.now(), self.erasure_pause);
         let phase = next.phase;
         let work = Work::Erasure(Box::new(next));
         Ok(match phase {
-            Phase::Done => Stepped::Done(work),
-            Phase::Pause(_) => Stepped::Later(work),
-            Phase::Mark | Phase::Control | Phase::Shard(_) | Phase::Rest => Stepped::On(work),
+            Phase::Done => StepResult::Done(work),
+            Phase::Pause(_) => StepResult::NextRun(work),
+            Phase::Mark | Phase::Control | Phase::Shard(_) | Phase::Rest => StepResult::Continue(work),
         })
     }
 
-    /// How many items were deleted, and whether nothing of this phase is left.
+    /// Deletes items of a phase. Returns their number, and whether the phase has no further items.
     async fn erase(&self, job: &Job, phase: Phase) -> PortResult<(usize, bool)> {
         let tenant = &job.tenant;
         match phase {
@@ -42,9 +43,9 @@ impl<P: Ports> Scheduler<P> {
             }
             Phase::Rest => {
                 let unreadable = self.events.purge_unreadable(tenant).await?;
-                let (counted, replays) =
-                    (self.limits.purge(tenant).await?, self.schedule.purge_replays(tenant).await?);
-                Ok((unreadable + counted + replays, true))
+                let counters = self.limits.purge(tenant).await?;
+                let replays = self.schedule.purge_replays(tenant).await?;
+                Ok((unreadable + counters + replays, true))
             }
             Phase::Pause(_) | Phase::Done => Ok((0, true)),
         }

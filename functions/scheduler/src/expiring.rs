@@ -1,5 +1,5 @@
-//! Events that nobody took and that will expire: their owner is told by one event in the inbox, and only then is the row taken
-//! away. Told twice, it is the same event, stored once.
+//! Sends expiry notices: one event in the inbox of the owner for all undelivered events that expire together. Then deletes
+//! the row. A notice that is sent twice is the same event, which is stored once.
 
 use domain::inbox::expiry::{ExpiryBatch, MAX_LOOKED_AT};
 use domain::tenant::stats::{TenantChange, TenantChanges};
@@ -12,44 +12,47 @@ use store::limits::counters::Counts;
 use store::ports::Ports;
 use store::unavailable::PortResult;
 
-use crate::handler::{Moved, Scheduler};
+use crate::handler::{RunCounts, Scheduler};
 
-/// So many rows in one visit: at midnight those of all tenants are due at once, and there is a day to tell them.
+/// The largest number of rows in one run. At midnight the rows of all tenants are due, and the notices have a day of time.
 const MAX_ROWS: usize = 1000;
 
-/// Rows that are handled side by side.
+/// The largest number of rows at the same time.
 const CONCURRENT_ROWS: usize = 8;
 
 impl<P: Ports> Scheduler<P> {
-    /// Tells the owners of what will expire.
-    pub(crate) async fn tell_what_expires(&self, until: Timestamp) -> Moved {
+    /// Sends the expiry notices that are due.
+    pub(crate) async fn send_expiry_notices(&self, until: Timestamp) -> RunCounts {
         let rows = match self.schedule.expiring(self.clock.now(), MAX_ROWS).await {
             Ok(rows) => rows,
-            Err(error) => return Moved::of(Err(error)),
+            Err(error) => return RunCounts::of_step(Err(error)),
         };
-        let rows = stream::iter(&rows).map(|row| async move {
-            let in_time = self.has_time(until);
-            Moved::of(if in_time { self.tell(row).await } else { Ok(Moved::default()) })
+        let notices = stream::iter(&rows).map(|row| async move {
+            if self.has_time(until) {
+                RunCounts::of_step(self.send_expiry_notice(row).await)
+            } else {
+                RunCounts::default()
+            }
         });
-        let rows = rows.buffer_unordered(CONCURRENT_ROWS);
-        rows.fold(Moved::default(), |sum, moved| async move { sum.plus(moved) }).await
+        let notices = notices.buffer_unordered(CONCURRENT_ROWS);
+        notices.fold(RunCounts::default(), |sum, counts| async move { sum.plus(counts) }).await
     }
 
-    async fn tell(&self, row: &ExpiryBatch) -> PortResult<Moved> {
-        let untaken = self.events.undelivered(row, MAX_LOOKED_AT).await?;
-        let mut moved = Moved::default();
-        if !untaken.events.is_empty()
+    async fn send_expiry_notice(&self, row: &ExpiryBatch) -> PortResult<RunCounts> {
+        let undelivered = self.events.undelivered(row, MAX_LOOKED_AT).await?;
+        let mut counts = RunCounts::default();
+        if !undelivered.events.is_empty()
             && let Some(tier) = self.control.tier(&row.tenant).await?
-            && let Some((event, head)) = row.notice(tier, &untaken, self.clock.now())
+            && let Some((event, head)) = row.notice(tier, &undelivered, self.clock.now())
             && self.events.insert(&event, &head).await? == Inserted::New
         {
-            moved.expiring = 1;
-            let shares =
-                TenantChanges::default().with(&row.tenant, &TenantChange::for_stored(event.id.accepted_at()));
-            let counts = Counts { stored: 1, ..Counts::default() };
-            batch::count(&self.limits, counts, None, &shares, self.clock.now()).await;
+            counts.expiring = 1;
+            let change = TenantChange::for_stored(event.id.accepted_at());
+            let changes = TenantChanges::default().with(&row.tenant, &change);
+            let stored = Counts { stored: 1, ..Counts::default() };
+            batch::count(&self.limits, stored, None, &changes, self.clock.now()).await;
         }
         self.schedule.delete_expiring(row).await?;
-        Ok(moved)
+        Ok(counts)
     }
 }

@@ -1,6 +1,6 @@
-//! One visit: everything that is due until the next one, a bounded step at a time. It may end, or die, between any two steps:
-//! a row is taken away only after what it stands for is done, so the next visit goes on where this one stopped. A
-//! missed visit is caught up with, since rows are taken by their time and not by the minute's.
+//! Runs once per minute, and handles all rows of `Schedule` that are due before the next run, in bounded steps. A run can
+//! end or crash between any two steps: a row is deleted only after its work is done, so the next run continues. A run that
+//! did not take place is made up for, because rows are read by their time, not by the current minute.
 
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ use store::unavailable::PortResult;
 
 use crate::config::Config;
 
-/// No step begins when less time than this is left.
+/// The longest time of one step. No step begins with less time left.
 const MAX_STEP: Duration = Duration::from_secs(10);
 
-/// What the scheduler touches; its IAM policy says the same.
+/// The function and all that it uses. Its IAM policy allows no more.
 pub struct Scheduler<P: Ports> {
     pub(crate) control: Control<P::Table>,
     pub(crate) events: Events<P>,
@@ -31,31 +31,31 @@ pub struct Scheduler<P: Ports> {
     pub(crate) schedule: Schedule<P::Table>,
     pub(crate) deliveries: DeliveriesQueue<P::Queue>,
     pub(crate) clock: P::Clock,
-    /// How long after an erasure everything is looked through once more.
+    /// The pause of an erasure before all data is searched once more.
     pub(crate) erasure_pause: Duration,
-    /// Writes the one log line of each invocation.
+    /// Writes the log line of each invocation.
     log: Log,
 }
 
-/// What was done in one visit.
+/// The numbers of one run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Moved {
-    /// Messages whose time has come.
+pub(crate) struct RunCounts {
+    /// Due messages that were sent.
     pub(crate) due: u64,
-    /// Parked deliveries that were sent again.
+    /// Parked deliveries that were sent.
     pub(crate) drained: u64,
-    /// Parked deliveries that were sent to see whether their endpoint is back.
+    /// Parked deliveries that were sent as probes.
     pub(crate) probes: u64,
-    /// Owners who were told that events of theirs will expire.
+    /// Expiry notices that were stored.
     pub(crate) expiring: u64,
-    /// Steps of jobs.
+    /// Steps of jobs that have a further step.
     pub(crate) steps: u64,
-    /// Steps that failed: the next visit repeats them.
+    /// Steps that failed. The next run repeats them.
     pub(crate) failures: u64,
 }
 
 impl<P: Ports> Scheduler<P> {
-    /// Returns the function over these ports.
+    /// Makes the function over these ports.
     pub fn new(ports: &P, config: &Config, log: Log) -> Self {
         let Config { control_table, events_table, limits_table, schedule_table, .. } = config;
         let control = ports.table(control_table);
@@ -72,39 +72,40 @@ impl<P: Ports> Scheduler<P> {
         }
     }
 
-    /// Moves along what is due, and begins nothing that would not have ended before `until`.
+    /// Handles what is due. Begins no step that could not end before `until`.
     pub async fn handle(&self, until: Timestamp) {
         let began = self.clock.now();
-        let (due, parked, notices, jobs) = join4(
-            Box::pin(self.move_due(until)),
-            Box::pin(self.look_at_endpoints(until)),
-            Box::pin(self.tell_what_expires(until)),
+        let (due, drained, notices, jobs) = join4(
+            Box::pin(self.send_due(until)),
+            Box::pin(self.drain_endpoints(until)),
+            Box::pin(self.send_expiry_notices(until)),
             Box::pin(self.advance_jobs(until)),
         )
         .await;
-        let moved = due.plus(parked).plus(notices).plus(jobs);
-        let mut metrics = Metrics::new("scheduler", "moved along");
+        let counts = due.plus(drained).plus(notices).plus(jobs);
+        let mut metrics = Metrics::new("scheduler", "run ended");
         for (name, number) in [
-            ("due", moved.due),
-            ("drained", moved.drained),
-            ("probes", moved.probes),
-            ("expiring", moved.expiring),
-            ("job_steps", moved.steps),
-            ("failures", moved.failures),
+            ("due", counts.due),
+            ("drained", counts.drained),
+            ("probes", counts.probes),
+            ("expiring", counts.expiring),
+            ("job_steps", counts.steps),
+            ("failures", counts.failures),
         ] {
             metrics.count(name, number);
         }
-        metrics.milliseconds("handler_ms", self.clock.now().millis_since(began));
-        (self.log)(&metrics.line(self.clock.now()));
+        metrics.set_milliseconds("handler_ms", self.clock.now().millis_since(began));
+        (self.log)(&metrics.into_line(self.clock.now()));
     }
 
-    /// Whether there is time for another step.
+    /// Returns whether there is time for another step.
     pub(crate) fn has_time(&self, until: Timestamp) -> bool {
         self.clock.now().after(MAX_STEP) <= until
     }
 }
 
-impl Moved {
+impl RunCounts {
+    /// Adds the other numbers.
     pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             due: self.due + other.due,
@@ -116,10 +117,10 @@ impl Moved {
         }
     }
 
-    /// What a step did; one that failed is logged, and stops no other.
-    pub(crate) fn of(step: PortResult<Self>) -> Self {
+    /// Returns the numbers of a step. A failed step is logged and counted, and does not stop other steps.
+    pub(crate) fn of_step(step: PortResult<Self>) -> Self {
         step.unwrap_or_else(|error| {
-            tracing::warn!(cause = %error, "a step failed; the next visit repeats it");
+            tracing::warn!(cause = %error, "a step failed; the next run repeats it");
             Self { failures: 1, ..Self::default() }
         })
     }

@@ -1,5 +1,5 @@
-//! Jobs: each is claimed for this visit and advanced in bounded steps, in turns with the others, as far as there is time and as
-//! it may go. What a step does comes before its cursor is saved, so the step of a process that died is made again.
+//! Advances the jobs. Each job is claimed for this run, and takes bounded steps in turn with the other jobs while there is
+//! time. A step does its work first and saves its cursor second, so after a crash the step runs again.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -13,123 +13,121 @@ use store::items::Updated;
 use store::ports::Ports;
 use store::unavailable::PortResult;
 
-use crate::handler::{Moved, Scheduler};
+use crate::handler::{RunCounts, Scheduler};
+use crate::step::StepResult;
 
-/// So many jobs are looked at in one visit.
+/// The largest number of jobs in one run.
 const MAX_JOBS: usize = 1000;
 
-/// Jobs that are advanced side by side.
+/// The largest number of jobs at the same time.
 const CONCURRENT_JOBS: usize = 8;
 
-/// What a step leaves.
-pub(crate) enum Stepped {
-    /// There is more to do now.
-    On(Work),
-    /// There is more to do in another visit.
-    Later(Work),
-    /// There is nothing more to do.
-    Done(Work),
-}
-
-/// A job in its line.
-struct Turn {
+/// A job that waits for its next step.
+struct QueuedJob {
     job: Job,
-    /// Whether it is ours in this visit.
+    /// Whether this run has claimed the job.
     is_claimed: bool,
-    /// How many events it has sent in this visit.
+    /// The number of events that the job sent in this run.
     sent: usize,
 }
 
-/// Jobs that wait for their next step.
-type Line = Mutex<VecDeque<Turn>>;
+/// The jobs that wait for their next step, the first one first.
+type JobQueue = Mutex<VecDeque<QueuedJob>>;
 
 impl<P: Ports> Scheduler<P> {
-    /// Advances every job that nobody else is at: a step of each, and again, from another one on in every visit, so that
-    /// none waits for long ones.
-    pub(crate) async fn advance_jobs(&self, until: Timestamp) -> Moved {
+    /// Advances every job that no other scheduler has, one step after the other. The order is random in every run, so that
+    /// long jobs do not hold up the same other jobs again and again.
+    pub(crate) async fn advance_jobs(&self, until: Timestamp) -> RunCounts {
         let mut jobs = match self.schedule.jobs(MAX_JOBS).await {
             Ok(jobs) => jobs,
-            Err(error) => return Moved::of(Err(error)),
+            Err(error) => return RunCounts::of_step(Err(error)),
         };
         jobs.shuffle(&mut rand::rng());
-        let turns = jobs.into_iter().map(|job| Turn { job, is_claimed: false, sent: 0 });
-        let line = &Line::new(turns.collect());
-        let all = join_all((0..CONCURRENT_JOBS).map(|_| self.work_through(line, until))).await;
-        all.into_iter().fold(Moved::default(), Moved::plus)
+        let queued = jobs.into_iter().map(|job| QueuedJob { job, is_claimed: false, sent: 0 });
+        let queue = &JobQueue::new(queued.collect());
+        let workers = join_all((0..CONCURRENT_JOBS).map(|_| self.work_on(queue, until))).await;
+        workers.into_iter().fold(RunCounts::default(), RunCounts::plus)
     }
 
-    /// Takes jobs from the front of the line, and puts back at its end what is not done.
-    async fn work_through(&self, line: &Line, until: Timestamp) -> Moved {
-        let mut moved = Moved::default();
-        while let Some(turn) = next(line) {
-            match self.take_turn(turn, until).await {
-                Ok(Some(turn)) => {
-                    moved.steps += 1;
-                    locked(line).push_back(turn);
+    /// Takes jobs from the front of the queue, and puts those with a further step at its end.
+    async fn work_on(&self, queue: &JobQueue, until: Timestamp) -> RunCounts {
+        let mut counts = RunCounts::default();
+        while let Some(queued) = take_first(queue) {
+            match self.advance(queued, until).await {
+                Ok(Some(queued)) => {
+                    counts.steps += 1;
+                    put_last(queue, queued);
                 }
                 Ok(None) => {}
-                Err(error) => moved = moved.plus(Moved::of(Err(error))),
+                Err(error) => counts = counts.plus(RunCounts::of_step(Err(error))),
             }
         }
-        moved
+        counts
     }
 
-    /// One step; the turn after it, where there is more to do in this visit.
-    async fn take_turn(
-        &self,
-        Turn { mut job, is_claimed, mut sent }: Turn,
-        until: Timestamp,
-    ) -> PortResult<Option<Turn>> {
+    /// Runs one step of a job. Returns the job if its next step can follow in this run.
+    async fn advance(&self, queued: QueuedJob, until: Timestamp) -> PortResult<Option<QueuedJob>> {
+        let QueuedJob { job, is_claimed, mut sent } = queued;
+
+        // 1. If there is no time for a step, release the job, so that the next run can claim it at once.
         if !self.has_time(until) {
             if is_claimed {
                 self.save(job.released()).await?;
             }
             return Ok(None);
         }
-        if !is_claimed {
-            let Some(claimed) = job.claim(self.clock.now()) else { return Ok(None) };
-            if self.schedule.save_job(&claimed).await? == Updated::Raced {
-                return Ok(None); // somebody else has it
-            }
-            job = claimed;
-        }
-        let stepped = match &job.work {
+
+        // 2. Claim the job, unless this run has it.
+        let claimed = if is_claimed { Some(job) } else { self.claim(&job).await? };
+        let Some(job) = claimed else { return Ok(None) };
+
+        // 3. Do the work of the step.
+        let result = match &job.work {
             Work::Replay(replay) => self.step_of_replay(&job, replay, &mut sent).await?,
             Work::Erasure(erasure) => self.step_of_erasure(&job, erasure).await?,
         };
-        let (next, goes_on) = match stepped {
-            Stepped::On(work) => (job.with(work).advanced(), true),
-            Stepped::Later(work) => (job.with(work).released(), false),
-            Stepped::Done(work) => (job.with(work).ended(self.clock.now()), false),
+
+        // 4. Save the cursor.
+        let (next, continues) = match result {
+            StepResult::Continue(work) => (job.with(work).advanced(), true),
+            StepResult::NextRun(work) => (job.with(work).released(), false),
+            StepResult::Done(work) => (job.with(work).ended(self.clock.now()), false),
         };
         let saved = self.save(next).await?;
-        Ok(saved.filter(|_| goes_on).map(|job| Turn { job, is_claimed: true, sent }))
+        Ok(saved.filter(|_| continues).map(|job| QueuedJob { job, is_claimed: true, sent }))
     }
 
-    /// Writes a job, and gives it as it is then; none where somebody else has written it. A cancellation meanwhile does not undo
-    /// the step that was made.
+    /// Claims a job. Returns `None` if another scheduler has it.
+    async fn claim(&self, job: &Job) -> PortResult<Option<Job>> {
+        let Some(claimed) = job.claim(self.clock.now()) else { return Ok(None) };
+        let saved = self.schedule.save_job(&claimed).await?;
+        Ok((saved == Updated::Done).then_some(claimed))
+    }
+
+    /// Writes a job, and returns it as it is stored. Returns `None` if another scheduler wrote it. If the owner cancelled it
+    /// during the step, the step counts nevertheless.
     async fn save(&self, job: Job) -> PortResult<Option<Job>> {
         if self.schedule.save_job(&job).await? == Updated::Done {
             return Ok(Some(job));
         }
-        let now = match &job.work {
+        let stored = match &job.work {
             Work::Replay(_) => self.schedule.replay(&job.tenant, &job.id).await?,
             Work::Erasure(_) => self.schedule.erasure(&job.id).await?,
         };
-        let Some(now) = now else { return Ok(None) };
-        if now == job {
-            return Ok(Some(job)); // we raced with ourselves: the answer to a first try was lost
+        let Some(stored) = stored else { return Ok(None) };
+        if stored == job {
+            return Ok(Some(job)); // this write: the SDK repeated it after its answer was lost
         }
-        let Some(both) = job.merge_with(&now) else { return Ok(None) };
-        let saved = self.schedule.save_job(&both).await?;
-        Ok((saved == Updated::Done).then_some(both))
+        let Some(merged) = job.merge_with(&stored) else { return Ok(None) };
+        let saved = self.schedule.save_job(&merged).await?;
+        Ok((saved == Updated::Done).then_some(merged))
     }
 }
 
-fn next(line: &Line) -> Option<Turn> {
-    locked(line).pop_front()
+fn take_first(queue: &JobQueue) -> Option<QueuedJob> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
-fn locked(line: &Line) -> std::sync::MutexGuard<'_, VecDeque<Turn>> {
-    line.lock().unwrap_or_else(PoisonError::into_inner)
+fn put_last(queue: &JobQueue, queued: QueuedJob) {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(queued);
 }

@@ -1,20 +1,22 @@
-//! Moves due rows of `Schedule` along, every minute: retries whose time has come, what is parked before endpoints,
-//! events that will expire, of which their owners are told, and jobs.
+//! Handles the due rows of `Schedule`, every minute: sends due retries and parked deliveries, sends expiry notices, and
+//! advances jobs.
 //!
-//! `main.rs` only wires this library to AWS; the tests run it over tables in memory.
+//! `main.rs` only connects this library to AWS. The tests run it over tables and queues in memory.
 
 pub mod config;
 
-mod drain;
+pub mod handler;
 
 mod due;
 
-mod erasure;
+mod drain;
 
 mod expiring;
 
-pub mod handler;
+mod step;
 
 mod jobs;
 
 mod replay;
+
+mod erasure;

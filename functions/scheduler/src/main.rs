@@ -1,4 +1,4 @@
-//! Moves due rows of `Schedule` along, every minute.
+//! Handles the due rows of `Schedule`, every minute.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use scheduler::config::Config;
 use scheduler::handler::Scheduler;
 use serde_json::Value;
 
-/// The function's timeout in the template.
+/// The timeout of the function in the template.
 const TIMEOUT: Duration = Duration::from_secs(55);
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,13 +1,14 @@
-//! One step of a replay: the next events of its stretch are opened again and their messages sent, spread over the minute.
+//! Runs one step of a replay: opens the next events again, and sends their messages, spread over the minute.
 //!
 //! ```text
-//!   read the next heads ──> open what the filter lets through, each by one conditional update
-//!                      ──> send the first messages of everything that this run opened and nobody tried yet
+//!   read the next heads ──> open those that match the filter, each by one conditional update
+//!                      ──> send the first message of each delivery that this replay opened
+//!                          and that has no attempt
 //!                      ──> save the cursor
 //! ```
 //!
-//! A process that dies before the last of these leaves heads that are open under the run's id: the next visit finds them,
-//! opens nothing twice, and sends their messages. So does the last step of a replay that was cancelled.
+//! A crash before the cursor is saved leaves heads that this replay has opened. The next run finds them, opens nothing
+//! twice, and sends their messages. The last step of a cancelled replay does so too.
 
 use domain::delivery::DeliveryMessage;
 use domain::delivery::schedule::{drain_delay, drained_per_minute};
@@ -24,129 +25,154 @@ use store::items::Updated;
 use store::limits::counters::Counts;
 use store::ports::Ports;
 use store::queues::Delayed;
-use store::unavailable::{PortResult, Unavailable};
+use store::races::{Round, until_won};
+use store::unavailable::PortResult;
 
 use crate::handler::Scheduler;
-use crate::jobs::Stepped;
+use crate::step::StepResult;
 
-/// So many items are looked at in one step.
+/// The largest number of items that one step reads.
 const STEP: usize = 100;
 
-/// A step that did not end has opened some of so many heads: twice its own number, since others may have been stored
-/// between them meanwhile. Attempts lie between them too, so it may take several looks to see so many.
-const LOOKED_BACK: usize = 2 * STEP;
+/// The number of heads that an unfinished step may have reached. It is twice the number of items of a step, because other
+/// events may have been stored between them since. Attempts are stored between the heads too, so it can take several
+/// pages to read this number of heads.
+const MAX_UNFINISHED: usize = 2 * STEP;
 
-/// Heads that are opened side by side.
+/// The largest number of heads that are opened at the same time.
 const CONCURRENT_HEADS: usize = 16;
 
-/// How often a raced update is decided again before the visit ends.
-const MAX_RACES: usize = 20;
-
 impl<P: Ports> Scheduler<P> {
-    /// The next step of a replay that has sent so many events in this visit.
+    /// Runs the next step of a replay. `sent` is the number of events that it sent in this run of the scheduler.
     pub(crate) async fn step_of_replay(
         &self,
         job: &Job,
         replay: &Replay,
         sent: &mut usize,
-    ) -> PortResult<Stepped> {
+    ) -> PortResult<StepResult> {
         let endpoints = self.control.endpoints(&job.tenant).await?;
-        let pace = replay.pace(&endpoints, self.schedule.count_running_replays(&job.tenant).await?);
+        let under_way = self.schedule.count_running_replays(&job.tenant).await?;
+        let rate = replay.pace(&endpoints, under_way);
         if job.is_cancelled {
-            return self.cut_off(job, replay, pace).await;
+            return self.end_cancelled(job, replay, rate).await;
         }
-        let room = drained_per_minute(pace).saturating_sub(*sent).clamp(1, STEP);
-        let walked = self.events.log_page(&job.tenant, &stretch(replay), room).await?;
-        let heads = stream::iter(walked.heads).map(|head| self.open_again(job, replay, &endpoints, head));
+        let per_run = drained_per_minute(rate);
+
+        // 1. Read the next heads, no more than may be sent in this run.
+        let limit = per_run.saturating_sub(*sent).clamp(1, STEP);
+        let page = self.events.log_page(&job.tenant, &range_left(replay), limit).await?;
+
+        // 2. Open those that match the filter.
+        let heads = stream::iter(page.heads).map(|head| self.reopen(job, replay, &endpoints, head));
         let heads: Vec<Head> = heads.buffered(CONCURRENT_HEADS).try_collect().await?;
-        self.send_first_messages(job, &heads, pace, sent).await?;
-        let next = replay.advanced(job.id.as_str(), &heads, walked.reached, self.clock.now());
+
+        // 3. Send their messages.
+        self.send_first_messages(job, &heads, rate, sent).await?;
+
+        let next = replay.advanced(job.id.as_str(), &heads, page.reached, self.clock.now());
         let is_done = next.is_done();
         let work = Work::Replay(Box::new(next));
         Ok(if is_done {
-            Stepped::Done(work)
-        } else if *sent >= drained_per_minute(pace) {
-            Stepped::Later(work)
+            StepResult::Done(work)
+        } else if *sent >= per_run {
+            StepResult::NextRun(work)
         } else {
-            Stepped::On(work)
+            StepResult::Continue(work)
         })
     }
 
-    /// The last step of a replay that was cancelled: what a step that did not end had opened is sent, and nothing else.
-    async fn cut_off(&self, job: &Job, replay: &Replay, pace: u32) -> PortResult<Stepped> {
-        let (mut heads, mut stretch) = (Vec::new(), stretch(replay));
-        while heads.len() < LOOKED_BACK {
-            let walked = self.events.log_page(&job.tenant, &stretch, LOOKED_BACK).await?;
-            heads.extend(walked.heads);
-            stretch.after = walked.reached;
-            if stretch.after.is_none() {
+    /// Runs the last step of a cancelled replay: sends only what an unfinished step has opened.
+    async fn end_cancelled(&self, job: &Job, replay: &Replay, rate: u32) -> PortResult<StepResult> {
+        let mut heads = Vec::new();
+        let mut range = range_left(replay);
+        while heads.len() < MAX_UNFINISHED {
+            let page = self.events.log_page(&job.tenant, &range, MAX_UNFINISHED).await?;
+            heads.extend(page.heads);
+            range.after = page.reached;
+            if range.after.is_none() {
                 break;
             }
         }
-        self.send_first_messages(job, &heads, pace, &mut 0).await?;
-        Ok(Stepped::Done(Work::Replay(Box::new(replay.count_unfinished_step(job.id.as_str(), &heads)))))
+        self.send_first_messages(job, &heads, rate, &mut 0).await?;
+        let ended = replay.count_unfinished_step(job.id.as_str(), &heads);
+        Ok(StepResult::Done(Work::Replay(Box::new(ended))))
     }
 
-    /// Sends the messages of what this run opened in these heads and nobody tried yet. Every endpoint gets at most one message
-    /// of an event, so events are what is spread over the minute.
+    /// Sends the first message of each delivery that this replay opened in these heads and that has no attempt. An endpoint
+    /// gets at most one message of an event, so the events are spread over the minute.
     async fn send_first_messages(
         &self,
         job: &Job,
         heads: &[Head],
-        pace: u32,
+        rate: u32,
         sent: &mut usize,
     ) -> PortResult<()> {
         let mut messages = Vec::new();
         for head in heads {
-            let delay = drain_delay(*sent, pace);
-            let before = messages.len();
+            let delay = drain_delay(*sent, rate);
+            let count_before = messages.len();
             messages.extend(first_messages(job, head).map(|message| Delayed { message, delay }));
-            *sent += usize::from(messages.len() > before);
+            *sent += usize::from(messages.len() > count_before);
         }
         self.deliveries.send(&messages).await
     }
 
-    /// The head as it is once this run has opened what it may.
-    async fn open_again(
+    /// Opens a head for this replay, if the replay allows it. Returns the head as it is stored then.
+    async fn reopen(
         &self,
         job: &Job,
         replay: &Replay,
         endpoints: &[Endpoint],
-        mut head: Head,
+        head: Head,
     ) -> PortResult<Head> {
-        for _ in 0..MAX_RACES {
-            let now = self.clock.now();
-            let next = replay.reopen(job.id.as_str(), &head, endpoints, now);
-            let Some(next) = next else { return Ok(head) };
-            if self.events.reopen(&job.tenant, &head, &next).await? == Updated::Done {
-                if !head.status.is_in_inbox() {
-                    self.count_return(job, &head).await;
-                }
-                return Ok(next);
-            }
-            match self.events.head(&job.tenant, head.id).await? {
-                Some(found) => head = found.head,
-                None => return Ok(head),
-            }
+        if let Round::Ended(head) = self.try_reopen(job, replay, endpoints, &head).await? {
+            return Ok(head);
         }
-        Err(Unavailable::new("opening a delivery again", "too many races"))
+        // Another writer changed the head since it was read: read it again, and decide again.
+        until_won("reopening an event", || async {
+            match self.events.head(&job.tenant, head.id).await? {
+                Some(found) => self.try_reopen(job, replay, endpoints, &found.head).await,
+                None => Ok(Round::Ended(head.clone())),
+            }
+        })
+        .await
+    }
+
+    /// Opens a head by one update, on the condition that it is unchanged.
+    async fn try_reopen(
+        &self,
+        job: &Job,
+        replay: &Replay,
+        endpoints: &[Endpoint],
+        head: &Head,
+    ) -> PortResult<Round<Head>> {
+        let Some(next) = replay.reopen(job.id.as_str(), head, endpoints, self.clock.now()) else {
+            return Ok(Round::Ended(head.clone()));
+        };
+        if self.events.reopen(&job.tenant, head, &next).await? == Updated::Raced {
+            return Ok(Round::Lost);
+        }
+        if !head.status.is_in_inbox() {
+            self.count_reopened(job, head).await;
+        }
+        Ok(Round::Ended(next))
     }
 
     /// Counts an event that is back in the inbox.
-    async fn count_return(&self, job: &Job, head: &Head) {
-        let shares =
-            TenantChanges::default().with(&job.tenant, &TenantChange::for_reopened(head.id.accepted_at()));
+    async fn count_reopened(&self, job: &Job, head: &Head) {
+        let change = TenantChange::for_reopened(head.id.accepted_at());
+        let changes = TenantChanges::default().with(&job.tenant, &change);
         let counts = Counts { returned: 1, ..Counts::default() };
-        batch::count(&self.limits, counts, None, &shares, self.clock.now()).await;
+        batch::count(&self.limits, counts, None, &changes, self.clock.now()).await;
     }
 }
 
-/// What a replay has not come through yet of its shard.
-fn stretch(Replay { filter, progress, .. }: &Replay) -> LogRange {
+/// Returns the part of the current shard that the replay has not read.
+fn range_left(Replay { filter, progress, .. }: &Replay) -> LogRange {
     LogRange { shard: progress.shard, since: filter.since, until: filter.until, after: progress.after }
 }
 
-/// The messages of what this run opened in a head and nobody tried yet.
+/// Returns the first message of each delivery that this replay opened in a head and that has no attempt.
 fn first_messages<'a>(job: &'a Job, head: &'a Head) -> impl Iterator<Item = DeliveryMessage> + 'a {
     let without_attempt = head.without_attempt_in(job.id.as_str());
     without_attempt

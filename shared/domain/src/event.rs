@@ -100,13 +100,6 @@ pub enum InvalidEvent {
 }
 
 impl InvalidEvent {
-    /// Makes the error for JSON of another shape, where only the error of `serde_json` is known. Its text is not repeated,
-    /// because clients must not see a library's text. [`json::read::read`] gives a more exact error.
-    #[must_use]
-    pub fn shape(_: &serde_json::Error) -> Self {
-        InvalidShape::unknown().into()
-    }
-
     /// Makes the error for a member of a CloudEvent that breaks this rule.
     pub(crate) fn attribute(name: &str, rule: &'static str) -> Self {
         let pointer = json::pointer::pointer_to(name);

@@ -1,4 +1,4 @@
-//! An HTTP answer: what both HTTP functions give back, whatever framework carries it.
+//! HTTP answers of ingest and of the API, independent of any framework.
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
@@ -6,16 +6,16 @@ use serde_json::Value;
 
 use domain::problem::Problem;
 
-/// An answer with its body as text.
+/// An HTTP answer with a text body.
 pub type Answer = Response<String>;
 
-/// A JSON answer.
+/// Makes a JSON answer.
 #[must_use]
 pub fn json(status: StatusCode, body: &Value) -> Answer {
     typed(status, "application/json", body.to_string())
 }
 
-/// An answer of another content type.
+/// Makes an answer with this content type.
 #[must_use]
 pub fn typed(status: StatusCode, content_type: &'static str, body: String) -> Answer {
     let mut answer = Response::new(body);
@@ -24,7 +24,7 @@ pub fn typed(status: StatusCode, content_type: &'static str, body: String) -> An
     answer
 }
 
-/// An answer that says no more than that it is done.
+/// Makes a 204 without a body.
 #[must_use]
 pub fn no_content() -> Answer {
     let mut answer = Answer::default();
@@ -32,7 +32,7 @@ pub fn no_content() -> Answer {
     answer
 }
 
-/// An error as `application/problem+json`, with `Retry-After` where waiting helps.
+/// Makes an error answer: `application/problem+json`, with `Retry-After` if a retry can succeed.
 #[must_use]
 pub fn problem(problem: &Problem, request_id: &str) -> Answer {
     let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -43,19 +43,19 @@ pub fn problem(problem: &Problem, request_id: &str) -> Answer {
     answer
 }
 
-/// Says when another try is worth it.
+/// Sets `Retry-After`.
 pub fn retry_after(answer: &mut Answer, seconds: u32) {
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
 }
 
-/// Adds a header whose value is our own text.
+/// Sets a header. A value that is not allowed in a header is left out; our own texts never have one.
 pub fn add_header(answer: &mut Answer, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         answer.headers_mut().insert(HeaderName::from_static(name), value);
     }
 }
 
-/// Tells that an earlier request of the same `Idempotency-Key` is answered again.
+/// Marks the answer as a repeat of the answer to an earlier request with the same `Idempotency-Key`.
 pub fn mark_replayed(answer: &mut Answer) {
     add_header(answer, "idempotency-replayed", "true");
 }

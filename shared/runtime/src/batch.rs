@@ -1,4 +1,5 @@
-//! A batch of SQS messages: each ends on its own, and only what failed comes back.
+//! A batch of SQS messages. Each message has its own outcome, and only failed messages are returned to the queue
+//! (`ReportBatchItemFailures`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -20,42 +21,44 @@ use store::queue::Queue;
 use store::table::Table;
 use store::unavailable::PortResult;
 
-/// A message that comes for this time is a suspect.
-const SUSPECT_FROM: u32 = 3;
+/// From this receive count on, a message is a suspect: it may have crashed the processes that received it.
+const SUSPECT_RECEIVE_COUNT: u32 = 3;
+
+/// The longest retention of SQS. A message with a longer wait was not sent by SQS, such as the samples in `events/`.
+const MAX_RETENTION: Duration = Duration::from_hours(14 * 24);
 
 /// One message of a batch.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// The queue's own name for the message.
+    /// The `messageId` of SQS.
     pub message_id: String,
-    /// What deletes it, while it is ours.
+    /// The receipt handle, which deletes the message.
     pub receipt: String,
-    /// What it says.
+    /// The body.
     pub body: String,
-    /// How often it was taken from its queue, this time included.
+    /// The number of times that the message was received, this time included.
     pub receive_count: u32,
-    /// When it was put into its queue.
+    /// When the message was sent.
     pub sent_at: Timestamp,
-    /// Whether it comes from the dead-letter queue.
+    /// Whether the message comes from the dead-letter queue.
     pub is_dead_letter: bool,
-    /// The queue it comes from.
+    /// The ARN of the queue that the message comes from.
     pub queue: String,
 }
 
 impl Message {
-    /// Whether the queue gives this message out for the first time.
+    /// Returns whether the message was never received before.
     #[must_use]
     pub fn is_first_receipt(&self) -> bool {
         self.receive_count == 1 && !self.is_dead_letter
     }
 
-    /// Whether it may be the one that killed its process again and again.
-    #[must_use]
-    pub fn is_suspect(&self) -> bool {
-        self.receive_count >= SUSPECT_FROM
+    /// Returns whether the message may have crashed earlier processes.
+    fn is_suspect(&self) -> bool {
+        self.receive_count >= SUSPECT_RECEIVE_COUNT
     }
 
-    fn read(record: SqsMessage, dead_letters_arn: &str) -> Self {
+    fn from_record(record: SqsMessage, dead_letters_arn: &str) -> Self {
         let attribute = |name| record.attributes.get(name);
         let receive_count = attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok());
         let sent_at = attribute("SentTimestamp").and_then(|millis| millis.parse().ok());
@@ -72,138 +75,151 @@ impl Message {
     }
 }
 
-/// The messages of an event source mapping's call.
+/// Reads the messages of an invocation by the event source mapping.
 #[must_use]
-pub fn messages(event: SqsEvent, dead_letters_arn: &str) -> Vec<Message> {
-    event.records.into_iter().map(|record| Message::read(record, dead_letters_arn)).collect()
+pub fn read_messages(event: SqsEvent, dead_letters_arn: &str) -> Vec<Message> {
+    event.records.into_iter().map(|record| Message::from_record(record, dead_letters_arn)).collect()
 }
 
-/// No queue keeps a message longer; who claims to have waited longer was made up, as those in `events/`.
-const MAX_LIFE: Duration = Duration::from_hours(14 * 24);
-
-/// How long the oldest of these messages waited in `queue`, among those that it gives out for the first time.
+/// Returns how long the oldest of these messages waited in `queue`. Only messages at their first receipt count.
 pub fn longest_wait<'a>(
     queue: QueueName,
     messages: impl Iterator<Item = &'a Message>,
     now: Timestamp,
 ) -> Option<Wait> {
-    let possible = |message: &&Message| now.since(message.sent_at) <= MAX_LIFE;
-    let new = messages.filter(|message| message.is_first_receipt()).filter(possible);
+    let is_possible = |message: &&Message| now.since(message.sent_at) <= MAX_RETENTION;
+    let new = messages.filter(|message| message.is_first_receipt()).filter(is_possible);
     let waited_ms = new.map(|message| now.millis_since(message.sent_at)).max()?;
     Some(Wait { queue, waited_ms, at: now })
 }
 
-/// Adds a batch to the metrics, and to the backlog and the stats of each tenant; where that fails, the batch itself is none
-/// the worse.
+/// Adds a batch to the counters, and to the backlog and the statistics of each tenant. A failure is logged only: the work
+/// of the batch is done, and must not be repeated.
 pub async fn count<T: Table>(
     limits: &Limits<T>,
     counts: Counts,
     wait: Option<Wait>,
-    shares: &TenantChanges,
+    changes: &TenantChanges,
     now: Timestamp,
 ) {
-    let shares = shares.iter().map(|(tenant, share)| count_share(limits, tenant, share, now.minutes()));
-    let (counted, shares) = join(limits.count(counts, wait), join_all(shares)).await;
-    for error in shares.into_iter().flatten().chain([counted]).filter_map(Result::err) {
-        tracing::warn!(cause = %error, "this batch is not counted");
+    let by_tenant =
+        changes.iter().map(|(tenant, change)| count_tenant(limits, tenant, change, now.minutes()));
+    let (counted, counted_tenants) = join(limits.count(counts, wait), join_all(by_tenant)).await;
+    let results = counted_tenants.into_iter().flatten().chain([counted]);
+    for error in results.filter_map(Result::err) {
+        tracing::warn!(cause = %error, "a batch is missing in the counters");
     }
 }
 
-/// Adds what was done for one tenant.
-async fn count_share<T: Table>(
+/// Adds a change to the backlog and to the statistics of one tenant.
+async fn count_tenant<T: Table>(
     limits: &Limits<T>,
     tenant: &TenantId,
-    share: &TenantChange,
+    change: &TenantChange,
     minute: u64,
 ) -> [PortResult<()>; 2] {
-    let backlog = limits.change_backlog(tenant, &share.backlog);
-    join(backlog, limits.add_stats(tenant, minute, &share.stats)).await.into()
+    let backlog = limits.change_backlog(tenant, &change.backlog);
+    let stats = limits.add_stats(tenant, minute, &change.stats);
+    join(backlog, stats).await.into()
 }
 
-/// How one message of a batch ended.
+/// The outcome of one message.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Ended<R> {
-    /// The result, shared by all messages that ask for the same.
+pub struct MessageOutcome<R> {
+    /// The result. Equal messages share it.
     pub result: R,
-    /// Whether this is the first of them: what was done counts once.
+    /// Whether this is the first of its equal messages. Only the first is counted.
     pub is_first: bool,
 }
 
-impl<R> Ended<Result<R, String>> {
-    /// A message that must come again.
+impl<R> MessageOutcome<Result<R, String>> {
+    /// Makes the outcome of a message that returns to its queue.
     #[must_use]
     pub fn failed(cause: &str) -> Self {
         Self { result: Err(cause.to_owned()), is_first: true }
     }
 }
 
-/// Handles suspects one by one, after all others are done and deleted: a message that kills its process takes nobody with
-/// it, not even into the next receipt. Without suspects, all are handled together and nothing is deleted here.
-pub async fn suspects_last<R>(
+/// Handles all messages that are not suspects together, and deletes those that succeeded. Then handles each suspect
+/// alone. A message that crashes its process therefore makes no other message come back. Without suspects nothing is
+/// deleted here; SQS deletes the messages after the response.
+pub async fn handle_suspects_last<R>(
     source: &impl Queue,
     messages: &[Message],
-    act: impl AsyncFn(&[&Message]) -> Vec<Ended<Result<R, String>>>,
-) -> Vec<Ended<Result<R, String>>> {
+    handle: impl AsyncFn(&[&Message]) -> Vec<MessageOutcome<Result<R, String>>>,
+) -> Vec<MessageOutcome<Result<R, String>>> {
     let (suspects, others): (Vec<usize>, Vec<usize>) =
         (0..messages.len()).partition(|place| messages[*place].is_suspect());
-    let mut ended: BTreeMap<usize, Ended<Result<R, String>>> = BTreeMap::new();
-    let mut kept = Vec::new(); // receipts of what is done and not deleted yet
-    for group in [others].into_iter().chain(suspects.into_iter().map(|suspect| vec![suspect])) {
-        if !kept.is_empty() {
-            if let Err(error) = source.delete(&kept).await {
-                tracing::warn!(cause = %error, "what is done is not deleted before a suspect");
+    let mut groups = vec![others];
+    groups.extend(suspects.into_iter().map(|suspect| vec![suspect]));
+
+    let mut outcomes = BTreeMap::new();
+    let mut receipts = Vec::new(); // of messages that succeeded and are not deleted yet
+    for group in groups {
+        if !receipts.is_empty() {
+            if let Err(error) = source.delete(&receipts).await {
+                tracing::warn!(cause = %error, "messages that succeeded were not deleted before a suspect");
             }
-            kept.clear();
+            receipts.clear();
         }
         if group.is_empty() {
             continue;
         }
         let of_group: Vec<&Message> = group.iter().map(|place| &messages[*place]).collect();
-        for (place, result) in group.iter().zip(act(&of_group).await) {
-            if result.result.is_ok() {
-                kept.push(messages[*place].receipt.clone());
+        for (place, outcome) in group.iter().zip(handle(&of_group).await) {
+            if outcome.result.is_ok() {
+                receipts.push(messages[*place].receipt.clone());
             }
-            ended.insert(*place, result);
+            outcomes.insert(*place, outcome);
         }
     }
-    ended.into_values().collect()
+    outcomes.into_values().collect()
 }
 
-/// What was done well in a batch, each once.
-pub fn firsts<R>(ended: &[Ended<Result<R, String>>]) -> impl Iterator<Item = &R> {
-    ended.iter().filter(|ended| ended.is_first).filter_map(|ended| ended.result.as_ref().ok())
+/// Returns the results of a batch that succeeded, once for equal messages.
+pub fn successes<R>(outcomes: &[MessageOutcome<Result<R, String>>]) -> impl Iterator<Item = &R> {
+    outcomes.iter().filter(|outcome| outcome.is_first).filter_map(|outcome| outcome.result.as_ref().ok())
 }
 
-/// Acts once for each different key, on the first message that has it, all at once; equal messages share the result.
-/// A client that repeats itself quickly fills a batch with equal messages.
-pub async fn once_each<K: Eq + Hash, R: Clone>(keys: &[K], act: impl AsyncFn(usize) -> R) -> Vec<Ended<R>> {
+/// Runs `act` once for each key, all at the same time, with the place of the first message that has the key. Messages
+/// with the same key share the result. A client that repeats a request quickly can fill a batch with equal messages.
+pub async fn once_per_key<K: Eq + Hash, R: Clone>(
+    keys: &[K],
+    act: impl AsyncFn(usize) -> R,
+) -> Vec<MessageOutcome<R>> {
+    let mut first_places: HashMap<&K, usize> = HashMap::new();
+    for (place, key) in keys.iter().enumerate() {
+        first_places.entry(key).or_insert(place);
+    }
+
     let act = &act;
-    let mut seen = HashMap::new();
-    let firsts: Vec<usize> =
-        keys.iter().enumerate().map(|(place, key)| *seen.entry(key).or_insert(place)).collect();
-    let acts = seen.into_values().map(|place| async move { (place, act(place).await) });
+    let acts = first_places.values().map(|place| async move { (*place, act(*place).await) });
     let results: HashMap<usize, R> = join_all(acts).await.into_iter().collect();
-    let end =
-        |(place, first): (usize, &usize)| Ended { result: results[first].clone(), is_first: place == *first };
-    firsts.iter().enumerate().map(end).collect()
+
+    let mut outcomes = Vec::with_capacity(keys.len());
+    for (place, key) in keys.iter().enumerate() {
+        let first = first_places[key];
+        outcomes.push(MessageOutcome { result: results[&first].clone(), is_first: place == first });
+    }
+    outcomes
 }
 
-/// The answer that gives back exactly the failed messages, each logged with its cause, and their numbers for the line of
-/// the invocation.
+/// Makes the response, which returns the failed messages to their queue. Logs each of them with its cause, and adds the
+/// numbers of messages to the line of the invocation.
 #[must_use]
 pub fn response<R>(
     messages: &[Message],
-    ended: &[Ended<Result<R, String>>],
+    outcomes: &[MessageOutcome<Result<R, String>>],
     metrics: &mut Metrics,
 ) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
-    for (message, ended) in messages.iter().zip(ended) {
-        if let Err(cause) = &ended.result {
+    for (message, outcome) in messages.iter().zip(outcomes) {
+        if let Err(cause) = &outcome.result {
             tracing::warn!(
                 message_id = message.message_id,
                 receive_count = message.receive_count,
                 cause,
-                "a message goes back to its queue"
+                "a message failed and returns to its queue"
             );
             response.add_failure(&message.message_id);
         }
@@ -214,12 +230,12 @@ pub fn response<R>(
     response
 }
 
-/// Deals with a message that cannot be read: from the queue it fails, since a newer version may understand it; from
-/// the dead-letter queue it is kept for a human, and leaves the queue.
+/// Handles a message with an unreadable body. From the queue it fails, because a newer version may be able to read it.
+/// From the dead-letter queue it is kept in the table for an operator, and then deleted.
 ///
 /// # Errors
-/// The reason it cannot be read, or the table's failure to keep it: either way the message stays in its queue.
-pub async fn unreadable<P: Ports>(
+/// The reason why the body is unreadable, or the table's error. In both cases the message stays in its queue.
+pub async fn handle_unreadable<P: Ports>(
     events: &Events<P>,
     message: &Message,
     reason: String,
@@ -228,7 +244,7 @@ pub async fn unreadable<P: Ports>(
     if !message.is_dead_letter {
         return Err(reason);
     }
-    tracing::error!(message_id = message.message_id, reason, "a message that nobody can read is kept");
+    tracing::error!(message_id = message.message_id, reason, "an unreadable message is kept in the table");
     let kept = UnreadableMessage {
         queue: message.queue.clone(),
         message_id: message.message_id.clone(),
@@ -243,9 +259,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn equal_messages_are_one() {
-        let ended = once_each(&["a", "b", "a"], async |place| place).await;
-        let ended: Vec<_> = ended.iter().map(|ended| (ended.result, ended.is_first)).collect();
-        assert_eq!(ended, [(0, true), (1, true), (0, false)]);
+    async fn messages_with_the_same_key_share_one_result() {
+        let outcomes = once_per_key(&["a", "b", "a"], async |place| place).await;
+        let outcomes: Vec<_> = outcomes.iter().map(|outcome| (outcome.result, outcome.is_first)).collect();
+        assert_eq!(outcomes, [(0, true), (1, true), (0, false)]);
     }
 }

@@ -1,4 +1,4 @@
-//! The edges that functions share: how they are configured, what they log and count, how HTTP and SQS reach them.
+//! What the functions share at their edges: configuration, logs, metrics, HTTP requests and answers, and SQS batches.
 
 pub mod config;
 

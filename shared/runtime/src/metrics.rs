@@ -1,16 +1,16 @@
-//! What one invocation leaves behind: one line of JSON, which CloudWatch reads as a log line and as metrics alike
-//! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
+//! The log line of one invocation: JSON in the CloudWatch Embedded Metric Format, so CloudWatch reads it as a log line and
+//! as metrics (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
 //!
-//! The function is the one dimension. No payload, no key and no tenant is ever in it.
+//! The only dimension is the function. The line never has a payload, a key or a tenant.
 
 use serde_json::{Map, Value, json};
 
 use domain::timestamp::Timestamp;
 
-/// The metrics' namespace in CloudWatch.
-pub const NAMESPACE: &str = "Triggers";
+/// The namespace of the metrics in CloudWatch.
+const NAMESPACE: &str = "Triggers";
 
-/// The line of one invocation.
+/// The log line of one invocation.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     definitions: Vec<Value>,
@@ -18,7 +18,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// The line of an invocation of `function` that says `message`.
+    /// Starts the line of an invocation of `function`, with this message.
     #[must_use]
     pub fn new(function: &'static str, message: &'static str) -> Self {
         let mut members = Map::new();
@@ -28,7 +28,7 @@ impl Metrics {
         Self { definitions: Vec::new(), members }
     }
 
-    /// Adds to a count. None is no metric at all.
+    /// Adds to a count. A count of 0 is left out.
     pub fn count(&mut self, name: &str, number: u64) {
         if number > 0 {
             self.define(name, "Count");
@@ -37,29 +37,29 @@ impl Metrics {
         }
     }
 
-    /// Says how long something took.
-    pub fn milliseconds(&mut self, name: &str, milliseconds: u64) {
+    /// Sets a duration.
+    pub fn set_milliseconds(&mut self, name: &str, milliseconds: u64) {
         self.define(name, "Milliseconds");
         self.members.insert(name.to_owned(), milliseconds.into());
     }
 
-    /// Adds one of several times that something took.
-    pub fn milliseconds_of_each(&mut self, name: &str, milliseconds: u64) {
+    /// Adds one value to a list of durations.
+    pub fn add_milliseconds(&mut self, name: &str, milliseconds: u64) {
         self.define(name, "Milliseconds");
-        let all = self.members.entry(name).or_insert_with(|| Value::Array(Vec::new()));
-        if let Value::Array(all) = all {
-            all.push(milliseconds.into());
+        let values = self.members.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(values) = values {
+            values.push(milliseconds.into());
         }
     }
 
-    /// Says something that is no metric.
-    pub fn property(&mut self, name: &str, value: impl Into<Value>) {
+    /// Sets a member that is not a metric.
+    pub fn set_property(&mut self, name: &str, value: impl Into<Value>) {
         self.members.insert(name.to_owned(), value.into());
     }
 
-    /// The line, without its end.
+    /// Returns the line, without a line feed.
     #[must_use]
-    pub fn line(mut self, now: Timestamp) -> String {
+    pub fn into_line(mut self, now: Timestamp) -> String {
         self.members.insert("timestamp".to_owned(), now.to_string().into());
         let directive =
             json!({"Namespace": NAMESPACE, "Dimensions": [["function"]], "Metrics": self.definitions});
@@ -68,6 +68,7 @@ impl Metrics {
         Value::from(self.members).to_string()
     }
 
+    /// Defines a metric that has no value yet.
     fn define(&mut self, name: &str, unit: &str) {
         if !self.members.contains_key(name) {
             self.definitions.push(json!({"Name": name, "Unit": unit}));
@@ -80,16 +81,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_metric_is_defined_once_and_has_its_value_at_the_root() {
+    fn each_metric_is_defined_once_and_its_value_is_a_member_of_the_root() {
         let mut metrics = Metrics::new("ingest", "answered");
         metrics.count("accepted", 2);
         metrics.count("accepted", 3);
         metrics.count("shed", 0);
-        metrics.milliseconds("handler_ms", 7);
-        metrics.property("status", 202);
-        metrics.milliseconds_of_each("first_attempt_ms", 1);
-        metrics.milliseconds_of_each("first_attempt_ms", 2);
-        let line: Value = serde_json::from_str(&metrics.line(Timestamp::from_millis(5))).unwrap();
+        metrics.set_milliseconds("handler_ms", 7);
+        metrics.set_property("status", 202);
+        metrics.add_milliseconds("first_attempt_ms", 1);
+        metrics.add_milliseconds("first_attempt_ms", 2);
+        let line: Value = serde_json::from_str(&metrics.into_line(Timestamp::from_millis(5))).unwrap();
         assert_eq!(line["_aws"]["Timestamp"], 5);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(directive["Dimensions"], json!([["function"]]));

@@ -1,55 +1,66 @@
-//! What both HTTP functions read of a request's headers.
+//! Reads the headers of an HTTP request.
 
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use domain::event::claim::DedupId;
+use domain::event::json::pointer::shortened;
 use domain::problem::{Kind, Problem};
 
-/// Asks for a plain JSON body.
+/// Checks that the body is JSON without a content encoding.
 ///
 /// # Errors
-/// 415 for another content type, or for any content encoding.
+/// 415 for any other content type, or for a content encoding.
 pub fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     if media_type(headers) != "application/json" {
-        return Err(unsupported("send the body with Content-Type: application/json"));
+        return Err(unsupported_type(headers, "`application/json`"));
     }
     require_plain(headers)
 }
 
-/// Asks for a body that is not encoded.
+/// Checks that the body has no content encoding.
 ///
 /// # Errors
-/// 415 for any content encoding.
+/// 415 for a content encoding.
 pub fn require_plain(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.get(CONTENT_ENCODING).is_some_and(|value| value != "identity") {
-        return Err(unsupported("send the body without a Content-Encoding"));
+        let detail = "Content-Encoding is not supported; send the body without it";
+        return Err(Problem::new(Kind::UnsupportedMediaType, detail));
     }
     Ok(())
 }
 
-/// The media type of the body, in lower case and without parameters; empty where none is given.
+/// Returns the media type of the body in lower case, without parameters; empty if the request names none.
 #[must_use]
 pub fn media_type(headers: &HeaderMap) -> String {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    media_type.trim().to_ascii_lowercase()
 }
 
-/// The header `Idempotency-Key`: the client's own name for the request
+/// Returns the header `Idempotency-Key`: the client's own name for the request
 /// (<https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>).
 ///
 /// # Errors
-/// 422 where it breaks the rule of names.
+/// 422 for a key of another form.
 pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<DedupId>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let key = value.to_str().ok().and_then(DedupId::parse);
-    let detail = "the header Idempotency-Key must be 1 to 255 printable ASCII characters";
-    key.map(Some).ok_or_else(|| Problem::new(Kind::Invalid, detail))
+    let Some(key) = value.to_str().ok().and_then(DedupId::parse) else {
+        let detail = "the header Idempotency-Key must have 1 to 255 printable ASCII characters; correct it or leave it out";
+        return Err(Problem::new(Kind::Invalid, detail));
+    };
+    Ok(Some(key))
 }
 
-/// The refusal of a body's type.
+/// Makes the 415 for the content type of a request. `allowed` says what to send.
 #[must_use]
-pub fn unsupported(detail: &str) -> Problem {
+pub fn unsupported_type(headers: &HeaderMap, allowed: &str) -> Problem {
+    let found = media_type(headers);
+    let detail = if found.is_empty() {
+        format!("Content-Type is missing; send {allowed}")
+    } else {
+        format!("Unsupported Content-Type `{}`; send {allowed}", shortened(&found))
+    };
     Problem::new(Kind::UnsupportedMediaType, detail)
 }
 
@@ -58,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_json_passes() {
+    fn only_json_without_an_encoding_is_accepted() {
         let check = |content_type: Option<&str>, encoding: Option<&str>| {
             let mut headers = HeaderMap::new();
             content_type.map(|value| headers.insert(CONTENT_TYPE, value.parse().unwrap()));

@@ -1,5 +1,5 @@
-//! Logs: one JSON object per line, our own code at the level of `LOG_LEVEL`, libraries at `warn`, and those that a stranger's name
-//! server can make warn at `error`.
+//! Logs one JSON object per line: our own crates at the level of `LOG_LEVEL`, libraries at `warn`, and the DNS libraries at
+//! `error`.
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -8,34 +8,33 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config;
 
-/// The crates of this workspace: their lines are ours.
-const OURS: [&str; 10] =
+/// The crates of this workspace.
+const OUR_CRATES: [&str; 10] =
     ["domain", "store", "aws", "webhooks", "runtime", "ingest", "consumer", "delivery", "scheduler", "api"];
 
-/// A malformed answer of a name server is no news.
-const PROVOKED: [&str; 3] = ["hickory_net", "hickory_proto", "hickory_resolver"];
+/// The DNS libraries. They warn about each malformed answer, and any customer's name server can send one.
+const DNS_CRATES: [&str; 3] = ["hickory_net", "hickory_proto", "hickory_resolver"];
 
-/// Takes log lines that are JSON already.
+/// Writes one log line that already is JSON.
 pub type Log = Box<dyn Fn(&str) + Send + Sync>;
 
-/// Returns the log that writes to standard output, where Lambda reads it.
+/// Returns the log that writes to standard output. Lambda sends it to CloudWatch.
 #[must_use]
 pub fn stdout() -> Log {
     Box::new(write_line)
 }
 
-/// Writes a line that is JSON already, such as [`crate::metrics::Metrics::line`].
 fn write_line(line: &str) {
     println!("{line}");
 }
 
-/// Begins to log. Call it once, first.
+/// Starts to log. Must be called once, before anything is logged.
 pub fn init() {
-    let ours = if config::is("LOG_LEVEL", "debug") { LevelFilter::DEBUG } else { LevelFilter::INFO };
+    let our_level = if config::is("LOG_LEVEL", "debug") { LevelFilter::DEBUG } else { LevelFilter::INFO };
     let filter = Targets::new()
         .with_default(LevelFilter::WARN)
-        .with_targets(PROVOKED.map(|target| (target, LevelFilter::ERROR)))
-        .with_targets(OURS.map(|target| (target, ours)));
+        .with_targets(DNS_CRATES.map(|target| (target, LevelFilter::ERROR)))
+        .with_targets(OUR_CRATES.map(|target| (target, our_level)));
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)

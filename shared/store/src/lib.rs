@@ -22,7 +22,7 @@ pub mod clock;
 
 pub mod items;
 
-mod races;
+pub mod races;
 
 pub mod cache;
 

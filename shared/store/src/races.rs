@@ -9,16 +9,19 @@ const MAX_ROUNDS: usize = 20;
 
 /// How one round of reading, deciding and writing ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Round<R> {
+pub enum Round<R> {
     /// The round has this result.
     Ended(R),
     /// Another writer was faster: read again and decide again.
     Lost,
 }
 
-/// Runs rounds until one has a result. Fails with the error of a round, or with [`Unavailable`] after too many lost
+/// Runs rounds until one has a result.
+///
+/// # Errors
+/// The error of a round, or [`Unavailable`] after too many lost
 /// rounds.
-pub(crate) async fn until_won<R, E, F>(operation: &'static str, mut round: impl FnMut() -> F) -> Result<R, E>
+pub async fn until_won<R, E, F>(operation: &'static str, mut round: impl FnMut() -> F) -> Result<R, E>
 where
     E: From<Unavailable>,
     F: Future<Output = Result<Round<R>, E>>,
