@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use store::events::head_item::Found;
 use store::events::page::Source;
 use store::items::Updated;
+use store::ports::Ports;
 use store::queues::Delayed;
 use store::unavailable::Unavailable;
 
@@ -33,7 +34,6 @@ use crate::deps::Api;
 use crate::deps::ApiState;
 use crate::failure::Outcome;
 use crate::{counting, history};
-use store::ports::Ports;
 
 /// More logged attempts of one event are not shown with it.
 const MAX_ATTEMPTS: usize = 1000;

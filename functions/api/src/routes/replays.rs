@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::events::page::Source;
 use store::items::Updated;
+use store::ports::Ports;
 use store::unavailable::Unavailable;
 
 use super::{events, inbox};
@@ -28,7 +29,6 @@ use crate::caller::{Caller, EventsReplay};
 use crate::deps::Api;
 use crate::deps::ApiState;
 use crate::failure::Outcome;
-use store::ports::Ports;
 
 /// So many replays of one tenant may be under way.
 const MAX_UNDER_WAY: usize = 10;
