@@ -114,7 +114,8 @@ pub(crate) async fn act<P: Ports>(
 ) -> PortResult<Vec<(EventId, Ended)>> {
     // 1. Read all heads in one batch.
     let found = api.events.heads(tenant, ids).await?;
-    let mut heads: HashMap<EventId, Head> = found.into_iter().map(|found| (found.head.id, found.head)).collect();
+    let mut heads: HashMap<EventId, Head> =
+        found.into_iter().map(|found| (found.head.id, found.head)).collect();
 
     // 2. Change the events, several at the same time.
     let mut acts = Vec::with_capacity(ids.len());

@@ -231,7 +231,10 @@ pub(super) async fn find<P: Ports>(api: &Api<P>, tenant: &TenantId, id: &str) ->
 
 /// Returns the problem of an endpoint that does not exist.
 pub(super) fn no_endpoint() -> Problem {
-    Problem::new(Kind::NotFound, "Not found: no endpoint has this id; list the endpoints with `GET /api/endpoints`")
+    Problem::new(
+        Kind::NotFound,
+        "Not found: no endpoint has this id; list the endpoints with `GET /api/endpoints`",
+    )
 }
 
 /// Changes the current endpoint by a conditional write, and returns the endpoint as it is stored.
@@ -319,11 +322,7 @@ pub(crate) async fn to_json_with_pending<P: Ports>(
 }
 
 /// Returns an endpoint as JSON, without its secrets and without the values of its headers.
-async fn to_json<P: Ports>(
-    api: &Api<P>,
-    tenant: &TenantId,
-    endpoint: &Endpoint,
-) -> PortResult<Value> {
+async fn to_json<P: Ports>(api: &Api<P>, tenant: &TenantId, endpoint: &Endpoint) -> PortResult<Value> {
     let private = open(api, tenant, endpoint).await?;
     let now = api.clock.now();
     let overlaps = private.secrets.previous.iter().map(|(_, until)| *until);

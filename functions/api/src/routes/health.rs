@@ -28,10 +28,8 @@ pub(crate) async fn live() -> Answer {
 
 /// Answers `GET /health/ready`: whether the queue and the table answer within one second.
 pub(crate) async fn ready<P: Ports>(State(api): ApiState<P>) -> Answer {
-    let (queue, table) = tokio::join!(
-        passes("queue", api.queues.events.depth()),
-        passes("table", api.events.ping()),
-    );
+    let (queue, table) =
+        tokio::join!(passes("queue", api.queues.events.depth()), passes("table", api.events.ping()),);
     let is_ready = queue && table;
     let word = |passes| if passes { "ok" } else { "failed" };
     let body = json!({

@@ -52,8 +52,7 @@ pub(super) async fn answer_page<P: Ports>(
     }
     let Page { events, next } = api.events.page(&bearer.tenant, &page_query).await?;
     let next_cursor = next.map(|event| cursors.write(&event.to_string()));
-    let events: Vec<String> =
-        events.iter().map(|(head, payload)| to_json_with(head, payload, &[])).collect();
+    let events: Vec<String> = events.iter().map(|(head, payload)| to_json_with(head, payload, &[])).collect();
     let body = format!(r#"{{"events":[{}],"next_cursor":{}}}"#, events.join(","), json!(next_cursor));
     Ok(answer::typed(StatusCode::OK, "application/json", body))
 }

@@ -251,7 +251,8 @@ pub(crate) fn to_json(key: &KeyRecord) -> Value {
 fn read_name(text: &str, pointer: &str) -> Result<String, Problem> {
     let name = text.trim();
     if name.is_empty() || name.chars().count() > MAX_NAME_CHARS {
-        let rule = format!("must have 1 to {MAX_NAME_CHARS} characters besides spaces at its ends; correct it");
+        let rule =
+            format!("must have 1 to {MAX_NAME_CHARS} characters besides spaces at its ends; correct it");
         return Err(invalid(member(pointer), rule));
     }
     Ok(name.to_owned())

@@ -58,7 +58,11 @@ fn counters(counts: &Counts, parked_endpoints: usize) -> String {
         ("stored", "Stored events, each counted once", counts.stored),
         ("delivered", "Deliveries that succeeded", counts.delivered),
         ("failed", "Deliveries that failed finally", counts.failed),
-        ("unreadable", "Messages that could not be read; they are stored for the operator", counts.unreadable),
+        (
+            "unreadable",
+            "Messages that could not be read; they are stored for the operator",
+            counts.unreadable,
+        ),
     ];
     let mut text = String::new();
     for (name, help, value) in totals {

@@ -51,7 +51,8 @@ pub(crate) async fn erase<P: Ports>(State(api): ApiState<P>, headers: HeaderMap,
     let request: Erase = body::json(&headers, body).await?;
     let tenant = api.control.tenant(&bearer.tenant).await?;
     if tenant.is_some_and(|tenant| tenant.organization_name != request.confirm) {
-        let rule = "must be exactly the name of the organization; see `organization_name` in `GET /api/tenant`";
+        let rule =
+            "must be exactly the name of the organization; see `organization_name` in `GET /api/tenant`";
         return Err(invalid(member("/confirm"), rule).into());
     }
 
@@ -156,11 +157,8 @@ pub(crate) async fn export<P: Ports>(
     RawQuery(query): RawQuery,
 ) -> Outcome {
     let limit = query_limit(query.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?;
-    let cursors = Cursors {
-        peppers: api.authenticator.peppers(),
-        tenant: &bearer.tenant,
-        filter: FILTER.to_owned(),
-    };
+    let cursors =
+        Cursors { peppers: api.authenticator.peppers(), tenant: &bearer.tenant, filter: FILTER.to_owned() };
     let place = match cursors.read(query.as_deref())? {
         None => None,
         Some(place) => Some(Place::read(&place).ok_or_else(cursor::invalid)?),

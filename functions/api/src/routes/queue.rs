@@ -95,7 +95,9 @@ pub(crate) async fn acknowledge<P: Ports>(
 ) -> Outcome {
     let ids = read_event_ids(request.event_ids.as_deref())?;
     let ended = match (request.lease_id, ids) {
-        (None, None) => return Err(invalid(member("/lease_id"), "is missing; send it or `/event_ids`").into()),
+        (None, None) => {
+            return Err(invalid(member("/lease_id"), "is missing; send it or `/event_ids`").into());
+        }
         (None, Some(ids)) => leasing::act(&api, &bearer.tenant, &Act::Acknowledge, &ids, now).await?,
         (Some(lease), ids) => {
             let lease = read_lease_id(&lease)?;
@@ -211,13 +213,15 @@ fn outcome(done: &str, ended: &[(EventId, Ended)]) -> Value {
 fn read_event_ids(texts: Option<&[String]>) -> Result<Option<Vec<EventId>>, Problem> {
     let Some(texts) = texts else { return Ok(None) };
     if !(1..=MAX_EVENTS).contains(&texts.len()) {
-        let rule = format!("must have 1 to {MAX_EVENTS} ids; split the request or leave it out");
+        let rule = format!("must have 1 to {MAX_EVENTS} ids; send the others in another request");
         return Err(invalid(member("/event_ids"), rule));
     }
     let mut ids = BTreeSet::new();
     for (place, text) in texts.iter().enumerate() {
         let source = member(format!("/event_ids/{place}"));
-        ids.insert(EventId::parse(text).ok_or_else(|| invalid(source, "must be the id of an event; correct it"))?);
+        ids.insert(
+            EventId::parse(text).ok_or_else(|| invalid(source, "must be the id of an event; correct it"))?,
+        );
     }
     Ok(Some(ids.into_iter().collect()))
 }

@@ -75,7 +75,8 @@ fn read_patterns(texts: &[String]) -> Result<Vec<Pattern>, Problem> {
     let mut patterns = Vec::with_capacity(texts.len());
     for (place, text) in texts.iter().enumerate() {
         let source = member(format!("/event_types/{place}"));
-        patterns.push(Pattern::parse(text).map_err(|error| invalid(source, format!("is not valid: {error}")))?);
+        patterns
+            .push(Pattern::parse(text).map_err(|error| invalid(source, format!("is not valid: {error}")))?);
     }
     Ok(patterns)
 }

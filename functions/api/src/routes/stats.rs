@@ -21,15 +21,11 @@ pub(crate) async fn stats<P: Ports>(
 ) -> Outcome {
     let window = match query_value(query.as_deref(), "window") {
         None => Window::HOUR,
-        Some(text) => {
-            Window::parse(&text).ok_or_else(|| invalid(parameter("window"), Window::RULE))?
-        }
+        Some(text) => Window::parse(&text).ok_or_else(|| invalid(parameter("window"), Window::RULE))?,
     };
     let (first, last) = window.minutes(now);
-    let (stats, backlog) = tokio::try_join!(
-        api.limits.stats(&bearer.tenant, first, last),
-        api.limits.backlog(&bearer.tenant),
-    )?;
+    let (stats, backlog) =
+        tokio::try_join!(api.limits.stats(&bearer.tenant, first, last), api.limits.backlog(&bearer.tenant),)?;
     let first_attempt_ms = &stats.first_attempt_ms;
     let body = json!({
         "window_seconds": window.seconds(),
