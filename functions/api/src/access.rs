@@ -22,7 +22,8 @@ pub enum Signup {
 pub enum Environment {
     /// The stack runs in AWS: an open signup gets the tier `free`, and the metrics require the admin token.
     Aws,
-    /// The stack runs locally: an open signup gets the requested tier, the metrics are open, and a wider spread is used sooner.
+    /// The stack runs locally: an open signup gets the requested tier, the metrics are open, and a wider spread is used
+    /// sooner.
     Local,
 }
 

@@ -53,7 +53,8 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for OptionalJson<T> 
 /// Reads a JSON body.
 ///
 /// # Errors
-/// 415 for another content type, 413 for a body that is too large, 400 for invalid JSON, and 422 for members that are not valid.
+/// 415 for another content type, 413 for a body that is too large, 400 for invalid JSON, and 422 for members that are
+/// not valid.
 pub(crate) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
     require_json(headers)?;
     read(&bytes(body).await?)
@@ -101,7 +102,7 @@ pub(crate) fn time(text: &str, source: Source) -> Result<Timestamp, Problem> {
 ///
 /// # Errors
 /// 422 for a number outside of the limits.
-pub(crate) fn check_range<N: Display + PartialOrd>(
+pub(crate) fn check_range<N: Copy + Display + PartialOrd>(
     number: N,
     allowed: RangeInclusive<N>,
     pointer: &str,

@@ -1,5 +1,5 @@
-//! Extractors for the caller of a request. They authenticate the API key and check the scope of the route, so a handler with such
-//! an argument cannot run without authentication.
+//! Extractors for the caller of a request. They authenticate the API key and check the scope of the route, so a handler
+//! with such an argument cannot run without authentication.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -25,7 +25,8 @@ pub(crate) struct Caller<S> {
     scope: PhantomData<S>,
 }
 
-/// A caller whose API key was read from the table for this request. Changes use it, because the cache may still accept a revoked key.
+/// A caller whose API key was read from the table for this request. Changes use it, because the cache may still accept
+/// a revoked key.
 pub(crate) struct FreshCaller<S>(pub(crate) Caller<S>);
 
 /// A scope as a type.

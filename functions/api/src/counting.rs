@@ -1,4 +1,5 @@
-//! Counts events that a client's request removes from the inbox or brings back into it, for the backlog and the statistics.
+//! Counts events that a client's request removes from the inbox or brings back into it, for the backlog and the
+//! statistics.
 
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::{TenantChange, TenantChanges};

@@ -28,7 +28,8 @@ impl Cursors<'_> {
         BASE64.encode([&tag, place.as_bytes()].concat())
     }
 
-    /// Reads the place after which the list continues, from the query parameter `cursor`. Returns `None` without a cursor.
+    /// Reads the place after which the list continues, from the query parameter `cursor`. Returns `None` without a
+    /// cursor.
     ///
     /// # Errors
     /// 400 for a cursor that was not issued for this tenant and this filter.

@@ -1,5 +1,6 @@
-//! The export of all stored data of a tenant as lines of JSON: first the tenant, its API keys and its endpoints, then each event with
-//! its deliveries, followed by its logged attempts. Secrets are left out, because they are not personal data.
+//! The export of all stored data of a tenant as lines of JSON: first the tenant, its API keys and its endpoints, then
+//! each event with its deliveries, followed by its logged attempts. Secrets are left out, because they are not personal
+//! data.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -57,8 +58,8 @@ pub(crate) struct Export<'a, P: Ports> {
 }
 
 impl<P: Ports> Export<'_, P> {
-    /// Returns the page that begins at `place`, with at most `limit` events and attempts. The first page also has the tenant, its API
-    /// keys and its endpoints.
+    /// Returns the page that begins at `place`, with at most `limit` events and attempts. The first page also has the
+    /// tenant, its API keys and its endpoints.
     pub(crate) async fn page(&self, place: Option<Place>, limit: usize) -> Result<Page, Problem> {
         let mut lines = String::new();
         if place.is_none() {
@@ -131,8 +132,8 @@ impl<P: Ports> Export<'_, P> {
         Ok(lines.join("\n") + "\n")
     }
 
-    /// Returns the line of an item; `None` for a deleted or expired event. The line of an item that this version cannot read has only
-    /// its key.
+    /// Returns the line of an item; `None` for a deleted or expired event. The line of an item that this version cannot
+    /// read has only its key.
     async fn line(&self, key: &str, item: ExportItem) -> PortResult<Option<String>> {
         match item {
             ExportItem::Attempt(attempt) => {

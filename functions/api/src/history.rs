@@ -1,7 +1,7 @@
 //! The deliveries of an event and their attempts, as the API returns them.
 //!
-//! The head of an event holds the last attempt of each delivery; the other attempts are in the log. A first attempt that succeeds
-//! is only in the head, until a replay opens the delivery again and moves it to the log.
+//! The head of an event holds the last attempt of each delivery; the other attempts are in the log. A first attempt
+//! that succeeds is only in the head, until a replay opens the delivery again and moves it to the log.
 
 use domain::delivery::{Delivery, DeliveryState, LastAttempt};
 use domain::endpoint::id::EndpointId;

@@ -1,5 +1,5 @@
-//! Leases events, and acts on leased events. Each write is conditional on the head that was read. If another request was faster, the
-//! head is read again and the decision is made again.
+//! Leases events, and acts on leased events. Each write is conditional on the head that was read. If another request
+//! was faster, the head is read again and the decision is made again.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -95,7 +95,8 @@ impl Act {
         }
     }
 
-    /// Returns the reason for an event that does not exist. Under a lease it is the same as for an event that the lease does not hold.
+    /// Returns the reason for an event that does not exist. Under a lease it is the same as for an event that the lease
+    /// does not hold.
     fn on_absent(&self) -> Refused {
         match self {
             Self::Acknowledge | Self::ReleaseFromQuarantine(_) => Refused::NotFound,
@@ -192,9 +193,10 @@ pub(crate) async fn lease<P: Ports>(
 
 /// Leases free events in rounds.
 ///
-/// The first round takes the oldest candidates. If other clients were faster, the next rounds read more candidates and begin at a
-/// random place among them, so that clients that lease at the same time do not compete for the same events again. Reading is cheap:
-/// 50 entries of the index are one read unit, and a failed conditional write costs as much as five times that.
+/// The first round takes the oldest candidates. If other clients were faster, the next rounds read more candidates and
+/// begin at a random place among them, so that clients that lease at the same time do not compete for the same events
+/// again. Reading is cheap: 50 entries of the index are one read unit, and a failed conditional write costs as much as
+/// five times that.
 async fn take_free<P: Ports>(
     api: &Api<P>,
     bearer: &KeyRecord,
@@ -218,15 +220,11 @@ async fn take_free<P: Ports>(
         let mut ids = api.events.candidates(&bearer.tenant, &candidates).await?;
         ids.retain(|id| !seen.contains(id));
 
-        // 2. Choose the oldest, and after a lost race those from a random place on.
-        let last_begin = if round == 0 { 0 } else { ids.len().saturating_sub(missing) };
-        let begin = rand::rng().random_range(0..=last_begin);
-        let chosen = &ids[begin..ids.len().min(begin + missing)];
+        // 2. Lease some of them by conditional writes.
+        let chosen = choose(&ids, missing, round);
         if chosen.is_empty() {
             break;
         }
-
-        // 3. Lease them by conditional writes.
         let taken = api.events.take(&bearer.tenant, chosen, terms, &mut budget, now).await?;
         seen.extend(taken.events.iter().map(|(head, _)| head.id));
         events.extend(taken.events);
@@ -236,4 +234,11 @@ async fn take_free<P: Ports>(
         seen.extend(taken.lost);
     }
     Ok(events)
+}
+
+/// Returns the oldest ids in the first round, and ids from a random place on in later rounds.
+fn choose(ids: &[EventId], count: usize, round: u32) -> &[EventId] {
+    let last_begin = if round == 0 { 0 } else { ids.len().saturating_sub(count) };
+    let begin = rand::rng().random_range(0..=last_begin);
+    &ids[begin..ids.len().min(begin + count)]
 }

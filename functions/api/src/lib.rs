@@ -1,5 +1,5 @@
-//! All HTTP routes except the posting of events: API keys, endpoints, inbox, log, replays, tenant settings, erasure, health and
-//! metrics.
+//! All HTTP routes except the posting of events: API keys, endpoints, inbox, log, replays, tenant settings, erasure,
+//! health and metrics.
 //!
 //! `main.rs` connects this library to AWS. The tests run it over in-memory ports.
 

@@ -22,15 +22,37 @@ use crate::routes::{
     stats, tenant, webhook,
 };
 
-/// Makes the router of all routes. The function `ingest` answers `POST /api/events` and `POST /api/events/batch`; other methods of
-/// these paths come here.
+/// Makes the router of all routes.
 pub fn router<P: Ports>(api: Arc<Api<P>>) -> Router {
+    Router::new()
+        .merge(tenant_routes())
+        .merge(endpoint_routes())
+        .merge(event_routes())
+        .merge(inbox_routes())
+        .route("/health", get(health::live))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready::<P>))
+        .route("/metrics", get(metrics::metrics::<P>))
+        .route("/openapi.json", get(openapi::document))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(async || Failure(Problem::not_found()))
+        .with_state(api)
+}
+
+fn tenant_routes<P: Ports>() -> Router<Arc<Api<P>>> {
     Router::new()
         .route("/api/keys/generate", post(keys::generate::<P>))
         .route("/api/keys", get(keys::list::<P>).post(keys::create::<P>))
         .route("/api/keys/rotate", post(keys::rotate::<P>))
         .route("/api/keys/{id}", delete(keys::delete::<P>))
         .route("/api/tenant", get(tenant::read::<P>).patch(tenant::change::<P>).delete(privacy::erase::<P>))
+        .route("/api/export", get(privacy::export::<P>))
+        .route("/api/erasures/{id}", get(privacy::receipt::<P>))
+        .route("/api/stats", get(stats::stats::<P>))
+}
+
+fn endpoint_routes<P: Ports>() -> Router<Arc<Api<P>>> {
+    Router::new()
         .route("/api/webhook/config", post(webhook::configure::<P>))
         .route("/api/endpoints", get(endpoints::list::<P>).post(endpoints::create::<P>))
         .route(
@@ -44,29 +66,28 @@ pub fn router<P: Ports>(api: Arc<Api<P>>) -> Router {
         .route("/api/endpoints/{id}/sample", get(attempts::sample::<P>))
         .route("/api/explain", post(explain::explain::<P>))
         .route("/.well-known/webhook-keys", get(attempts::public_keys::<P>))
+}
+
+/// Makes the routes of the log. The function `ingest` answers `POST /api/events` and `POST /api/events/batch`; requests
+/// with other methods come here.
+fn event_routes<P: Ports>() -> Router<Arc<Api<P>>> {
+    Router::new()
         .route("/api/events", get(events::list::<P>).fallback(allow_get_and_post))
         .route("/api/events/batch", any(allow_post))
         .route("/api/events/{id}", get(events::read::<P>).delete(events::delete::<P>))
         .route("/api/events/{id}/replay", post(events::replay::<P>))
         .route("/api/replays", post(replays::create::<P>))
         .route("/api/replays/{id}", get(replays::read::<P>).delete(replays::cancel::<P>))
-        .route("/api/export", get(privacy::export::<P>))
-        .route("/api/erasures/{id}", get(privacy::receipt::<P>))
+}
+
+fn inbox_routes<P: Ports>() -> Router<Arc<Api<P>>> {
+    Router::new()
         .route("/api/inbox", get(inbox::list::<P>))
         .route("/api/inbox/lease", post(queue::lease::<P>))
         .route("/api/inbox/ack", post(queue::acknowledge::<P>))
         .route("/api/inbox/release", post(queue::release::<P>))
         .route("/api/inbox/extend", post(queue::extend::<P>))
         .route("/api/ack/{id}", post(inbox::acknowledge::<P>))
-        .route("/api/stats", get(stats::stats::<P>))
-        .route("/health", get(health::live))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready::<P>))
-        .route("/metrics", get(metrics::metrics::<P>))
-        .route("/openapi.json", get(openapi::document))
-        .method_not_allowed_fallback(method_not_allowed)
-        .fallback(async || Failure(Problem::not_found()))
-        .with_state(api)
 }
 
 async fn allow_post() -> impl IntoResponse {
@@ -82,8 +103,9 @@ async fn method_not_allowed() -> Failure {
     Failure(Problem::new(Kind::MethodNotAllowed, detail))
 }
 
-/// Answers one request: takes a rate-limit token, calls the handler, writes the problem document of an error, and logs one line.
-/// `path` is the path as the client sent it, because `lambda_http` adds the name of the stage to the path of `request`.
+/// Answers one request: takes a rate-limit token, calls the handler, writes the problem document of an error, and logs
+/// one line. `path` is the path as the client sent it, because `lambda_http` adds the name of the stage to the path of
+/// `request`.
 pub async fn answer<P, B>(
     api: &Api<P>,
     router: Router,
@@ -131,8 +153,8 @@ struct Refused {
     problem: Problem,
 }
 
-/// Takes a rate-limit token for a request with a valid API key, and returns the rate limit of the caller. A request without a
-/// valid key takes no token; its handler refuses it if the route needs a key.
+/// Takes a rate-limit token for a request with a valid API key, and returns the rate limit of the caller. A request
+/// without a valid key takes no token; its handler refuses it if the route needs a key.
 ///
 /// # Errors
 /// 429 if no token is left in this minute, 503 if the key cannot be read.
@@ -181,8 +203,8 @@ fn is_json(response: &Response) -> bool {
     content_type.is_some_and(|text| text.starts_with("application/json"))
 }
 
-/// Returns the request with the path that the client sent, without a slash at its end. Returns `None` for a path with `?` or `#`:
-/// an API gateway may have decoded them, and they must not end the path here.
+/// Returns the request with the path that the client sent, without a slash at its end. Returns `None` for a path with
+/// `?` or `#`: an API gateway may have decoded them, and they must not end the path here.
 fn with_raw_path<B>(request: Request<B>, path: &str) -> Option<Request<B>> {
     let path = format!("/{}", path.trim_matches('/'));
     if path.contains(['?', '#']) {

@@ -1,4 +1,5 @@
-//! The attempts of an endpoint: test attempts, the log of attempts, sample events, and the public keys of its signatures.
+//! The attempts of an endpoint: test attempts, the log of attempts, sample events, and the public keys of its
+//! signatures.
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
@@ -36,7 +37,8 @@ const SAMPLES: usize = 3;
 /// The type of the event that a test sends.
 const TEST_TYPE: &str = "endpoint.test";
 
-/// Answers `POST /api/endpoints/{id}/test`: sends one signed test event now, and returns the attempt. The event is not stored.
+/// Answers `POST /api/endpoints/{id}/test`: sends one signed test event now, and returns the attempt. The event is not
+/// stored.
 pub(crate) async fn test<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<EndpointsAdmin>,
@@ -84,8 +86,8 @@ fn test_attempt(event: EventId, answer: &Answer, started_at: Timestamp, ended_at
     })
 }
 
-/// Answers `GET /api/endpoints/{id}/attempts`: a page of logged attempts, newest first. A first attempt that succeeds is not logged;
-/// `GET /api/events/{id}` returns it.
+/// Answers `GET /api/endpoints/{id}/attempts`: a page of logged attempts, newest first. A first attempt that succeeds
+/// is not logged; `GET /api/events/{id}` returns it.
 pub(crate) async fn list<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
@@ -106,7 +108,8 @@ pub(crate) async fn list<P: Ports>(
     Ok(answer::json(StatusCode::OK, &json!({"attempts": attempts, "next_cursor": next})))
 }
 
-/// Answers `GET /api/endpoints/{id}/sample`: recent events that match the endpoint, as the bodies of its requests, newest first.
+/// Answers `GET /api/endpoints/{id}/sample`: recent events that match the endpoint, as the bodies of its requests,
+/// newest first.
 pub(crate) async fn sample<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<EndpointsAdmin>,
@@ -120,7 +123,8 @@ pub(crate) async fn sample<P: Ports>(
     Ok(answer::typed(StatusCode::OK, "application/json", format!("[{}]", bodies.join(","))))
 }
 
-/// Answers `GET /.well-known/webhook-keys?endpoint_id=`: the public keys that verify the `v1a` signatures of an endpoint.
+/// Answers `GET /.well-known/webhook-keys?endpoint_id=`: the public keys that verify the `v1a` signatures of an
+/// endpoint.
 pub(crate) async fn public_keys<P: Ports>(State(api): ApiState<P>, RawQuery(query): RawQuery) -> Outcome {
     let text = query_value(query.as_deref(), "endpoint_id");
     let rule = "must be the id of an endpoint (ep_...), because each endpoint has its own keys; add it or correct it";

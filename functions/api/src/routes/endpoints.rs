@@ -124,7 +124,8 @@ pub(crate) async fn change<P: Ports>(
     Ok(answer::json(StatusCode::OK, &to_json_with_pending(&api, &bearer.tenant, &changed).await?))
 }
 
-/// Answers `DELETE /api/endpoints/{id}`: deletes the endpoint. Its open deliveries are cancelled, and their events stay in the inbox.
+/// Answers `DELETE /api/endpoints/{id}`: deletes the endpoint. Its open deliveries are cancelled, and their events stay
+/// in the inbox.
 pub(crate) async fn delete<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
@@ -157,7 +158,8 @@ pub(crate) struct RotateSecret {
     secret: Option<String>,
 }
 
-/// Answers `POST /api/endpoints/{id}/rotate-secret`: sets a new secret. Until the overlap ends, requests are signed with both.
+/// Answers `POST /api/endpoints/{id}/rotate-secret`: sets a new secret. Until the overlap ends, requests are signed
+/// with both.
 pub(crate) async fn rotate<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
@@ -187,7 +189,8 @@ fn secret_or_new(text: Option<&str>) -> Result<Secret, Problem> {
     }
 }
 
-/// Sets the URL of the default endpoint and makes it active. Creates the endpoint if there is none, and then returns its secret.
+/// Sets the URL of the default endpoint and makes it active. Creates the endpoint if there is none, and then returns
+/// its secret.
 pub(super) async fn set_default<P: Ports>(
     api: &Api<P>,
     tenant: &TenantId,
@@ -309,8 +312,8 @@ async fn seal<P: Ports>(
     sealed.map_err(|error| Unavailable::new("encrypting an endpoint", error))
 }
 
-/// Returns an endpoint as JSON with `pending`, the number of its parked deliveries. Lists leave the number out, because it costs a
-/// query for each endpoint.
+/// Returns an endpoint as JSON with `pending`, the number of its parked deliveries. Lists leave the number out, because
+/// it costs a query for each endpoint.
 pub(crate) async fn to_json_with_pending<P: Ports>(
     api: &Api<P>,
     tenant: &TenantId,

@@ -94,10 +94,7 @@ pub(crate) async fn replay<P: Ports>(
 ) -> Outcome {
     // 1. Find the endpoints that get the event again.
     let endpoints = api.control.endpoints(&bearer.tenant).await?;
-    let named = match &request.endpoint_id {
-        None => None,
-        Some(id) => Some(find_id(id, &endpoints)?),
-    };
+    let named = request.endpoint_id.as_deref().map(|id| find_id(id, &endpoints)).transpose()?;
     let targets = targets(&endpoints, named.as_ref());
     let run = JobId::generate_replay(now, &mut rand::rng());
     let what = Reopening {
@@ -130,8 +127,8 @@ pub(crate) async fn replay<P: Ports>(
 
 /// Opens deliveries again and sends their messages.
 ///
-/// The messages are scheduled before the head is written. If this process ends, a response is lost, or the queue does not answer, the
-/// scheduler sends them. A message whose delivery is not open has no effect.
+/// The messages are scheduled before the head is written. If this process ends, a response is lost, or the queue does
+/// not answer, the scheduler sends them. A message whose delivery is not open has no effect.
 async fn reopen<P: Ports>(
     api: &Api<P>,
     bearer: &KeyRecord,
@@ -158,25 +155,21 @@ async fn reopen<P: Ports>(
     }
 
     // 3. Send the messages now, and delete their rows.
-    let sent = match updated {
-        Updated::Done => {
-            let messages: Vec<_> = messages.into_iter().map(Delayed::not).collect();
-            api.deliveries.send(&messages).await
+    let sending = async {
+        if updated == Updated::Done {
+            let messages: Vec<Delayed> = messages.into_iter().map(Delayed::not).collect();
+            api.deliveries.send(&messages).await?;
         }
-        Updated::Raced => Ok(()),
+        api.schedule.delete_due(&rows).await
     };
-    let finished = match sent {
-        Ok(()) => api.schedule.delete_due(&rows).await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = finished {
+    if let Err(error) = sending.await {
         tracing::warn!(cause = %error, "the messages of a replay were not all sent; the scheduler sends them");
     }
     Ok(updated)
 }
 
-/// Answers `DELETE /api/events/{id}`: deletes the event. A tombstone with its id stays for 15 days, so that no message in flight stores
-/// the event again.
+/// Answers `DELETE /api/events/{id}`: deletes the event. A tombstone with its id stays for 15 days, so that no message
+/// in flight stores the event again.
 pub(crate) async fn delete<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<TenantAdmin>,
@@ -231,7 +224,7 @@ fn no_event() -> Problem {
 }
 
 fn nothing_to_replay() -> Problem {
-    let detail = "the event has no delivery that can be opened again: all are open, or their endpoints are disabled or deleted; \
-                  wait for the open deliveries, enable an endpoint, or send the id of an active endpoint in `/endpoint_id`";
+    let detail = "the event has no delivery that can be opened again: all are open, or their endpoints are disabled or \
+                  deleted; wait for the open deliveries, enable an endpoint, or name an active one in `/endpoint_id`";
     Problem::new(Kind::NothingToReplay, detail)
 }

@@ -121,8 +121,8 @@ fn to_json(request: &WebhookRequest, is_secret: impl Fn(&str) -> bool) -> Value 
     json!({"method": "POST", "url": request.url.as_str(), "headers": headers, "body": body})
 }
 
-/// Keeps the body in the first requests, as many as fit into the response, and sets it to null in the others. The body is the same in
-/// all requests.
+/// Keeps the body in the first requests, as many as fit into the response, and sets it to null in the others. The body
+/// is the same in all requests.
 fn leave_out_repeated_bodies(explanations: &mut [Value]) {
     let mut bytes = 0;
     for endpoint in explanations {
@@ -136,8 +136,8 @@ fn leave_out_repeated_bodies(explanations: &mut [Value]) {
     }
 }
 
-/// Returns the size of a text in the response of Lambda. There it is a JSON string inside a JSON string, so each quote and each
-/// backslash becomes four bytes, and each line break and each tab three.
+/// Returns the size of a text in the response of Lambda. There it is a JSON string inside a JSON string, so each quote
+/// and each backslash becomes four bytes, and each line break and each tab three.
 fn escaped_bytes(text: &str) -> usize {
     let added = |byte| match byte {
         b'"' | b'\\' => 3,

@@ -93,7 +93,8 @@ pub(crate) struct Create {
     rate_limit_per_minute: Option<u32>,
 }
 
-/// Answers `POST /api/keys`: creates an API key. Its scopes, its rate limit and its end are within those of the key of the request.
+/// Answers `POST /api/keys`: creates an API key. Its scopes, its rate limit and its end are within those of the key of
+/// the request.
 pub(crate) async fn create<P: Ports>(
     State(api): ApiState<P>,
     FreshCaller(Caller { hash: bearer_hash, key: bearer, now, .. }): FreshCaller<KeysAdmin>,
@@ -123,8 +124,9 @@ pub(crate) struct Rotate {
     overlap_seconds: u64,
 }
 
-/// Answers `POST /api/keys/rotate`: replaces the API key of the request by a new key with the same name and scopes. The old key ends
-/// after the overlap. Without an overlap this instance refuses it at once, and all others within one minute.
+/// Answers `POST /api/keys/rotate`: replaces the API key of the request by a new key with the same name and scopes. The
+/// old key ends after the overlap. Without an overlap this instance refuses it at once, and all others within one
+/// minute.
 pub(crate) async fn rotate<P: Ports>(
     State(api): ApiState<P>,
     FreshCaller(Caller { hash: old_hash, key: old, now, .. }): FreshCaller<KeysAdmin>,
@@ -151,7 +153,8 @@ pub(crate) async fn rotate<P: Ports>(
     Ok(answer::json(StatusCode::OK, &answer))
 }
 
-/// Answers `DELETE /api/keys/{id}`: deletes the API key. This instance refuses it at once, all others within one minute.
+/// Answers `DELETE /api/keys/{id}`: deletes the API key. This instance refuses it at once, all others within one
+/// minute.
 pub(crate) async fn delete<P: Ports>(
     State(api): ApiState<P>,
     FreshCaller(Caller { key: bearer, .. }): FreshCaller<KeysAdmin>,
@@ -275,7 +278,7 @@ fn read_scopes(names: &[String], bearer: &KeyRecord) -> Result<Vec<Scope>, Probl
         None => Ok(scopes),
         Some(scope) => {
             let detail = format!(
-                "this API key lacks the scope {scope} and cannot give it to a new key; leave it out, or use a key that has it",
+                "this API key lacks the scope {scope} and cannot give it; leave it out, or use a key that has it",
                 scope = scope.as_str(),
             );
             Err(Problem::new(Kind::Forbidden, detail))

@@ -73,7 +73,7 @@ fn counters(counts: &Counts, parked_endpoints: usize) -> String {
         &mut text,
         "open_breakers",
         "gauge",
-        "Endpoints with parked deliveries: their circuit breaker is open, they are paused, or their parked deliveries are being sent",
+        "Endpoints with parked deliveries: the circuit breaker is open, they are paused, or they catch up",
     );
     let _ = writeln!(text, "triggers_open_breakers {parked_endpoints}");
     let pending = (counts.stored + counts.returned).saturating_sub(counts.settled);

@@ -1,4 +1,4 @@
-//! The OpenAPI document. It is part of the build.
+//! The `OpenAPI` document, compiled into the function.
 
 use http::StatusCode;
 use runtime::answer;

@@ -35,12 +35,13 @@ pub(crate) struct Erase {
     confirm: String,
 }
 
-/// Answers `DELETE /api/tenant` with `{confirm: organization_name}`: erases all data of the tenant, its API keys first. The erasure
-/// cannot be undone. A repeat with the same API key gets the id of the same erasure, as long as its receipt exists.
+/// Answers `DELETE /api/tenant` with `{confirm: organization_name}`: erases all data of the tenant, its API keys first.
+/// The erasure cannot be undone. A repeat with the same API key gets the id of the same erasure, as long as its receipt
+/// exists.
 pub(crate) async fn erase<P: Ports>(State(api): ApiState<P>, headers: HeaderMap, body: Body) -> Outcome {
     let now = api.clock.now();
 
-    // 1. Authenticate. After an erasure its key is not valid any more, so a repeat is recognized by the hash of the key.
+    // 1. Authenticate. An erasure deletes the API key, so a repeat is recognized by the hash of its key.
     let authenticated = api.authenticator.authenticate_now(&headers, Scope::TenantAdmin, now).await;
     let (hash, bearer) = match authenticated {
         Err(problem) if problem.kind == Kind::Unauthorized => {
@@ -119,10 +120,11 @@ fn to_json(job: &Job) -> Value {
     })
 }
 
-/// The data that remains after an erasure, and for how long. `DynamoDB` deletes an expired item a few days later at the latest.
+/// The data that remains after an erasure, and for how long. `DynamoDB` deletes an expired item a few days after its end at the
+/// latest.
 const REMAINING_DATA: [(&str, &str); 10] = [
     (
-        "point-in-time backups of the tables: names, addresses, event types, dedup ids and excerpts of endpoint responses; \
+        "point-in-time backups of the tables: names, addresses, event types, dedup ids and excerpts of responses; \
          payloads, secrets and headers are encrypted, and the encrypted data key is in the same backup",
         "35 days",
     ),
@@ -144,13 +146,13 @@ const REMAINING_DATA: [(&str, &str); 10] = [
     ("messages that could not be read, so their tenant is unknown", "90 days"),
     ("log lines and access logs: ids, paths, status codes; no payload, address or key", "30 days"),
     (
-        "the id of the organization and the time of its erasure, so that no data is stored again; this receipt for 90 days",
+        "the id of the organization and the time of its erasure, so that no data comes back; this receipt for 90 days",
         "forever",
     ),
 ];
 
-/// Answers `GET /api/export`: a page of all data of the tenant, as lines of JSON. The header `X-Next-Cursor` has the cursor of the next
-/// page; the last page has no such header.
+/// Answers `GET /api/export`: a page of all data of the tenant, as lines of JSON. The header `X-Next-Cursor` has the
+/// cursor of the next page; the last page has no such header.
 pub(crate) async fn export<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<TenantAdmin>,

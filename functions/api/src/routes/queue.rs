@@ -52,7 +52,8 @@ impl Default for Lease {
     }
 }
 
-/// Answers `POST /api/inbox/lease`: leases the oldest free events. Other clients cannot lease them until the lease ends.
+/// Answers `POST /api/inbox/lease`: leases the oldest free events. Other clients cannot lease them until the lease
+/// ends.
 pub(crate) async fn lease<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<InboxAck>,
@@ -87,7 +88,8 @@ pub(crate) struct Acknowledge {
     event_ids: Option<Vec<String>>,
 }
 
-/// Answers `POST /api/inbox/ack`: acknowledges the events of a lease, or events by their ids, and ends their open deliveries.
+/// Answers `POST /api/inbox/ack`: acknowledges the events of a lease, or events by their ids, and ends their open
+/// deliveries.
 pub(crate) async fn acknowledge<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<InboxAck>,
@@ -116,8 +118,8 @@ pub(crate) struct Release {
     delay_seconds: u64,
 }
 
-/// Answers `POST /api/inbox/release`: ends the lease of events, so that they can be leased again after the delay. Without a lease id,
-/// releases events from quarantine.
+/// Answers `POST /api/inbox/release`: ends the lease of events, so that they can be leased again after the delay.
+/// Without a lease id, releases events from quarantine.
 pub(crate) async fn release<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<InboxAck>,
@@ -160,7 +162,8 @@ pub(crate) async fn extend<P: Ports>(
     let lease = read_lease_id(&request.lease_id)?;
     let ended = under_lease(&api, &bearer, &lease, None, now, &Act::Extend(lease.clone(), until)).await?;
     let leased: Vec<EventId> = ended.iter().map(|(id, _)| *id).collect();
-    api.events.note_lease(&bearer.tenant, &lease, &leased, until).await?; // the list of its events must live as long as the lease
+    // The list of the events must be stored as long as the lease holds them.
+    api.events.note_lease(&bearer.tenant, &lease, &leased, until).await?;
     let mut answer = outcome("extended", &ended);
     answer["leased_until"] = until.to_string().into();
     Ok(answer::json(StatusCode::OK, &answer))

@@ -34,8 +34,8 @@ const MAX_UNDER_WAY: usize = 10;
 /// The value of `Retry-After` when too many replays run.
 const RETRY_AFTER_SECONDS: u32 = 60;
 
-/// The body of `POST /api/replays`. Absent members are not part of its fingerprint, so that a later version with more members recognizes a
-/// repeat.
+/// The body of `POST /api/replays`. Absent members are not part of its fingerprint, so that a later version with more
+/// members recognizes a repeat.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateReplay {
@@ -60,8 +60,8 @@ struct Named {
     claim: Claim<JobId>,
 }
 
-/// Answers `POST /api/replays`: counts the events, and creates a replay of them unless the request is a dry run. A repeat with the same
-/// `Idempotency-Key` gets the first replay.
+/// Answers `POST /api/replays`: counts the events, and creates a replay of them unless the request is a dry run. A
+/// repeat with the same `Idempotency-Key` gets the first replay.
 pub(crate) async fn create<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<EventsReplay>,
@@ -114,7 +114,8 @@ async fn answer_repeat<P: Ports>(
     }
 }
 
-/// Returns the answer to a repeat: the current state of the replay that the first request created. Returns `None` for a first request.
+/// Returns the answer to a repeat: the current state of the replay that the first request created. Returns `None` for a
+/// first request.
 async fn answer_claimed<P: Ports>(
     api: &Api<P>,
     bearer: &KeyRecord,
@@ -166,8 +167,8 @@ pub(crate) async fn read<P: Ports>(
     Ok(answer::json(StatusCode::OK, &to_json(&find(&api, &bearer, &id).await?)))
 }
 
-/// Answers `DELETE /api/replays/{id}`: cancels the replay. It opens no more deliveries; the open ones are sent. A repeat has no further
-/// effect.
+/// Answers `DELETE /api/replays/{id}`: cancels the replay. It opens no more deliveries; the open ones are sent. A
+/// repeat has no further effect.
 pub(crate) async fn cancel<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EventsReplay>,

@@ -38,8 +38,8 @@ pub(crate) struct Change {
     tier: Option<String>,
 }
 
-/// Answers `PATCH /api/tenant`: changes the retention, and with the admin token the tier. This instance uses the change at once, all
-/// others within one minute, as with API keys.
+/// Answers `PATCH /api/tenant`: changes the retention, and with the admin token the tier. This instance uses the change
+/// at once, all others within one minute, as with API keys.
 pub(crate) async fn change<P: Ports>(
     State(api): ApiState<P>,
     FreshCaller(Caller { hash, key: bearer, now, .. }): FreshCaller<TenantAdmin>,

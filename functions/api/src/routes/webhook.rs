@@ -20,8 +20,8 @@ pub(crate) struct Configure {
     webhook_url: String,
 }
 
-/// Answers `POST /api/webhook/config`: sets the URL of the default endpoint. Only the request that creates the endpoint returns its
-/// signing secret.
+/// Answers `POST /api/webhook/config`: sets the URL of the default endpoint. Only the request that creates the endpoint
+/// returns its signing secret.
 pub(crate) async fn configure<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
