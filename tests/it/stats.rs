@@ -78,7 +78,7 @@ fn a_window_is_a_minute_to_a_day_and_wants_a_key_that_may_read() {
     }
     for window in ["0m", "25h", "1441m", "1d", "60", "1.5h", "-1h"] {
         let document = tenant.get(&format!("/api/stats?window={window}")).problem(422, "invalid");
-        assert_eq!(document["errors"][0]["pointer"], "/window", "{window}");
+        assert_eq!(document["errors"][0]["parameter"], "window", "{window}");
     }
     tenant.further_key(&["events:write"]).get("/api/stats").problem(403, "forbidden");
 }

@@ -1,4 +1,4 @@
-//! Who may do what no API key allows: the admin token, and what the stack's parameters open.
+//! Access without an API key: the admin token, and the stack parameters that open routes.
 
 use std::time::Duration;
 
@@ -8,75 +8,77 @@ use domain::tenant::spread::Spread;
 use domain::tenant::tier::Tier;
 use http::HeaderMap;
 
-/// The stack's parameter `Signup`.
+/// The stack parameter `Signup`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Signup {
-    /// Only the bearer of the admin token creates tenants.
+    /// Only the bearer of the admin token may create tenants.
     Admin,
-    /// Anybody does.
+    /// Everyone may create tenants.
     Open,
 }
 
-/// The stack's parameter `Environment`.
+/// The stack parameter `Environment`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Environment {
-    /// Deployed: an open signup gets the tier free, and metrics want the admin token.
+    /// The stack runs in AWS: an open signup gets the tier `free`, and the metrics require the admin token.
     Aws,
-    /// The local stack: neither, and a wider spread is in use sooner.
+    /// The stack runs locally: an open signup gets the requested tier, the metrics are open, and a wider spread is used
+    /// sooner.
     Local,
 }
 
 impl Environment {
-    /// How long the shards stay empty that a tenant is given by another tier.
+    /// Returns the time after a change of the tier in which no event is written to the added shards.
     pub(crate) fn spread_delay(self) -> Duration {
         match self {
             Self::Aws => Spread::DELAY,
-            Self::Local => Duration::from_secs(35), // there a key is looked at again after 30 s, and somebody waits
+            Self::Local => Duration::from_secs(35), // a local instance reads a cached API key again after 30 s
         }
     }
 }
 
-/// The admin token, kept as a keyed tag, so that comparing takes the same time whatever was sent.
+/// The admin token, kept as a keyed tag (HMAC), so that a comparison takes constant time.
 pub(crate) struct Admin {
     pepper: Pepper,
     tag: Vec<u8>,
 }
 
 impl Admin {
+    /// Makes the tag of the token.
     pub(crate) fn new(token: &str) -> Self {
         let pepper = Pepper::new(token);
         let tag = pepper.tag("admin", token.as_bytes());
         Self { pepper, tag }
     }
 
-    /// Whether the request carries the admin token.
+    /// Returns whether the request has the admin token.
     pub(crate) fn is_bearer(&self, headers: &HeaderMap) -> bool {
         let token = headers.get("x-admin-token").map(http::HeaderValue::as_bytes);
         token.is_some_and(|token| self.pepper.verify("admin", token, &self.tag))
     }
 }
 
-/// The tier a new tenant gets.
+/// Returns the tier of a new tenant.
 ///
 /// # Errors
-/// 401 where only the admin may sign up.
+/// 401 if only the bearer of the admin token may create tenants.
 pub(crate) fn signup_tier(
     signup: Signup,
     environment: Environment,
     is_admin: bool,
-    wanted: Tier,
+    requested: Tier,
 ) -> Result<Tier, Problem> {
     match (signup, environment) {
-        _ if is_admin => Ok(wanted),
-        (Signup::Open, Environment::Local) => Ok(wanted),
+        _ if is_admin => Ok(requested),
+        (Signup::Open, Environment::Local) => Ok(requested),
         (Signup::Open, Environment::Aws) => Ok(Tier::Free),
         (Signup::Admin, _) => Err(admin_only()),
     }
 }
 
-/// The answer to a request that lacks the admin token.
+/// Returns the problem of a request without a valid admin token.
 pub(crate) fn admin_only() -> Problem {
-    let detail = "send the admin token in the header X-Admin-Token";
+    let detail = "the admin token is missing or not valid; send it in the header X-Admin-Token";
     Problem { detail: detail.to_owned(), ..Problem::unauthorized() }
 }
 
@@ -85,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_open_signup_in_aws_gets_the_tier_free_whatever_it_asks_for() {
+    fn an_open_signup_in_aws_always_gets_the_tier_free() {
         let tier =
             |signup, environment, is_admin| signup_tier(signup, environment, is_admin, Tier::Enterprise).ok();
         assert_eq!(tier(Signup::Open, Environment::Aws, false), Some(Tier::Free));
@@ -96,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_token_itself_is_the_admins() {
+    fn only_the_exact_token_is_accepted() {
         let admin = Admin::new("token");
         let mut headers = HeaderMap::new();
         assert!(!admin.is_bearer(&headers));

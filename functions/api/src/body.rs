@@ -1,10 +1,13 @@
-//! A request's JSON body and query, read with the contract's strictness.
+//! Reads the JSON body and the query of a request. Unknown members of a body are refused.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 
 use axum::body::{self, Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use domain::event::json::rule::Bounds;
 use domain::event::{InvalidEvent, json, object};
-use domain::problem::{Kind, Problem};
+use domain::problem::{Kind, Problem, Source};
 use domain::timestamp::Timestamp;
 use http::HeaderMap;
 use runtime::request::require_json;
@@ -12,16 +15,16 @@ use serde::de::DeserializeOwned;
 
 use crate::failure::Failure;
 
-/// No body of these routes is larger.
+/// The largest size of a body, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Nor deeper, nor richer.
+/// The largest depth of a body, and its largest number of JSON values.
 const BOUNDS: Bounds = Bounds { depth: 8, nodes: 1000 };
 
-/// A JSON body. Members that its shape does not know are rejected.
+/// A JSON body.
 pub(crate) struct Json<T>(pub(crate) T);
 
-/// A JSON body that may be absent.
+/// A JSON body that may be empty. An empty body gives the default.
 pub(crate) struct OptionalJson<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
@@ -50,7 +53,8 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for OptionalJson<T> 
 /// Reads a JSON body.
 ///
 /// # Errors
-/// 415, 413, 400 or 422, as the contract says.
+/// 415 for another content type, 413 for a body that is too large, 400 for invalid JSON, and 422 for members that are
+/// not valid.
 pub(crate) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
     require_json(headers)?;
     read(&bytes(body).await?)
@@ -62,42 +66,75 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 }
 
 async fn bytes(body: Body) -> Result<Bytes, Problem> {
-    let too_large = |_| Problem::new(Kind::TooLarge, format!("the body may have {MAX_BODY_BYTES} bytes"));
-    body::to_bytes(body, MAX_BODY_BYTES).await.map_err(too_large)
+    let detail = || format!("the body is larger than {MAX_BODY_BYTES} bytes; send a smaller body");
+    body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| Problem::new(Kind::TooLarge, detail()))
 }
 
-/// The value of a query parameter; an empty one means absent.
+/// Returns the value of a query parameter. An empty value means absent.
 pub(crate) fn query_value(query: Option<&str>, name: &str) -> Option<String> {
     let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let value = pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     value.filter(|value| !value.is_empty())
 }
 
-/// The query parameter `limit`: how much is wanted at most.
+/// Returns the query parameter `limit`: the largest number of items in the response.
 ///
 /// # Errors
-/// 422 for anything but 1 to `most`.
-pub(crate) fn query_limit(query: Option<&str>, default: usize, most: usize) -> Result<usize, Problem> {
-    let limit = query_value(query, "limit").map_or(Some(default), |text| text.parse().ok());
-    let limit = limit.filter(|limit| (1..=most).contains(limit));
-    limit.ok_or_else(|| invalid(format!("\"limit\" must be 1 to {most}"), "/limit"))
+/// 422 for a value that is not a whole number from 1 to `max`.
+pub(crate) fn query_limit(query: Option<&str>, default: usize, max: usize) -> Result<usize, Problem> {
+    let Some(text) = query_value(query, "limit") else { return Ok(default) };
+    let limit = text.parse().ok().filter(|limit| (1..=max).contains(limit));
+    limit.ok_or_else(|| {
+        invalid(parameter("limit"), format!("must be a whole number from 1 to {max}; correct it"))
+    })
 }
 
-/// The moment that a member or a query parameter tells.
+/// Reads an RFC 3339 time.
 ///
 /// # Errors
-/// 422 for anything but RFC 3339.
-pub(crate) fn moment(text: &str, pointer: &str) -> Result<Timestamp, Problem> {
-    Timestamp::parse(text).ok_or_else(|| invalid("this must be a moment, as RFC 3339", pointer))
+/// 422 for any other text.
+pub(crate) fn time(text: &str, source: Source) -> Result<Timestamp, Problem> {
+    let rule = "must be an RFC 3339 time, for example 2026-11-28T17:00:00Z; correct it";
+    Timestamp::parse(text).ok_or_else(|| invalid(source, rule))
 }
 
-/// A rule of the body or query that is broken, at this member.
-pub(crate) fn invalid(detail: impl Into<String>, pointer: &str) -> Problem {
-    Problem::new(Kind::Invalid, detail).at(pointer)
+/// Checks that a number of the body is within its limits.
+///
+/// # Errors
+/// 422 for a number outside of the limits.
+pub(crate) fn check_range<N: Copy + Display + PartialOrd>(
+    number: N,
+    allowed: RangeInclusive<N>,
+    pointer: &str,
+) -> Result<(), Problem> {
+    if allowed.contains(&number) {
+        return Ok(());
+    }
+    let (min, max) = allowed.into_inner();
+    Err(invalid(member(pointer), format!("must be a whole number from {min} to {max}; correct it")))
+}
+
+/// Returns the source of a problem with a member of the body, given by its JSON pointer (RFC 6901).
+pub(crate) fn member(pointer: impl Into<String>) -> Source {
+    Source::Pointer(pointer.into())
+}
+
+/// Returns the source of a problem with a query parameter.
+pub(crate) fn parameter(name: &str) -> Source {
+    Source::Parameter(name.to_owned())
+}
+
+/// Makes the problem of a member or a query parameter that breaks this rule. The detail begins with its name.
+pub(crate) fn invalid(source: Source, rule: impl Display) -> Problem {
+    let (Source::Pointer(name) | Source::Parameter(name)) = &source;
+    let detail = format!("`{}` {rule}", json::pointer::shortened(name));
+    Problem { source: Some(source), ..Problem::new(Kind::Invalid, detail) }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -105,5 +142,15 @@ mod tests {
         assert_eq!(query_value(Some("type=a%2Fb&limit=5"), "type").as_deref(), Some("a/b"));
         assert_eq!(query_value(Some("type=&limit=5"), "type"), None);
         assert_eq!(query_value(None, "type"), None);
+    }
+
+    #[test]
+    fn an_error_names_the_member_or_the_parameter() {
+        let limit = query_limit(Some("limit=0"), 10, 100).unwrap_err();
+        let detail = "`limit` must be a whole number from 1 to 100; correct it";
+        assert_eq!(limit.to_json("r")["errors"], json!([{"parameter": "limit", "detail": detail}]));
+        let seconds = check_range(0, 1..=3600, "/lease_seconds").unwrap_err();
+        let detail = "`/lease_seconds` must be a whole number from 1 to 3600; correct it";
+        assert_eq!(seconds.to_json("r")["errors"], json!([{"pointer": "/lease_seconds", "detail": detail}]));
     }
 }

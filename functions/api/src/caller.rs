@@ -1,5 +1,5 @@
-//! The caller of a request, as an extractor: authenticated, with the scope that the route wants. A handler that takes a caller cannot
-//! forget to authenticate.
+//! Extractors for the caller of a request. They authenticate the API key and check the scope of the route, so a handler
+//! with such an argument cannot run without authentication.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -14,23 +14,24 @@ use store::ports::Ports;
 use crate::deps::Api;
 use crate::failure::Failure;
 
-/// The caller, whose API key has the scope `S`.
+/// A caller whose API key has the scope `S`.
 pub(crate) struct Caller<S> {
-    /// The hash of its key.
+    /// The hash of the API key.
     pub(crate) hash: KeyHash,
-    /// Its key.
+    /// The record of the API key.
     pub(crate) key: KeyRecord,
-    /// When it was authenticated: all decisions about the request are made for this time.
+    /// The time of the authentication. All decisions about the request use this time.
     pub(crate) now: Timestamp,
     scope: PhantomData<S>,
 }
 
-/// The caller, whose API key was read again for this request: for changes that must not outlive a revoked key.
+/// A caller whose API key was read from the table for this request. Changes use it, because the cache may still accept
+/// a revoked key.
 pub(crate) struct FreshCaller<S>(pub(crate) Caller<S>);
 
-/// A scope, as a type.
+/// A scope as a type.
 pub(crate) trait Required: Send + 'static {
-    /// The scope.
+    /// The scope that the API key must have.
     const SCOPE: Scope;
 }
 

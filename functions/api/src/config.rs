@@ -1,4 +1,4 @@
-//! The configuration of api: its environment variables.
+//! The configuration of the function, read from environment variables.
 
 use domain::endpoint::url::UrlPolicy;
 use domain::tenant::api_key::Peppers;
@@ -6,47 +6,47 @@ use runtime::config::{self, InvalidVariable, parsed, peppers, required, url_poli
 
 use crate::access::{Environment, Signup};
 
-/// The configuration of api.
+/// The configuration of the function.
 pub struct Config {
-    /// The table of tenants, API keys and endpoints.
+    /// The name of the table of tenants, API keys and endpoints.
     pub control_table: String,
-    /// The table of heads, payloads and attempts.
+    /// The name of the table of event heads, payloads and attempts.
     pub events_table: String,
-    /// The table of tokens and counters.
+    /// The name of the table of rate-limit tokens and counters.
     pub limits_table: String,
-    /// The table of rows that are due later, and of jobs.
+    /// The name of the table of scheduled messages and jobs.
     pub schedule_table: String,
     /// The URL of the queue `events`.
     pub events_queue: String,
-    /// The URL of its dead-letter queue.
+    /// The URL of the dead-letter queue of `events`.
     pub events_dead_letters: String,
     /// The URL of the queue `deliveries`.
     pub deliveries_queue: String,
-    /// The URL of its dead-letter queue.
+    /// The URL of the dead-letter queue of `deliveries`.
     pub deliveries_dead_letters: String,
-    /// The key of KMS that wraps the tenants' data keys.
+    /// The KMS key that encrypts the data keys of the tenants.
     pub data_kms_key: String,
     /// The peppers under which API keys are hashed.
     pub peppers: Peppers,
-    /// The secrets from which our signing keys are derived.
+    /// The secrets from which the Ed25519 signing keys are derived.
     pub signing_secrets: Peppers,
-    /// The admin token.
+    /// The value of the admin token.
     pub admin_token: String,
-    /// Who may create tenants.
+    /// The rule for who may create tenants.
     pub signup: Signup,
-    /// Where the stack runs.
+    /// The place where the stack runs.
     pub environment: Environment,
-    /// Which URLs may be endpoints.
+    /// The URLs that may be endpoints.
     pub url_policy: UrlPolicy,
-    /// How often an event is leased before it is quarantined.
+    /// The number of leases after which an event is quarantined.
     pub max_leases: u32,
 }
 
 impl Config {
-    /// Reads the environment.
+    /// Reads the environment variables.
     ///
     /// # Errors
-    /// [`InvalidVariable`] names the variable that is absent or wrong.
+    /// [`InvalidVariable`] names the variable that is missing or not valid.
     pub fn from_env() -> Result<Self, InvalidVariable> {
         let is_local = config::is("ENVIRONMENT", "local");
         Ok(Self {

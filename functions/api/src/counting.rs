@@ -1,15 +1,16 @@
-//! What changes in a tenant's inbox by its owner's hand, for its backlog and its stats.
+//! Counts events that a client's request removes from the inbox or brings back into it, for the backlog and the
+//! statistics.
 
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::{TenantChange, TenantChanges};
 use domain::timestamp::Timestamp;
 use runtime::batch;
 use store::limits::counters::Counts;
-
-use crate::deps::Api;
 use store::ports::Ports;
 
-/// Counts events that left the inbox, or are in it once more. Where that fails, they do all the same.
+use crate::deps::Api;
+
+/// Adds these changes to the counters. An error is logged only, because the events are changed already.
 pub(crate) async fn count<P: Ports>(
     api: &Api<P>,
     tenant: &TenantId,
@@ -19,9 +20,17 @@ pub(crate) async fn count<P: Ports>(
     if changes.is_empty() {
         return;
     }
-    let by: Vec<i64> = changes.iter().flat_map(|share| share.backlog.days()).map(|(_, by)| by).collect();
-    let sum = |wanted: fn(&&i64) -> bool| by.iter().filter(wanted).map(|by| by.unsigned_abs()).sum();
-    let counts = Counts { settled: sum(|by| **by < 0), returned: sum(|by| **by > 0), ..Counts::default() };
-    let shares = changes.iter().fold(TenantChanges::default(), |all, share| all.with(tenant, share));
-    batch::count(&api.limits, counts, None, &shares, now).await;
+    let mut counts = Counts::default();
+    let mut of_tenant = TenantChanges::default();
+    for change in changes {
+        for (_, by) in change.backlog.days() {
+            if by < 0 {
+                counts.settled += by.unsigned_abs();
+            } else {
+                counts.returned += by.unsigned_abs();
+            }
+        }
+        of_tenant = of_tenant.with(tenant, change);
+    }
+    batch::count(&api.limits, counts, None, &of_tenant, now).await;
 }

@@ -1,72 +1,88 @@
-//! Where a list goes on: opaque, and good only for the tenant and the filter it was given out for.
+//! Cursors of lists. A cursor is opaque, and valid only for the tenant and the filter that it was issued for.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use domain::problem::{Kind, Problem};
-use domain::tenant::api_key::{Pepper, Peppers};
+use domain::tenant::api_key::Peppers;
 use domain::tenant::id::TenantId;
+
+use crate::body::query_value;
 
 const PURPOSE: &str = "cursor";
 
-/// HMAC-SHA-256.
+/// The size of an HMAC-SHA-256 tag.
 const TAG_BYTES: usize = 32;
 
-/// The cursor after `place`, in the list of `tenant` that `filter` describes.
-pub(crate) fn write(pepper: &Pepper, tenant: &TenantId, filter: &str, place: &str) -> String {
-    let tag = pepper.tag(PURPOSE, message(tenant, filter, place).as_bytes());
-    BASE64.encode([&tag, place.as_bytes()].concat())
+/// The cursors of one list of a tenant. A cursor is the place where a page ended, with a tag before it.
+pub(crate) struct Cursors<'a> {
+    pub(crate) peppers: &'a Peppers,
+    pub(crate) tenant: &'a TenantId,
+    /// The list and its filter.
+    pub(crate) filter: String,
 }
 
-/// The place after which the list goes on.
-///
-/// # Errors
-/// 400 for a cursor that was not given out for this tenant and this filter.
-pub(crate) fn read(
-    peppers: &Peppers,
-    tenant: &TenantId,
-    filter: &str,
-    cursor: &str,
-) -> Result<String, Problem> {
-    try_read(peppers, tenant, filter, cursor).ok_or_else(invalid)
+impl Cursors<'_> {
+    /// Returns the cursor that continues after `place`.
+    pub(crate) fn write(&self, place: &str) -> String {
+        let tag = self.peppers.current().tag(PURPOSE, self.message(place).as_bytes());
+        BASE64.encode([&tag, place.as_bytes()].concat())
+    }
+
+    /// Reads the place after which the list continues, from the query parameter `cursor`. Returns `None` without a
+    /// cursor.
+    ///
+    /// # Errors
+    /// 400 for a cursor that was not issued for this tenant and this filter.
+    pub(crate) fn read(&self, query: Option<&str>) -> Result<Option<String>, Problem> {
+        let Some(cursor) = query_value(query, "cursor") else { return Ok(None) };
+        self.verify(&cursor).map(Some).ok_or_else(invalid)
+    }
+
+    fn verify(&self, cursor: &str) -> Option<String> {
+        let bytes = BASE64.decode(cursor).ok()?;
+        let (tag, place) = bytes.split_at_checked(TAG_BYTES)?;
+        let place = std::str::from_utf8(place).ok()?;
+        let is_valid = self.peppers.verify(PURPOSE, self.message(place).as_bytes(), tag);
+        is_valid.then(|| place.to_owned())
+    }
+
+    fn message(&self, place: &str) -> String {
+        format!("{}\0{place}\0{}", self.tenant, self.filter)
+    }
 }
 
-/// The answer to a cursor that was not given out for the query at hand.
+/// Returns the problem of a cursor that is not valid for the request.
 pub(crate) fn invalid() -> Problem {
-    let detail = "the cursor is damaged, or was given out for another query; begin again without one";
-    Problem::new(Kind::CursorInvalid, detail)
-}
-
-fn try_read(peppers: &Peppers, tenant: &TenantId, filter: &str, cursor: &str) -> Option<String> {
-    let bytes = BASE64.decode(cursor).ok()?;
-    let (tag, place) = bytes.split_at_checked(TAG_BYTES)?;
-    let place = std::str::from_utf8(place).ok()?;
-    let genuine = peppers.verify(PURPOSE, message(tenant, filter, place).as_bytes(), tag);
-    genuine.then(|| place.to_owned())
-}
-
-fn message(tenant: &TenantId, filter: &str, place: &str) -> String {
-    format!("{tenant}\0{place}\0{filter}")
+    let detail =
+        "`cursor` is damaged, or was issued for another tenant or filter; list again without a cursor";
+    Problem::new(Kind::CursorInvalid, detail).in_query("cursor")
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::tenant::api_key::Pepper;
     use domain::timestamp::Timestamp;
 
     use super::*;
 
     #[test]
-    fn a_cursor_is_good_for_its_own_query_alone() {
-        let (peppers, now, mut rng) =
-            (Peppers::from(Pepper::new("p")), Timestamp::from_millis(1), rand::rng());
-        let (ours, other) = (TenantId::generate(now, &mut rng), TenantId::generate(now, &mut rng));
-        let event = "evt_1";
-        let cursor = write(peppers.current(), &ours, "asc", event);
-        assert_eq!(read(&peppers, &ours, "asc", &cursor), Ok(event.to_owned()));
+    fn a_cursor_is_valid_only_for_its_tenant_and_filter() {
+        let peppers = Peppers::from(Pepper::new("p"));
+        let now = Timestamp::from_millis(1);
+        let ours = TenantId::generate(now, &mut rand::rng());
+        let other = TenantId::generate(now, &mut rand::rng());
+        let read = |tenant, filter: &str, cursor: &str| {
+            let cursors = Cursors { peppers: &peppers, tenant, filter: filter.to_owned() };
+            cursors.read(Some(&format!("cursor={cursor}")))
+        };
+        let cursor = Cursors { peppers: &peppers, tenant: &ours, filter: "asc".to_owned() }.write("evt_1");
+        assert_eq!(read(&ours, "asc", &cursor), Ok(Some("evt_1".to_owned())));
+        assert_eq!(read(&ours, "asc", ""), Ok(None));
         for (tenant, filter) in [(&other, "asc"), (&ours, "desc")] {
-            assert!(read(&peppers, tenant, filter, &cursor).is_err());
+            assert_eq!(read(tenant, filter, &cursor), Err(invalid()));
         }
-        for damaged in ["", "x", "é", &cursor[1..], &cursor[..cursor.len() - 2], &format!("{cursor}AA")] {
-            assert!(read(&peppers, &ours, "asc", damaged).is_err(), "{damaged}");
+        for damaged in ["x", "é", &cursor[1..], &cursor[..cursor.len() - 2], &format!("{cursor}AA")] {
+            assert_eq!(read(&ours, "asc", damaged), Err(invalid()), "{damaged}");
         }
     }
 }

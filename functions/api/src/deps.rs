@@ -1,4 +1,4 @@
-//! What the handlers share, made once per process.
+//! The dependencies that all handlers share. They are made once per process.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use store::schedule::Schedule;
 use crate::access::{Admin, Environment, Signup};
 use crate::config::Config;
 
-/// What a handler gets of it.
+/// The extractor that gives a handler the shared dependencies.
 pub(crate) type ApiState<P> = State<Arc<Api<P>>>;
 
-/// What api touches; its IAM policy says the same.
+/// The tables, queues and services that the function uses. Its IAM policy allows exactly these.
 pub struct Api<P: Ports> {
     pub(crate) authenticator: Authenticator<P::Table>,
     pub(crate) limiter: Limiter<P::Table>,
@@ -39,11 +39,11 @@ pub struct Api<P: Ports> {
     pub(crate) signup: Signup,
     pub(crate) environment: Environment,
     pub(crate) url_policy: UrlPolicy,
-    /// How often an event is leased before it is quarantined.
+    /// The number of leases after which an event is quarantined.
     pub(crate) max_leases: u32,
 }
 
-/// The queues whose depths are shown.
+/// The queues whose depth the metrics report.
 pub(crate) struct Queues<Q> {
     pub(crate) events: Q,
     pub(crate) events_dead_letters: Q,
@@ -52,11 +52,11 @@ pub(crate) struct Queues<Q> {
 }
 
 impl<P: Ports> Api<P> {
-    /// Returns what the handlers share, over these ports.
+    /// Makes the dependencies over these ports.
     pub fn new(ports: &P, config: Config) -> Self {
-        let control = ports.table(&config.control_table);
-        let keys = DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock());
-        let control = Control::new(control);
+        let control_table = ports.table(&config.control_table);
+        let keys = DataKeys::new(control_table.clone(), ports.vault(&config.data_kms_key), ports.clock());
+        let control = Control::new(control_table);
         let limits = Limits::new(ports.table(&config.limits_table));
         Self {
             authenticator: Authenticator::new(control.clone(), config.peppers),

@@ -1,10 +1,10 @@
-//! Everything that is kept of a tenant, as lines of JSON: the tenant itself, its keys and endpoints, then every event with its
-//! deliveries, each followed by its logged attempts. No secret is among them: secrets belong to no person.
+//! The export of all stored data of a tenant as lines of JSON: first the tenant, its API keys and its endpoints, then
+//! each event with its deliveries, followed by its logged attempts. Secrets are left out, because they are not personal
+//! data.
 
 use std::fmt;
+use std::ops::ControlFlow;
 
-use domain::delivery::Delivery;
-use domain::endpoint::id::EndpointId;
 use domain::problem::Problem;
 use domain::tenant::api_key::KeyRecord;
 use domain::timestamp::Timestamp;
@@ -20,10 +20,10 @@ use crate::deps::Api;
 use crate::history;
 use crate::routes::{attempts, endpoints, inbox, keys};
 
-/// Payloads read side by side.
+/// The number of payloads that are read at the same time.
 const CONCURRENT_PAYLOADS: usize = 8;
 
-/// Where an export goes on: behind this sort key of this shard.
+/// The place where a page of an export begins: after this sort key of this shard.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Place {
     shard: u8,
@@ -31,7 +31,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The place that was written so.
+    /// Reads the displayed form of a place.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let (shard, after) = text.split_once(' ')?;
         Some(Self { shard: shard.parse().ok()?, after: (!after.is_empty()).then(|| after.to_owned()) })
@@ -44,13 +44,13 @@ impl fmt::Display for Place {
     }
 }
 
-/// A page, and where the next one goes on.
+/// A page, and the place where the next page begins.
 pub(crate) struct Page {
     pub(crate) lines: String,
     pub(crate) next: Option<Place>,
 }
 
-/// An export of one tenant.
+/// The export of one tenant.
 pub(crate) struct Export<'a, P: Ports> {
     pub(crate) api: &'a Api<P>,
     pub(crate) bearer: &'a KeyRecord,
@@ -58,96 +58,116 @@ pub(crate) struct Export<'a, P: Ports> {
 }
 
 impl<P: Ports> Export<'_, P> {
-    /// A page that looked at `limit` events and attempts. The first page begins with what is no event.
+    /// Returns the page that begins at `place`, with at most `limit` events and attempts. The first page also has the
+    /// tenant, its API keys and its endpoints.
     pub(crate) async fn page(&self, place: Option<Place>, limit: usize) -> Result<Page, Problem> {
-        let mut page = Page { lines: String::new(), next: None };
-        let mut budget = ResponseBudget::default();
+        let mut lines = String::new();
         if place.is_none() {
-            page.lines = self.about_the_tenant().await?;
+            lines = self.tenant_lines().await?;
         }
         let mut place = place.unwrap_or(Place { shard: 0, after: None });
+        let mut budget = ResponseBudget::default();
         let mut left = limit;
         while place.shard < self.bearer.spread.read() {
             if left == 0 {
-                page.next = Some(place);
-                return Ok(page);
+                return Ok(Page { lines, next: Some(place) });
             }
             let tenant = &self.bearer.tenant;
             let after = place.after.as_deref();
             let ExportPage { items, scanned, reached } =
                 self.api.events.export_page(tenant, place.shard, after, left, self.now).await?;
             left -= scanned.min(left);
-            let lines = items.into_iter().map(|(key, item)| async move {
-                let line = self.line(&key, item).await?;
-                PortResult::Ok((key, line))
-            });
-            let mut lines = stream::iter(lines).buffered(CONCURRENT_PAYLOADS);
-            while let Some(line) = lines.next().await {
-                let (key, line) = line?;
-                if let Some(line) = line {
-                    if !budget.takes(&line) {
-                        page.next = Some(place);
-                        return Ok(page);
-                    }
-                    page.lines += &line;
-                    page.lines.push('\n');
-                }
-                place.after = Some(key);
+            if self.add_lines(items, &mut lines, &mut budget, &mut place).await?.is_break() {
+                return Ok(Page { lines, next: Some(place) });
             }
             place = match reached {
                 Some(_) => Place { after: reached, ..place },
                 None => Place { shard: place.shard + 1, after: None },
             };
         }
-        Ok(page)
+        Ok(Page { lines, next: None })
     }
 
-    async fn about_the_tenant(&self) -> Result<String, Problem> {
-        let (control, tenant) = (&self.api.control, &self.bearer.tenant);
-        let (owner, listed) = control.tenant_with_keys(tenant).await?.ok_or_else(Problem::not_found)?;
-        let mut about = keys::tenant_members(&owner);
-        about["created_at"] = owner.created_at.to_string().into();
-        let mut lines = vec![of_kind("tenant", about)];
-        lines.extend(listed.iter().map(|key| of_kind("key", keys::listed(key))));
-        for endpoint in control.endpoints(tenant).await? {
-            let shown = endpoints::shown_with_backlog(self.api, tenant, &endpoint).await?;
-            lines.push(of_kind("endpoint", shown));
+    /// Adds the lines of these items in order, and moves `place` after each. Breaks when the response is full.
+    async fn add_lines(
+        &self,
+        items: Vec<(String, ExportItem)>,
+        lines: &mut String,
+        budget: &mut ResponseBudget,
+        place: &mut Place,
+    ) -> PortResult<ControlFlow<()>> {
+        let of_items = items.into_iter().map(|(key, item)| async move {
+            let line = self.line(&key, item).await?;
+            PortResult::Ok((key, line))
+        });
+        let mut of_items = stream::iter(of_items).buffered(CONCURRENT_PAYLOADS);
+        while let Some(result) = of_items.next().await {
+            let (key, line) = result?;
+            if let Some(line) = line {
+                if !budget.takes(&line) {
+                    return Ok(ControlFlow::Break(()));
+                }
+                lines.push_str(&line);
+                lines.push('\n');
+            }
+            place.after = Some(key);
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Returns the lines of the tenant, its API keys and its endpoints.
+    async fn tenant_lines(&self) -> Result<String, Problem> {
+        let control = &self.api.control;
+        let id = &self.bearer.tenant;
+        let (tenant, records) = control.tenant_with_keys(id).await?.ok_or_else(Problem::not_found)?;
+        let mut members = keys::tenant_members(&tenant);
+        members["created_at"] = tenant.created_at.to_string().into();
+        let mut lines = vec![of_kind("tenant", members)];
+        lines.extend(records.iter().map(|record| of_kind("key", keys::to_json(record))));
+        for endpoint in control.endpoints(id).await? {
+            let members = endpoints::to_json_with_pending(self.api, id, &endpoint).await?;
+            lines.push(of_kind("endpoint", members));
         }
         let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
         Ok(lines.join("\n") + "\n")
     }
 
-    /// Returns the line of an item; none for what is left of a deleted event. An item that this version cannot read is named.
+    /// Returns the line of an item; `None` for a deleted or expired event. The line of an item that this version cannot
+    /// read has only its key.
     async fn line(&self, key: &str, item: ExportItem) -> PortResult<Option<String>> {
         match item {
             ExportItem::Attempt(attempt) => {
-                Ok(Some(of_kind("attempt", attempts::shown(&attempt)).to_string()))
+                Ok(Some(of_kind("attempt", attempts::to_json(&attempt)).to_string()))
             }
             ExportItem::Event(found) if found.head.is_expired_or_deleted(self.now) => Ok(None),
-            ExportItem::Event(found) => self.line_of_event(&found).await,
+            ExportItem::Event(found) => self.event_line(&found).await,
             ExportItem::Unreadable => Ok(Some(of_kind("unreadable", json!({"key": key})).to_string())),
         }
     }
 
-    async fn line_of_event(&self, found: &Found) -> PortResult<Option<String>> {
-        let payload = self.api.events.payload(&self.bearer.tenant, found).await?;
-        let event = found.head.id;
-        let shown = |(id, delivery): (&EndpointId, &Delivery)| {
-            let mut shown = history::delivery(id, delivery, None);
-            shown["last_attempt"] =
-                history::last_attempt(event, id, delivery).as_ref().map(attempts::shown).into();
-            shown
+    /// Returns the line of an event; `None` if its payload was deleted in the meantime.
+    async fn event_line(&self, found: &Found) -> PortResult<Option<String>> {
+        let Some(payload) = self.api.events.payload(&self.bearer.tenant, found).await? else {
+            return Ok(None);
         };
-        let deliveries: Vec<Value> = found.head.deliveries.iter().map(shown).collect();
+        let head = &found.head;
+        let mut deliveries: Vec<Value> = Vec::new();
+        for (endpoint, delivery) in &head.deliveries {
+            let last = history::last_attempt(head.id, endpoint, delivery);
+            let mut members = history::delivery(endpoint, delivery, None);
+            members["last_attempt"] = last.as_ref().map(attempts::to_json).into();
+            deliveries.push(members);
+        }
         let more = [
             ("kind", json!("event")),
-            ("lease_count", json!(found.head.lease_count)),
+            ("lease_count", json!(head.lease_count)),
             ("deliveries", json!(deliveries)),
         ];
-        Ok(payload.map(|payload| inbox::shown_with(&found.head, &payload, &more)))
+        Ok(Some(inbox::to_json_with(head, &payload, &more)))
     }
 }
 
+/// Adds the member `kind`, which says what the line is about.
 fn of_kind(kind: &str, mut members: Value) -> Value {
     members["kind"] = kind.into();
     members
@@ -158,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_read_as_it_was_written() {
+    fn a_place_is_read_from_its_displayed_form() {
         for after in [None, Some("evt_1#ep_1#01#7 x".to_owned())] {
             let place = Place { shard: 3, after };
             assert_eq!(Place::read(&place.to_string()), Some(place));

@@ -1,13 +1,13 @@
-//! A problem on its way to the client: the handler gives it, the outermost layer adds the request id.
+//! Errors of handlers. A handler returns a problem, and the router adds the request id and writes the response.
 
 use axum::response::{IntoResponse, Response};
 use domain::problem::Problem;
 use runtime::answer::Answer;
 
-/// What every handler gives back.
+/// The result of every handler.
 pub(crate) type Outcome = Result<Answer, Failure>;
 
-/// A problem that `?` carries out of a handler.
+/// The error of a handler. `?` converts each error with a problem into it.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure(pub(crate) Problem);
 
@@ -18,7 +18,7 @@ impl<E: Into<Problem>> From<E> for Failure {
 }
 
 impl IntoResponse for Failure {
-    /// An empty answer that carries the problem for [`crate::router::answer`] to write out.
+    /// Returns an empty response with the problem as an extension. [`crate::router::answer`] writes its body.
     fn into_response(self) -> Response {
         let mut response = Response::default();
         response.extensions_mut().insert(self);

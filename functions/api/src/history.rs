@@ -1,5 +1,7 @@
-//! What was tried with an event at its endpoints: what was logged, and the last attempt, which stands in the head. A success
-//! at the first attempt stands there alone, until a replay needs its place.
+//! The deliveries of an event and their attempts, as the API returns them.
+//!
+//! The head of an event holds the last attempt of each delivery; the other attempts are in the log. A first attempt
+//! that succeeds is only in the head, until a replay opens the delivery again and moves it to the log.
 
 use domain::delivery::{Delivery, DeliveryState, LastAttempt};
 use domain::endpoint::id::EndpointId;
@@ -9,7 +11,7 @@ use store::events::attempt_item::LoggedAttempt;
 
 use crate::routes::attempts;
 
-/// A delivery without its attempts.
+/// Returns a delivery as JSON, without its attempts.
 pub(crate) fn delivery(endpoint: &EndpointId, delivery: &Delivery, url: Option<&str>) -> Value {
     let is_open = delivery.state == DeliveryState::Open;
     json!({
@@ -22,22 +24,30 @@ pub(crate) fn delivery(endpoint: &EndpointId, delivery: &Delivery, url: Option<&
     })
 }
 
-/// A delivery's attempts, the first one first.
-pub(crate) fn of_delivery(
+/// Returns the attempts of a delivery as JSON, oldest first.
+pub(crate) fn attempts(
     event: EventId,
     endpoint: &EndpointId,
     delivery: &Delivery,
     logged: &[LoggedAttempt],
 ) -> Vec<Value> {
-    let mut all: Vec<LoggedAttempt> =
-        logged.iter().filter(|attempt| attempt.endpoint == *endpoint).cloned().collect();
-    let last = last_attempt(event, endpoint, delivery);
-    all.extend(last.filter(|last| !all.iter().any(|attempt| attempt.at == last.at)));
-    all.sort_by_key(|attempt| attempt.at);
-    all.iter().map(attempts::shown).collect()
+    let mut attempts: Vec<LoggedAttempt> = Vec::new();
+    for attempt in logged {
+        if attempt.endpoint == *endpoint {
+            attempts.push(attempt.clone());
+        }
+    }
+    if let Some(last) = last_attempt(event, endpoint, delivery) {
+        let is_logged = attempts.iter().any(|attempt| attempt.at == last.at);
+        if !is_logged {
+            attempts.push(last);
+        }
+    }
+    attempts.sort_by_key(|attempt| attempt.at);
+    attempts.iter().map(attempts::to_json).collect()
 }
 
-/// The last attempt of a delivery's run, as far as the head remembers it.
+/// Returns the last attempt of the current run of a delivery, as the head has it.
 pub(crate) fn last_attempt(
     event: EventId,
     endpoint: &EndpointId,

@@ -1,4 +1,5 @@
-//! Leasing events, and acting on them, until each is decided: whoever loses a race reads again and decides again.
+//! Leases events, and acts on leased events. Each write is conditional on the head that was read. If another request
+//! was faster, the head is read again and the decision is made again.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -16,54 +17,55 @@ use rand::RngExt;
 use store::events::budget::ResponseBudget;
 use store::events::lease::Candidates;
 use store::items::Updated;
+use store::ports::Ports;
 use store::unavailable::{PortResult, Unavailable};
 
 use crate::counting;
 use crate::deps::Api;
-use store::ports::Ports;
 
-/// How often a raced change is decided again before the client is asked to.
+/// The largest number of times that one event is read and decided again after a lost race.
 const MAX_RACES: usize = 20;
 
-/// How often others may be faster before a lease contents itself with what it has.
+/// The largest number of rounds in which a lease looks for more events after it lost races.
 const MAX_ROUNDS: u32 = 8;
 
-/// Among so many times the events that it wants, a lease looks for a place of its own once others were faster.
+/// A round after a lost race looks at this many times the limit of the lease, and begins at a random place among them.
 const SPREAD: usize = 16;
 
-/// Events that are decided side by side.
+/// The number of events that one request changes at the same time.
 const CONCURRENT_EVENTS: usize = 16;
 
-/// What is done with an event.
+/// A change of an event in the inbox.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
-    /// It is acknowledged, whoever holds it.
+    /// Acknowledges the event, with or without a lease on it.
     Acknowledge,
-    /// It is acknowledged by the holder of this lease.
+    /// Acknowledges the event for the holder of this lease.
     AcknowledgeAs(LeaseId),
-    /// The holder of this lease gives it back, for nobody to get it before the delay has passed.
+    /// Ends this lease of the event. The event can be leased again after the delay.
     Release(LeaseId, Duration),
-    /// The holder of this lease has it until then.
+    /// Moves the end of this lease to this time.
     Extend(LeaseId, Timestamp),
-    /// It is out of quarantine.
+    /// Releases the event from quarantine. The event can be leased again after the delay.
     ReleaseFromQuarantine(Duration),
 }
 
-/// Why nothing was done with an event.
+/// The reason why an event was not changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Refused {
-    /// There is no such event.
+    /// The event does not exist.
     NotFound,
-    /// The lease does not hold it.
+    /// The lease does not hold the event.
     LeaseLost,
-    /// It is in no quarantine, or its last lease still holds it.
+    /// The event is not quarantined, or its last lease has not ended.
     NotQuarantined,
 }
 
-/// What came of an act: it is as asked, now or since an earlier request, or nothing was done.
+/// The result of an act for one event. `Ok` means that the event is as requested, by this or by an earlier request.
 pub(crate) type Ended = Result<(), Refused>;
 
 impl Refused {
+    /// Returns the reason as the response names it.
     pub(crate) const fn reason(self) -> &'static str {
         match self {
             Self::NotFound => "not-found",
@@ -74,7 +76,7 @@ impl Refused {
 }
 
 impl Act {
-    /// The head to be written; none where it is as asked already.
+    /// Returns the head to write; `None` if the event is as requested already.
     fn decide(&self, head: &Head, now: Timestamp) -> Result<Option<Head>, Refused> {
         match self {
             Self::Acknowledge => Ok(head.acknowledge()),
@@ -93,7 +95,8 @@ impl Act {
         }
     }
 
-    /// What is told of an event that is not there: under a lease no more than that it does not hold it.
+    /// Returns the reason for an event that does not exist. Under a lease it is the same as for an event that the lease
+    /// does not hold.
     fn on_absent(&self) -> Refused {
         match self {
             Self::Acknowledge | Self::ReleaseFromQuarantine(_) => Refused::NotFound,
@@ -102,7 +105,7 @@ impl Act {
     }
 }
 
-/// Acts on these events, at most a hundred and all different; what came of each, in their order.
+/// Acts on these events, which must be at most 100 and all different. Returns their results in the same order.
 pub(crate) async fn act<P: Ports>(
     api: &Api<P>,
     tenant: &TenantId,
@@ -110,52 +113,65 @@ pub(crate) async fn act<P: Ports>(
     ids: &[EventId],
     now: Timestamp,
 ) -> PortResult<Vec<(EventId, Ended)>> {
-    let heads = api.events.heads(tenant, ids).await?;
+    // 1. Read all heads in one batch.
+    let found = api.events.heads(tenant, ids).await?;
     let mut heads: HashMap<EventId, Head> =
-        heads.into_iter().map(|found| (found.head.id, found.head)).collect();
-    let acts = ids.iter().map(|id| {
-        let head = heads.remove(id);
-        async move { PortResult::Ok((*id, act_on(api, tenant, act, head, now).await?)) }
-    });
-    let acts: Vec<_> = acts.collect();
-    let ended: Vec<(EventId, (Ended, bool))> =
-        stream::iter(acts).buffered(CONCURRENT_EVENTS).try_collect().await?;
-    let left = ended.iter().filter(|(_, (_, has_left))| *has_left);
-    let left: Vec<TenantChange> = left.map(|(id, _)| TenantChange::for_acked(id.accepted_at())).collect();
-    counting::count(api, tenant, &left, now).await;
-    Ok(ended.into_iter().map(|(id, (ended, _))| (id, ended)).collect())
+        found.into_iter().map(|found| (found.head.id, found.head)).collect();
+
+    // 2. Change the events, several at the same time.
+    let mut acts = Vec::with_capacity(ids.len());
+    for id in ids {
+        acts.push(act_on(api, tenant, act, heads.remove(id), now));
+    }
+    let acted: Vec<Acted> = stream::iter(acts).buffered(CONCURRENT_EVENTS).try_collect().await?;
+
+    // 3. Count the events that left the inbox.
+    let mut results = Vec::with_capacity(ids.len());
+    let mut changes = Vec::new();
+    for (id, acted) in ids.iter().zip(acted) {
+        if acted.left_inbox {
+            changes.push(TenantChange::for_acked(id.accepted_at()));
+        }
+        results.push((*id, acted.ended));
+    }
+    counting::count(api, tenant, &changes, now).await;
+    Ok(results)
 }
 
-/// What came of it, and whether the event has left the inbox by it.
+/// The result of an act for one event.
+struct Acted {
+    ended: Ended,
+    /// Whether the act removed the event from the inbox.
+    left_inbox: bool,
+}
+
+/// Acts on one event. The first decision uses the head that was read in the batch; a lost race reads it again.
 async fn act_on<P: Ports>(
     api: &Api<P>,
     tenant: &TenantId,
     act: &Act,
     mut head: Option<Head>,
     now: Timestamp,
-) -> PortResult<(Ended, bool)> {
+) -> PortResult<Acted> {
     for _ in 0..MAX_RACES {
         let Some(seen) = head.filter(|head| !head.is_expired_or_deleted(now)) else {
-            return Ok((Err(act.on_absent()), false));
+            return Ok(Acted { ended: Err(act.on_absent()), left_inbox: false });
         };
         let next = match act.decide(&seen, now) {
-            Err(refused) => return Ok((Err(refused), false)),
-            Ok(None) => return Ok((Ok(()), false)),
+            Err(refused) => return Ok(Acted { ended: Err(refused), left_inbox: false }),
+            Ok(None) => return Ok(Acted { ended: Ok(()), left_inbox: false }),
             Ok(Some(next)) => next,
         };
         if api.events.update(tenant, &next).await? == Updated::Done {
-            return Ok((Ok(()), seen.status.is_in_inbox() && !next.status.is_in_inbox()));
+            let left_inbox = seen.status.is_in_inbox() && !next.status.is_in_inbox();
+            return Ok(Acted { ended: Ok(()), left_inbox });
         }
         head = api.events.head(tenant, seen.id).await?.map(|found| found.head);
     }
-    Err(Unavailable::new("changing an event", "too many races"))
+    Err(Unavailable::new("changing an event", "other writers were faster too often"))
 }
 
-/// Leases the oldest events that nobody has.
-///
-/// Where others are faster, it looks further and begins at a place of its own, so that many who lease at once do not meet
-/// at the same events again. Looking is cheap: fifty entries of the index are one read unit, and a write in vain costs as
-/// much as five of those.
+/// Leases the oldest free events, at most `limit`, and stores which events the lease holds.
 pub(crate) async fn lease<P: Ports>(
     api: &Api<P>,
     bearer: &KeyRecord,
@@ -164,24 +180,52 @@ pub(crate) async fn lease<P: Ports>(
     limit: usize,
     now: Timestamp,
 ) -> PortResult<Vec<(Head, String)>> {
-    let (mut events, mut room) = (Vec::new(), ResponseBudget::default());
-    let mut seen: BTreeSet<EventId> = BTreeSet::new();
+    let mut events = take_free(api, bearer, terms, event_types, limit, now).await?;
+    if events.is_empty() {
+        return Ok(events);
+    }
+    events.sort_unstable_by_key(|(head, _)| head.id);
+    let ids: Vec<EventId> = events.iter().map(|(head, _)| head.id).collect();
+    // The list is stored after the heads. Without it the client gets no lease id, and the lease ends by itself.
+    api.events.record_lease(&bearer.tenant, &terms.holder, &ids, terms.until).await?;
+    Ok(events)
+}
+
+/// Leases free events in rounds.
+///
+/// The first round takes the oldest candidates. If other clients were faster, the next rounds read more candidates and
+/// begin at a random place among them, so that clients that lease at the same time do not compete for the same events
+/// again. Reading is cheap: 50 entries of the index are one read unit, and a failed conditional write costs as much as
+/// five times that.
+async fn take_free<P: Ports>(
+    api: &Api<P>,
+    bearer: &KeyRecord,
+    terms: &LeaseTerms,
+    event_types: Vec<EventType>,
+    limit: usize,
+    now: Timestamp,
+) -> PortResult<Vec<(Head, String)>> {
     let shards = bearer.spread.read();
     let mut candidates =
-        Candidates { shards, event_types, include_open: terms.include_open, of_each_shard: 0, now };
+        Candidates { shards, event_types, include_open: terms.include_open, of_each_shard: limit, now };
+    let mut events = Vec::new();
+    let mut budget = ResponseBudget::default();
+    let mut seen: BTreeSet<EventId> = BTreeSet::new();
     for round in 0..MAX_ROUNDS {
-        let wanted = limit - events.len();
-        candidates.of_each_shard =
-            if round == 0 { wanted } else { (seen.len() + limit * SPREAD).div_ceil(shards.into()) };
+        // 1. Read candidates that no earlier round has tried.
+        let missing = limit - events.len();
+        if round > 0 {
+            candidates.of_each_shard = (seen.len() + limit * SPREAD).div_ceil(shards.into());
+        }
         let mut ids = api.events.candidates(&bearer.tenant, &candidates).await?;
         ids.retain(|id| !seen.contains(id));
-        let begin =
-            if round == 0 { 0 } else { rand::rng().random_range(0..=ids.len().saturating_sub(wanted)) };
-        let chosen = &ids[begin..ids.len().min(begin + wanted)];
+
+        // 2. Lease some of them by conditional writes.
+        let chosen = choose(&ids, missing, round);
         if chosen.is_empty() {
             break;
         }
-        let taken = api.events.lease(&bearer.tenant, chosen, terms, &mut room, now).await?;
+        let taken = api.events.lease(&bearer.tenant, chosen, terms, &mut budget, now).await?;
         seen.extend(taken.events.iter().map(|(head, _)| head.id));
         events.extend(taken.events);
         if events.len() == limit || taken.is_full || taken.lost.is_empty() {
@@ -189,10 +233,12 @@ pub(crate) async fn lease<P: Ports>(
         }
         seen.extend(taken.lost);
     }
-    events.sort_unstable_by_key(|(head, _)| head.id);
-    if !events.is_empty() {
-        let ids: Vec<EventId> = events.iter().map(|(head, _)| head.id).collect();
-        api.events.record_lease(&bearer.tenant, &terms.holder, &ids, terms.until).await?;
-    }
     Ok(events)
+}
+
+/// Returns the oldest ids in the first round, and ids from a random place on in later rounds.
+fn choose(ids: &[EventId], count: usize, round: u32) -> &[EventId] {
+    let last_begin = if round == 0 { 0 } else { ids.len().saturating_sub(count) };
+    let begin = rand::rng().random_range(0..=last_begin);
+    &ids[begin..ids.len().min(begin + count)]
 }

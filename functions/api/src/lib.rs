@@ -1,7 +1,7 @@
-//! Everything over HTTP but the posting of events: keys, endpoints, inbox, log, replays, a tenant's settings and its erasure, health and
-//! metrics.
+//! All HTTP routes except the posting of events: API keys, endpoints, inbox, log, replays, tenant settings, erasure,
+//! health and metrics.
 //!
-//! `main.rs` only wires this library to AWS; the tests run it over ports in memory.
+//! `main.rs` connects this library to AWS. The tests run it over in-memory ports.
 
 pub mod config;
 

@@ -1,4 +1,4 @@
-//! Answers everything over HTTP but the posting of events.
+//! Answers all HTTP requests except the posting of events.
 
 use std::sync::Arc;
 

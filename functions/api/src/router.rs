@@ -1,4 +1,4 @@
-//! Which route is answered where.
+//! The routes, and the steps around every request: rate limit, problem document, headers and log line.
 
 use std::sync::Arc;
 
@@ -22,14 +22,37 @@ use crate::routes::{
     stats, tenant, webhook,
 };
 
-/// All routes. Posting events is another function's: here `/api/events` knows only the log, and `/api/events/batch` nothing.
+/// Makes the router of all routes.
 pub fn router<P: Ports>(api: Arc<Api<P>>) -> Router {
+    Router::new()
+        .merge(tenant_routes())
+        .merge(endpoint_routes())
+        .merge(event_routes())
+        .merge(inbox_routes())
+        .route("/health", get(health::live))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready::<P>))
+        .route("/metrics", get(metrics::metrics::<P>))
+        .route("/openapi.json", get(openapi::document))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(async || Failure(Problem::not_found()))
+        .with_state(api)
+}
+
+fn tenant_routes<P: Ports>() -> Router<Arc<Api<P>>> {
     Router::new()
         .route("/api/keys/generate", post(keys::generate::<P>))
         .route("/api/keys", get(keys::list::<P>).post(keys::create::<P>))
         .route("/api/keys/rotate", post(keys::rotate::<P>))
         .route("/api/keys/{id}", delete(keys::delete::<P>))
         .route("/api/tenant", get(tenant::read::<P>).patch(tenant::change::<P>).delete(privacy::erase::<P>))
+        .route("/api/export", get(privacy::export::<P>))
+        .route("/api/erasures/{id}", get(privacy::receipt::<P>))
+        .route("/api/stats", get(stats::stats::<P>))
+}
+
+fn endpoint_routes<P: Ports>() -> Router<Arc<Api<P>>> {
+    Router::new()
         .route("/api/webhook/config", post(webhook::configure::<P>))
         .route("/api/endpoints", get(endpoints::list::<P>).post(endpoints::create::<P>))
         .route(
@@ -43,45 +66,46 @@ pub fn router<P: Ports>(api: Arc<Api<P>>) -> Router {
         .route("/api/endpoints/{id}/sample", get(attempts::sample::<P>))
         .route("/api/explain", post(explain::explain::<P>))
         .route("/.well-known/webhook-keys", get(attempts::public_keys::<P>))
-        .route("/api/events", get(events::list::<P>).fallback(posting_too))
-        .route("/api/events/batch", any(posting_only))
+}
+
+/// Makes the routes of the log. The function `ingest` answers `POST /api/events` and `POST /api/events/batch`; requests
+/// with other methods come here.
+fn event_routes<P: Ports>() -> Router<Arc<Api<P>>> {
+    Router::new()
+        .route("/api/events", get(events::list::<P>).fallback(allow_get_and_post))
+        .route("/api/events/batch", any(allow_post))
         .route("/api/events/{id}", get(events::read::<P>).delete(events::delete::<P>))
         .route("/api/events/{id}/replay", post(events::replay::<P>))
         .route("/api/replays", post(replays::create::<P>))
         .route("/api/replays/{id}", get(replays::read::<P>).delete(replays::cancel::<P>))
-        .route("/api/export", get(privacy::export::<P>))
-        .route("/api/erasures/{id}", get(privacy::receipt::<P>))
+}
+
+fn inbox_routes<P: Ports>() -> Router<Arc<Api<P>>> {
+    Router::new()
         .route("/api/inbox", get(inbox::list::<P>))
         .route("/api/inbox/lease", post(queue::lease::<P>))
         .route("/api/inbox/ack", post(queue::acknowledge::<P>))
         .route("/api/inbox/release", post(queue::release::<P>))
         .route("/api/inbox/extend", post(queue::extend::<P>))
         .route("/api/ack/{id}", post(inbox::acknowledge::<P>))
-        .route("/api/stats", get(stats::stats::<P>))
-        .route("/health", get(health::live))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready::<P>))
-        .route("/metrics", get(metrics::metrics::<P>))
-        .route("/openapi.json", get(openapi::document))
-        .method_not_allowed_fallback(wrong_method)
-        .fallback(async || Failure(Problem::not_found()))
-        .with_state(api)
 }
 
-async fn posting_only() -> impl IntoResponse {
-    ([(ALLOW, "POST")], wrong_method().await)
+async fn allow_post() -> impl IntoResponse {
+    ([(ALLOW, "POST")], method_not_allowed().await)
 }
 
-async fn posting_too() -> impl IntoResponse {
-    ([(ALLOW, "GET, HEAD, POST")], wrong_method().await)
+async fn allow_get_and_post() -> impl IntoResponse {
+    ([(ALLOW, "GET, HEAD, POST")], method_not_allowed().await)
 }
 
-async fn wrong_method() -> Failure {
-    Failure(Problem::new(Kind::MethodNotAllowed, "the path knows other methods"))
+async fn method_not_allowed() -> Failure {
+    let detail = "the path does not allow this method; use a method that the header Allow lists";
+    Failure(Problem::new(Kind::MethodNotAllowed, detail))
 }
 
-/// Answers one request: meters it, routes it, writes out its problem if there is one, and logs one line. `path` is the path as the
-/// client sent it: `lambda_http` puts the name of the stage in front of it.
+/// Answers one request: takes a rate-limit token, calls the handler, writes the problem document of an error, and logs
+/// one line. `path` is the path as the client sent it, because `lambda_http` adds the name of the stage to the path of
+/// `request`.
 pub async fn answer<P, B>(
     api: &Api<P>,
     router: Router,
@@ -95,77 +119,83 @@ where
     B::Error: Into<BoxError>,
 {
     let method = request.method().to_string();
-    let began = api.clock.now();
-    let metered = meter(api, path, request.headers()).await;
-    let (status, response) = match (metered, at_raw_path(request, path)) {
-        (Err(refused), _) => (refused.status, Failure(refused.problem).into_response()),
-        (Ok(status), Some(request)) => {
-            let Ok(response) = router.oneshot(request).await;
-            (status, response)
-        }
-        (Ok(status), None) => (status, Failure(Problem::not_found()).into_response()),
+    let started_at = api.clock.now();
+
+    // 1. Take a token, and call the handler.
+    let (rate_limit, response) = match take_token(api, path, request.headers()).await {
+        Err(refused) => (refused.rate_limit, Failure(refused.problem).into_response()),
+        Ok(rate_limit) => match with_raw_path(request, path) {
+            None => (rate_limit, Failure(Problem::not_found()).into_response()),
+            Some(request) => {
+                let Ok(response) = router.oneshot(request).await;
+                (rate_limit, response)
+            }
+        },
     };
-    let mut response = written(response, request_id);
+
+    // 2. Write the problem document and the headers of every response.
+    let mut response = write_problem(response, request_id);
     let headers = response.headers_mut();
-    let further = status.iter().flat_map(RateLimitStatus::headers);
-    for (name, value) in further.chain([("x-request-id", request_id.to_owned())]) {
+    let rate_limit_headers = rate_limit.iter().flat_map(RateLimitStatus::headers);
+    for (name, value) in rate_limit_headers.chain([("x-request-id", request_id.to_owned())]) {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(name, value);
         }
     }
-    let milliseconds = api.clock.now().millis_since(began);
+    let milliseconds = api.clock.now().millis_since(started_at);
     tracing::info!(method, path, status = response.status().as_u16(), milliseconds, request_id, "answered");
     response
 }
 
-/// Why a request is not answered, and the rate limit of its caller.
+/// A request that no handler gets, with the rate limit of its caller if it is known.
 struct Refused {
-    status: Option<RateLimitStatus>,
+    rate_limit: Option<RateLimitStatus>,
     problem: Problem,
 }
 
-/// Takes a token for a request with a valid API key; returns the rate limit of its caller. A request without one is left to its
-/// handler.
+/// Takes a rate-limit token for a request with a valid API key, and returns the rate limit of the caller. A request
+/// without a valid key takes no token; its handler refuses it if the route needs a key.
 ///
 /// # Errors
-/// 429 where no token is left in this minute; 503 where the key cannot be looked up.
-async fn meter<P: Ports>(
+/// 429 if no token is left in this minute, 503 if the key cannot be read.
+async fn take_token<P: Ports>(
     api: &Api<P>,
     path: &str,
     headers: &HeaderMap,
 ) -> Result<Option<RateLimitStatus>, Refused> {
     if !path.starts_with("/api/") {
-        return Ok(None); // health and metrics belong to no tenant
+        return Ok(None); // health and metrics have no tenant
     }
     let now = api.clock.now();
     match api.authenticator.bearer(headers, now).await {
-        Err(problem) if problem.kind == Kind::Unavailable => Err(Refused { status: None, problem }),
+        Err(problem) if problem.kind == Kind::Unavailable => Err(Refused { rate_limit: None, problem }),
         Err(_) => Ok(None),
         Ok((_, bearer)) => {
-            let (is_allowed, status) = api.limiter.take_request(&bearer, now).await;
+            let (is_allowed, rate_limit) = api.limiter.take_request(&bearer, now).await;
             if is_allowed {
-                return Ok(Some(status));
+                return Ok(Some(rate_limit));
             }
-            Err(Refused { status: Some(status), problem: status.to_problem("requests") })
+            Err(Refused { rate_limit: Some(rate_limit), problem: rate_limit.to_problem("requests") })
         }
     }
 }
 
-/// The response with its problem written out, if it carries one.
-fn written(response: Response, request_id: &str) -> Response {
+/// Returns the problem document for a response with a problem, and any other response as it is.
+fn write_problem(response: Response, request_id: &str) -> Response {
     let problem = match response.extensions().get::<Failure>() {
         Some(Failure(problem)) => problem.clone(),
-        None if response.status() == StatusCode::BAD_REQUEST && !is_json(&response) => Problem::not_found(), // axum's own
+        // axum itself answers 400 in plain text to a path that it cannot decode
+        None if response.status() == StatusCode::BAD_REQUEST && !is_json(&response) => Problem::not_found(),
         None => return response,
     };
     if let Some(cause) = &problem.cause {
-        tracing::error!(cause, "a service that the API needs did not answer");
+        tracing::error!(cause, "an AWS service that the request needs did not answer");
     }
-    let mut written = answer::problem(&problem, request_id).into_response();
+    let mut document = answer::problem(&problem, request_id).into_response();
     if let Some(allow) = response.headers().get(ALLOW) {
-        written.headers_mut().insert(ALLOW, allow.clone());
+        document.headers_mut().insert(ALLOW, allow.clone());
     }
-    written
+    document
 }
 
 fn is_json(response: &Response) -> bool {
@@ -173,9 +203,9 @@ fn is_json(response: &Response) -> bool {
     content_type.is_some_and(|text| text.starts_with("application/json"))
 }
 
-/// Returns the request at the path that the client sent, without a slash at its end. `None` where no route has such characters: a
-/// gateway may decode them, and a `?` or `#` in the path must not end it here.
-fn at_raw_path<B>(request: Request<B>, path: &str) -> Option<Request<B>> {
+/// Returns the request with the path that the client sent, without a slash at its end. Returns `None` for a path with
+/// `?` or `#`: an API gateway may have decoded them, and they must not end the path here.
+fn with_raw_path<B>(request: Request<B>, path: &str) -> Option<Request<B>> {
     let path = format!("/{}", path.trim_matches('/'));
     if path.contains(['?', '#']) {
         return None;

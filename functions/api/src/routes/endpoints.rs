@@ -1,4 +1,4 @@
-//! Endpoints: what their owner configures.
+//! Endpoints: creation, changes, deletion and secrets.
 
 use std::time::Duration;
 
@@ -23,110 +23,109 @@ use serde_json::{Value, json};
 use store::clock::Clock;
 use store::control::endpoints::Added;
 use store::items::Updated;
+use store::ports::Ports;
+use store::races::{Round, until_won};
 use store::unavailable::{PortResult, Unavailable};
 
 use super::settings::{Settings, configure, read_headers, read_secret, read_url};
-use crate::body::invalid;
-use crate::body::{Json, OptionalJson};
+use crate::body::{Json, OptionalJson, check_range, invalid, member};
 use crate::caller::{Caller, EndpointsAdmin};
-use crate::deps::Api;
-use crate::deps::ApiState;
+use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
-use store::ports::Ports;
 
-/// An old secret may sign for at most a week more.
+/// The longest overlap of two secrets: one week.
 const MAX_OVERLAP_SECONDS: u64 = 7 * 24 * 3600;
 
-/// Unless the owner says otherwise, both secrets sign for a day.
+/// The default overlap of two secrets: one day.
 const DEFAULT_OVERLAP_SECONDS: u64 = 24 * 3600;
 
-/// How often a raced change is decided again before the client is asked to.
-const MAX_RACES: usize = 10;
-
-/// Parked deliveries are counted up to here.
+/// The largest number of parked deliveries that are counted.
 const MAX_COUNTED: usize = 10_000;
 
-/// `POST /api/endpoints`: a further endpoint. Its secret is shown here, and never again.
+/// Answers `POST /api/endpoints`: creates an endpoint. Only this response and a rotation have the secret.
 pub(crate) async fn create<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
     _headers: HeaderMap,
-    Json(wanted): Json<Settings>,
+    Json(settings): Json<Settings>,
 ) -> Outcome {
-    let url = read_url(&api, wanted.url.as_deref(), "/url").await?;
-    if url.is_none() {
-        return Err(invalid("\"url\" is needed", "/url").into());
-    }
-    let now = api.clock.now();
+    let Some(url) = &settings.url else {
+        return Err(invalid(member("/url"), "is missing; add it").into());
+    };
+    let url = read_url(&api, url, "/url").await?;
     let id = EndpointId::generate(&mut rand::rng());
-    let secret = match &wanted.secret {
-        None => Secret::generate(&mut rand::rng()),
-        Some(text) => read_secret(text)?,
-    };
-    let private = Private {
-        secrets: Secrets::new(secret.clone()),
-        headers: read_headers(&wanted)?.unwrap_or_default(),
-    };
-    let mut endpoint = new(&api, &bearer.tenant, id, &private, now).await?;
-    configure(&mut endpoint, &wanted, url.as_ref())?;
+    let secret = secret_or_new(settings.secret.as_deref())?;
+    let headers = read_headers(&settings)?.unwrap_or_default();
+    let private = Private { secrets: Secrets::new(secret.clone()), headers };
+    let mut endpoint = new(&api, &bearer.tenant, id, &private, api.clock.now()).await?;
+    configure(&mut endpoint, &settings, Some(&url))?;
     match api.control.add_endpoint(&bearer.tenant, &endpoint).await? {
         Added::Done => {}
-        Added::Exists => return Err(Unavailable::new("adding an endpoint", "its id is taken").into()),
-        Added::TooMany => {
-            let detail = format!("a tenant may have {MAX_ENDPOINTS} endpoints; delete one first");
-            return Err(Problem::new(Kind::Invalid, detail).into());
-        }
+        Added::Exists => return Err(Unavailable::new("adding an endpoint", "its id exists already").into()),
+        Added::TooMany => return Err(too_many().into()),
     }
-    let mut answer = shown_with_backlog(&api, &bearer.tenant, &endpoint).await?;
+    let mut answer = to_json_with_pending(&api, &bearer.tenant, &endpoint).await?;
     answer["secret"] = secret.expose().into();
     Ok(answer::json(StatusCode::CREATED, &answer))
 }
 
-/// `GET /api/endpoints`: all of them, the oldest first.
+/// Answers `GET /api/endpoints`: all endpoints, oldest first.
 pub(crate) async fn list<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
 ) -> Outcome {
-    let mut endpoints = api.control.endpoints(&bearer.tenant).await?;
-    endpoints.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-    let shown = endpoints.iter().map(|endpoint| shown(&api, &bearer.tenant, endpoint));
-    let shown = try_join_all(shown).await?;
-    Ok(answer::json(StatusCode::OK, &json!({"endpoints": shown, "next_cursor": null})))
+    let endpoints = oldest_first(&api, &bearer.tenant).await?;
+    let listed = endpoints.iter().map(|endpoint| to_json(&api, &bearer.tenant, endpoint));
+    let listed = try_join_all(listed).await?;
+    Ok(answer::json(StatusCode::OK, &json!({"endpoints": listed, "next_cursor": null})))
 }
 
-/// `GET /api/endpoints/{id}`.
+/// Returns the endpoints of a tenant, oldest first.
+pub(super) async fn oldest_first<P: Ports>(api: &Api<P>, tenant: &TenantId) -> PortResult<Vec<Endpoint>> {
+    let mut endpoints = api.control.endpoints(tenant).await?;
+    endpoints.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+    Ok(endpoints)
+}
+
+/// Answers `GET /api/endpoints/{id}`.
 pub(crate) async fn read<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
     Path(id): Path<String>,
 ) -> Outcome {
-    let endpoint = found(&api, &bearer.tenant, &id).await?;
-    Ok(answer::json(StatusCode::OK, &shown_with_backlog(&api, &bearer.tenant, &endpoint).await?))
+    let endpoint = find(&api, &bearer.tenant, &id).await?;
+    Ok(answer::json(StatusCode::OK, &to_json_with_pending(&api, &bearer.tenant, &endpoint).await?))
 }
 
-/// `PATCH /api/endpoints/{id}`: changes what is named, and nothing else.
+/// Answers `PATCH /api/endpoints/{id}`: changes the members that the request has.
 pub(crate) async fn change<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
     _headers: HeaderMap,
     Path(id): Path<String>,
-    Json(wanted): Json<Settings>,
+    Json(settings): Json<Settings>,
 ) -> Outcome {
-    if wanted.secret.is_some() {
-        return Err(invalid("a secret is changed by its rotation", "/secret").into());
+    if settings.secret.is_some() {
+        let rule = "cannot be changed here; send it to `POST /api/endpoints/{id}/rotate-secret`";
+        return Err(invalid(member("/secret"), rule).into());
     }
-    let url = read_url(&api, wanted.url.as_deref(), "/url").await?;
-    let owners = read_headers(&wanted)?;
-    let endpoint = update(&api, &bearer.tenant, &id, |endpoint, private| {
-        if let Some(owners) = &owners {
-            private.headers = owners.clone();
+    let url = match &settings.url {
+        None => None,
+        Some(url) => Some(read_url(&api, url, "/url").await?),
+    };
+    let headers = read_headers(&settings)?;
+    let changed = update(&api, &bearer.tenant, &id, |endpoint, private| {
+        if let Some(headers) = &headers {
+            private.headers = headers.clone();
         }
-        configure(endpoint, &wanted, url.as_ref())
-    });
-    Ok(answer::json(StatusCode::OK, &shown_with_backlog(&api, &bearer.tenant, &endpoint.await?).await?))
+        configure(endpoint, &settings, url.as_ref())
+    })
+    .await?;
+    Ok(answer::json(StatusCode::OK, &to_json_with_pending(&api, &bearer.tenant, &changed).await?))
 }
 
-/// `DELETE /api/endpoints/{id}`: what is open for it is cancelled, and those events stay in the inbox.
+/// Answers `DELETE /api/endpoints/{id}`: deletes the endpoint. Its open deliveries are cancelled, and their events stay
+/// in the inbox.
 pub(crate) async fn delete<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
@@ -138,7 +137,7 @@ pub(crate) async fn delete<P: Ports>(
     Ok(answer::no_content())
 }
 
-/// `POST /api/endpoints/{id}/enable`: takes deliveries again, with a good health.
+/// Answers `POST /api/endpoints/{id}/enable`: makes the endpoint active and closes its circuit breaker.
 pub(crate) async fn enable<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
@@ -147,45 +146,50 @@ pub(crate) async fn enable<P: Ports>(
     let enabled = update(&api, &bearer.tenant, &id, |endpoint, _| {
         endpoint.state = EndpointState::Active;
         Ok(())
-    });
-    Ok(answer::json(StatusCode::OK, &shown_with_backlog(&api, &bearer.tenant, &enabled.await?).await?))
+    })
+    .await?;
+    Ok(answer::json(StatusCode::OK, &to_json_with_pending(&api, &bearer.tenant, &enabled).await?))
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Rotate {
+pub(crate) struct RotateSecret {
     overlap_seconds: Option<u64>,
     secret: Option<String>,
 }
 
-/// `POST /api/endpoints/{id}/rotate-secret`: another secret; until the overlap ends, requests carry the signatures of both.
+/// Answers `POST /api/endpoints/{id}/rotate-secret`: sets a new secret. Until the overlap ends, requests are signed
+/// with both.
 pub(crate) async fn rotate<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
     Path(id): Path<String>,
-    OptionalJson(wanted): OptionalJson<Rotate>,
+    OptionalJson(request): OptionalJson<RotateSecret>,
 ) -> Outcome {
-    let overlap = wanted.overlap_seconds.unwrap_or(DEFAULT_OVERLAP_SECONDS);
-    if overlap > MAX_OVERLAP_SECONDS {
-        let detail = format!("\"overlap_seconds\" must be at most {MAX_OVERLAP_SECONDS}");
-        return Err(invalid(detail, "/overlap_seconds").into());
-    }
-    let secret = match &wanted.secret {
-        None => Secret::generate(&mut rand::rng()),
-        Some(text) => read_secret(text)?,
-    };
+    let overlap_seconds = request.overlap_seconds.unwrap_or(DEFAULT_OVERLAP_SECONDS);
+    check_range(overlap_seconds, 0..=MAX_OVERLAP_SECONDS, "/overlap_seconds")?;
+    let secret = secret_or_new(request.secret.as_deref())?;
     let now = api.clock.now();
-    let overlap_ends = now.after(Duration::from_secs(overlap));
-    let endpoint = update(&api, &bearer.tenant, &id, |_, private| {
+    let overlap_ends = now.after(Duration::from_secs(overlap_seconds));
+    let rotated = update(&api, &bearer.tenant, &id, |_, private| {
         private.secrets = private.secrets.rotate(secret.clone(), now, overlap_ends);
         Ok(())
-    });
-    let mut answer = shown_with_backlog(&api, &bearer.tenant, &endpoint.await?).await?;
+    })
+    .await?;
+    let mut answer = to_json_with_pending(&api, &bearer.tenant, &rotated).await?;
     answer["secret"] = secret.expose().into();
     Ok(answer::json(StatusCode::OK, &answer))
 }
 
-/// Points the tenant's default endpoint at `url` and lets it take deliveries; creates it where there is none, and then gives
+/// Reads the secret of the request, or draws a new one.
+fn secret_or_new(text: Option<&str>) -> Result<Secret, Problem> {
+    match text {
+        None => Ok(Secret::generate(&mut rand::rng())),
+        Some(text) => read_secret(text),
+    }
+}
+
+/// Sets the URL of the default endpoint and makes it active. Creates the endpoint if there is none, and then returns
 /// its secret.
 pub(super) async fn set_default<P: Ports>(
     api: &Api<P>,
@@ -193,65 +197,74 @@ pub(super) async fn set_default<P: Ports>(
     url: &EndpointUrl,
 ) -> Result<Option<Secret>, Problem> {
     let id = EndpointId::default_of(tenant);
-    for _ in 0..MAX_RACES {
-        let Some(seen) = api.control.endpoint(tenant, &id).await? else {
-            let secret = Secret::generate(&mut rand::rng());
-            let private = Private { secrets: Secrets::new(secret.clone()), headers: Headers::default() };
-            let blank = new(api, tenant, id.clone(), &private, api.clock.now()).await?;
-            match api
-                .control
-                .add_endpoint(tenant, &Endpoint { url: url.as_str().to_owned(), ..blank })
-                .await?
-            {
-                Added::Done => return Ok(Some(secret)),
-                Added::Exists => continue, // somebody else was first
-                Added::TooMany => {
-                    let detail = format!("a tenant may have {MAX_ENDPOINTS} endpoints; delete one first");
-                    return Err(Problem::new(Kind::Invalid, detail));
-                }
-            }
-        };
-        let next = Endpoint { url: url.as_str().to_owned(), state: EndpointState::Active, ..seen.clone() };
-        if api.control.change_endpoint(tenant, &seen, &next).await? == Updated::Done {
-            return Ok(None);
+    until_won("setting the default endpoint", || async {
+        let url = url.as_str().to_owned();
+        if let Some(seen) = api.control.endpoint(tenant, &id).await? {
+            let next = Endpoint { url, state: EndpointState::Active, ..seen.clone() };
+            return Ok(match api.control.change_endpoint(tenant, &seen, &next).await? {
+                Updated::Done => Round::Ended(None),
+                Updated::Raced => Round::Lost,
+            });
         }
-    }
-    Err(Unavailable::new("changing an endpoint", "too many races").into())
+        let secret = Secret::generate(&mut rand::rng());
+        let private = Private { secrets: Secrets::new(secret.clone()), headers: Headers::default() };
+        let endpoint = Endpoint { url, ..new(api, tenant, id.clone(), &private, api.clock.now()).await? };
+        match api.control.add_endpoint(tenant, &endpoint).await? {
+            Added::Done => Ok(Round::Ended(Some(secret))),
+            Added::Exists => Ok(Round::Lost),
+            Added::TooMany => Err(too_many()),
+        }
+    })
+    .await
 }
 
-/// The endpoint of this id, if it is the tenant's.
-pub(super) async fn found<P: Ports>(api: &Api<P>, tenant: &TenantId, id: &str) -> Result<Endpoint, Problem> {
+fn too_many() -> Problem {
+    let detail = format!("the tenant has {MAX_ENDPOINTS} endpoints, the maximum; delete one first");
+    Problem::new(Kind::Invalid, detail)
+}
+
+/// Returns the endpoint with this id.
+///
+/// # Errors
+/// 404 if it does not exist, or belongs to another tenant.
+pub(super) async fn find<P: Ports>(api: &Api<P>, tenant: &TenantId, id: &str) -> Result<Endpoint, Problem> {
     let id = EndpointId::parse(id).ok_or_else(no_endpoint)?;
     api.control.endpoint(tenant, &id).await?.ok_or_else(no_endpoint)
 }
 
-fn no_endpoint() -> Problem {
-    Problem::new(Kind::NotFound, "there is no such endpoint")
+/// Returns the problem of an endpoint that does not exist.
+pub(super) fn no_endpoint() -> Problem {
+    Problem::new(
+        Kind::NotFound,
+        "Not found: no endpoint has this id; list the endpoints with `GET /api/endpoints`",
+    )
 }
 
-/// Changes an endpoint as it is now, until nobody else changed it at the same time.
+/// Changes the current endpoint by a conditional write, and returns the endpoint as it is stored.
 async fn update<P: Ports>(
     api: &Api<P>,
     tenant: &TenantId,
     id: &str,
     change: impl Fn(&mut Endpoint, &mut Private) -> Result<(), Problem>,
 ) -> Result<Endpoint, Problem> {
-    for _ in 0..MAX_RACES {
-        let seen = found(api, tenant, id).await?;
-        let known = open(api, tenant, &seen).await?;
-        let (mut next, mut private) = (seen.clone(), known.clone());
+    until_won("changing an endpoint", || async {
+        let seen = find(api, tenant, id).await?;
+        let seen_private = open(api, tenant, &seen).await?;
+        let mut next = seen.clone();
+        let mut private = seen_private.clone();
         change(&mut next, &mut private)?;
-        if private != known {
+        if private != seen_private {
             next.sealed = seal(api, tenant, &seen.id, &private).await?;
         }
-        if api.control.change_endpoint(tenant, &seen, &next).await? == Updated::Done {
-            return found(api, tenant, id).await;
-        }
-    }
-    Err(Unavailable::new("changing an endpoint", "too many races").into())
+        Ok(match api.control.change_endpoint(tenant, &seen, &next).await? {
+            Updated::Done => Round::Ended(find(api, tenant, id).await?),
+            Updated::Raced => Round::Lost,
+        })
+    })
+    .await
 }
 
-/// An endpoint with its defaults and no URL yet.
+/// Makes an endpoint with default settings and an empty URL.
 async fn new<P: Ports>(
     api: &Api<P>,
     tenant: &TenantId,
@@ -276,17 +289,18 @@ async fn new<P: Ports>(
     })
 }
 
-/// The private part of an endpoint.
+/// Decrypts the secrets and headers of an endpoint.
 pub(super) async fn open<P: Ports>(
     api: &Api<P>,
     tenant: &TenantId,
     endpoint: &Endpoint,
 ) -> PortResult<Private> {
-    let failed = |reason: &str| Unavailable::new("opening an endpoint", reason);
-    let key = api.keys.key(tenant).await?.ok_or_else(|| failed("its tenant has no data key"))?;
+    let failed = |reason: &str| Unavailable::new("decrypting an endpoint", reason);
+    let key = api.keys.key(tenant).await?.ok_or_else(|| failed("the tenant has no data key"))?;
     Private::open(&key, tenant, &endpoint.id, &endpoint.sealed).map_err(|error| failed(&error.to_string()))
 }
 
+/// Encrypts the secrets and headers of an endpoint.
 async fn seal<P: Ports>(
     api: &Api<P>,
     tenant: &TenantId,
@@ -295,35 +309,33 @@ async fn seal<P: Ports>(
 ) -> PortResult<Sealed> {
     let key = api.keys.key_or_new(tenant).await?;
     let sealed = private.seal(&key, tenant, id, rand::random());
-    sealed.map_err(|error| Unavailable::new("sealing an endpoint", error))
+    sealed.map_err(|error| Unavailable::new("encrypting an endpoint", error))
 }
 
-/// Returns an endpoint as it is shown alone: with how many deliveries are parked. A list leaves that out: it would pay for the backlog
-/// of each endpoint.
-pub(crate) async fn shown_with_backlog<P: Ports>(
+/// Returns an endpoint as JSON with `pending`, the number of its parked deliveries. Lists leave the number out, because
+/// it costs a query for each endpoint.
+pub(crate) async fn to_json_with_pending<P: Ports>(
     api: &Api<P>,
     tenant: &TenantId,
     endpoint: &Endpoint,
 ) -> PortResult<Value> {
-    let mut shown = shown(api, tenant, endpoint).await?;
-    shown["pending"] = api.schedule.count_parked(tenant, &endpoint.id, MAX_COUNTED).await?.into();
-    Ok(shown)
+    let mut members = to_json(api, tenant, endpoint).await?;
+    members["pending"] = api.schedule.count_parked(tenant, &endpoint.id, MAX_COUNTED).await?.into();
+    Ok(members)
 }
 
-/// Returns an endpoint as lists show it: without its secrets, and of its headers only the names.
-pub(crate) async fn shown<P: Ports>(
-    api: &Api<P>,
-    tenant: &TenantId,
-    endpoint: &Endpoint,
-) -> PortResult<Value> {
+/// Returns an endpoint as JSON, without its secrets and without the values of its headers.
+async fn to_json<P: Ports>(api: &Api<P>, tenant: &TenantId, endpoint: &Endpoint) -> PortResult<Value> {
     let private = open(api, tenant, endpoint).await?;
     let now = api.clock.now();
     let overlaps = private.secrets.previous.iter().map(|(_, until)| *until);
-    let overlap = overlaps.filter(|until| now < *until).max().map(|until| until.to_string());
+    let overlap_ends = overlaps.filter(|until| now < *until).max();
     let patterns: Vec<&str> = endpoint.event_types.iter().map(Pattern::as_str).collect();
     let headers: Vec<&str> = private.headers.iter().map(|(name, _)| name).collect();
-    let public_key =
-        (endpoint.signing == Signing::Ed25519).then(|| api.signing.keys_of(&endpoint.id).public()).flatten();
+    let public_key = match endpoint.signing {
+        Signing::Ed25519 => api.signing.keys_of(&endpoint.id).public(),
+        Signing::Hmac => None,
+    };
     let health = &endpoint.health;
     Ok(json!({
         "id": endpoint.id.as_str(),
@@ -334,7 +346,7 @@ pub(crate) async fn shown<P: Ports>(
         "rate_per_second": endpoint.rate_per_second,
         "signing": endpoint.signing.as_str(),
         "public_key": public_key,
-        "previous_secret_until": overlap,
+        "previous_secret_until": overlap_ends.map(|until| until.to_string()),
         "paused": endpoint.is_paused,
         "state": match endpoint.state {
             EndpointState::Disabled => "disabled",

@@ -1,10 +1,11 @@
-//! The log: every event that is kept, one event with all that was tried, its replay, its deletion.
+//! The log: the list of all stored events, one event with its attempts, its replay and its deletion.
 
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, RawQuery, State};
+use domain::delivery::DeliveryMessage;
 use domain::delivery::schedule::{Due, HORIZON};
-use domain::delivery::{Delivery, DeliveryMessage};
+use domain::endpoint::Endpoint;
 use domain::endpoint::id::EndpointId;
 use domain::event::id::EventId;
 use domain::inbox::replay::{Reopening, targets};
@@ -22,46 +23,43 @@ use serde_json::{Value, json};
 use store::events::head_item::Found;
 use store::events::page::Source;
 use store::items::Updated;
+use store::ports::Ports;
 use store::queues::Delayed;
-use store::unavailable::Unavailable;
+use store::races::{Round, until_won};
+use store::unavailable::PortResult;
 
-use super::inbox::{answer_page, read_query, shown_with};
-use crate::body::OptionalJson;
-use crate::body::{moment, query_value};
+use super::endpoints::no_endpoint;
+use super::inbox::{answer_page, read_query, to_json_with};
+use crate::body::{OptionalJson, parameter, query_value, time};
 use crate::caller::{Caller, EventsReplay, InboxRead, TenantAdmin};
-use crate::deps::Api;
-use crate::deps::ApiState;
+use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
 use crate::{counting, history};
-use store::ports::Ports;
 
-/// More logged attempts of one event are not shown with it.
+/// The largest number of logged attempts in the response for one event.
 const MAX_ATTEMPTS: usize = 1000;
 
-/// How often a raced change is decided again before the client is asked to.
-const MAX_RACES: usize = 20;
-
-/// `GET /api/events`: a page of all that is kept, by time. To follow what comes in, lease from the inbox.
+/// Answers `GET /api/events`: a page of all stored events, ordered by time.
 pub(crate) async fn list<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<InboxRead>,
     RawQuery(query): RawQuery,
 ) -> Outcome {
-    let mut wanted = read_query(query.as_deref(), &bearer, Source::Log, now)?;
-    let told =
-        |name: &str| query_value(query.as_deref(), name).map(|text| moment(&text, &format!("/{name}")));
-    wanted.since = told("since").transpose()?;
-    wanted.until = told("until").transpose()?;
-    answer_page(&api, &bearer, query.as_deref(), wanted).await
+    let query = query.as_deref();
+    let mut page_query = read_query(query, &bearer, Source::Log, now)?;
+    let query_time = |name| query_value(query, name).map(|text| time(&text, parameter(name))).transpose();
+    page_query.since = query_time("since")?;
+    page_query.until = query_time("until")?;
+    answer_page(&api, &bearer, query, page_query).await
 }
 
-/// `GET /api/events/{id}`: the event, and what was tried at each endpoint.
+/// Answers `GET /api/events/{id}`: the event with its deliveries and their attempts.
 pub(crate) async fn read<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<InboxRead>,
     Path(id): Path<String>,
 ) -> Outcome {
-    let found = found(&api, &bearer, &id, now).await?;
+    let found = find(&api, &bearer, &id, now).await?;
     let (payload, attempts, endpoints) = tokio::try_join!(
         api.events.payload(&bearer.tenant, &found),
         api.events.attempts_of(&bearer.tenant, found.head.id, MAX_ATTEMPTS),
@@ -70,34 +68,33 @@ pub(crate) async fn read<P: Ports>(
     let payload = payload.ok_or_else(no_event)?;
     let urls: BTreeMap<&EndpointId, &str> =
         endpoints.iter().map(|endpoint| (&endpoint.id, endpoint.url.as_str())).collect();
-    let event = found.head.id;
-    let shown = |(id, delivery): (&EndpointId, &Delivery)| {
-        let mut shown = history::delivery(id, delivery, urls.get(id).copied());
-        shown["history"] = history::of_delivery(event, id, delivery, &attempts).into();
-        shown
-    };
-    let deliveries: Vec<Value> = found.head.deliveries.iter().map(shown).collect();
-    let body = shown_with(&found.head, &payload, &[("deliveries", json!(deliveries))]);
+    let head = &found.head;
+    let mut deliveries: Vec<Value> = Vec::new();
+    for (endpoint, delivery) in &head.deliveries {
+        let mut members = history::delivery(endpoint, delivery, urls.get(endpoint).copied());
+        members["history"] = history::attempts(head.id, endpoint, delivery, &attempts).into();
+        deliveries.push(members);
+    }
+    let body = to_json_with(head, &payload, &[("deliveries", json!(deliveries))]);
     Ok(answer::typed(StatusCode::OK, "application/json", body))
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Again {
+pub(crate) struct ReplayEvent {
     endpoint_id: Option<String>,
 }
 
-/// `POST /api/events/{id}/replay`: sends the event once more, to every endpoint that had it, or to the one that is named.
+/// Answers `POST /api/events/{id}/replay`: sends the event again to all its endpoints, or only to the named endpoint.
 pub(crate) async fn replay<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<EventsReplay>,
     Path(id): Path<String>,
-    OptionalJson(wanted): OptionalJson<Again>,
+    OptionalJson(request): OptionalJson<ReplayEvent>,
 ) -> Outcome {
-    let mut head = found(&api, &bearer, &id, now).await?.head;
+    // 1. Find the endpoints that get the event again.
     let endpoints = api.control.endpoints(&bearer.tenant).await?;
-    let named =
-        wanted.endpoint_id.as_deref().map(|id| named(id, endpoints.iter().map(|it| &it.id))).transpose()?;
+    let named = request.endpoint_id.as_deref().map(|id| find_id(id, &endpoints)).transpose()?;
     let targets = targets(&endpoints, named.as_ref());
     let run = JobId::generate_replay(now, &mut rand::rng());
     let what = Reopening {
@@ -106,94 +103,101 @@ pub(crate) async fn replay<P: Ports>(
         only_undelivered: false,
         also_to: named.as_ref().filter(|named| targets.contains(*named)),
     };
-    for _ in 0..MAX_RACES {
-        let next = head.reopen(&what, now).ok_or_else(nothing_to_replay)?;
-        if reopened(&api, &bearer, (&head, &next), run.as_str(), now).await? == Updated::Done {
-            if !head.status.is_in_inbox() {
-                counting::count(
-                    &api,
-                    &bearer.tenant,
-                    &[TenantChange::for_reopened(head.id.accepted_at())],
-                    now,
-                )
-                .await;
-            }
-            let opened: Vec<&str> =
-                next.without_attempt_in(run.as_str()).map(|(id, _)| id.as_str()).collect();
-            let body = json!({"id": head.id.to_string(), "replay_id": run.as_str(), "endpoint_ids": opened});
-            return Ok(answer::json(StatusCode::ACCEPTED, &body));
-        }
-        head = found(&api, &bearer, &id, now).await?.head;
+
+    // 2. Open their deliveries again and send the messages.
+    let (seen, reopened) = until_won("opening deliveries again", || async {
+        let seen = find(&api, &bearer, &id, now).await?.head;
+        let next = seen.reopen(&what, now).ok_or_else(nothing_to_replay)?;
+        Ok::<_, Problem>(match reopen(&api, &bearer, (&seen, &next), run.as_str(), now).await? {
+            Updated::Done => Round::Ended((seen, next)),
+            Updated::Raced => Round::Lost,
+        })
+    })
+    .await?;
+
+    // 3. Count the event if it came back into the inbox.
+    if !seen.status.is_in_inbox() {
+        let change = TenantChange::for_reopened(seen.id.accepted_at());
+        counting::count(&api, &bearer.tenant, &[change], now).await;
     }
-    Err(Unavailable::new("opening an event again", "too many races").into())
+    let opened: Vec<&str> = reopened.without_attempt_in(run.as_str()).map(|(id, _)| id.as_str()).collect();
+    let body = json!({"id": seen.id.to_string(), "replay_id": run.as_str(), "endpoint_ids": opened});
+    Ok(answer::json(StatusCode::ACCEPTED, &body))
 }
 
 /// Opens deliveries again and sends their messages.
 ///
-/// The messages stand in the schedule before the head says that they are open: should this process die, an answer be lost,
-/// or the queue not answer, the scheduler sends them. One that finds nothing open does nothing.
-async fn reopened<P: Ports>(
+/// The messages are scheduled before the head is written. If this process ends, a response is lost, or the queue does
+/// not answer, the scheduler sends them. A message whose delivery is not open has no effect.
+async fn reopen<P: Ports>(
     api: &Api<P>,
     bearer: &KeyRecord,
     (seen, next): (&Head, &Head),
     run: &str,
     now: Timestamp,
-) -> Result<Updated, Problem> {
-    let first = |(endpoint, delivery): (&EndpointId, &Delivery)| {
-        DeliveryMessage::first(&bearer.tenant, next.id, endpoint, delivery, false)
-    };
-    let messages: Vec<DeliveryMessage> = next.without_attempt_in(run).map(first).collect();
+) -> PortResult<Updated> {
+    // 1. Schedule the messages.
+    let mut messages = Vec::new();
+    for (endpoint, delivery) in next.without_attempt_in(run) {
+        messages.push(DeliveryMessage::first(&bearer.tenant, next.id, endpoint, delivery, false));
+    }
     let at = now.after(2 * HORIZON);
     let rows: Vec<Due> = messages.iter().map(|message| Due { message: message.clone(), at }).collect();
     try_join_all(rows.iter().map(|row| api.schedule.put_due(row, next.expires_at))).await?;
+
+    // 2. Write the head. A lost race can be our own write whose response was lost; the head then has our run.
     let mut updated = api.events.reopen(&bearer.tenant, seen, next).await?;
     if updated == Updated::Raced {
-        let found = api.events.head(&bearer.tenant, next.id).await?;
-        if found.is_some_and(|found| found.head.was_replayed_by(run)) {
-            updated = Updated::Done; // we raced with ourselves: the answer to a first try was lost
+        let current = api.events.head(&bearer.tenant, next.id).await?;
+        if current.is_some_and(|found| found.head.was_replayed_by(run)) {
+            updated = Updated::Done;
         }
     }
-    let sent = match updated {
-        Updated::Done => {
-            api.deliveries.send(&messages.into_iter().map(Delayed::at_once).collect::<Vec<_>>()).await
+
+    // 3. Send the messages now, and delete their rows.
+    let sending = async {
+        if updated == Updated::Done {
+            let messages: Vec<Delayed> = messages.into_iter().map(Delayed::at_once).collect();
+            api.deliveries.send(&messages).await?;
         }
-        Updated::Raced => Ok(()),
+        api.schedule.delete_due(&rows).await
     };
-    let done = match sent {
-        Ok(()) => api.schedule.delete_due(&rows).await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = done {
-        tracing::warn!(cause = %error, "the scheduler sends a replay's messages");
+    if let Err(error) = sending.await {
+        tracing::warn!(cause = %error, "the messages of a replay were not all sent; the scheduler sends them");
     }
     Ok(updated)
 }
 
-/// `DELETE /api/events/{id}`: nothing is left of it but its id, for 15 days, so that nothing brings it back.
+/// Answers `DELETE /api/events/{id}`: deletes the event. A tombstone with its id stays for 15 days, so that no message
+/// in flight stores the event again.
 pub(crate) async fn delete<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<TenantAdmin>,
     Path(id): Path<String>,
 ) -> Outcome {
     let id = EventId::parse(&id).ok_or_else(no_event)?;
-    for _ in 0..MAX_RACES {
-        let head = api.events.head(&bearer.tenant, id).await?.map(|found| found.head);
-        let head = head.filter(|head| head.expires_at > now).ok_or_else(no_event)?;
-        let is_left = head.status == Status::Deleted;
-        if is_left || api.events.put_tombstone(&bearer.tenant, &head.tombstone(now)).await? == Updated::Done {
-            api.events.delete_contents(&bearer.tenant, id).await?; // also what an earlier request did not come to
-            if head.status.is_in_inbox() {
-                counting::count(&api, &bearer.tenant, &[TenantChange::for_settled(id.accepted_at())], now)
-                    .await;
-            }
-            return Ok(answer::no_content());
-        }
+    let seen: Head = until_won("deleting an event", || async {
+        let found = api.events.head(&bearer.tenant, id).await?;
+        let seen = found.map(|found| found.head).filter(|head| head.expires_at > now).ok_or_else(no_event)?;
+        let is_deleted = seen.status == Status::Deleted
+            || api.events.put_tombstone(&bearer.tenant, &seen.tombstone(now)).await? == Updated::Done;
+        Ok::<_, Problem>(if is_deleted { Round::Ended(seen) } else { Round::Lost })
+    })
+    .await?;
+    // A repeat also deletes what an earlier request left when it failed.
+    api.events.delete_contents(&bearer.tenant, id).await?;
+    if seen.status.is_in_inbox() {
+        let change = TenantChange::for_settled(id.accepted_at());
+        counting::count(&api, &bearer.tenant, &[change], now).await;
     }
-    Err(Unavailable::new("deleting an event", "too many races").into())
+    Ok(answer::no_content())
 }
 
-/// The event of this id, if it is the tenant's.
-async fn found<P: Ports>(
+/// Returns the event with this id.
+///
+/// # Errors
+/// 404 if it does not exist, has expired, was deleted, or belongs to another tenant.
+async fn find<P: Ports>(
     api: &Api<P>,
     bearer: &KeyRecord,
     id: &str,
@@ -204,19 +208,23 @@ async fn found<P: Ports>(
     found.filter(|found| !found.head.is_expired_or_deleted(now)).ok_or_else(no_event)
 }
 
-/// The endpoint of this id, if it is one of these.
-pub(super) fn named<'a>(
-    id: &str,
-    mut endpoints: impl Iterator<Item = &'a EndpointId>,
-) -> Result<EndpointId, Problem> {
-    let found = endpoints.find(|endpoint| endpoint.as_str() == id).cloned();
-    found.ok_or_else(|| Problem::new(Kind::NotFound, "there is no such endpoint"))
+/// Returns the id of the endpoint with this id.
+///
+/// # Errors
+/// 404 if none of the endpoints has it.
+pub(super) fn find_id(id: &str, endpoints: &[Endpoint]) -> Result<EndpointId, Problem> {
+    let found = endpoints.iter().find(|endpoint| endpoint.id.as_str() == id);
+    found.map(|endpoint| endpoint.id.clone()).ok_or_else(no_endpoint)
 }
 
 fn no_event() -> Problem {
-    Problem::new(Kind::NotFound, "there is no such event; one can be found about a second after its 202")
+    let detail =
+        "Not found: no event has this id; check the id; an event can be read about one second after its 202";
+    Problem::new(Kind::NotFound, detail)
 }
 
 fn nothing_to_replay() -> Problem {
-    Problem::new(Kind::NothingToReplay, "no delivery of this event can be opened again now")
+    let detail = "the event has no delivery that can be opened again: all are open, or their endpoints are disabled or \
+                  deleted; wait for the open deliveries, enable an endpoint, or name an active one in `/endpoint_id`";
+    Problem::new(Kind::NothingToReplay, detail)
 }

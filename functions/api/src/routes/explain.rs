@@ -1,4 +1,4 @@
-//! What would become of an event, without an event: nothing is stored, and nothing is sent.
+//! Explains which endpoints would get an event. The event is not stored and not sent.
 
 use axum::body::{self, Body};
 use axum::extract::State;
@@ -19,21 +19,21 @@ use http::{HeaderMap, StatusCode};
 use runtime::answer;
 use runtime::request::require_json;
 use serde_json::{Map, Value, json};
+use store::ports::Ports;
 use store::unavailable::PortResult;
 
-use super::endpoints::open;
+use super::endpoints::{oldest_first, open};
 use crate::caller::{Caller, EndpointsAdmin};
 use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
-use store::ports::Ports;
 
-/// So much of an answer the bodies of requests may take; Lambda's own bound is 6 MB.
+/// The largest size of all request bodies in a response. Lambda limits the response to 6 MB.
 const MAX_BODIES_BYTES: usize = 4 * 1024 * 1024;
 
-/// What stands in the place of a header that is its owner's secret.
+/// The text in place of the value of a secret header.
 const HIDDEN: &str = "(hidden)";
 
-/// `POST /api/explain`: which endpoints an event would go to, and the signed request that each would get now.
+/// Answers `POST /api/explain`: which endpoints would get the event, and the signed request that each would get now.
 pub(crate) async fn explain<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<EndpointsAdmin>,
@@ -41,36 +41,32 @@ pub(crate) async fn explain<P: Ports>(
     body: Body,
 ) -> Outcome {
     require_json(&headers)?;
-    let body = body::to_bytes(body, usize::MAX).await; // Lambda has bounded it: an event says itself how large it may be
-    let body = body.map_err(|_| Problem::new(Kind::Malformed, "the body could not be read"))?;
-    let new = NewEvent::parse(&body)?;
-    let event = new.into_event(
-        EventId::generate(now, bearer.spread.write_at(now), &mut rand::rng()),
-        bearer.tenant,
-        bearer.tier,
-    );
-    let mut endpoints = api.control.endpoints(&event.tenant).await?;
-    endpoints.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-    let asked = Asked { head: Head::new(&event, []), event, now };
-    let mut explained: Vec<Value> =
-        try_join_all(endpoints.iter().map(|endpoint| asked.of(&api, endpoint))).await?;
-    leave_out_repeated_bodies(&mut explained);
-    let body = json!({"type": asked.event.event_type.as_str(), "endpoints": explained});
+    let bytes = body::to_bytes(body, usize::MAX) // Lambda limits the request, and `NewEvent::parse` the event
+        .await
+        .map_err(|_| Problem::new(Kind::Malformed, "the body cannot be read; send the request again"))?;
+    let id = EventId::generate(now, bearer.spread.write_at(now), &mut rand::rng());
+    let event = NewEvent::parse(&bytes)?.into_event(id, bearer.tenant, bearer.tier);
+    let endpoints = oldest_first(&api, &event.tenant).await?;
+    let candidate = Candidate { head: Head::new(&event, []), event, now };
+    let explanations = endpoints.iter().map(|endpoint| candidate.explain(&api, endpoint));
+    let mut explanations: Vec<Value> = try_join_all(explanations).await?;
+    leave_out_repeated_bodies(&mut explanations);
+    let body = json!({"type": candidate.event.event_type.as_str(), "endpoints": explanations});
     Ok(answer::json(StatusCode::OK, &body))
 }
 
-/// An event that is asked about.
-struct Asked {
+/// The event to explain.
+struct Candidate {
     event: Event,
     head: Head,
     now: Timestamp,
 }
 
-impl Asked {
-    /// What would become of it at one endpoint.
-    async fn of<P: Ports>(&self, api: &Api<P>, endpoint: &Endpoint) -> PortResult<Value> {
+impl Candidate {
+    /// Explains what one endpoint would get.
+    async fn explain<P: Ports>(&self, api: &Api<P>, endpoint: &Endpoint) -> PortResult<Value> {
         let pattern = endpoint.matching_pattern(&self.event.event_type);
-        let (state, gate) = (state(endpoint), gate(endpoint, Bypass::None));
+        let gate = gate(endpoint, Bypass::None);
         let request = match gate {
             Gate::Open | Gate::Parked if pattern.is_some() => self.request(api, endpoint).await?,
             _ => None,
@@ -86,24 +82,25 @@ impl Asked {
             "url": endpoint.url,
             "matches": pattern.is_some(),
             "matched_pattern": pattern.map(Pattern::as_str),
-            "state": state,
+            "state": state(endpoint),
             "would": would,
             "request": request,
         }))
     }
 
-    /// The request that the endpoint would get; `None` where its URL is no longer one that may be asked.
+    /// Returns the request that the endpoint would get; `None` if its URL is no longer allowed.
     async fn request<P: Ports>(&self, api: &Api<P>, endpoint: &Endpoint) -> PortResult<Option<Value>> {
         let Ok(url) = EndpointUrl::parse(&endpoint.url, api.url_policy) else { return Ok(None) };
         let tenant: &TenantId = &self.event.tenant;
         let private = open(api, tenant, endpoint).await?;
         let content = self.head.content(&self.event.payload);
         let request = webhook_request::request(url, endpoint, &private, &api.signing, content, self.now);
-        let is_owners = |name: &str| private.headers.iter().any(|(owners, _)| owners == name);
-        Ok(Some(shown(&request, is_owners)))
+        let is_secret = |name: &str| private.headers.iter().any(|(secret, _)| secret == name);
+        Ok(Some(to_json(&request, is_secret)))
     }
 }
 
+/// Returns the state of an endpoint as the response names it.
 fn state(endpoint: &Endpoint) -> &'static str {
     match endpoint.state {
         EndpointState::Disabled => "disabled",
@@ -113,39 +110,41 @@ fn state(endpoint: &Endpoint) -> &'static str {
     }
 }
 
-/// A request as the owner is shown it. The owner's own headers often carry a credential: they are named only.
-fn shown(request: &WebhookRequest, is_secret: impl Fn(&str) -> bool) -> Value {
-    let value = |name: &str, value: &str| if is_secret(name) { HIDDEN.into() } else { value.into() };
-    let headers = request.headers.iter().map(|(name, text)| (name.clone(), value(name, text)));
-    let headers: Map<String, Value> = headers.collect();
+/// Returns a request as JSON. The values of the owner's headers are hidden, because they are often credentials.
+fn to_json(request: &WebhookRequest, is_secret: impl Fn(&str) -> bool) -> Value {
+    let mut headers = Map::new();
+    for (name, value) in &request.headers {
+        let value = if is_secret(name) { HIDDEN } else { value };
+        headers.insert(name.clone(), value.into());
+    }
     let body = String::from_utf8_lossy(&request.body);
     json!({"method": "POST", "url": request.url.as_str(), "headers": headers, "body": body})
 }
 
-/// The body is the same in every request. Where not all of them fit into one answer, it stands in the first requests only, and is
-/// null in the others.
-fn leave_out_repeated_bodies(explained: &mut [Value]) {
+/// Keeps the body in the first requests, as many as fit into the response, and sets it to null in the others. The body
+/// is the same in all requests.
+fn leave_out_repeated_bodies(explanations: &mut [Value]) {
     let mut bytes = 0;
-    for endpoint in explained {
+    for endpoint in explanations {
         let Some(body) = endpoint["request"].get_mut("body") else { continue };
-        let written = body.as_str().map_or(0, written_bytes);
-        if bytes > 0 && bytes + written > MAX_BODIES_BYTES {
+        let size = body.as_str().map_or(0, escaped_bytes);
+        if bytes > 0 && bytes + size > MAX_BODIES_BYTES {
             *body = Value::Null;
         } else {
-            bytes += written;
+            bytes += size;
         }
     }
 }
 
-/// What a text takes of Lambda's bound: it is a JSON string within a JSON string, so each quote and each backslash becomes
-/// four characters, each end of a line and each tab three.
-fn written_bytes(text: &str) -> usize {
-    let more = |byte| match byte {
+/// Returns the size of a text in the response of Lambda. There it is a JSON string inside a JSON string, so each quote
+/// and each backslash becomes four bytes, and each line break and each tab three.
+fn escaped_bytes(text: &str) -> usize {
+    let added = |byte| match byte {
         b'"' | b'\\' => 3,
         b'\n' | b'\r' | b'\t' => 2,
         _ => 0,
     };
-    text.len() + text.bytes().map(more).sum::<usize>()
+    text.len() + text.bytes().map(added).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -153,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_body_stands_in_as_many_requests_as_an_answer_takes() {
+    fn a_large_body_is_in_as_many_requests_as_fit_into_the_response() {
         let explained = |body: &str, endpoints: usize| {
             let one = json!({"request": {"body": body}});
             let mut explained = vec![json!({"request": null})];
@@ -164,8 +163,8 @@ mod tests {
         assert_eq!(explained("{}", 50), 50);
         assert_eq!(explained(&"x".repeat(256 * 1024), 50), 16);
         let answer = json!({"body": "\"\\".repeat(1000)}).to_string();
-        let within_lambdas = json!(answer).to_string();
-        assert!(within_lambdas.len() - written_bytes(&"\"\\".repeat(1000)) < 50);
+        let escaped = json!(answer).to_string();
+        assert!(escaped.len() - escaped_bytes(&"\"\\".repeat(1000)) < 50);
         assert_eq!(explained(&"\"".repeat(256 * 1024), 50), 4);
         assert_eq!(explained(&"\n".repeat(256 * 1024), 50), 5);
     }

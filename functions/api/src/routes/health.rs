@@ -1,5 +1,6 @@
-//! Whether the service lives, and whether it can work.
+//! Health checks.
 
+use std::future::Future;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -7,49 +8,48 @@ use http::StatusCode;
 use runtime::answer;
 use runtime::answer::Answer;
 use serde_json::json;
+use store::ports::Ports;
 use store::queue::Queue;
 use store::unavailable::PortResult;
 use tokio::time::timeout;
 
 use crate::deps::ApiState;
-use store::ports::Ports;
 
-/// A dependency that takes longer is not ready.
-const PATIENCE: Duration = Duration::from_millis(900);
+/// The time limit of each check.
+const TIMEOUT: Duration = Duration::from_millis(900);
 
-/// `GET /health`, `/health/live`: the process answers; nothing else is touched.
+/// The value of `Retry-After` while the service is not ready.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
+/// Answers `GET /health` and `/health/live`. No dependency is used.
 pub(crate) async fn live() -> Answer {
     answer::json(StatusCode::OK, &json!({"status": "healthy", "version": env!("CARGO_PKG_VERSION")}))
 }
 
-/// `GET /health/ready`: queue and table answer within a second.
+/// Answers `GET /health/ready`: whether the queue and the table answer within one second.
 pub(crate) async fn ready<P: Ports>(State(api): ApiState<P>) -> Answer {
-    let queue = async { passes(timeout(PATIENCE, api.queues.events.depth()).await) };
-    let table = async { passes(timeout(PATIENCE, api.events.ping()).await) };
-    let (queue, table) = tokio::join!(queue, table);
-    let (status, text) = if queue && table {
-        (StatusCode::OK, "ready")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
-    };
+    let (queue, table) =
+        tokio::join!(passes("queue", api.queues.events.depth()), passes("table", api.events.ping()),);
+    let is_ready = queue && table;
     let word = |passes| if passes { "ok" } else { "failed" };
-    let mut answer = answer::json(
-        status,
-        &json!({"status": text, "checks": {"queue": word(queue), "table": word(table)}}),
-    );
-    if !(queue && table) {
-        answer::add_header(&mut answer, "retry-after", "5");
+    let body = json!({
+        "status": if is_ready { "ready" } else { "not ready" },
+        "checks": {"queue": word(queue), "table": word(table)},
+    });
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let mut answer = answer::json(status, &body);
+    if !is_ready {
+        answer::retry_after(&mut answer, RETRY_AFTER_SECONDS);
     }
     answer
 }
 
-fn passes<T, E>(check: Result<PortResult<T>, E>) -> bool {
-    match check {
-        Ok(Ok(_)) => true,
-        Ok(Err(error)) => {
-            tracing::warn!(cause = %error, "not ready");
-            false
-        }
-        Err(_) => false,
+/// Returns whether a check succeeds in time. Logs the cause of a failure.
+async fn passes<T>(dependency: &str, check: impl Future<Output = PortResult<T>>) -> bool {
+    match timeout(TIMEOUT, check).await {
+        Ok(Ok(_)) => return true,
+        Ok(Err(error)) => tracing::warn!(dependency, cause = %error, "the readiness check failed"),
+        Err(_) => tracing::warn!(dependency, "the readiness check took too long"),
     }
+    false
 }

@@ -1,4 +1,4 @@
-//! The inbox: undelivered events, and their acknowledgement.
+//! The inbox: the list of undelivered events, and the acknowledgement of one event.
 
 use std::fmt::Write;
 
@@ -6,57 +6,58 @@ use axum::extract::{Path, RawQuery, State};
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::{Head, Status};
-use domain::problem::Problem;
+use domain::problem::{self, Problem};
 use domain::tenant::api_key::KeyRecord;
 use domain::timestamp::Timestamp;
 use http::StatusCode;
 use runtime::answer;
 use serde_json::{Value, json};
 use store::events::page::{Order, Page, PageQuery, Source};
+use store::ports::Ports;
 
-use crate::body::{invalid, query_limit, query_value};
+use crate::body::{invalid, parameter, query_limit, query_value};
 use crate::caller::{Caller, InboxAck, InboxRead};
-use crate::cursor;
-use crate::deps::Api;
-use crate::deps::ApiState;
+use crate::cursor::{self, Cursors};
+use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
 use crate::leasing::{self, Act};
-use store::ports::Ports;
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
-/// `GET /api/inbox`: a page of undelivered events; looking consumes nothing.
+/// Answers `GET /api/inbox`: a page of undelivered events. Events are not leased or changed.
 pub(crate) async fn list<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<InboxRead>,
     RawQuery(query): RawQuery,
 ) -> Outcome {
-    let wanted = read_query(query.as_deref(), &bearer, Source::Inbox, now)?;
-    answer_page(&api, &bearer, query.as_deref(), wanted).await
+    let page_query = read_query(query.as_deref(), &bearer, Source::Inbox, now)?;
+    answer_page(&api, &bearer, query.as_deref(), page_query).await
 }
 
-/// A page as it is asked for, at its cursor.
+/// Answers with the page at the cursor of the query.
 pub(super) async fn answer_page<P: Ports>(
     api: &Api<P>,
     bearer: &KeyRecord,
     query: Option<&str>,
-    mut wanted: PageQuery,
+    mut page_query: PageQuery,
 ) -> Outcome {
-    let (filter, peppers) = (filter_of(&wanted), api.authenticator.peppers());
-    if let Some(text) = query_value(query, "cursor") {
-        let place = cursor::read(peppers, &bearer.tenant, &filter, &text)?;
-        wanted.after = Some(EventId::parse(&place).ok_or_else(cursor::invalid)?);
+    let cursors = Cursors {
+        peppers: api.authenticator.peppers(),
+        tenant: &bearer.tenant,
+        filter: filter_of(&page_query),
+    };
+    if let Some(place) = cursors.read(query)? {
+        page_query.after = Some(EventId::parse(&place).ok_or_else(cursor::invalid)?);
     }
-    let Page { events, next } = api.events.page(&bearer.tenant, &wanted).await?;
-    let next =
-        next.map(|event| cursor::write(peppers.current(), &bearer.tenant, &filter, &event.to_string()));
-    let events: Vec<String> = events.iter().map(|(head, payload)| shown(head, payload)).collect();
-    let body = format!(r#"{{"events":[{}],"next_cursor":{}}}"#, events.join(","), json!(next));
+    let Page { events, next } = api.events.page(&bearer.tenant, &page_query).await?;
+    let next_cursor = next.map(|event| cursors.write(&event.to_string()));
+    let events: Vec<String> = events.iter().map(|(head, payload)| to_json_with(head, payload, &[])).collect();
+    let body = format!(r#"{{"events":[{}],"next_cursor":{}}}"#, events.join(","), json!(next_cursor));
     Ok(answer::typed(StatusCode::OK, "application/json", body))
 }
 
-/// `POST /api/ack/{id}`: somebody took the event; deliveries still open for it end. Asking twice changes nothing.
+/// Answers `POST /api/ack/{id}`: acknowledges the event, and ends its open deliveries. A repeat has no further effect.
 pub(crate) async fn acknowledge<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<InboxAck>,
@@ -70,10 +71,10 @@ pub(crate) async fn acknowledge<P: Ports>(
     Err(Problem::not_found().into())
 }
 
-/// What a page is asked for.
+/// Reads the query parameters of a page, except the cursor.
 ///
 /// # Errors
-/// 422 for a value that is none.
+/// 422 for a value that is not valid.
 pub(super) fn read_query(
     query: Option<&str>,
     bearer: &KeyRecord,
@@ -85,7 +86,15 @@ pub(super) fn read_query(
     let order = match value("order").as_deref() {
         None | Some("desc") => Order::Descending,
         Some("asc") => Order::Ascending,
-        Some(_) => return Err(invalid("\"order\" must be asc or desc", "/order")),
+        Some(_) => return Err(invalid(parameter("order"), "must be asc or desc; correct it")),
+    };
+    let event_type = match value("type") {
+        None => None,
+        Some(text) => Some(read_type(&text, parameter("type"))?),
+    };
+    let status = match value("status") {
+        None => None,
+        Some(name) => Some(read_status(&name, source, parameter("status"))?),
     };
     Ok(PageQuery {
         source,
@@ -94,45 +103,49 @@ pub(super) fn read_query(
         after: None,
         since: None,
         until: None,
-        event_type: value("type").map(EventType::parse).transpose()?,
-        status: value("status").map(|name| status(&name, source)).transpose()?,
+        event_type,
+        status,
         now,
         limit,
     })
 }
 
-/// A status that events there may have.
+/// Reads the type of an event.
+///
+/// # Errors
+/// 422 for a text that is not a type.
+pub(super) fn read_type(text: &str, place: problem::Source) -> Result<EventType, Problem> {
+    EventType::parse(text).map_err(|_| invalid(place, EventType::RULE))
+}
+
+/// Reads a status that the events of the inbox or of the log can have.
 ///
 /// # Errors
 /// 422 for any other name.
-pub(super) fn status(name: &str, source: Source) -> Result<Status, Problem> {
+pub(super) fn read_status(name: &str, source: Source, place: problem::Source) -> Result<Status, Problem> {
     let is_possible = |status: &Status| match source {
         Source::Inbox => status.is_in_inbox(),
         Source::Log => *status != Status::Deleted,
     };
     Status::parse(name).filter(is_possible).ok_or_else(|| {
-        let names: Vec<_> = Status::ALL.into_iter().filter(is_possible).map(Status::as_str).collect();
-        invalid(format!("\"status\" must be one of {}", names.join(", ")), "/status")
+        let names: Vec<&str> = Status::ALL.into_iter().filter(is_possible).map(Status::as_str).collect();
+        invalid(place, format!("must be one of {}; correct it", names.join(", ")))
     })
 }
 
-/// What a cursor is bound to besides its tenant.
+/// Returns the filter that a cursor is bound to.
 fn filter_of(query: &PageQuery) -> String {
     let event_type = query.event_type.as_ref().map(EventType::as_str).unwrap_or_default();
     let status = query.status.map(Status::as_str).unwrap_or_default();
-    let moment = |moment: Option<Timestamp>| moment.map(Timestamp::millis);
-    let (since, until) = (moment(query.since), moment(query.until));
+    let since = query.since.map(Timestamp::millis);
+    let until = query.until.map(Timestamp::millis);
     format!("{:?}\0{:?}\0{event_type}\0{status}\0{since:?}\0{until:?}", query.source, query.order)
 }
 
-/// An event as lists show it.
-pub(super) fn shown(head: &Head, payload: &str) -> String {
-    shown_with(head, payload, &[])
-}
-
-/// An event with further members. The payload stands in it byte for byte as it was accepted.
-pub(crate) fn shown_with(head: &Head, payload: &str, more: &[(&str, Value)]) -> String {
-    let (event_type, status) = (json!(head.event_type.as_str()), json!(head.status.as_str()));
+/// Returns an event as JSON with more members. The payload has exactly the bytes that were accepted.
+pub(crate) fn to_json_with(head: &Head, payload: &str, more: &[(&str, Value)]) -> String {
+    let event_type = json!(head.event_type.as_str());
+    let status = json!(head.status.as_str());
     let mut members = format!(
         r#"{{"id":"{id}","type":{event_type},"event_type":{event_type},"payload":{payload},"created_at":"{at}","status":{status},"delivery_status":{status},"attempts":{attempts}"#,
         id = head.id,
@@ -141,7 +154,7 @@ pub(crate) fn shown_with(head: &Head, payload: &str, more: &[(&str, Value)]) -> 
     );
     let dedup_id = head.dedup_id.as_ref().map(|id| ("dedup_id", json!(id.as_str())));
     for (name, value) in dedup_id.iter().chain(more) {
-        let _ = write!(members, r#","{name}":{value}"#); // a String takes everything
+        let _ = write!(members, r#","{name}":{value}"#); // writing to a String cannot fail
     }
     members + "}"
 }

@@ -1,4 +1,4 @@
-//! API keys: a tenant's first, further ones, their list, rotation and deletion.
+//! API keys: creation of a tenant with its first key, more keys, their list, rotation and deletion.
 
 use std::time::Duration;
 
@@ -18,18 +18,17 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use store::clock::Clock;
 use store::control::api_keys::KeyChange;
+use store::ports::Ports;
 
 use crate::access::signup_tier;
-use crate::body::{self, invalid};
-use crate::body::{Json, OptionalJson};
+use crate::body::{self, Json, OptionalJson, check_range, invalid, member, time};
 use crate::caller::{Caller, FreshCaller, KeysAdmin};
 use crate::deps::ApiState;
 use crate::failure::Outcome;
-use store::ports::Ports;
 
 const MAX_NAME_CHARS: usize = 255;
 
-/// An old key may live on for at most a week.
+/// The longest overlap of an old and a new key: one week.
 const MAX_OVERLAP_SECONDS: u64 = 7 * 24 * 3600;
 
 #[derive(Deserialize)]
@@ -40,14 +39,14 @@ pub(crate) struct Generate {
     tier: Option<String>,
 }
 
-/// `POST /api/keys/generate`: a new tenant and its first key, which may do everything.
+/// Answers `POST /api/keys/generate`: creates a tenant and its first API key, which has all scopes.
 pub(crate) async fn generate<P: Ports>(State(api): ApiState<P>, headers: HeaderMap, body: Body) -> Outcome {
     let is_admin = api.admin.is_bearer(&headers);
-    signup_tier(api.signup, api.environment, is_admin, Tier::Free)?; // refused before its body is read
-    let wanted: Generate = body::json(&headers, body).await?;
-    let organization_name = name(&wanted.organization_name, "/organization_name")?;
-    let tier = wanted.tier.as_deref().map_or(Ok(Tier::default()), tier_of)?;
-    let tier = signup_tier(api.signup, api.environment, is_admin, tier)?;
+    signup_tier(api.signup, api.environment, is_admin, Tier::Free)?; // 401 before the body is read
+    let request: Generate = body::json(&headers, body).await?;
+    let organization_name = read_name(&request.organization_name, "/organization_name")?;
+    let requested = request.tier.as_deref().map_or(Ok(Tier::default()), read_tier)?;
+    let tier = signup_tier(api.signup, api.environment, is_admin, requested)?;
     let now = api.clock.now();
     let tenant = Tenant {
         id: TenantId::generate(now, &mut rand::rng()),
@@ -71,7 +70,7 @@ pub(crate) async fn generate<P: Ports>(State(api): ApiState<P>, headers: HeaderM
     Ok(answer::json(StatusCode::CREATED, &answer))
 }
 
-/// `GET /api/keys`: the tenant and its keys, never a key itself.
+/// Answers `GET /api/keys`: the tenant and its valid API keys, without their secret text.
 pub(crate) async fn list<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<KeysAdmin>,
@@ -81,7 +80,7 @@ pub(crate) async fn list<P: Ports>(
     let endpoint = api.control.endpoint(&tenant.id, &EndpointId::default_of(&tenant.id)).await?;
     let mut answer = tenant_members(&tenant);
     answer["webhook_url"] = endpoint.map(|endpoint| endpoint.url).into();
-    answer["keys"] = keys.iter().filter(|key| key.is_live(now)).map(listed).collect();
+    answer["keys"] = keys.iter().filter(|key| key.is_live(now)).map(to_json).collect();
     Ok(answer::json(StatusCode::OK, &answer))
 }
 
@@ -94,25 +93,26 @@ pub(crate) struct Create {
     rate_limit_per_minute: Option<u32>,
 }
 
-/// `POST /api/keys`: a further key, with no more scopes than the one that asks, no higher limit and no longer life.
+/// Answers `POST /api/keys`: creates an API key. Its scopes, its rate limit and its end are within those of the key of
+/// the request.
 pub(crate) async fn create<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { hash: asking, key: bearer, now, .. }): FreshCaller<KeysAdmin>,
-    Json(wanted): Json<Create>,
+    FreshCaller(Caller { hash: bearer_hash, key: bearer, now, .. }): FreshCaller<KeysAdmin>,
+    Json(request): Json<Create>,
 ) -> Outcome {
-    let name = name(&wanted.name, "/name")?;
-    let scopes = scopes(&wanted.scopes, &bearer)?;
-    let expires_at = wanted.expires_at.as_deref().map(|text| expiry(text, now)).transpose()?;
+    let name = read_name(&request.name, "/name")?;
+    let scopes = read_scopes(&request.scopes, &bearer)?;
+    let expires_at = request.expires_at.as_deref().map(|text| read_expiry(text, now)).transpose()?;
     let grant = Grant {
         name,
         scopes,
         expires_at: earlier(expires_at, bearer.expires_at),
-        events_per_minute: limit(wanted.rate_limit_per_minute, &bearer)?,
+        events_per_minute: read_rate_limit(request.rate_limit_per_minute, &bearer)?,
     };
     let (key, record) = new_key(&bearer.tenant, (bearer.tier, bearer.spread), grant, now);
     let hash = key.hash(api.authenticator.peppers().current());
-    made(api.control.add_key(&asking, &hash, &record).await?)?;
-    let mut answer = listed(&record);
+    check_made(api.control.add_key(&bearer_hash, &hash, &record).await?)?;
+    let mut answer = to_json(&record);
     answer["api_key"] = key.expose().into();
     Ok(answer::json(StatusCode::CREATED, &answer))
 }
@@ -124,20 +124,20 @@ pub(crate) struct Rotate {
     overlap_seconds: u64,
 }
 
-/// `POST /api/keys/rotate`: another key of the same name and scopes. The old one is dead here at once and
-/// everywhere within a minute, or after the overlap.
+/// Answers `POST /api/keys/rotate`: replaces the API key of the request by a new key with the same name and scopes. The
+/// old key ends after the overlap. Without an overlap this instance refuses it at once, and all others within one
+/// minute.
 pub(crate) async fn rotate<P: Ports>(
     State(api): ApiState<P>,
     FreshCaller(Caller { hash: old_hash, key: old, now, .. }): FreshCaller<KeysAdmin>,
-    OptionalJson(wanted): OptionalJson<Rotate>,
+    OptionalJson(request): OptionalJson<Rotate>,
 ) -> Outcome {
-    if wanted.overlap_seconds > MAX_OVERLAP_SECONDS {
-        let detail = format!("\"overlap_seconds\" must be at most {MAX_OVERLAP_SECONDS}");
-        return Err(invalid(detail, "/overlap_seconds").into());
-    }
-    let overlap =
-        (wanted.overlap_seconds > 0).then(|| now.after(Duration::from_secs(wanted.overlap_seconds)));
-    let old_ends = overlap.and_then(|end| earlier(Some(end), old.expires_at));
+    let overlap_seconds = request.overlap_seconds;
+    check_range(overlap_seconds, 0..=MAX_OVERLAP_SECONDS, "/overlap_seconds")?;
+    let old_ends = match overlap_seconds {
+        0 => None,
+        seconds => earlier(Some(now.after(Duration::from_secs(seconds))), old.expires_at),
+    };
     let grant = Grant {
         name: old.name.clone(),
         scopes: old.scopes.clone(),
@@ -146,14 +146,15 @@ pub(crate) async fn rotate<P: Ports>(
     };
     let (key, new) = new_key(&old.tenant, (old.tier, old.spread), grant, now);
     let new_hash = key.hash(api.authenticator.peppers().current());
-    made(api.control.rotate_key((&old_hash, &old), (&new_hash, &new), old_ends).await?)?;
+    check_made(api.control.rotate_key((&old_hash, &old), (&new_hash, &new), old_ends).await?)?;
     api.authenticator.forget(&old_hash);
-    let mut answer = listed(&new);
+    let mut answer = to_json(&new);
     answer["api_key"] = key.expose().into();
     Ok(answer::json(StatusCode::OK, &answer))
 }
 
-/// `DELETE /api/keys/{id}`: the key is refused from now on.
+/// Answers `DELETE /api/keys/{id}`: deletes the API key. This instance refuses it at once, all others within one
+/// minute.
 pub(crate) async fn delete<P: Ports>(
     State(api): ApiState<P>,
     FreshCaller(Caller { key: bearer, .. }): FreshCaller<KeysAdmin>,
@@ -164,7 +165,7 @@ pub(crate) async fn delete<P: Ports>(
     Ok(answer::no_content())
 }
 
-/// What a key is to be: all but what is made for it.
+/// The properties of a new API key that the caller decides.
 struct Grant {
     name: String,
     scopes: Vec<Scope>,
@@ -172,6 +173,7 @@ struct Grant {
     events_per_minute: Option<u32>,
 }
 
+/// Draws an API key, and makes its record.
 fn new_key(
     tenant: &TenantId,
     (tier, spread): (Tier, Spread),
@@ -196,33 +198,36 @@ fn new_key(
     (key, record)
 }
 
-/// The earlier of two moments, where an absent one never comes.
+/// Returns the earlier of two times. `None` means never.
 fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     a.into_iter().chain(b).min()
 }
 
-/// Whether the key was made. One that was revoked between its authentication and the change it asked for is no key.
-fn made(written: KeyChange) -> Result<(), Problem> {
+/// Checks that the new API key was written.
+///
+/// # Errors
+/// 401 if the key of the request was revoked after its authentication, 422 if the tenant has too many keys.
+fn check_made(written: KeyChange) -> Result<(), Problem> {
     match written {
         KeyChange::Done => Ok(()),
         KeyChange::KeyGone => Err(Problem::unauthorized()),
         KeyChange::TooMany => {
-            let detail = format!("a tenant may have {MAX_KEYS} keys that are good; delete one first");
+            let detail = format!("the tenant has {MAX_KEYS} valid API keys, the maximum; delete one first");
             Err(Problem::new(Kind::Invalid, detail))
         }
     }
 }
 
-/// The tier of this name.
+/// Reads the name of a tier.
 ///
 /// # Errors
-/// 422 where there is none.
-pub(super) fn tier_of(name: &str) -> Result<Tier, Problem> {
-    let names = || Tier::ALL.map(Tier::as_str).join(", ");
-    Tier::parse(name).ok_or_else(|| invalid(format!("\"tier\" must be one of {}", names()), "/tier"))
+/// 422 for an unknown name.
+pub(super) fn read_tier(name: &str) -> Result<Tier, Problem> {
+    let names = Tier::ALL.map(Tier::as_str).join(", ");
+    Tier::parse(name).ok_or_else(|| invalid(member("/tier"), format!("must be one of {names}; correct it")))
 }
 
-/// What keys and settings both tell of a tenant.
+/// Returns the members of a tenant that several responses share.
 pub(crate) fn tenant_members(tenant: &Tenant) -> Value {
     json!({
         "organization_id": tenant.id.as_str(),
@@ -232,7 +237,8 @@ pub(crate) fn tenant_members(tenant: &Tenant) -> Value {
     })
 }
 
-pub(crate) fn listed(key: &KeyRecord) -> Value {
+/// Returns an API key as JSON, without its secret text.
+pub(crate) fn to_json(key: &KeyRecord) -> Value {
     json!({
         "id": key.id,
         "name": key.name,
@@ -245,45 +251,53 @@ pub(crate) fn listed(key: &KeyRecord) -> Value {
     })
 }
 
-fn name(text: &str, pointer: &str) -> Result<String, Problem> {
+fn read_name(text: &str, pointer: &str) -> Result<String, Problem> {
     let name = text.trim();
     if name.is_empty() || name.chars().count() > MAX_NAME_CHARS {
-        return Err(invalid(format!("a name must have 1 to {MAX_NAME_CHARS} characters"), pointer));
+        let rule =
+            format!("must have 1 to {MAX_NAME_CHARS} characters besides spaces at its ends; correct it");
+        return Err(invalid(member(pointer), rule));
     }
     Ok(name.to_owned())
 }
 
-fn scopes(names: &[String], bearer: &KeyRecord) -> Result<Vec<Scope>, Problem> {
-    let known = Scope::ALL.map(Scope::as_str).join(", ");
+/// Reads the scopes of a new API key.
+///
+/// # Errors
+/// 422 for an unknown scope or no scope, 403 for a scope that the key of the request lacks.
+fn read_scopes(names: &[String], bearer: &KeyRecord) -> Result<Vec<Scope>, Problem> {
     let parsed: Option<Vec<Scope>> = names.iter().map(|name| Scope::parse(name)).collect();
-    let mut scopes = parsed
-        .filter(|scopes| !scopes.is_empty())
-        .ok_or_else(|| invalid(format!("\"scopes\" must be some of {known}"), "/scopes"))?;
+    let mut scopes = parsed.unwrap_or_default();
+    if scopes.is_empty() {
+        let known = Scope::ALL.map(Scope::as_str).join(", ");
+        return Err(invalid(member("/scopes"), format!("must have one or more of {known}; correct it")));
+    }
     scopes.sort_unstable();
     scopes.dedup();
     match scopes.iter().find(|scope| !bearer.allows(**scope)) {
         None => Ok(scopes),
         Some(scope) => {
-            let detail = format!("this API key lacks the scope {} and cannot give it", scope.as_str());
+            let detail = format!(
+                "this API key lacks the scope {scope} and cannot give it; leave it out, or use a key that has it",
+                scope = scope.as_str(),
+            );
             Err(Problem::new(Kind::Forbidden, detail))
         }
     }
 }
 
-/// The limit of a new key: no higher than the one that asks has itself.
-fn limit(wanted: Option<u32>, bearer: &KeyRecord) -> Result<Option<u32>, Problem> {
-    let highest = bearer.events_per_minute.unwrap_or(bearer.tier.limits().events_per_minute);
-    match wanted {
-        None => Ok(bearer.events_per_minute),
-        Some(wanted) if (1..=highest).contains(&wanted) => Ok(Some(wanted)),
-        Some(_) => {
-            let detail = format!("\"rate_limit_per_minute\" must be 1 to {highest}");
-            Err(invalid(detail, "/rate_limit_per_minute"))
-        }
-    }
+/// Reads the rate limit of a new API key. It is at most that of the key of the request.
+fn read_rate_limit(requested: Option<u32>, bearer: &KeyRecord) -> Result<Option<u32>, Problem> {
+    let Some(limit) = requested else { return Ok(bearer.events_per_minute) };
+    let max = bearer.events_per_minute.unwrap_or(bearer.tier.limits().events_per_minute);
+    check_range(limit, 1..=max, "/rate_limit_per_minute")?;
+    Ok(Some(limit))
 }
 
-fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
-    let detail = "\"expires_at\" must be a moment in the future, as RFC 3339";
-    Timestamp::parse(text).filter(|end| *end > now).ok_or_else(|| invalid(detail, "/expires_at"))
+fn read_expiry(text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
+    let expires_at = time(text, member("/expires_at"))?;
+    if expires_at <= now {
+        return Err(invalid(member("/expires_at"), "must be in the future; correct it or leave it out"));
+    }
+    Ok(expires_at)
 }

@@ -9,83 +9,120 @@ use futures_util::future::try_join_all;
 use http::{HeaderMap, StatusCode};
 use runtime::answer;
 use store::limits::counters::{Counts, QueueName, Wait};
-use store::queue::Depth;
-use store::queue::Queue;
+use store::ports::Ports;
+use store::queue::{Depth, Queue};
 
 use crate::access::{Environment, admin_only};
 use crate::deps::ApiState;
 use crate::failure::Outcome;
-use store::ports::Ports;
 
-/// `GET /metrics`: for the bearer of the admin token, or for anybody on the local stack.
+/// Answers `GET /metrics`. In AWS the request needs the admin token; the local stack has open metrics.
 pub(crate) async fn metrics<P: Ports>(State(api): ApiState<P>, headers: HeaderMap) -> Outcome {
     if api.environment == Environment::Aws && !api.admin.is_bearer(&headers) {
         return Err(admin_only().into());
     }
     let queues = &api.queues;
-    let held = async { try_join_all((0..SHARDS).map(|shard| api.schedule.endpoint_rows(shard))).await };
-    let ((counts, waits), held, events, deliveries, lost_events, lost_deliveries) = tokio::try_join!(
+    let parked = async { try_join_all((0..SHARDS).map(|shard| api.schedule.endpoint_rows(shard))).await };
+    let ((counts, waits), parked, events, deliveries, dead_events, dead_deliveries) = tokio::try_join!(
         api.limits.counts(),
-        held,
+        parked,
         queues.events.depth(),
         queues.deliveries.depth(),
         queues.events_dead_letters.depth(),
         queues.deliveries_dead_letters.depth(),
     )?;
-    let depths =
-        [(QueueName::Events, events, lost_events), (QueueName::Deliveries, deliveries, lost_deliveries)];
-    let held = held.iter().map(Vec::len).sum();
-    Ok(answer::typed(StatusCode::OK, "text/plain; version=0.0.4", text(&counts, held, &depths, &waits)))
+    let queues = [
+        Depths { queue: QueueName::Events, messages: events, dead_letters: dead_events },
+        Depths { queue: QueueName::Deliveries, messages: deliveries, dead_letters: dead_deliveries },
+    ];
+    let parked_endpoints = parked.iter().map(Vec::len).sum();
+    let text = counters(&counts, parked_endpoints) + &gauges_of_queues(&queues, &waits);
+    Ok(answer::typed(StatusCode::OK, "text/plain; version=0.0.4", text))
 }
 
-fn text(counts: &Counts, held: usize, queues: &[(QueueName, Depth, Depth)], waits: &[Wait]) -> String {
-    let mut text = String::new();
+/// The depths of a queue and of its dead-letter queue.
+struct Depths {
+    queue: QueueName,
+    messages: Depth,
+    dead_letters: Depth,
+}
+
+/// Writes the metrics of events, deliveries and endpoints.
+fn counters(counts: &Counts, parked_endpoints: usize) -> String {
     let totals = [
         (
             "accepted",
-            "Accepted events, counted as they leave their queue; not those of a batch whose process died",
+            "Accepted events, counted when the consumer receives them; a batch whose process ends early is not counted",
             counts.accepted,
         ),
-        ("stored", "Events stored, each once", counts.stored),
-        ("delivered", "Deliveries that an endpoint took", counts.delivered),
-        ("failed", "Deliveries that failed for good", counts.failed),
-        ("unreadable", "Messages that nobody could read, kept for a human", counts.unreadable),
+        ("stored", "Stored events, each counted once", counts.stored),
+        ("delivered", "Deliveries that succeeded", counts.delivered),
+        ("failed", "Deliveries that failed finally", counts.failed),
+        (
+            "unreadable",
+            "Messages that could not be read; they are stored for the operator",
+            counts.unreadable,
+        ),
     ];
+    let mut text = String::new();
     for (name, help, value) in totals {
-        let _ = writeln!(text, "# HELP triggers_{name}_total {help}.\n# TYPE triggers_{name}_total counter");
+        describe(&mut text, &format!("{name}_total"), "counter", help);
         let _ = writeln!(text, "triggers_{name}_total {value}");
     }
-    text += "# HELP triggers_open_breakers Endpoints with parked deliveries: their breaker is open, they are paused, or they drain.\n";
-    let _ = writeln!(text, "# TYPE triggers_open_breakers gauge\ntriggers_open_breakers {held}");
+    describe(
+        &mut text,
+        "open_breakers",
+        "gauge",
+        "Endpoints with parked deliveries: the circuit breaker is open, they are paused, or they catch up",
+    );
+    let _ = writeln!(text, "triggers_open_breakers {parked_endpoints}");
     let pending = (counts.stored + counts.returned).saturating_sub(counts.settled);
-    text += "# HELP triggers_pending Stored events that nobody took or acknowledged yet, expired ones included.\n";
-    let _ = writeln!(text, "# TYPE triggers_pending gauge\ntriggers_pending {pending}");
-    text += "# HELP triggers_queue_depth Messages in a queue, about.\n# TYPE triggers_queue_depth gauge\n";
-    for (queue, depth, _) in queues {
-        for (state, count) in
-            [("visible", depth.visible), ("in_flight", depth.in_flight), ("delayed", depth.delayed)]
-        {
-            let _ = writeln!(
-                text,
-                r#"triggers_queue_depth{{queue="{}",state="{state}"}} {count}"#,
-                queue.as_str()
-            );
+    describe(
+        &mut text,
+        "pending",
+        "gauge",
+        "Stored events that are not delivered and not acknowledged, including expired events",
+    );
+    let _ = writeln!(text, "triggers_pending {pending}");
+    text
+}
+
+/// Writes the metrics of the queues.
+fn gauges_of_queues(queues: &[Depths], waits: &[Wait]) -> String {
+    let mut text = String::new();
+    describe(&mut text, "queue_depth", "gauge", "Approximate number of messages in the queue");
+    for Depths { queue, messages, .. } in queues {
+        let queue = queue.as_str();
+        let states =
+            [("visible", messages.visible), ("in_flight", messages.in_flight), ("delayed", messages.delayed)];
+        for (state, count) in states {
+            let _ = writeln!(text, r#"triggers_queue_depth{{queue="{queue}",state="{state}"}} {count}"#);
         }
     }
-    text += "# HELP triggers_queue_oldest_age_seconds How long the oldest new message of the last batch had waited; 0 while none waits.\n";
-    text += "# TYPE triggers_queue_oldest_age_seconds gauge\n";
-    for (queue, depth, _) in queues {
-        let wait = waits.iter().find(|wait| wait.queue == *queue && depth.visible > 0);
+    describe(
+        &mut text,
+        "queue_oldest_age_seconds",
+        "gauge",
+        "Age of the oldest message of the last batch that was not received before; 0 if no message is visible",
+    );
+    for Depths { queue, messages, .. } in queues {
+        let wait = waits.iter().find(|wait| wait.queue == *queue && messages.visible > 0);
         let seconds = wait.map_or(0.0, |wait| Duration::from_millis(wait.waited_ms).as_secs_f64());
-        let _ =
-            writeln!(text, r#"triggers_queue_oldest_age_seconds{{queue="{}"}} {seconds}"#, queue.as_str());
+        let queue = queue.as_str();
+        let _ = writeln!(text, r#"triggers_queue_oldest_age_seconds{{queue="{queue}"}} {seconds}"#);
     }
-    text += "# HELP triggers_dead_letters Messages in a dead-letter queue, about.\n# TYPE triggers_dead_letters gauge\n";
-    for (queue, _, lost) in queues {
-        let count = lost.visible + lost.in_flight;
-        let _ = writeln!(text, r#"triggers_dead_letters{{queue="{}"}} {count}"#, queue.as_str());
+    describe(&mut text, "dead_letters", "gauge", "Approximate number of messages in the dead-letter queue");
+    for Depths { queue, dead_letters, .. } in queues {
+        let queue = queue.as_str();
+        let count = dead_letters.visible + dead_letters.in_flight;
+        let _ = writeln!(text, r#"triggers_dead_letters{{queue="{queue}"}} {count}"#);
     }
     text
+}
+
+/// Writes the help and the type of a metric. Writing to a `String` cannot fail.
+fn describe(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(text, "# HELP triggers_{name} {help}.\n# TYPE triggers_{name} {kind}");
 }
 
 #[cfg(test)]
@@ -95,16 +132,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_age_is_that_of_a_queue_in_which_something_waits() {
+    fn the_age_is_0_for_a_queue_without_visible_messages() {
         let wait = |queue| Wait { queue, waited_ms: 1500, at: Timestamp::from_seconds(1) };
         let waits = [wait(QueueName::Events), wait(QueueName::Deliveries)];
         let busy = Depth { visible: 1, ..Depth::default() };
         let queues = [
-            (QueueName::Events, busy, Depth::default()),
-            (QueueName::Deliveries, Depth::default(), Depth::default()),
+            Depths { queue: QueueName::Events, messages: busy, dead_letters: Depth::default() },
+            Depths {
+                queue: QueueName::Deliveries,
+                messages: Depth::default(),
+                dead_letters: Depth::default(),
+            },
         ];
-        let text = text(&Counts::default(), 3, &queues, &waits);
-        assert!(text.contains("triggers_open_breakers 3\n"), "{text}");
+        let text = gauges_of_queues(&queues, &waits);
         assert!(text.contains("triggers_queue_oldest_age_seconds{queue=\"events\"} 1.5\n"), "{text}");
         assert!(text.contains("triggers_queue_oldest_age_seconds{queue=\"deliveries\"} 0\n"), "{text}");
     }

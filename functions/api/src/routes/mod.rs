@@ -1,4 +1,4 @@
-//! The handlers, by what they are about.
+//! The handlers of the routes, one module for each resource.
 
 pub(crate) mod keys;
 

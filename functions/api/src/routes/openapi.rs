@@ -1,10 +1,10 @@
-//! The API's own description, as it was when this function was built.
+//! The `OpenAPI` document, compiled into the function.
 
 use http::StatusCode;
 use runtime::answer;
 use runtime::answer::Answer;
 
-/// `GET /openapi.json`: for everybody, since it tells nothing that the source does not.
+/// Answers `GET /openapi.json`. No API key is needed.
 pub(crate) async fn document() -> Answer {
     let document = include_str!("../../../../infra/openapi.json");
     answer::typed(StatusCode::OK, "application/json", document.to_owned())

@@ -1,4 +1,4 @@
-//! What a tenant may ask for by law: all that is kept of it, and that nothing is.
+//! Data protection: the erasure of a tenant, its receipt, and the export of all data of a tenant.
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
@@ -13,21 +13,20 @@ use runtime::answer::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::clock::Clock;
+use store::ports::Ports;
 use store::unavailable::PortResult;
 
-use crate::body::{self, invalid, query_limit, query_value};
+use crate::body::{self, invalid, member, query_limit};
 use crate::caller::{Caller, TenantAdmin};
-use crate::cursor;
-use crate::deps::Api;
-use crate::deps::ApiState;
+use crate::cursor::{self, Cursors};
+use crate::deps::{Api, ApiState};
 use crate::export::{Export, Place};
 use crate::failure::Outcome;
-use store::ports::Ports;
 
 const DEFAULT_LIMIT: usize = 500;
 const MAX_LIMIT: usize = 1000;
 
-/// What a cursor of an export is bound to besides its tenant.
+/// The filter of the cursors of an export.
 const FILTER: &str = "export";
 
 #[derive(Deserialize)]
@@ -36,72 +35,77 @@ pub(crate) struct Erase {
     confirm: String,
 }
 
-/// `DELETE /api/tenant` {confirm: the organization's name}: everything of the tenant is deleted, beginning with its keys; this
-/// cannot be undone. The receipt is read by its id alone; who asks again with the same key is told it again, as long as there is
-/// a receipt.
+/// Answers `DELETE /api/tenant` with `{confirm: organization_name}`: erases all data of the tenant, its API keys first.
+/// The erasure cannot be undone. A repeat with the same API key gets the id of the same erasure, as long as its receipt
+/// exists.
 pub(crate) async fn erase<P: Ports>(State(api): ApiState<P>, headers: HeaderMap, body: Body) -> Outcome {
     let now = api.clock.now();
-    let known = api.authenticator.authenticate_now(&headers, Scope::TenantAdmin, now).await;
-    let (asking, bearer) = match known {
+
+    // 1. Authenticate. An erasure deletes the API key, so a repeat is recognized by the hash of its key.
+    let authenticated = api.authenticator.authenticate_now(&headers, Scope::TenantAdmin, now).await;
+    let (hash, bearer) = match authenticated {
         Err(problem) if problem.kind == Kind::Unauthorized => {
-            return begun_by_bearer(&api, &headers, now).await?.ok_or_else(|| problem.into());
+            return answer_repeat(&api, &headers, now).await?.ok_or_else(|| problem.into());
         }
-        known => known?,
+        other => other?,
     };
-    let wanted: Erase = body::json(&headers, body).await?;
+    let request: Erase = body::json(&headers, body).await?;
     let tenant = api.control.tenant(&bearer.tenant).await?;
-    if tenant.is_some_and(|tenant| tenant.organization_name != wanted.confirm) {
-        return Err(invalid("\"confirm\" must be the organization's name, exactly", "/confirm").into());
+    if tenant.is_some_and(|tenant| tenant.organization_name != request.confirm) {
+        let rule =
+            "must be exactly the name of the organization; see `organization_name` in `GET /api/tenant`";
+        return Err(invalid(member("/confirm"), rule).into());
     }
-    // The job stands before the mark: whatever dies in between, somebody erases what is marked.
-    let job = Job::new(
-        JobId::derive_erasure(&asking),
-        bearer.tenant.clone(),
-        Work::Erasure(Box::new(Erasure::begin())),
-        now,
-    );
+
+    // 2. Store the job before the mark, so that a marked tenant is always erased, also if this process ends in between.
+    let id = JobId::derive_erasure(&hash);
+    let job = Job::new(id, bearer.tenant.clone(), Work::Erasure(Box::new(Erasure::begin())), now);
     api.schedule.put_job(&job).await?;
     let erased_by = api.control.mark_erased(&bearer.tenant, &job.id, now).await?;
     if erased_by != job.id {
-        api.schedule.save_job(&job.ended(now)).await?; // another request was first
+        api.schedule.save_job(&job.ended(now)).await?; // another request marked the tenant first, and its job erases it
     }
+
+    // 3. Delete the API keys and endpoints now. The job deletes everything else, and what fails here.
     if let Err(error) = api.control.purge(&bearer.tenant).await {
-        tracing::warn!(cause = %error, "the scheduler deletes the keys in our place");
+        tracing::warn!(cause = %error, "the API keys were not all deleted; the scheduler deletes them");
     }
-    api.authenticator.forget(&asking);
+    api.authenticator.forget(&hash);
     api.keys.forget(&bearer.tenant);
-    Ok(started(&erased_by))
+    Ok(accepted(&erased_by))
 }
 
-/// The answer to whoever asked for the erasure with this key before, though the key may be dead since then.
-async fn begun_by_bearer<P: Ports>(
+/// Returns the answer to a request that began an erasure with the same API key before; `None` if there was none.
+async fn answer_repeat<P: Ports>(
     api: &Api<P>,
     headers: &HeaderMap,
     now: Timestamp,
 ) -> PortResult<Option<Answer>> {
     for hash in api.authenticator.hashes(headers) {
         if let Some(job) = api.schedule.erasure(&JobId::derive_erasure(&hash)).await? {
-            let erased_by = api.control.mark_erased(&job.tenant, &job.id, now).await?; // perhaps another was first
-            return Ok(Some(started(&erased_by)));
+            let erased_by = api.control.mark_erased(&job.tenant, &job.id, now).await?; // the first mark stays
+            return Ok(Some(accepted(&erased_by)));
         }
     }
     Ok(None)
 }
 
-fn started(erasure: &JobId) -> Answer {
+fn accepted(erasure: &JobId) -> Answer {
     let body = json!({"erasure_id": erasure.as_str(), "receipt_url": format!("/api/erasures/{erasure}")});
     answer::json(StatusCode::ACCEPTED, &body)
 }
 
-/// `GET /api/erasures/{id}`: the receipt, for whoever knows the id.
+/// Answers `GET /api/erasures/{id}`: the receipt of an erasure. The id is enough; no API key is needed.
 pub(crate) async fn receipt<P: Ports>(State(api): ApiState<P>, Path(id): Path<String>) -> Outcome {
-    let no_receipt = || Problem::new(Kind::NotFound, "there is no such erasure");
+    let detail = "Not found: no erasure has this id, or its receipt has expired; check the id";
+    let no_receipt = || Problem::new(Kind::NotFound, detail);
     let id = JobId::parse_erasure(&id).ok_or_else(no_receipt)?;
     let job = api.schedule.erasure(&id).await?.ok_or_else(no_receipt)?;
-    Ok(answer::json(StatusCode::OK, &shown(&job)))
+    Ok(answer::json(StatusCode::OK, &to_json(&job)))
 }
 
-fn shown(job: &Job) -> Value {
+/// Returns the receipt as JSON.
+fn to_json(job: &Job) -> Value {
     let Work::Erasure(erasure) = &job.work else { return Value::Null };
     json!({
         "erasure_id": job.id.as_str(),
@@ -112,63 +116,60 @@ fn shown(job: &Job) -> Value {
         "items_deleted": erasure.deleted,
         "times_looked_through": erasure.looks,
         "data_key_dropped_at": erasure.key_dropped_at.map(|at| at.to_string()),
-        "lives_on": LIVES_ON.map(|(what, how_long)| json!({"what": what, "for": how_long})),
+        "lives_on": REMAINING_DATA.map(|(what, how_long)| json!({"what": what, "for": how_long})),
     })
 }
 
-/// What an erasure does not reach, and how long that lives on. What a table deletes by itself it deletes some days after its
-/// time at the latest.
-const LIVES_ON: [(&str, &str); 10] = [
+/// The data that remains after an erasure, and for how long. `DynamoDB` deletes an expired item a few days after its end at the
+/// latest.
+const REMAINING_DATA: [(&str, &str); 10] = [
     (
-        "point-in-time backups of the tables: names, addresses, event types, dedup ids and excerpts of receivers' answers; \
-         payloads, secrets and headers sealed, with the wrapped data key beside them",
+        "point-in-time backups of the tables: names, addresses, event types, dedup ids and excerpts of responses; \
+         payloads, secrets and headers are encrypted, and the encrypted data key is in the same backup",
         "35 days",
     ),
-    ("the copy of the data key in the memory of running instances", "5 minutes"),
+    ("copies of the data key in the memory of running instances", "5 minutes"),
     (
-        "accepted events still in a queue, payloads in them; each is dropped as soon as it is taken",
+        "accepted events that are still in a queue, with their payloads; each is deleted when it is received",
         "at most 14 days, usually seconds",
     ),
     (
-        "a payload whose storing was cut off before its event was there: sealed under the data key that was dropped",
-        "as long as the event would have been kept",
+        "a payload whose event was not stored, because the process ended first; encrypted under the deleted data key",
+        "the retention of the event",
     ),
-    ("digests (SHA-256) of dedup ids and idempotency keys, with those of the contents", "24 hours"),
+    ("hashes (SHA-256) of dedup ids, of idempotency keys and of the content they were used with", "24 hours"),
     (
-        "counters of the last minutes, ids of events and endpoints in leases, lines and rows of messages; no content",
-        "a day after their end",
+        "counters of the last minutes, ids of events and endpoints in leases and in scheduled messages; no content",
+        "one day after they end",
     ),
-    ("on which days events were accepted; no content", "as long as those events would have been kept"),
-    ("messages of ours that nobody could read, not even whose they are", "90 days"),
+    ("the days on which events were accepted; no content", "the retention of these events"),
+    ("messages that could not be read, so their tenant is unknown", "90 days"),
     ("log lines and access logs: ids, paths, status codes; no payload, address or key", "30 days"),
     (
-        "the organization's id and the moment of its erasure, so that nothing comes back; this receipt for 90 days",
-        "for ever",
+        "the id of the organization and the time of its erasure, so that no data comes back; this receipt for 90 days",
+        "forever",
     ),
 ];
 
-/// `GET /api/export`: everything that is kept of the tenant as lines of JSON, page by page. The header `X-Next-Cursor` leads
-/// to the next page; the last has none.
+/// Answers `GET /api/export`: a page of all data of the tenant, as lines of JSON. The header `X-Next-Cursor` has the
+/// cursor of the next page; the last page has no such header.
 pub(crate) async fn export<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<TenantAdmin>,
     RawQuery(query): RawQuery,
 ) -> Outcome {
     let limit = query_limit(query.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?;
-    let peppers = api.authenticator.peppers();
-    let place = match query_value(query.as_deref(), "cursor") {
+    let cursors =
+        Cursors { peppers: api.authenticator.peppers(), tenant: &bearer.tenant, filter: FILTER.to_owned() };
+    let place = match cursors.read(query.as_deref())? {
         None => None,
-        Some(text) => {
-            let place = cursor::read(peppers, &bearer.tenant, FILTER, &text)?;
-            Some(Place::read(&place).ok_or_else(cursor::invalid)?)
-        }
+        Some(place) => Some(Place::read(&place).ok_or_else(cursor::invalid)?),
     };
     let export = Export { api: &api, bearer: &bearer, now };
     let page = export.page(place, limit).await?;
     let mut answer = answer::typed(StatusCode::OK, "application/x-ndjson", page.lines);
     if let Some(next) = page.next {
-        let next = cursor::write(peppers.current(), &bearer.tenant, FILTER, &next.to_string());
-        answer::add_header(&mut answer, "x-next-cursor", &next);
+        answer::add_header(&mut answer, "x-next-cursor", &cursors.write(&next.to_string()));
     }
     Ok(answer)
 }

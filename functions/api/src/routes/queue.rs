@@ -1,5 +1,6 @@
-//! The inbox as a queue: lease, acknowledge, give back, hold longer.
+//! The inbox as a queue: lease events, acknowledge them, release them, and extend a lease.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -13,27 +14,25 @@ use http::StatusCode;
 use runtime::answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-use super::inbox::shown_with;
-use crate::body::invalid;
-use crate::body::{Json, OptionalJson};
-use crate::caller::{Caller, InboxAck};
-use crate::deps::Api;
-use crate::deps::ApiState;
-use crate::failure::Outcome;
-use crate::leasing::{self, Act, Ended};
 use store::ports::Ports;
 
-/// The longest lease.
+use super::inbox::{read_type, to_json_with};
+use crate::body::{Json, OptionalJson, check_range, invalid, member};
+use crate::caller::{Caller, InboxAck};
+use crate::deps::{Api, ApiState};
+use crate::failure::Outcome;
+use crate::leasing::{self, Act, Ended};
+
+/// The longest duration of a lease.
 const MAX_LEASE_SECONDS: u64 = 3600;
 
-/// The most events of one lease, and of one acknowledgement.
+/// The largest number of events in one request.
 const MAX_EVENTS: usize = 100;
 
-/// The most types that a lease may be limited to.
+/// The largest number of types in the filter of a lease.
 const MAX_TYPES: usize = 20;
 
-/// An event that is given back may wait for at most half a day.
+/// The longest delay of a released event: 12 hours.
 const MAX_DELAY_SECONDS: u64 = 12 * 3600;
 
 #[derive(Deserialize)]
@@ -53,35 +52,32 @@ impl Default for Lease {
     }
 }
 
-/// `POST /api/inbox/lease`: the oldest events that nobody has, for as long as asked; nobody else gets them meanwhile.
+/// Answers `POST /api/inbox/lease`: leases the oldest free events. Other clients cannot lease them until the lease
+/// ends.
 pub(crate) async fn lease<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<InboxAck>,
-    OptionalJson(wanted): OptionalJson<Lease>,
+    OptionalJson(request): OptionalJson<Lease>,
 ) -> Outcome {
-    let seconds = lease_seconds(wanted.seconds)?;
-    if !(1..=MAX_EVENTS).contains(&wanted.limit) {
-        return Err(invalid(format!("\"lease_limit\" must be 1 to {MAX_EVENTS}"), "/lease_limit").into());
-    }
+    check_range(request.seconds, 1..=MAX_LEASE_SECONDS, "/lease_seconds")?;
+    check_range(request.limit, 1..=MAX_EVENTS, "/lease_limit")?;
+    let types = read_types(&request.types)?;
     let terms = LeaseTerms {
         holder: LeaseId::generate(&mut rand::rng()),
-        until: now.after(seconds),
-        include_open: wanted.include_open,
+        until: now.after(Duration::from_secs(request.seconds)),
+        include_open: request.include_open,
         max_leases: api.max_leases,
     };
-    let types = types(&wanted.types)?;
-    let events = leasing::lease(&api, &bearer, &terms, types, wanted.limit, now).await?;
-    let results: Vec<String> = events
-        .iter()
-        .map(|(head, payload)| shown_with(head, payload, &[("lease_count", json!(head.lease_count))]))
-        .collect();
-    let is_leased = !events.is_empty();
-    let (lease_id, until) = (
-        json!(is_leased.then_some(terms.holder.as_str())),
-        json!(is_leased.then(|| terms.until.to_string())),
-    );
-    let body =
-        format!(r#"{{"lease_id":{lease_id},"leased_until":{until},"results":[{}]}}"#, results.join(","));
+    let events = leasing::lease(&api, &bearer, &terms, types, request.limit, now).await?;
+    let mut results = Vec::with_capacity(events.len());
+    for (head, payload) in &events {
+        results.push(to_json_with(head, payload, &[("lease_count", json!(head.lease_count))]));
+    }
+    let is_leased = !results.is_empty();
+    let lease_id = json!(is_leased.then_some(terms.holder.as_str()));
+    let until = json!(is_leased.then(|| terms.until.to_string()));
+    let results = results.join(",");
+    let body = format!(r#"{{"lease_id":{lease_id},"leased_until":{until},"results":[{results}]}}"#);
     Ok(answer::typed(StatusCode::OK, "application/json", body))
 }
 
@@ -92,18 +88,21 @@ pub(crate) struct Acknowledge {
     event_ids: Option<Vec<String>>,
 }
 
-/// `POST /api/inbox/ack`: the events of a lease, or any by their ids. Deliveries still open for them end.
+/// Answers `POST /api/inbox/ack`: acknowledges the events of a lease, or events by their ids, and ends their open
+/// deliveries.
 pub(crate) async fn acknowledge<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<InboxAck>,
-    Json(wanted): Json<Acknowledge>,
+    Json(request): Json<Acknowledge>,
 ) -> Outcome {
-    let ids = event_ids(wanted.event_ids)?;
-    let ended = match (wanted.lease_id, ids) {
-        (None, None) => return Err(invalid("name a lease or events", "/lease_id").into()),
+    let ids = read_event_ids(request.event_ids.as_deref())?;
+    let ended = match (request.lease_id, ids) {
+        (None, None) => {
+            return Err(invalid(member("/lease_id"), "is missing; send it or `/event_ids`").into());
+        }
         (None, Some(ids)) => leasing::act(&api, &bearer.tenant, &Act::Acknowledge, &ids, now).await?,
         (Some(lease), ids) => {
-            let lease = lease_id(&lease)?;
+            let lease = read_lease_id(&lease)?;
             under_lease(&api, &bearer, &lease, ids, now, &Act::AcknowledgeAs(lease.clone())).await?
         }
     };
@@ -119,25 +118,26 @@ pub(crate) struct Release {
     delay_seconds: u64,
 }
 
-/// `POST /api/inbox/release`: others may have the events, now or after a delay. Without a lease: out of quarantine.
+/// Answers `POST /api/inbox/release`: ends the lease of events, so that they can be leased again after the delay.
+/// Without a lease id, releases events from quarantine.
 pub(crate) async fn release<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<InboxAck>,
-    Json(wanted): Json<Release>,
+    Json(request): Json<Release>,
 ) -> Outcome {
-    let ids = event_ids(wanted.event_ids)?;
-    if wanted.delay_seconds > MAX_DELAY_SECONDS {
-        let detail = format!("\"delay_seconds\" must be at most {MAX_DELAY_SECONDS}");
-        return Err(invalid(detail, "/delay_seconds").into());
-    }
-    let delay = Duration::from_secs(wanted.delay_seconds);
-    let ended = match (wanted.lease_id, ids) {
-        (None, None) => return Err(invalid("name a lease or quarantined events", "/lease_id").into()),
+    let ids = read_event_ids(request.event_ids.as_deref())?;
+    check_range(request.delay_seconds, 0..=MAX_DELAY_SECONDS, "/delay_seconds")?;
+    let delay = Duration::from_secs(request.delay_seconds);
+    let ended = match (request.lease_id, ids) {
+        (None, None) => {
+            let rule = "is missing; send it, or `/event_ids` of quarantined events";
+            return Err(invalid(member("/lease_id"), rule).into());
+        }
         (None, Some(ids)) => {
             leasing::act(&api, &bearer.tenant, &Act::ReleaseFromQuarantine(delay), &ids, now).await?
         }
         (Some(lease), ids) => {
-            let lease = lease_id(&lease)?;
+            let lease = read_lease_id(&lease)?;
             under_lease(&api, &bearer, &lease, ids, now, &Act::Release(lease.clone(), delay)).await?
         }
     };
@@ -151,26 +151,28 @@ pub(crate) struct Extend {
     lease_seconds: u64,
 }
 
-/// `POST /api/inbox/extend`: a lease holds its events until another moment, counted from now.
+/// Answers `POST /api/inbox/extend`: sets a new end for a lease, counted from now.
 pub(crate) async fn extend<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<InboxAck>,
-    Json(wanted): Json<Extend>,
+    Json(request): Json<Extend>,
 ) -> Outcome {
-    let until = now.after(lease_seconds(wanted.lease_seconds)?);
-    let lease = lease_id(&wanted.lease_id)?;
+    check_range(request.lease_seconds, 1..=MAX_LEASE_SECONDS, "/lease_seconds")?;
+    let until = now.after(Duration::from_secs(request.lease_seconds));
+    let lease = read_lease_id(&request.lease_id)?;
     let ended = under_lease(&api, &bearer, &lease, None, now, &Act::Extend(lease.clone(), until)).await?;
     let leased: Vec<EventId> = ended.iter().map(|(id, _)| *id).collect();
-    api.events.record_lease(&bearer.tenant, &lease, &leased, until).await?; // what it holds is told as long as it does
+    // The list of the events must be stored as long as the lease holds them.
+    api.events.record_lease(&bearer.tenant, &lease, &leased, until).await?;
     let mut answer = outcome("extended", &ended);
     answer["leased_until"] = until.to_string().into();
     Ok(answer::json(StatusCode::OK, &answer))
 }
 
-/// Acts on the events of a lease, or on those of them that are named.
+/// Acts on the named events of a lease, or on all its events.
 ///
 /// # Errors
-/// 409 where the lease holds none of them, whatever the reason: the answer does not tell which.
+/// 409 if the lease holds none of them. All reasons get the same answer.
 async fn under_lease<P: Ports>(
     api: &Api<P>,
     bearer: &KeyRecord,
@@ -187,55 +189,50 @@ async fn under_lease<P: Ports>(
     if ended.iter().any(|(_, ended)| ended.is_ok()) { Ok(ended) } else { Err(lease_lost()) }
 }
 
-/// A lease by its id. One that is none holds nothing, as any other that is lost.
-fn lease_id(text: &str) -> Result<LeaseId, Problem> {
+/// Reads a lease id. A malformed id gets the same answer as an unknown or expired lease.
+fn read_lease_id(text: &str) -> Result<LeaseId, Problem> {
     LeaseId::parse(text).ok_or_else(lease_lost)
 }
 
 fn lease_lost() -> Problem {
-    Problem::new(Kind::LeaseLost, "the lease does not hold these events, or not any more; lease again")
+    let detail = "the lease has expired, does not exist, or does not hold these events; lease events again";
+    Problem::new(Kind::LeaseLost, detail)
 }
 
-/// What became of each event: the list of those that went well, and why the others did not.
+/// Returns the events that are as requested under the name `done`, and the others with their reasons.
 fn outcome(done: &str, ended: &[(EventId, Ended)]) -> Value {
-    let went_well = ended.iter().filter(|(_, ended)| ended.is_ok()).map(|(id, _)| id.to_string());
-    let failed = |(id, ended): &(EventId, Ended)| {
-        ended.err().map(|refused| json!({"id": id.to_string(), "reason": refused.reason()}))
-    };
-    json!({
-        done: went_well.collect::<Vec<_>>(),
-        "failed": ended.iter().filter_map(failed).collect::<Vec<_>>(),
-    })
-}
-
-fn lease_seconds(seconds: u64) -> Result<Duration, Problem> {
-    let is_valid = (1..=MAX_LEASE_SECONDS).contains(&seconds);
-    let detail = || format!("\"lease_seconds\" must be 1 to {MAX_LEASE_SECONDS}");
-    if is_valid { Ok(Duration::from_secs(seconds)) } else { Err(invalid(detail(), "/lease_seconds")) }
-}
-
-fn event_ids(ids: Option<Vec<String>>) -> Result<Option<Vec<EventId>>, Problem> {
-    let Some(ids) = ids else { return Ok(None) };
-    if !(1..=MAX_EVENTS).contains(&ids.len()) {
-        return Err(invalid(format!("\"event_ids\" must be 1 to {MAX_EVENTS}"), "/event_ids"));
+    let mut succeeded = Vec::new();
+    let mut failed = Vec::new();
+    for (id, ended) in ended {
+        match ended {
+            Ok(()) => succeeded.push(id.to_string()),
+            Err(refused) => failed.push(json!({"id": id.to_string(), "reason": refused.reason()})),
+        }
     }
-    let parse = |(place, id): (usize, &String)| {
-        EventId::parse(id).ok_or_else(|| invalid("this is no event's id", &format!("/event_ids/{place}")))
-    };
-    let mut ids = ids.iter().enumerate().map(parse).collect::<Result<Vec<_>, _>>()?;
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(Some(ids))
+    json!({done: succeeded, "failed": failed})
 }
 
-fn types(names: &[String]) -> Result<Vec<EventType>, Problem> {
-    if names.len() > MAX_TYPES {
-        return Err(invalid(format!("\"types\" may be {MAX_TYPES} at most"), "/types"));
+/// Reads the ids of events, and removes repeated ids.
+fn read_event_ids(texts: Option<&[String]>) -> Result<Option<Vec<EventId>>, Problem> {
+    let Some(texts) = texts else { return Ok(None) };
+    if !(1..=MAX_EVENTS).contains(&texts.len()) {
+        let rule = format!("must have 1 to {MAX_EVENTS} ids; send the others in another request");
+        return Err(invalid(member("/event_ids"), rule));
     }
-    let parse = |(place, name): (usize, &String)| {
-        let wrong =
-            |error| invalid(domain::event::InvalidEvent::Type(error).to_string(), &format!("/types/{place}"));
-        EventType::parse(name.as_str()).map_err(wrong)
-    };
-    names.iter().enumerate().map(parse).collect()
+    let mut ids = BTreeSet::new();
+    for (place, text) in texts.iter().enumerate() {
+        let source = member(format!("/event_ids/{place}"));
+        ids.insert(
+            EventId::parse(text).ok_or_else(|| invalid(source, "must be the id of an event; correct it"))?,
+        );
+    }
+    Ok(Some(ids.into_iter().collect()))
+}
+
+fn read_types(texts: &[String]) -> Result<Vec<EventType>, Problem> {
+    if texts.len() > MAX_TYPES {
+        return Err(invalid(member("/types"), format!("must have at most {MAX_TYPES} types; remove some")));
+    }
+    let types = texts.iter().enumerate();
+    types.map(|(place, text)| read_type(text, member(format!("/types/{place}")))).collect()
 }

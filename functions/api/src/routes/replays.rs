@@ -1,4 +1,4 @@
-//! Replays: many events sent again, in the background.
+//! Replays: jobs that send many events again in the background.
 
 use axum::extract::{Path, State};
 use domain::endpoint::MAX_RATE_PER_SECOND;
@@ -19,30 +19,26 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::events::page::Source;
 use store::items::Updated;
-use store::unavailable::Unavailable;
+use store::ports::Ports;
+use store::races::{Round, until_won};
 
 use super::{events, inbox};
-use crate::body::Json;
-use crate::body::{invalid, moment};
+use crate::body::{Json, check_range, invalid, member, time};
 use crate::caller::{Caller, EventsReplay};
-use crate::deps::Api;
-use crate::deps::ApiState;
+use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
-use store::ports::Ports;
 
-/// So many replays of one tenant may be under way.
+/// The largest number of replays of one tenant that run at the same time.
 const MAX_UNDER_WAY: usize = 10;
 
-/// When it may be worth asking for another.
+/// The value of `Retry-After` when too many replays run.
 const RETRY_AFTER_SECONDS: u32 = 60;
 
-/// How often a raced change is decided again before the client is asked to.
-const MAX_RACES: usize = 20;
-
-/// What is asked for. Absent members are not written: a repeat is known as one by a version that has more of them.
+/// The body of `POST /api/replays`. Absent members are not part of its fingerprint, so that a later version with more
+/// members recognizes a repeat.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Create {
+pub(crate) struct CreateReplay {
     since: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
@@ -58,42 +54,40 @@ pub(crate) struct Create {
     dry_run: bool,
 }
 
-/// A client's own name for its request, and what it is to stand for.
+/// The name that a client gave to its request (`Idempotency-Key`), and the claim of the name for a replay.
 struct Named {
     name: ClaimName,
     claim: Claim<JobId>,
 }
 
-/// `POST /api/replays`: how many events that would be, and, unless that was all that was asked, a replay of them. A repeat under
-/// the same `Idempotency-Key` makes no other one.
+/// Answers `POST /api/replays`: counts the events, and creates a replay of them unless the request is a dry run. A
+/// repeat with the same `Idempotency-Key` gets the first replay.
 pub(crate) async fn create<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<EventsReplay>,
     headers: HeaderMap,
-    Json(wanted): Json<Create>,
+    Json(request): Json<CreateReplay>,
 ) -> Outcome {
+    // 1. Answer a repeat of an earlier request.
     let id = JobId::generate_replay(now, &mut rand::rng());
-    let named = named(&headers, &wanted, &id, now)?;
-    if let Some(answer) = answered_before(&api, &bearer, named.as_ref(), now).await? {
+    let named = read_name(&headers, &request, &id, now)?;
+    if let Some(answer) = answer_repeat(&api, &bearer, named.as_ref(), now).await? {
         return Ok(answer);
     }
-    let filter = filter(&wanted, &bearer, now)?;
-    let endpoint = endpoint(&api, &bearer, &wanted).await?;
-    if wanted.rate_per_second.is_some_and(|rate| !(1..=MAX_RATE_PER_SECOND).contains(&rate)) {
-        let detail = format!("\"rate_per_second\" must be 1 to {MAX_RATE_PER_SECOND}");
-        return Err(invalid(detail, "/rate_per_second").into());
-    }
-    let (count, count_is_exact) = api.events.count(&bearer.tenant, &filter, now).await?;
-    if wanted.dry_run {
-        return Ok(answer::json(StatusCode::OK, &json!({"count": count, "count_is_exact": count_is_exact})));
+
+    // 2. Check the request, and count the events.
+    let replay = read_replay(&api, &bearer, &request, now).await?;
+    if request.dry_run {
+        let body = json!({"count": replay.count, "count_is_exact": replay.count_is_exact});
+        return Ok(answer::json(StatusCode::OK, &body));
     }
     if api.schedule.count_running_replays(&bearer.tenant).await? >= MAX_UNDER_WAY {
-        // A repeat that overlaps with the first request may have counted that one.
-        let before = answered_before(&api, &bearer, named.as_ref(), now).await?;
-        return before.ok_or_else(|| too_many().into());
+        // A repeat that runs at the same time as its first request may have counted the replay of that one.
+        let repeat = answer_repeat(&api, &bearer, named.as_ref(), now).await?;
+        return repeat.ok_or_else(|| too_many().into());
     }
-    let (rate_per_second, progress) = (wanted.rate_per_second, Progress::default());
-    let replay = Replay { filter, endpoint, rate_per_second, count, count_is_exact, progress };
+
+    // 3. Store the job and claim its name in one transaction, so that only one of two repeats creates a replay.
     let job = Job::new(id, bearer.tenant.clone(), Work::Replay(Box::new(replay)), now);
     let claimed = match named {
         None => {
@@ -102,24 +96,27 @@ pub(crate) async fn create<P: Ports>(
         }
         Some(Named { name, claim }) => api.schedule.put_named_job(&job, &name, &claim).await?,
     };
-    let before = again(&api, &bearer, claimed).await?;
-    Ok(before.unwrap_or_else(|| answer::json(StatusCode::ACCEPTED, &shown(&job))))
+    let repeat = answer_claimed(&api, &bearer, claimed).await?;
+    Ok(repeat.unwrap_or_else(|| answer::json(StatusCode::ACCEPTED, &to_json(&job))))
 }
 
-/// The answer where a request of this name was carried out before.
-async fn answered_before<P: Ports>(
+/// Returns the answer to a repeat; `None` if the name is not claimed, or the request has no name.
+async fn answer_repeat<P: Ports>(
     api: &Api<P>,
     bearer: &KeyRecord,
     named: Option<&Named>,
     now: Timestamp,
 ) -> Result<Option<Answer>, Problem> {
     let Some(Named { name, claim }) = named else { return Ok(None) };
-    let held = api.schedule.named_job(&bearer.tenant, name, now).await?;
-    again(api, bearer, held.map_or(Claimed::First, |held| Claimed::decide(&held, claim))).await
+    match api.schedule.named_job(&bearer.tenant, name, now).await? {
+        None => Ok(None),
+        Some(held) => answer_claimed(api, bearer, Claimed::decide(&held, claim)).await,
+    }
 }
 
-/// The answer to a repeat: the replay that the first request made, as it is now. None to a first request.
-async fn again<P: Ports>(
+/// Returns the answer to a repeat: the current state of the replay that the first request created. Returns `None` for a
+/// first request.
+async fn answer_claimed<P: Ports>(
     api: &Api<P>,
     bearer: &KeyRecord,
     claimed: Claimed<JobId>,
@@ -128,91 +125,122 @@ async fn again<P: Ports>(
         Claimed::First => return Ok(None),
         Claimed::Repeat(first) => first,
         Claimed::Mismatch => {
-            let detail = "this name was used within 24 hours for another replay";
+            let detail = "the Idempotency-Key was used for another replay within 24 hours; use a new key";
             return Err(Problem::new(Kind::IdempotencyMismatch, detail));
         }
     };
     let job = api.schedule.replay(&bearer.tenant, &first).await?.ok_or_else(no_replay)?;
-    let mut answer = answer::json(StatusCode::ACCEPTED, &shown(&job));
+    let mut answer = answer::json(StatusCode::ACCEPTED, &to_json(&job));
     answer::mark_replayed(&mut answer);
     Ok(Some(answer))
 }
 
-/// The name of a request that is to make this replay.
-fn named(headers: &HeaderMap, wanted: &Create, id: &JobId, now: Timestamp) -> Result<Option<Named>, Problem> {
-    let key = idempotency_key(headers)?.filter(|_| !wanted.dry_run);
-    let asked = Fingerprint::of_request(&json!(wanted).to_string());
-    let claim = Claim::new(id.clone(), asked, now);
+/// Reads the name of the request. A dry run has none, because it creates nothing.
+fn read_name(
+    headers: &HeaderMap,
+    request: &CreateReplay,
+    id: &JobId,
+    now: Timestamp,
+) -> Result<Option<Named>, Problem> {
+    let key = idempotency_key(headers)?.filter(|_| !request.dry_run);
+    let fingerprint = Fingerprint::of_request(&json!(request).to_string());
+    let claim = Claim::new(id.clone(), fingerprint, now);
     Ok(key.map(|key| Named { name: ClaimName::Idempotency(key), claim }))
 }
 
 fn too_many() -> Problem {
-    let detail = format!("{MAX_UNDER_WAY} replays are under way; cancel one, or wait for one to end");
+    let detail =
+        format!("{MAX_UNDER_WAY} replays are running, the maximum; cancel one, or wait until one ends");
     Problem { retry_after: Some(RETRY_AFTER_SECONDS), ..Problem::new(Kind::RateLimited, detail) }
 }
 
 fn no_replay() -> Problem {
-    Problem::new(Kind::NotFound, "there is no such replay")
+    Problem::new(Kind::NotFound, "Not found: no replay has this id; check the id")
 }
 
-/// `GET /api/replays/{id}`: how far it has come.
+/// Answers `GET /api/replays/{id}`: the replay and its progress.
 pub(crate) async fn read<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EventsReplay>,
     Path(id): Path<String>,
 ) -> Outcome {
-    Ok(answer::json(StatusCode::OK, &shown(&found(&api, &bearer, &id).await?)))
+    Ok(answer::json(StatusCode::OK, &to_json(&find(&api, &bearer, &id).await?)))
 }
 
-/// `DELETE /api/replays/{id}`: it sends nothing more than what it has opened already. Asking twice changes nothing.
+/// Answers `DELETE /api/replays/{id}`: cancels the replay. It opens no more deliveries; the open ones are sent. A
+/// repeat has no further effect.
 pub(crate) async fn cancel<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EventsReplay>,
     Path(id): Path<String>,
 ) -> Outcome {
-    for _ in 0..MAX_RACES {
-        let seen = found(&api, &bearer, &id).await?;
-        let Some(next) = seen.cancel() else { return Ok(answer::json(StatusCode::ACCEPTED, &shown(&seen))) };
-        if api.schedule.save_job(&next).await? == Updated::Done {
-            return Ok(answer::json(StatusCode::ACCEPTED, &shown(&next)));
-        }
-    }
-    Err(Unavailable::new("cancelling a replay", "too many races").into())
+    let cancelled: Job = until_won("cancelling a replay", || async {
+        let seen = find(&api, &bearer, &id).await?;
+        let Some(next) = seen.cancel() else { return Ok::<_, Problem>(Round::Ended(seen)) };
+        Ok(match api.schedule.save_job(&next).await? {
+            Updated::Done => Round::Ended(next),
+            Updated::Raced => Round::Lost,
+        })
+    })
+    .await?;
+    Ok(answer::json(StatusCode::ACCEPTED, &to_json(&cancelled)))
 }
 
-async fn found<P: Ports>(api: &Api<P>, bearer: &KeyRecord, id: &str) -> Result<Job, Problem> {
+/// Returns the replay with this id.
+///
+/// # Errors
+/// 404 if it does not exist, or belongs to another tenant.
+async fn find<P: Ports>(api: &Api<P>, bearer: &KeyRecord, id: &str) -> Result<Job, Problem> {
     let id = JobId::parse_replay(id).ok_or_else(no_replay)?;
     api.schedule.replay(&bearer.tenant, &id).await?.ok_or_else(no_replay)
 }
 
-fn filter(wanted: &Create, bearer: &KeyRecord, now: Timestamp) -> Result<Filter, Problem> {
-    let since = moment(&wanted.since, "/since")?;
-    let until = wanted.until.as_deref().map(|text| moment(text, "/until")).transpose()?;
-    let until = until.map_or(now, |until| until.min(now)); // what comes from now on is no replay
-    if since >= until {
-        return Err(invalid("\"since\" must be before \"until\", and in the past", "/since"));
-    }
-    let status = wanted.status.as_deref().map(|name| inbox::status(name, Source::Log)).transpose()?;
-    Ok(Filter {
-        shards: bearer.spread.read(),
-        since,
-        until,
-        event_type: wanted.event_type.as_deref().map(EventType::parse).transpose()?,
-        status,
-    })
-}
-
-async fn endpoint<P: Ports>(
+/// Reads the replay of a request, and counts its events.
+///
+/// # Errors
+/// 422 for a member that is not valid, 404 for an unknown endpoint.
+async fn read_replay<P: Ports>(
     api: &Api<P>,
     bearer: &KeyRecord,
-    wanted: &Create,
-) -> Result<Option<EndpointId>, Problem> {
-    let Some(id) = &wanted.endpoint_id else { return Ok(None) };
-    let endpoints = api.control.endpoints(&bearer.tenant).await?;
-    events::named(id, endpoints.iter().map(|endpoint| &endpoint.id)).map(Some)
+    request: &CreateReplay,
+    now: Timestamp,
+) -> Result<Replay, Problem> {
+    let filter = read_filter(request, bearer, now)?;
+    let endpoint = match &request.endpoint_id {
+        None => None,
+        Some(id) => Some(events::find_id(id, &api.control.endpoints(&bearer.tenant).await?)?),
+    };
+    let rate_per_second = request.rate_per_second;
+    if let Some(rate) = rate_per_second {
+        check_range(rate, 1..=MAX_RATE_PER_SECOND, "/rate_per_second")?;
+    }
+    let (count, count_is_exact) = api.events.count(&bearer.tenant, &filter, now).await?;
+    Ok(Replay { filter, endpoint, rate_per_second, count, count_is_exact, progress: Progress::default() })
 }
 
-fn shown(job: &Job) -> Value {
+/// Reads the filter of the events. It ends now at the latest, because later events are not replayed.
+fn read_filter(request: &CreateReplay, bearer: &KeyRecord, now: Timestamp) -> Result<Filter, Problem> {
+    let since = time(&request.since, member("/since"))?;
+    let until = match &request.until {
+        None => now,
+        Some(text) => time(text, member("/until"))?.min(now),
+    };
+    if since >= until {
+        return Err(invalid(member("/since"), "must be in the past and before `/until`; correct it"));
+    }
+    let status = match &request.status {
+        None => None,
+        Some(name) => Some(inbox::read_status(name, Source::Log, member("/status"))?),
+    };
+    let event_type = match &request.event_type {
+        None => None,
+        Some(text) => Some(inbox::read_type(text, member("/type"))?),
+    };
+    Ok(Filter { shards: bearer.spread.read(), since, until, event_type, status })
+}
+
+/// Returns a replay as JSON.
+fn to_json(job: &Job) -> Value {
     let Work::Replay(replay) = &job.work else { return Value::Null };
     let Replay { filter, progress, .. } = replay.as_ref();
     json!({

@@ -1,4 +1,4 @@
-//! What an owner says about an endpoint, checked member by member.
+//! The settings of an endpoint in a request. Each member is checked.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +9,18 @@ use domain::endpoint::url::EndpointUrl;
 use domain::endpoint::{Endpoint, MAX_RATE_PER_SECOND, Signing};
 use domain::problem::Problem;
 use serde::Deserialize;
-
-use crate::body::invalid;
-use crate::deps::Api;
 use store::ports::Ports;
 use store::webhook_sender::WebhookSender;
 
-/// The most patterns of one endpoint.
+use crate::body::{check_range, invalid, member};
+use crate::deps::Api;
+
+/// The largest number of patterns of one endpoint.
 const MAX_PATTERNS: usize = 50;
 
 const MAX_DESCRIPTION_CHARS: usize = 255;
 
-/// What an owner says about an endpoint; absent members stay as they are, or get their defaults.
+/// The settings in a request. A missing member keeps its value, or gets its default in a new endpoint.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -35,76 +35,84 @@ pub(crate) struct Settings {
     pub(super) secret: Option<String>,
 }
 
-/// Sets what its owner named.
+/// Changes the members of the endpoint that the request has.
 pub(super) fn configure(
     endpoint: &mut Endpoint,
-    wanted: &Settings,
+    settings: &Settings,
     url: Option<&EndpointUrl>,
 ) -> Result<(), Problem> {
     if let Some(url) = url {
         url.as_str().clone_into(&mut endpoint.url);
     }
-    if let Some(description) = &wanted.description {
+    if let Some(description) = &settings.description {
         if description.chars().count() > MAX_DESCRIPTION_CHARS {
-            let detail = format!("\"description\" may have {MAX_DESCRIPTION_CHARS} characters");
-            return Err(invalid(detail, "/description"));
+            let rule = format!("must have at most {MAX_DESCRIPTION_CHARS} characters; shorten it");
+            return Err(invalid(member("/description"), rule));
         }
         endpoint.description.clone_from(description);
     }
-    if let Some(patterns) = &wanted.event_types {
-        if !(1..=MAX_PATTERNS).contains(&patterns.len()) {
-            return Err(invalid(format!("there must be 1 to {MAX_PATTERNS} patterns"), "/event_types"));
-        }
-        let pattern = |(place, text): (usize, &String)| {
-            Pattern::parse(text).map_err(|error| invalid(error.to_string(), &format!("/event_types/{place}")))
-        };
-        endpoint.event_types = patterns.iter().enumerate().map(pattern).collect::<Result<_, _>>()?;
+    if let Some(patterns) = &settings.event_types {
+        endpoint.event_types = read_patterns(patterns)?;
     }
-    if let Some(rate) = wanted.rate_per_second {
-        if !(1..=MAX_RATE_PER_SECOND).contains(&rate) {
-            let detail = format!("\"rate_per_second\" must be 1 to {MAX_RATE_PER_SECOND}");
-            return Err(invalid(detail, "/rate_per_second"));
-        }
+    if let Some(rate) = settings.rate_per_second {
+        check_range(rate, 1..=MAX_RATE_PER_SECOND, "/rate_per_second")?;
         endpoint.rate_per_second = rate;
     }
-    if let Some(name) = &wanted.signing {
-        let names = Signing::ALL.map(Signing::as_str).join(", ");
-        endpoint.signing = Signing::parse(name)
-            .ok_or_else(|| invalid(format!("\"signing\" must be one of {names}"), "/signing"))?;
+    if let Some(name) = &settings.signing {
+        endpoint.signing = read_signing(name)?;
     }
-    endpoint.is_paused = wanted.paused.unwrap_or(endpoint.is_paused);
+    if let Some(is_paused) = settings.paused {
+        endpoint.is_paused = is_paused;
+    }
     Ok(())
 }
 
-/// Checks a URL by its form and by the addresses that its name has now.
-pub(super) async fn read_url<P: Ports>(
-    api: &Api<P>,
-    text: Option<&str>,
-    pointer: &str,
-) -> Result<Option<EndpointUrl>, Problem> {
-    let Some(text) = text else { return Ok(None) };
-    let url = EndpointUrl::parse(text, api.url_policy)
-        .map_err(|refused| invalid(format!("the URL is refused: {refused}"), pointer))?;
-    match api.webhooks.check(&url).await {
-        Ok(()) => Ok(Some(url)),
-        Err(_) => {
-            Err(invalid("the URL is refused: its name leads to an address that is not public", pointer))
-        }
+fn read_patterns(texts: &[String]) -> Result<Vec<Pattern>, Problem> {
+    if !(1..=MAX_PATTERNS).contains(&texts.len()) {
+        let rule = format!("must have 1 to {MAX_PATTERNS} patterns; add or remove patterns");
+        return Err(invalid(member("/event_types"), rule));
     }
+    let mut patterns = Vec::with_capacity(texts.len());
+    for (place, text) in texts.iter().enumerate() {
+        let source = member(format!("/event_types/{place}"));
+        patterns
+            .push(Pattern::parse(text).map_err(|error| invalid(source, format!("is not valid: {error}")))?);
+    }
+    Ok(patterns)
 }
 
-/// The owner's headers, where they are named.
-pub(super) fn read_headers(wanted: &Settings) -> Result<Option<Headers>, Problem> {
-    let parse = |headers: &BTreeMap<String, String>| Headers::parse(headers.clone());
-    let parsed = wanted.headers.as_ref().map(parse).transpose();
-    parsed.map_err(|(name, error)| {
-        let pointer = format!("/headers/{}", name.replace('~', "~0").replace('/', "~1"));
-        invalid(error.to_string(), &pointer)
+fn read_signing(name: &str) -> Result<Signing, Problem> {
+    let names = Signing::ALL.map(Signing::as_str).join(", ");
+    Signing::parse(name)
+        .ok_or_else(|| invalid(member("/signing"), format!("must be one of {names}; correct it")))
+}
+
+/// Reads a URL, and checks its form and the current addresses of its host.
+pub(super) async fn read_url<P: Ports>(
+    api: &Api<P>,
+    text: &str,
+    pointer: &str,
+) -> Result<EndpointUrl, Problem> {
+    let url = EndpointUrl::parse(text, api.url_policy)
+        .map_err(|refused| invalid(member(pointer), format!("is refused: {refused}")))?;
+    if api.webhooks.check(&url).await.is_err() {
+        let rule = "is refused: its host has an address that is not public; use a public host";
+        return Err(invalid(member(pointer), rule));
+    }
+    Ok(url)
+}
+
+/// Reads the headers, if the request has them.
+pub(super) fn read_headers(settings: &Settings) -> Result<Option<Headers>, Problem> {
+    let Some(headers) = &settings.headers else { return Ok(None) };
+    Headers::parse(headers.clone()).map(Some).map_err(|(name, error)| {
+        let name = name.replace('~', "~0").replace('/', "~1"); // RFC 6901
+        invalid(member(format!("/headers/{name}")), format!("is not valid: {error}"))
     })
 }
 
-/// A secret of the owner's own.
+/// Reads a secret that the owner chose.
 pub(super) fn read_secret(text: &str) -> Result<Secret, Problem> {
-    let detail = "a secret must be whsec_ and the base64 of 24 to 64 bytes";
-    Secret::parse(text).ok_or_else(|| invalid(detail, "/secret"))
+    let rule = "must be whsec_ and the base64 form of 24 to 64 bytes; correct it or leave it out";
+    Secret::parse(text).ok_or_else(|| invalid(member("/secret"), rule))
 }

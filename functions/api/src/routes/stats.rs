@@ -1,4 +1,4 @@
-//! How it goes: what happened to a tenant's events of late.
+//! The statistics of a tenant.
 
 use axum::extract::{RawQuery, State};
 use domain::tenant::stats::Window;
@@ -6,26 +6,27 @@ use domain::timestamp::Timestamp;
 use http::StatusCode;
 use runtime::answer;
 use serde_json::json;
+use store::ports::Ports;
 
-use crate::body::{invalid, query_value};
+use crate::body::{invalid, parameter, query_value};
 use crate::caller::{Caller, InboxRead};
 use crate::deps::ApiState;
 use crate::failure::Outcome;
-use store::ports::Ports;
 
-/// `GET /api/stats`: the counts of a window that ends now, and how many events wait.
+/// Answers `GET /api/stats`: the counts of a time window that ends now, and the number of events in the inbox.
 pub(crate) async fn stats<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<InboxRead>,
     RawQuery(query): RawQuery,
 ) -> Outcome {
-    let window =
-        query_value(query.as_deref(), "window").map_or(Some(Window::HOUR), |text| Window::parse(&text));
-    let window = window.ok_or_else(|| invalid(format!("\"window\" {}", Window::RULE), "/window"))?;
+    let window = match query_value(query.as_deref(), "window") {
+        None => Window::HOUR,
+        Some(text) => Window::parse(&text).ok_or_else(|| invalid(parameter("window"), Window::RULE))?,
+    };
     let (first, last) = window.minutes(now);
-    let stats = api.limits.stats(&bearer.tenant, first, last);
-    let (stats, backlog) = tokio::try_join!(stats, api.limits.backlog(&bearer.tenant))?;
-    let waited = &stats.first_attempt_ms;
+    let (stats, backlog) =
+        tokio::try_join!(api.limits.stats(&bearer.tenant, first, last), api.limits.backlog(&bearer.tenant),)?;
+    let first_attempt_ms = &stats.first_attempt_ms;
     let body = json!({
         "window_seconds": window.seconds(),
         "since": Timestamp::from_seconds(first * 60).to_string(),
@@ -37,10 +38,10 @@ pub(crate) async fn stats<P: Ports>(
         "acked": stats.acked,
         "pending": backlog.count(bearer.tier, now),
         "first_attempt_ms": {
-            "count": waited.count(),
-            "p50": waited.quantile(50),
-            "p95": waited.quantile(95),
-            "p99": waited.quantile(99),
+            "count": first_attempt_ms.count(),
+            "p50": first_attempt_ms.quantile(50),
+            "p95": first_attempt_ms.quantile(95),
+            "p99": first_attempt_ms.quantile(99),
         },
     });
     Ok(answer::json(StatusCode::OK, &body))

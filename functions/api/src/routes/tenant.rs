@@ -1,4 +1,4 @@
-//! A tenant's own settings. What they say holds for events that are accepted from then on; what is stored keeps its end.
+//! The settings of a tenant. A change applies to events that are accepted after it; stored events keep their retention.
 
 use std::time::Duration;
 
@@ -10,32 +10,27 @@ use http::{HeaderMap, StatusCode};
 use runtime::answer;
 use runtime::answer::Answer;
 use serde::Deserialize;
-use serde_json::Value;
 use store::items::Updated;
-use store::unavailable::Unavailable;
+use store::ports::Ports;
+use store::races::{Round, until_won};
 
-use super::keys::{tenant_members, tier_of};
+use super::keys::{read_tier, tenant_members};
 use crate::access::admin_only;
-use crate::body::Json;
-use crate::body::invalid;
+use crate::body::{Json, check_range};
 use crate::caller::{Caller, FreshCaller, InboxRead, TenantAdmin};
 use crate::deps::ApiState;
 use crate::failure::Outcome;
-use store::ports::Ports;
 
-/// How often a raced change is decided again before the client is asked to.
-const MAX_RACES: usize = 10;
-
-/// `GET /api/tenant`.
+/// Answers `GET /api/tenant`.
 pub(crate) async fn read<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<InboxRead>,
 ) -> Outcome {
     let tenant = api.control.tenant(&bearer.tenant).await?.ok_or_else(Problem::not_found)?;
-    Ok(shown(&tenant))
+    Ok(answer(&tenant))
 }
 
-/// What is to be changed; absent members stay as they are.
+/// The changes. A missing member keeps its value.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Change {
@@ -43,49 +38,48 @@ pub(crate) struct Change {
     tier: Option<String>,
 }
 
-/// `PATCH /api/tenant`: how long events are kept, within the tier's days; and for the bearer of the admin token, the tier. The
-/// instance that answers knows it at once, every other within a minute, as with keys.
+/// Answers `PATCH /api/tenant`: changes the retention, and with the admin token the tier. This instance uses the change
+/// at once, all others within one minute, as with API keys.
 pub(crate) async fn change<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { hash: asking, key: bearer, now, .. }): FreshCaller<TenantAdmin>,
+    FreshCaller(Caller { hash, key: bearer, now, .. }): FreshCaller<TenantAdmin>,
     headers: HeaderMap,
-    Json(wanted): Json<Change>,
+    Json(request): Json<Change>,
 ) -> Outcome {
-    if wanted.tier.is_some() && !api.admin.is_bearer(&headers) {
+    if request.tier.is_some() && !api.admin.is_bearer(&headers) {
         return Err(admin_only().into());
     }
-    for _ in 0..MAX_RACES {
+    let changed: Tenant = until_won("changing a tenant", || async {
         let seen = api.control.tenant(&bearer.tenant).await?.ok_or_else(Problem::not_found)?;
-        let next = changed(seen.clone(), &wanted, now, api.environment.spread_delay())?;
-        if next == seen || api.control.change_tenant(&seen, &next, now).await? == Updated::Done {
-            api.authenticator.forget(&asking);
-            return Ok(shown(&next));
-        }
-    }
-    Err(Unavailable::new("changing a tenant", "too many races").into())
+        let next = apply(&request, seen.clone(), now, api.environment.spread_delay())?;
+        let is_done = next == seen || api.control.change_tenant(&seen, &next, now).await? == Updated::Done;
+        Ok::<_, Problem>(if is_done { Round::Ended(next) } else { Round::Lost })
+    })
+    .await?;
+    api.authenticator.forget(&hash);
+    Ok(answer(&changed))
 }
 
-fn changed(
+/// Returns the tenant with the changes.
+fn apply(
+    request: &Change,
     tenant: Tenant,
-    wanted: &Change,
     now: Timestamp,
     spread_delay: Duration,
 ) -> Result<Tenant, Problem> {
-    let mut next = match wanted.tier.as_deref() {
+    let mut next = match request.tier.as_deref() {
         None => tenant,
-        Some(name) => tenant.of_tier(tier_of(name)?, now, spread_delay),
+        Some(name) => tenant.of_tier(read_tier(name)?, now, spread_delay),
     };
-    if let Some(days) = wanted.retention_days {
-        let most = next.tier.limits().retention_days;
-        let days = u16::try_from(days).ok().filter(|days| (1..=most).contains(days));
-        let detail = || format!("\"retention_days\" must be 1 to {most}");
-        next.wanted_retention_days = Some(days.ok_or_else(|| invalid(detail(), "/retention_days"))?);
+    if let Some(days) = request.retention_days {
+        check_range(days, 1..=next.tier.limits().retention_days.into(), "/retention_days")?;
+        next.wanted_retention_days = u16::try_from(days).ok();
     }
     Ok(next)
 }
 
-fn shown(tenant: &Tenant) -> Answer {
-    let mut members: Value = tenant_members(tenant);
+fn answer(tenant: &Tenant) -> Answer {
+    let mut members = tenant_members(tenant);
     members["retention_days"] = tenant.retention_days().into();
     members["max_retention_days"] = tenant.tier.limits().retention_days.into();
     members["created_at"] = tenant.created_at.to_string().into();
