@@ -3,9 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod pipeline;
-mod support;
-
 mod accepting;
 mod ambiguous;
 mod attacks;
@@ -45,6 +42,7 @@ mod operators;
 mod outages;
 mod pager;
 mod permissions;
+mod pipeline;
 mod queue;
 mod rate_limits;
 mod read_units;
@@ -60,6 +58,7 @@ mod round_trips;
 mod samples;
 mod stats;
 mod storm;
+mod support;
 mod table;
 mod tenants;
 mod traces;

@@ -13,6 +13,7 @@ use store::testing::memory::{DELIVERIES_QUEUE, EVENTS_QUEUE, Memory};
 use store::testing::table::MemoryTable;
 use store::testing::tables::MemoryTables;
 
+use crate::support::configs::{self, DEAD_LETTERS};
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use consumer::handler::Consumer;
 use delivery::handler::Delivery;
@@ -33,16 +34,10 @@ use runtime::answer::Answer;
 use scheduler::handler::Scheduler;
 use serde_json::Value;
 use store::clock::Clock;
-
 use store::testing::clock::FixedClock;
-
 use store::testing::faults::Faults;
-
 use store::testing::queue::{MemoryQueue, record};
-
 use store::testing::webhooks::ScriptedWebhooks;
-
-use crate::support::configs::{self, DEAD_LETTERS};
 
 /// A whole system in memory, with one tenant.
 pub(crate) struct Pipeline {

@@ -3,28 +3,16 @@
 //!
 //! `main.rs` connects this library to AWS. The tests run it over in-memory ports.
 
-pub mod config;
-
-pub mod deps;
-
-pub mod router;
-
 pub mod access;
-
-mod caller;
-
 mod body;
-
-mod failure;
-
-mod cursor;
-
-mod routes;
-
-mod leasing;
-
-mod history;
-
+mod caller;
+pub mod config;
 mod counting;
-
+mod cursor;
+pub mod deps;
 mod export;
+mod failure;
+mod history;
+mod leasing;
+pub mod router;
+mod routes;

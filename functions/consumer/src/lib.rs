@@ -3,9 +3,6 @@
 //! `main.rs` only connects this library to AWS. The tests run it over tables and queues in memory.
 
 pub mod config;
-
 mod expirations;
-
 pub mod handler;
-
 mod store;

@@ -3,14 +3,9 @@
 //!
 //! `main.rs` only connects this library to AWS. The tests run it over tables and queues in memory.
 
-pub mod config;
-
-mod tally;
-
 mod admission;
-
-pub mod handler;
-
 mod attempt;
-
+pub mod config;
+pub mod handler;
 mod health;
+mod tally;

@@ -3,16 +3,10 @@
 //!
 //! `main.rs` only connects this library to AWS. The tests run it over tables and queues in memory.
 
-pub mod config;
-
-mod claimed_event;
-
 mod backpressure;
-
-mod intake;
-
-mod invocation;
-
-pub mod handler;
-
 mod batch;
+mod claimed_event;
+pub mod config;
+pub mod handler;
+mod intake;
+mod invocation;

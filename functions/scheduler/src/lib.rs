@@ -4,19 +4,11 @@
 //! `main.rs` only connects this library to AWS. The tests run it over tables and queues in memory.
 
 pub mod config;
-
-pub mod handler;
-
-mod due;
-
 mod drain;
-
-mod expiring;
-
-mod step;
-
-mod jobs;
-
-mod replay;
-
+mod due;
 mod erasure;
+mod expiring;
+pub mod handler;
+mod jobs;
+mod replay;
+mod step;

@@ -12,45 +12,31 @@
 //! When the owning process ends, even by SIGKILL, the processes that it started end too: see
 //! [`guard`].
 
-pub mod stack;
-
 pub mod args;
-pub mod background;
-pub mod demo;
-pub mod foreground;
-pub mod latency;
-
 mod attach;
-
-mod workspace;
-
-mod venv;
-
-mod ports;
-
-mod emulator;
-mod runtime_api;
-
-mod deploy;
-mod identity;
-
-mod functions;
-
-mod output;
-
-mod trace;
-
-mod reload;
-
-pub mod guard;
-mod process;
-mod session;
-mod state;
-
 mod aws;
+pub mod background;
 mod client;
-mod http;
-mod receiver;
-
+pub mod demo;
+mod deploy;
+mod emulator;
 mod environment;
 pub mod error;
+pub mod foreground;
+mod functions;
+pub mod guard;
+mod http;
+mod identity;
+pub mod latency;
+mod output;
+mod ports;
+mod process;
+mod receiver;
+mod reload;
+mod runtime_api;
+mod session;
+pub mod stack;
+mod state;
+mod trace;
+mod venv;
+mod workspace;

@@ -1,9 +1,7 @@
 //! A table of `DynamoDB`: conditions, filters and updates become expressions, expected failures become answers.
 
-mod expression;
-
 mod answer;
-
+mod expression;
 mod transaction;
 
 use std::error::Error;

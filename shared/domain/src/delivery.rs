@@ -1,18 +1,12 @@
 //! A delivery: one event to one endpoint. This module has its states, and decides what a message about it does. A
 //! final state changes only by a replay.
 
-pub mod gate;
-
-pub mod verdict;
-
-pub mod retry_schedule;
-
 pub mod attempt;
-
+pub mod gate;
+pub mod retry_schedule;
 pub mod schedule;
-
 pub mod signature;
-
+pub mod verdict;
 pub mod webhook_request;
 
 use std::time::Duration;

@@ -1,22 +1,14 @@
 //! An endpoint: the URL of a receiver, and the event types that it gets.
 
-pub mod id;
-
-pub mod url;
-
 pub mod address;
-
-pub mod pattern;
-
 pub mod headers;
-
-pub mod secret;
-
-pub mod private;
-
 pub mod health;
-
+pub mod id;
 pub mod pace;
+pub mod pattern;
+pub mod private;
+pub mod secret;
+pub mod url;
 
 use self::health::Health;
 use self::id::EndpointId;

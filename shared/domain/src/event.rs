@@ -1,14 +1,10 @@
 //! An event: what a client sends, what is accepted, and the rules between the two.
 
-pub mod id;
-
-pub mod event_type;
-
 pub mod claim;
-
-pub mod json;
-
 pub mod cloud_event;
+pub mod event_type;
+pub mod id;
+pub mod json;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;

@@ -6,15 +6,11 @@
 //! it only if `rev` has not changed, so no transition overwrites another. The status follows from the deliveries,
 //! unless the event was acknowledged, quarantined or deleted.
 
-pub mod lease;
-
-pub mod leasing;
-
-pub mod replay;
-
 pub mod expiry;
-
+pub mod lease;
+pub mod leasing;
 pub mod notice;
+pub mod replay;
 
 #[cfg(test)]
 mod interleavings;

@@ -4,25 +4,16 @@
 //!
 //! The modules are declared in reading order.
 
-pub mod timestamp;
-
-pub mod id;
-
-pub mod problem;
-
-pub mod tenant;
-
-pub mod sealed;
-
-pub mod event;
-
-pub mod endpoint;
-
 pub mod delivery;
-
+pub mod endpoint;
+pub mod event;
+pub mod id;
 pub mod inbox;
-
 pub mod job;
+pub mod problem;
+pub mod sealed;
+pub mod tenant;
+pub mod timestamp;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -1,18 +1,12 @@
 //! A tenant and its settings.
 
-pub mod id;
-
-pub mod tier;
-
-pub mod spread;
-
 pub mod api_key;
-
-pub mod rate_limit;
-
 pub mod backlog;
-
+pub mod id;
+pub mod rate_limit;
+pub mod spread;
 pub mod stats;
+pub mod tier;
 
 use std::time::Duration;
 

@@ -1,13 +1,8 @@
 //! What the functions share at their edges: configuration, logs, metrics, HTTP requests and answers, and SQS batches.
 
-pub mod config;
-
-pub mod telemetry;
-
-pub mod metrics;
-
-pub mod request;
-
 pub mod answer;
-
 pub mod batch;
+pub mod config;
+pub mod metrics;
+pub mod request;
+pub mod telemetry;

@@ -1,20 +1,13 @@
 //! The table `Control`: tenants, API keys and endpoints.
 
-pub mod tenants;
-
 pub mod api_keys;
-
-pub mod endpoints;
-
-mod erasure;
-
-pub(crate) mod tenant_item;
-
-pub(crate) mod key_item;
-
 pub(crate) mod endpoint_item;
-
+pub mod endpoints;
+mod erasure;
 pub(crate) mod health_item;
+pub(crate) mod key_item;
+pub(crate) mod tenant_item;
+pub mod tenants;
 
 use domain::tenant::api_key::{KeyHash, KeyRecord};
 use domain::tenant::id::TenantId;

@@ -1,33 +1,20 @@
 //! The table `Events`: heads, payloads and attempts. Payloads are encrypted with the data key of their tenant. After
 //! the key is deleted, no copy of a payload can be read.
 
-pub mod head_item;
-
 pub mod attempt_item;
-
-mod heads;
-
-pub mod payload;
-
-pub mod budget;
-
 pub mod attempts;
-
-pub mod page;
-
-pub mod recent;
-
-pub mod log;
-
-pub mod export;
-
-pub mod lease;
-
-pub mod unreadable;
-
-mod expiring;
-
+pub mod budget;
 mod erasure;
+mod expiring;
+pub mod export;
+pub mod head_item;
+mod heads;
+pub mod lease;
+pub mod log;
+pub mod page;
+pub mod payload;
+pub mod recent;
+pub mod unreadable;
 
 use domain::inbox::Head;
 
@@ -61,9 +48,6 @@ impl<P: Ports> Events<P> {
     }
 
     /// Reads an item that does not exist, to check that the table answers.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn ping(&self) -> PortResult<()> {
         self.items.get_eventually(Key::new(keys::PING, keys::ONLY)).await.map(drop)
     }

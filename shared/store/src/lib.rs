@@ -4,53 +4,32 @@
 //! is a concrete struct over [`table::Table`], and there is one store for each table. A store decides what is written
 //! and on which condition, and handles conflicts. The same store runs over `DynamoDB` and over memory.
 
-pub mod unavailable;
-
-pub mod ports;
-
-pub mod item;
-
-pub mod table;
-
-pub mod queue;
-
-pub mod vault;
-
-pub mod webhook_sender;
-
-pub mod clock;
-
-pub mod items;
-
-pub mod races;
-
-pub mod cache;
-
-pub mod keys;
-
-pub mod control;
-
-pub mod data_keys;
-
-pub mod limits;
-
-pub mod claims;
-
-mod claim_item;
-
-pub mod events;
-
-mod compression;
-
-pub mod schedule;
-
-pub mod queues;
-
-pub mod envelope;
+#![allow(clippy::missing_errors_doc, reason = "`PortResult` says it once for all methods of the stores")]
 
 pub mod authentication;
-
+pub mod cache;
+mod claim_item;
+pub mod claims;
+pub mod clock;
+mod compression;
+pub mod control;
+pub mod data_keys;
+pub mod envelope;
+pub mod events;
+pub mod item;
+pub mod items;
+pub mod keys;
 pub mod limiter;
+pub mod limits;
+pub mod ports;
+pub mod queue;
+pub mod queues;
+pub mod races;
+pub mod schedule;
+pub mod table;
+pub mod unavailable;
+pub mod vault;
+pub mod webhook_sender;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

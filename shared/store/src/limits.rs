@@ -1,14 +1,10 @@
 //! The table `Limits`: the tokens and statistics of each minute, the backlogs of each day, and the counters of
 //! `/metrics`.
 
-mod once;
-
 mod admissions;
-
 mod backlog;
-
 pub mod counters;
-
+mod once;
 mod stats;
 
 use domain::tenant::id::TenantId;
@@ -41,9 +37,6 @@ impl<T: Table> Limits<T> {
 
     /// Takes `wanted` tokens of a minute, all or none, so that at most `limit` tokens are taken in that minute.
     /// `minute` counts from the epoch.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn lease(&self, meter: &Meter, minute: u64, wanted: u32, limit: u32) -> PortResult<Leased> {
         let key = Key::new(keys::minute(meter, minute), keys::ONLY);
         let take = Update::new(key)

@@ -4,16 +4,11 @@
 //! still counts as a row: the row of an endpoint is deleted only when the endpoint has no row at all.
 
 pub mod due;
-
-pub mod parked;
-
 pub mod expiring;
-
-pub mod jobs;
-
-mod job_names;
-
 pub(crate) mod job_item;
+mod job_names;
+pub mod jobs;
+pub mod parked;
 
 use domain::delivery::DeliveryMessage;
 use domain::timestamp::Timestamp;

@@ -4,9 +4,7 @@
 //! them is written once, over this port, and runs in every test.
 
 pub mod condition;
-
 pub mod query;
-
 pub mod write;
 
 use std::future::Future;

@@ -14,7 +14,8 @@ pub struct Unavailable {
     source: Box<dyn Error + Send + Sync>,
 }
 
-/// The result of a call of a port.
+/// The result of a call of a port, or of a method of a store, which fails with [`Unavailable`] if one of its calls fails.
+/// A section "Errors" of a method names only what else it can fail with, or what a failed call leaves behind.
 pub type PortResult<T> = Result<T, Unavailable>;
 
 impl Unavailable {

@@ -7,57 +7,32 @@ use ::aws::system_clock::SystemClock;
 use ::runtime::config::required;
 use store::clock::Clock;
 
-pub(crate) mod configs;
-
-pub(crate) mod stack;
-
-pub(crate) mod client;
-
-pub(crate) mod receiver;
-
-pub(crate) mod aws;
-
-pub(crate) mod tables;
-
-pub(crate) mod metrics;
-
-pub(crate) mod python;
-
-pub(crate) mod runtime;
-
-pub(crate) mod proxy;
-
-pub(crate) mod front_door;
-
-pub(crate) mod instances;
-
 pub(crate) mod alone;
-
-pub(crate) mod name_server;
-
-pub(crate) mod detour;
-
 pub(crate) mod authority;
-
-pub(crate) mod hostile;
-
-pub(crate) mod spellings;
-
-pub(crate) mod wire;
-
-pub(crate) mod openapi;
-
+pub(crate) mod aws;
 pub(crate) mod belongings;
-
-pub(crate) mod simulation;
-
-pub(crate) mod search;
-
+pub(crate) mod client;
+pub(crate) mod configs;
 pub(crate) mod consumer;
-
 pub(crate) mod desk;
-
+pub(crate) mod detour;
+pub(crate) mod front_door;
+pub(crate) mod hostile;
+pub(crate) mod instances;
+pub(crate) mod metrics;
+pub(crate) mod name_server;
+pub(crate) mod openapi;
+pub(crate) mod proxy;
+pub(crate) mod python;
 pub(crate) mod read_units;
+pub(crate) mod receiver;
+pub(crate) mod runtime;
+pub(crate) mod search;
+pub(crate) mod simulation;
+pub(crate) mod spellings;
+pub(crate) mod stack;
+pub(crate) mod tables;
+pub(crate) mod wire;
 
 /// How long anything may take. Far longer than it does: a test machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(3);

@@ -3,17 +3,12 @@
 //!
 //! The text is never changed: numbers, escapes and the order of members stay as the client sent them.
 
-pub mod rule;
-
-pub mod pointer;
-
-pub mod shape;
-
-pub mod read;
-
-mod scanner;
-
 mod node;
+pub mod pointer;
+pub mod read;
+pub mod rule;
+mod scanner;
+pub mod shape;
 
 use std::str;
 

@@ -33,9 +33,6 @@ pub enum KeyChange {
 
 impl<T: Table> Control<T> {
     /// Returns the record of a key. The read is consistent, so that a new key works at once.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn key(&self, hash: &KeyHash) -> PortResult<Option<KeyRecord>> {
         let item = self.items.get(key_item::authentication(hash)).await?;
         Ok(item.as_ref().map(key_item::read).transpose()?)
@@ -43,9 +40,6 @@ impl<T: Table> Control<T> {
 
     /// Records the use of a key at `now`. Changes nothing if a use was recorded less than [`LAST_USED_INTERVAL`] ago,
     /// or the key no longer exists.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn record_use(&self, tenant: &TenantId, key_id: &str, now: Timestamp) -> PortResult<()> {
         let is_due = absent_or_at_most("last_used_at", now.before(LAST_USED_INTERVAL));
         let update = Update::new(Key::new(keys::tenant(tenant), keys::key_listing(key_id)))
@@ -55,9 +49,6 @@ impl<T: Table> Control<T> {
     }
 
     /// Returns a tenant and all its keys, oldest key first.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn tenant_with_keys(&self, tenant: &TenantId) -> PortResult<Option<(Tenant, Vec<KeyRecord>)>> {
         let Some(found) = self.tenant(tenant).await? else { return Ok(None) };
         let keys = self.list_keys(tenant).await?;
@@ -68,9 +59,6 @@ impl<T: Table> Control<T> {
 
     /// Adds a key to a tenant. `asking` is the calling key. The new key gets the tier and the spread of the tenant, not
     /// those of `key`.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn add_key(&self, asking: &KeyHash, hash: &KeyHash, key: &KeyRecord) -> PortResult<KeyChange> {
         let check = Write::Check(key_item::authentication(asking), exists("pk"));
         self.make_key((hash, key), vec![check], 1).await
@@ -99,9 +87,6 @@ impl<T: Table> Control<T> {
     }
 
     /// Deletes a key of a tenant by its id; returns its hash, or `None` if the tenant has no such key.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn delete_key(&self, tenant: &TenantId, key_id: &str) -> PortResult<Option<KeyHash>> {
         if !id::is_canonical("key_", key_id) {
             return Ok(None);

@@ -46,9 +46,6 @@ impl<T: Table> Control<T> {
     }
 
     /// Adds an endpoint.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn add_endpoint(&self, tenant: &TenantId, endpoint: &Endpoint) -> PortResult<Added> {
         let put = Put::new(endpoint_item::write(tenant, endpoint)).only_if(absent("sk"));
         let most = u64::try_from(MAX_ENDPOINTS).unwrap_or(u64::MAX);
@@ -62,9 +59,6 @@ impl<T: Table> Control<T> {
 
     /// Changes the settings of an endpoint, if they have not changed since they were read as `seen`. Deletes the health
     /// of an endpoint that gets another URL or is enabled again.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn change_endpoint(
         &self,
         tenant: &TenantId,
@@ -86,9 +80,6 @@ impl<T: Table> Control<T> {
     /// Changes the health of an endpoint, and disables the endpoint if the change says so. Writes nothing if the health
     /// or the URL has changed since they were read as `seen`: the answer of one URL must not change the health of
     /// another.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn change_health(
         &self,
         tenant: &TenantId,
@@ -106,9 +97,6 @@ impl<T: Table> Control<T> {
     }
 
     /// Deletes an endpoint. A second delete changes nothing.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn delete_endpoint(&self, tenant: &TenantId, id: &EndpointId) -> PortResult<()> {
         let delete = Delete::new(endpoint_item::key(tenant, id)).only_if(exists("sk"));
         let writes = vec![Write::Delete(delete), Write::Update(count_endpoints(tenant, -1))];

@@ -15,9 +15,6 @@ use crate::unavailable::PortResult;
 impl<T: Table> Control<T> {
     /// Marks a tenant as erased by this job, unless it is marked by another job. Returns the job that erases it. No
     /// event of the tenant is stored after that.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn mark_erased(&self, tenant: &TenantId, job: &JobId, now: Timestamp) -> PortResult<JobId> {
         let mark = Update::new(tenant_item::key(tenant))
             .returning()

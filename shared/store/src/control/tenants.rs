@@ -42,9 +42,6 @@ impl<T: Table> Control<T> {
     }
 
     /// Returns a tenant; `None` if it is unknown or erased.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn tenant(&self, id: &TenantId) -> PortResult<Option<Tenant>> {
         let item = self.items.get(tenant_item::key(id)).await?;
         let live = item.filter(|item| !tenant_item::is_erased(item));
@@ -52,9 +49,6 @@ impl<T: Table> Control<T> {
     }
 
     /// Returns the tier of a tenant; `None` if it is unknown or erased.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn tier(&self, id: &TenantId) -> PortResult<Option<Tier>> {
         Ok(self.tenant(id).await?.map(|tenant| tenant.tier))
     }

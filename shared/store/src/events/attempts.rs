@@ -25,17 +25,11 @@ pub struct AttemptPage {
 
 impl<P: Ports> Events<P> {
     /// Adds an attempt to the log, until its event expires. Does not replace an attempt that is logged already.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn log_attempt(&self, attempt: &Attempt, expires_at: Timestamp) -> PortResult<()> {
         self.items.put_new(attempt_item::write(attempt, expires_at)).await.map(drop)
     }
 
     /// Returns a page of the attempts at an endpoint, newest first, after the cursor of the previous page.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn attempts(
         &self,
         tenant: &TenantId,
@@ -53,9 +47,6 @@ impl<P: Ports> Events<P> {
     }
 
     /// Returns at most `most` attempts of an event, sorted by endpoint and attempt number.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn attempts_of(
         &self,
         tenant: &TenantId,

@@ -17,18 +17,12 @@ use crate::unavailable::PortResult;
 impl<P: Ports> Events<P> {
     /// Replaces the head of an event by its tombstone, if the stored `rev` is the previous one. The put removes all
     /// attributes of the head, also its payload.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn put_tombstone(&self, tenant: &TenantId, tombstone: &Head) -> PortResult<Updated> {
         self.items.put_over(head_item::write(tenant, tombstone), tombstone.rev).await
     }
 
     /// Deletes the payload and the attempts of an event if its head is a tombstone. A webhook in flight may have logged
     /// an attempt after the event was deleted.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn delete_leftovers(&self, tenant: &TenantId, head: &Head) -> PortResult<()> {
         if head.status == Status::Deleted {
             self.delete_contents(tenant, head.id).await?;

@@ -15,9 +15,6 @@ use crate::unavailable::PortResult;
 impl<P: Ports> Events<P> {
     /// Returns approximately `most` events of a batch that are in the inbox, and always the oldest one. The index may
     /// miss the latest writes.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn undelivered(&self, batch: &ExpiryBatch, most: usize) -> PortResult<UndeliveredEvents> {
         let range = Range::Between(
             keys::events_from(batch.accepted_from),

@@ -38,9 +38,6 @@ pub struct ExportPage {
 impl<P: Ports> Events<P> {
     /// Reads at most `most` items of one shard, oldest event first, each event before its attempts. Starts after the
     /// sort key that the previous page reached. Leaves out expired items.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn export_page(
         &self,
         tenant: &TenantId,

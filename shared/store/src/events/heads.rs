@@ -63,9 +63,6 @@ impl<P: Ports> Events<P> {
 
     /// Returns the heads of many events, read consistently, in the order of `ids`. Heads that do not exist are left
     /// out. Unreadable heads are logged and left out.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn heads(&self, tenant: &TenantId, ids: &[EventId]) -> PortResult<Vec<Found>> {
         let keys = ids.iter().map(|id| head_item::key(tenant, *id)).collect();
         let items = self.items.get_many(keys).await?;
@@ -76,9 +73,6 @@ impl<P: Ports> Events<P> {
 
     /// Updates the head of an event to `next`, if the stored `rev` is the previous one. The status decides whether the
     /// event is in the index of the inbox.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn update(&self, tenant: &TenantId, next: &Head) -> PortResult<Updated> {
         let update = head_item::change(tenant, next).only_if(equals("rev", next.rev - 1));
         self.items.update(update).await.map(Outcome::updated)
@@ -86,9 +80,6 @@ impl<P: Ports> Events<P> {
 
     /// Updates the head of an event from `seen` to `next`, in which some deliveries are open again. See
     /// [`Events::update`].
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn reopen(&self, tenant: &TenantId, seen: &Head, next: &Head) -> PortResult<Updated> {
         // 1. Log the attempts that only the old head holds: the new head replaces them.
         let replaced = seen.attempts_lost_by(next, tenant);

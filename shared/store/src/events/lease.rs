@@ -87,9 +87,6 @@ impl Candidates {
 
 impl<P: Ports> Events<P> {
     /// Returns the oldest events of each shard that are free according to the index, oldest first.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn candidates(&self, tenant: &TenantId, wanted: &Candidates) -> PortResult<Vec<EventId>> {
         let shards = (0..wanted.shards).map(|shard| self.candidates_of(tenant, shard, wanted));
         let mut ids: Vec<EventId> = try_join_all(shards).await?.into_iter().flatten().collect();
@@ -207,9 +204,6 @@ impl<P: Ports> Events<P> {
 
     /// Stores the list of the events of a lease, until one day after `until`. Storing it twice has the same effect as
     /// once.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn record_lease(
         &self,
         tenant: &TenantId,
@@ -224,9 +218,6 @@ impl<P: Ports> Events<P> {
     }
 
     /// Returns the events that a lease held when it began. The list is empty if the tenant has no such lease.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn events_of_lease(&self, tenant: &TenantId, lease: &LeaseId) -> PortResult<Vec<EventId>> {
         let Some(item) = self.items.get(key(tenant, lease)).await? else { return Ok(Vec::new()) };
         let ids = item.bytes("events")?;

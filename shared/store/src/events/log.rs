@@ -46,9 +46,6 @@ pub struct LogPage {
 impl<P: Ports> Events<P> {
     /// Returns the heads in a part of a tenant's log, read consistently. Reads at most `most` items. An unreadable head
     /// is logged and left out, so that it does not stop a replay or its cancellation.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn log_page(&self, tenant: &TenantId, range: &LogRange, most: usize) -> PortResult<LogPage> {
         let from = match range.after {
             Some(event) => keys::after_event(event),
@@ -70,9 +67,6 @@ impl<P: Ports> Events<P> {
 
     /// Returns the number of events that match the filter, and whether the count is complete. It stops after a limited
     /// number of queries.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn count(&self, tenant: &TenantId, filter: &Filter, now: Timestamp) -> PortResult<(u64, bool)> {
         let shards = (0..filter.shards).map(|shard| self.count_in(tenant, shard, filter, now));
         let counts = try_join_all(shards).await?;

@@ -88,9 +88,6 @@ pub struct Page {
 
 impl<P: Ports> Events<P> {
     /// Returns one page of a tenant's events.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn page(&self, tenant: &TenantId, query: &PageQuery) -> PortResult<Page> {
         let shards = (0..query.shards).map(|shard| self.entries(tenant, shard, query));
         let (entries, next) = query.merge(try_join_all(shards).await?);

@@ -23,9 +23,6 @@ const MAX_QUERIES: usize = 5;
 impl<P: Ports> Events<P> {
     /// Returns at most `most` recent events of a tenant that are wanted, newest first, with their payloads. Reads a
     /// limited number of items of each shard.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn recent(
         &self,
         tenant: &TenantId,

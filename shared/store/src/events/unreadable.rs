@@ -28,9 +28,6 @@ pub struct UnreadableMessage {
 
 impl<P: Ports> Events<P> {
     /// Stores a message. Storing it twice has the same effect as once.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn keep_unreadable(&self, message: &UnreadableMessage, now: Timestamp) -> PortResult<()> {
         let item = Item::from([
             ("body", message.body.as_str().into()),

@@ -19,9 +19,6 @@ const MICROSECONDS: u64 = 1_000_000;
 impl<T: Table> Limits<T> {
     /// Reserves the next span of an endpoint's time; returns when it begins, in microseconds since the epoch. It begins
     /// at `span.earliest` or later, and spans of two callers do not overlap.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn reserve(&self, tenant: &TenantId, endpoint: &EndpointId, span: Span) -> PortResult<u64> {
         let key = Key::new(keys::pace(tenant, endpoint), keys::ONLY);
         let ttl = (span.earliest + span.length) / MICROSECONDS + KEEP_SECONDS;
@@ -47,9 +44,6 @@ impl<T: Table> Limits<T> {
 
     /// Starts up to `wanted` requests to an endpoint, so that at most `most` requests of this minute are in flight.
     /// Returns the number of requests that may start.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn start_requests(
         &self,
         tenant: &TenantId,

@@ -34,9 +34,6 @@ impl<T: Table> Limits<T> {
     }
 
     /// Returns the approximate backlog of a tenant.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn backlog(&self, tenant: &TenantId) -> PortResult<Backlog> {
         let items = self.items.all(Query::eventual(keys::backlog(tenant))).await?;
         Ok(Backlog::of(items.iter().filter_map(read)))

@@ -129,9 +129,6 @@ impl<T: Table> Limits<T> {
     }
 
     /// Returns the counters, and the last measured waiting time of each queue.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn counts(&self) -> PortResult<(Counts, Vec<Wait>)> {
         let items = self.items.all(Query::eventual(keys::COUNTERS)).await?;
         let counts = items.iter().map(Counts::read).fold(Counts::default(), Counts::plus);
@@ -140,9 +137,6 @@ impl<T: Table> Limits<T> {
     }
 
     /// Returns the last measured waiting time of a queue.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn wait(&self, queue: QueueName) -> PortResult<Option<Wait>> {
         let items = self.items.all(Query::eventual(keys::COUNTERS)).await?;
         Ok(latest_wait(&items, queue))

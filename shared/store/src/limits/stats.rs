@@ -33,9 +33,6 @@ impl<T: Table> Limits<T> {
 
     /// Returns the statistics from minute `first` to minute `last`, both included. They are kept for
     /// [`STATS_RETENTION`].
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn stats(&self, tenant: &TenantId, first: u64, last: u64) -> PortResult<Stats> {
         let minutes = Range::Between(keys::stats_minute(first), keys::stats_minute(last));
         let items = self.items.all(Query::eventual(keys::stats(tenant)).range(minutes)).await?;

@@ -12,18 +12,12 @@ use crate::unavailable::PortResult;
 
 impl<T: Table> Schedule<T> {
     /// Puts the row of a message, until its event expires. Putting it twice has the same effect as once.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn put_due(&self, due: &Due, expires_at: Timestamp) -> PortResult<()> {
         let row = message_row(&due.message, expires_at).with("due_at", due.at);
         self.items.put(row.at(key(due))).await
     }
 
     /// Returns at most `most` messages of a shard that are due before `until`, earliest first.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn due(&self, shard: u8, until: Timestamp, most: usize) -> PortResult<Vec<Due>> {
         let query = Query::consistent(keys::due(shard)).range(Range::Before(keys::due_until(until)));
         let read = |row: &Item| Ok(Due { message: read_message(row)?, at: row.timestamp("due_at")? });

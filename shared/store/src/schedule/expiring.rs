@@ -14,9 +14,6 @@ use crate::unavailable::PortResult;
 
 impl<T: Table> Schedule<T> {
     /// Puts the row of a batch, until its last event expires. Putting it twice has the same effect as once.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn put_expiring(&self, batch: &ExpiryBatch) -> PortResult<()> {
         let row = Item::from([
             ("tenant", batch.tenant.as_str().into()),
@@ -28,18 +25,12 @@ impl<T: Table> Schedule<T> {
     }
 
     /// Returns at most `most` batches whose notice is due before `until`, earliest first.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn expiring(&self, until: Timestamp, most: usize) -> PortResult<Vec<ExpiryBatch>> {
         let query = Query::consistent(keys::EXPIRING).range(Range::Before(keys::due_until(until)));
         self.rows(query, most, read).await.map(|found| found.rows)
     }
 
     /// Deletes the row of a batch whose notice is stored.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn delete_expiring(&self, batch: &ExpiryBatch) -> PortResult<()> {
         self.items.delete(Delete::new(key(batch))).await.map(drop)
     }

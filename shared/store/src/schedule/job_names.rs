@@ -46,9 +46,6 @@ impl<T: Table> Schedule<T> {
     }
 
     /// Returns the claim of a name that is valid at `now`, read consistently.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn named_job(
         &self,
         tenant: &TenantId,

@@ -19,26 +19,17 @@ const KEEP_ENDED_SECONDS: u64 = 90 * 24 * 3600;
 
 impl<T: Table> Schedule<T> {
     /// Puts the row of a new job. Does not change a running job with the same id, and starts an ended one again.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn put_job(&self, job: &Job) -> PortResult<()> {
         self.items.put_new(running_row(job)?).await.map(drop)
     }
 
     /// Returns at most `most` running jobs.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn jobs(&self, most: usize) -> PortResult<Vec<Job>> {
         let found = self.rows(Query::consistent(keys::JOBS), most, job_item::read).await?;
         Ok(found.rows)
     }
 
     /// Returns a replay of a tenant, running or ended, read consistently.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn replay(&self, tenant: &TenantId, id: &JobId) -> PortResult<Option<Job>> {
         let running = Key::new(keys::JOBS, keys::job_row(tenant, id));
         let ended = Key::new(keys::ended_replays(tenant), id.as_str());
@@ -46,9 +37,6 @@ impl<T: Table> Schedule<T> {
     }
 
     /// Returns an erasure, running or ended, read consistently.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn erasure(&self, id: &JobId) -> PortResult<Option<Job>> {
         let running = Key::new(keys::JOBS, keys::erasure_row(id));
         let ended = Key::new(keys::receipt(id), keys::ONLY);
@@ -56,18 +44,12 @@ impl<T: Table> Schedule<T> {
     }
 
     /// Returns the number of running replays of a tenant.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn count_running_replays(&self, tenant: &TenantId) -> PortResult<usize> {
         self.items.all(running_replays(tenant)).await.map(|rows| rows.len())
     }
 
     /// Saves a running job, if the stored `rev` is the previous one. Moves an ended job to its other partition in one
     /// transaction, so that it can always be read.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn save_job(&self, job: &Job) -> PortResult<Updated> {
         let Some(ended_at) = job.ended_at else {
             return self.items.put_over(running_row(job)?, job.rev).await;

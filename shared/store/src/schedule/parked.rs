@@ -18,9 +18,6 @@ use crate::unavailable::PortResult;
 impl<T: Table> Schedule<T> {
     /// Puts the row of a parked delivery, until its event expires. Replaces the row of the same attempt. Then puts the
     /// row of the endpoint, or raises its version.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn park(&self, parked: &Parked, expires_at: Timestamp) -> PortResult<()> {
         // The order matters: the scheduler deletes the row of an endpoint only if its version is unchanged and nothing
         // is parked.
@@ -34,9 +31,6 @@ impl<T: Table> Schedule<T> {
     }
 
     /// Returns the rows of all endpoints in a shard.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn endpoint_rows(&self, shard: u8) -> PortResult<Vec<EndpointRow>> {
         let query = Query::consistent(keys::parking(shard));
         self.rows(query, usize::MAX, read_endpoint).await.map(|found| found.rows)
@@ -44,9 +38,6 @@ impl<T: Table> Schedule<T> {
 
     /// Returns at most `most` parked deliveries of an endpoint, oldest event first, read consistently. Starts after
     /// `after`, or at the first one.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn parked(
         &self,
         tenant: &TenantId,
@@ -62,9 +53,6 @@ impl<T: Table> Schedule<T> {
     }
 
     /// Returns the number of parked deliveries of an endpoint, at most `most`.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn count_parked(
         &self,
         tenant: &TenantId,
@@ -75,18 +63,12 @@ impl<T: Table> Schedule<T> {
     }
 
     /// Deletes the row of a parked delivery, unless the delivery was parked again after it was read.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn unpark(&self, parked: &Parked) -> PortResult<()> {
         let delete = Delete::new(key(parked)).only_if(equals("token", parked.token.as_str()));
         self.items.delete(delete).await.map(drop)
     }
 
     /// Deletes the row of an endpoint, unless its version was raised after it was read.
-    ///
-    /// # Errors
-    /// When the table does not answer.
     pub async fn delete_endpoint_row(&self, row: &EndpointRow) -> PortResult<()> {
         let delete = Delete::new(endpoint_key(&row.tenant, &row.endpoint));
         self.items.delete(delete.only_if(equals("version", row.version))).await.map(drop)

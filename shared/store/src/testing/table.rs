@@ -2,11 +2,10 @@
 //! reads that miss the latest write; indexes that lag; batches that are left half done; transactions that are in the way;
 //! answers that are lost after the effect. Time to live deletes nothing, as for days in `DynamoDB`.
 
-pub mod usage;
-
 mod rules;
 mod state;
 mod storage;
+pub mod usage;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
