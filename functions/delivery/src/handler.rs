@@ -110,13 +110,13 @@ impl<P: Ports> Delivery<P> {
 
         // 2. Handle each attempt once, although a batch can have several messages for it. Only readable messages have an
         // admission.
-        let mut entries = admissions.entries.iter().cloned();
-        let mut by_message: Vec<Option<Admission>> = Vec::with_capacity(read.len());
+        let mut entries = admissions.entries.iter();
+        let mut by_message: Vec<Option<&Admission>> = Vec::with_capacity(read.len());
         for message in &read {
             by_message.push(if message.delivery.is_ok() { entries.next() } else { None });
         }
         let keys: Vec<String> = read.iter().map(ReadMessage::key).collect();
-        let handle = async |place: usize| self.handle_message(&read[place], by_message[place].clone()).await;
+        let handle = async |place: usize| self.handle_message(&read[place], by_message[place].cloned()).await;
         let outcomes = batch::once_per_key(&keys, handle).await;
 
         // 3. The requests are no longer in flight.
