@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
+use api::access::{Environment, Signup};
 use domain::endpoint::url::UrlPolicy;
 use domain::tenant::api_key::Pepper;
-use store::testing::memory::{CLAIMS, CONTROL, DELIVERIES_QUEUE, EVENTS, EVENTS_QUEUE, LIMITS, SCHEDULE};
+use store::testing::memory::{
+    CLAIMS, CONTROL, DELIVERIES_DLQ, DELIVERIES_QUEUE, EVENTS, EVENTS_DLQ, EVENTS_QUEUE, LIMITS, SCHEDULE,
+};
+
+/// The admin token of every stack in memory.
+pub(crate) const ADMIN_TOKEN: &str = "admin token";
 
 /// The dead-letter queue of every function.
 pub(crate) const DEAD_LETTERS: &str = "arn:aws:sqs:us-east-1:000000000000:dead-letters";
@@ -56,5 +62,26 @@ pub(crate) fn scheduler() -> scheduler::config::Config {
         deliveries_queue: DELIVERIES_QUEUE.to_owned(),
         data_kms_key: "key".to_owned(),
         erasure_pause: Duration::from_mins(3),
+    }
+}
+
+pub(crate) fn api() -> api::config::Config {
+    api::config::Config {
+        control_table: CONTROL.to_owned(),
+        events_table: EVENTS.to_owned(),
+        limits_table: LIMITS.to_owned(),
+        schedule_table: SCHEDULE.to_owned(),
+        events_queue: EVENTS_QUEUE.to_owned(),
+        events_dead_letters: EVENTS_DLQ.to_owned(),
+        deliveries_queue: DELIVERIES_QUEUE.to_owned(),
+        deliveries_dead_letters: DELIVERIES_DLQ.to_owned(),
+        data_kms_key: "key".to_owned(),
+        peppers: Pepper::new("pepper").into(),
+        signing_secrets: Pepper::new("signing").into(),
+        admin_token: ADMIN_TOKEN.to_owned(),
+        signup: Signup::Admin,
+        environment: Environment::Aws,
+        url_policy: UrlPolicy::Strict,
+        max_leases: 10,
     }
 }

@@ -1,4 +1,4 @@
-//! What the stories stand on: the running stack, its callers and receivers, and the one way to wait.
+//! What the stories stand on: the memory stack, its callers and receivers, and the one way to wait.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +9,11 @@ use store::clock::Clock;
 
 pub(crate) mod configs;
 
-pub(crate) mod stack;
+pub(crate) mod template;
+
+pub(crate) mod memory_stack;
+
+pub(crate) mod place;
 
 pub(crate) mod client;
 
@@ -22,14 +26,6 @@ pub(crate) mod tables;
 pub(crate) mod metrics;
 
 pub(crate) mod python;
-
-pub(crate) mod runtime;
-
-pub(crate) mod proxy;
-
-pub(crate) mod front_door;
-
-pub(crate) mod instances;
 
 pub(crate) mod alone;
 
@@ -51,13 +47,7 @@ pub(crate) mod belongings;
 
 pub(crate) mod simulation;
 
-pub(crate) mod search;
-
 pub(crate) mod consumer;
-
-pub(crate) mod desk;
-
-pub(crate) mod read_units;
 
 /// How long anything may take. Far longer than it does: a test machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(3);
