@@ -1,9 +1,8 @@
 //! When nothing more is accepted: an inbox that is full, and events that nobody stores.
 
+use aws::system_clock::SystemClock;
 use domain::tenant::backlog::Backlog;
 use serde_json::{Value, json};
-
-use aws::system_clock::SystemClock;
 use store::clock::Clock;
 
 use crate::pipeline::Pipeline;

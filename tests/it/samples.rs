@@ -1,10 +1,12 @@
 //! Every file of `events/` has the form that this version reads and writes.
 
-use crate::support::client::Tenant;
-use serde_json::Value;
 use std::fs;
 use std::path::Path;
+
+use serde_json::Value;
 use store::envelope::{delivery_body, event_body, read_delivery, read_event};
+
+use crate::support::client::Tenant;
 
 #[test]
 fn every_file_of_events_is_used_here() {

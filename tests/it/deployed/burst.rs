@@ -24,11 +24,12 @@ use store::testing::faults::Faults;
 use store::testing::queue::MemoryQueue;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::deployed::support::instances::{Instance, Mixed, headers, instance, post};
+use crate::deployed::support::instances::{Instance, Mixed, instance};
 use crate::deployed::support::proxy::Proxy;
 use crate::deployed::support::sqs::queue;
 use crate::deployed::support::stack::shared;
 use crate::support::client::Tenant;
+use crate::support::instances::{headers, post};
 
 const INSTANCES: usize = 20;
 const POSTS_PER_INSTANCE: usize = 500;

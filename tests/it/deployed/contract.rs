@@ -1,14 +1,5 @@
 //! What every table promises, held against the real ones in the emulator.
 
-use crate::contract::jobs::tenants_end;
-use crate::contract::{
-    all_endpoints_and_keys_keep_their_promises, all_events_keep_their_promises, claims_keep_their_promises,
-    limits_keep_their_promises, owner, schedules_keep_their_promises,
-};
-use crate::deployed::support::proxy::{Fault, Proxy, Rule};
-use crate::deployed::support::runtime::environment;
-use crate::deployed::support::stack::shared;
-use crate::support::aws::dynamodb;
 use aws::clients::emulator_clients;
 use aws::ports::Aws;
 use domain::endpoint::MAX_ENDPOINTS;
@@ -24,6 +15,16 @@ use store::data_keys::DataKeys;
 use store::limits::Limits;
 use store::ports::Ports;
 use store::schedule::Schedule;
+
+use crate::contract::jobs::tenants_end;
+use crate::contract::{
+    all_endpoints_and_keys_keep_their_promises, all_events_keep_their_promises, claims_keep_their_promises,
+    limits_keep_their_promises, owner, schedules_keep_their_promises,
+};
+use crate::deployed::support::proxy::{Fault, Proxy, Rule};
+use crate::deployed::support::runtime::environment;
+use crate::deployed::support::stack::shared;
+use crate::support::aws::dynamodb;
 
 async fn emulator() -> Aws {
     Aws::of(emulator_clients(&shared().summary().emulator).await)

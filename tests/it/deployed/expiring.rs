@@ -1,14 +1,16 @@
 //! Events that nobody takes, over the real tables: their owner gets a notice before they expire.
 
-use crate::support::client::Tenant;
-use crate::support::{eventually, tables};
+use std::time::Duration;
+
 use aws::system_clock::SystemClock;
 use domain::inbox::expiry::EVENT_TYPE;
 use domain::testing::event;
 use domain::timestamp::Timestamp;
 use serde_json::json;
-use std::time::Duration;
 use store::clock::Clock;
+
+use crate::support::client::Tenant;
+use crate::support::{eventually, tables};
 
 #[test]
 fn over_the_real_tables_an_owner_finds_it_in_the_inbox() {

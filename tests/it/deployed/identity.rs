@@ -1,8 +1,9 @@
 //! One id from the 202 to the webhook, the inbox and the acknowledgement.
 
+use serde_json::{Value, json};
+
 use crate::support::client::Tenant;
 use crate::support::receiver::Receiver;
-use serde_json::{Value, json};
 
 #[test]
 fn the_id_is_the_same_everywhere() {

@@ -1,9 +1,11 @@
 //! The end of an API key at every process.
 
+use std::thread;
+
+use serde_json::json;
+
 use crate::key_ends::{id_of, post_at_once, rotate, time_until_dead};
 use crate::support::client::Tenant;
-use serde_json::json;
-use std::thread;
 
 const GOOD: &str = r#"{"type":"a","payload":1}"#;
 

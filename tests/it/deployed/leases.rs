@@ -1,12 +1,14 @@
 //! Many processes lease at the same moment.
 
+use std::sync::Barrier;
+use std::thread;
+
+use serde_json::json;
+
 use crate::deployed::support::desk::{Clerk, Desk};
 use crate::deployed::support::stack::shared;
 use crate::queue::fill;
 use crate::support::client::Tenant;
-use serde_json::json;
-use std::sync::Barrier;
-use std::thread;
 
 /// How many processes lease at the same moment, and how often.
 const AT_ONCE: usize = 16;

@@ -28,5 +28,4 @@ mod replays;
 mod round_trips;
 mod samples;
 mod shedding;
-mod storm;
 mod tenants;

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use store::clock::Clock;
 
 use crate::deployed::support::desk::Desk;
-use crate::deployed::support::read_units::size;
 use crate::deployed::support::stack::LazyStack;
 use crate::queue::fill;
 use crate::support::aws::dynamodb;
 use crate::support::client::Tenant;
 use crate::support::place::Place;
+use crate::support::read_units::size;
 use crate::support::receiver::Receiver;
 use crate::support::tables;
 

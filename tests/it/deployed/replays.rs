@@ -1,5 +1,7 @@
 //! A replay whose scheduler is killed.
 
+use serde_json::json;
+
 use crate::deployed::support::runtime::{Process, environment};
 use crate::deployed::support::stack::shared;
 use crate::replay_jobs::{all_are, ask, endpoint, post, read, times, until};
@@ -7,7 +9,6 @@ use crate::support::aws::dynamodb;
 use crate::support::client::Tenant;
 use crate::support::receiver::Receiver;
 use crate::support::{eventually, tables};
-use serde_json::json;
 
 const LONG_AGO: &str = "2024-01-01T00:00:00Z";
 

@@ -1,9 +1,5 @@
 //! When nothing more is accepted since stored events had to wait too long.
 
-use crate::deployed::support::front_door::{FrontDoor, plain};
-use crate::deployed::support::stack::shared;
-use crate::support::aws::dynamodb;
-use crate::support::client::Tenant;
 use aws::clients::emulator_clients;
 use aws::ports::Aws;
 use aws::system_clock::SystemClock;
@@ -14,6 +10,11 @@ use store::clock::Clock;
 use store::limits::Limits;
 use store::limits::counters::{Counts, QueueName, Wait};
 use store::ports::Ports;
+
+use crate::deployed::support::front_door::{FrontDoor, plain};
+use crate::deployed::support::stack::shared;
+use crate::support::aws::dynamodb;
+use crate::support::client::Tenant;
 
 /// A table of limits of its own: to shed load concerns everybody.
 fn own_limits() -> String {

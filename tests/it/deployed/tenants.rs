@@ -1,6 +1,7 @@
 //! Tenants and their keys in the real table, changed by many at once.
 
-use crate::deployed::support::stack::shared;
+use std::time::Duration;
+
 use aws::clients::emulator_clients;
 use aws::dynamo_table::DynamoTable;
 use aws::ports::Aws;
@@ -11,11 +12,12 @@ use domain::tenant::tier::Tier;
 use domain::testing;
 use domain::testing::{START, key_of};
 use futures_util::future::{join, join_all};
-use std::time::Duration;
 use store::control::Control;
 use store::control::api_keys::KeyChange;
 use store::items::Updated;
 use store::ports::Ports;
+
+use crate::deployed::support::stack::shared;
 
 /// A tenant of the tier pro in the real table, with its first key, and the key's hash.
 async fn tenant_in_table() -> (Control<DynamoTable>, Owner, KeyHash) {

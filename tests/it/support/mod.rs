@@ -9,6 +9,10 @@ use store::clock::Clock;
 
 pub(crate) mod configs;
 
+pub(crate) mod instances;
+
+pub(crate) mod read_units;
+
 pub(crate) mod template;
 
 pub(crate) mod memory_stack;

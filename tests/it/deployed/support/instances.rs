@@ -4,16 +4,13 @@ use aws::dynamo_table::DynamoTable;
 use aws::kms_vault::KmsVault;
 use aws::ports::{Aws, NoWebhooks};
 use domain::tenant::api_key::Pepper;
-use http::{HeaderMap, HeaderValue};
 use ingest::config::Config;
 use ingest::handler::Ingest;
-use runtime::answer::Answer;
 use store::clock::Clock;
 use store::ports::Ports;
 use store::queue::Queue;
 
 use super::runtime::environment;
-use crate::support::client::Tenant;
 
 /// The real tables beside another queue and another clock.
 #[derive(Clone)]
@@ -67,21 +64,4 @@ pub(crate) fn instance<Q: Queue, C: Clock>(ports: &Mixed<Q, C>) -> Instance<Q, C
         shed_after: None,
     };
     Ingest::new(ports, config, Box::new(|_| ()))
-}
-
-/// The headers of a post of JSON by this tenant.
-pub(crate) fn headers(tenant: &Tenant) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert("content-type", HeaderValue::from_static("application/json"));
-    headers.insert("x-api-key", HeaderValue::from_str(&tenant.key).expect("a key is a header"));
-    headers
-}
-
-/// Posts one event to an instance.
-pub(crate) async fn post<Q: Queue, C: Clock>(
-    instance: &Instance<Q, C>,
-    headers: &HeaderMap,
-    body: &str,
-) -> Answer {
-    instance.handle("/api/events", headers, body.as_bytes(), "request").await
 }

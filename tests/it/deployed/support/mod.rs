@@ -15,5 +15,3 @@ pub(crate) mod instances;
 pub(crate) mod search;
 
 pub(crate) mod desk;
-
-pub(crate) mod read_units;

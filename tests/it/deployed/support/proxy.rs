@@ -10,10 +10,10 @@ use dev::stack::Stack;
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-use super::read_units::half_units;
 use super::stack::shared;
 use crate::support::aws::signature;
 use crate::support::client::{Reply, call};
+use crate::support::read_units::half_units;
 use crate::support::wire::{self, Request, Server};
 
 /// How `DynamoDB` tells that another transaction is in the way.

@@ -29,7 +29,7 @@ use crate::support::configs::{self, DEAD_LETTERS};
 use crate::support::template::{setting, settings};
 
 /// The ports of a memory stack.
-pub(super) type Live = Memory<LiveQueue, WebhookClient, SystemClock>;
+pub(crate) type Live = Memory<LiveQueue, WebhookClient, SystemClock>;
 
 /// The instances of a function that answers HTTP. The local stack starts as many processes.
 const HTTP_INSTANCES: usize = 2;
@@ -60,7 +60,8 @@ pub(super) struct Busy<'a, T> {
 }
 
 impl<T> Pool<T> {
-    fn new(make: impl Fn() -> T) -> Self {
+    /// Starts the instances.
+    pub(super) fn new(make: impl Fn() -> T) -> Self {
         let free = (0..HTTP_INSTANCES).map(|_| make()).collect();
         Self { free: Mutex::new(free), permits: Semaphore::new(HTTP_INSTANCES) }
     }
@@ -91,12 +92,12 @@ impl<T> Drop for Busy<'_, T> {
 }
 
 /// Returns the ports of a stack over these tables.
-pub(super) fn ports(tables: &MemoryTables) -> Live {
+pub(super) fn ports(tables: MemoryTables) -> Live {
     let events = queues("Events", EVENTS_QUEUE);
     let deliveries = queues("Deliveries", DELIVERIES_QUEUE);
     let names = [EVENTS_QUEUE, EVENTS_DLQ, DELIVERIES_QUEUE, DELIVERIES_DLQ];
     Memory {
-        tables: tables.clone(),
+        tables,
         queues: names.into_iter().zip([events, deliveries].concat()).collect(),
         vault: MemoryVault::default(),
         webhooks: WebhookClient::new().expect("a TLS provider"),
@@ -113,30 +114,26 @@ fn queues(resource: &str, arn: &'static str) -> [LiveQueue; 2] {
     [LiveQueue::with_redrive(arn, visibility(&queue), Some(redrive)), dead_letters]
 }
 
-/// Returns instances of ingest, configured as the template configures it.
-pub(super) fn ingest(ports: &Live) -> Pool<Ingest<Live>> {
+/// Returns an instance of ingest, configured as the template configures it.
+pub(super) fn ingest(ports: &Live) -> Ingest<Live> {
     let seconds: u64 = setting("IngestFunction", "SHED_AFTER_SECONDS");
-    Pool::new(|| {
-        let shed_after = (seconds > 0).then_some(Duration::from_secs(seconds));
-        let config = ingest::config::Config { shed_after, ..configs::ingest() };
-        Ingest::new(ports, config, Box::new(|_| ()))
-    })
+    let shed_after = (seconds > 0).then_some(Duration::from_secs(seconds));
+    let config = ingest::config::Config { shed_after, ..configs::ingest() };
+    Ingest::new(ports, config, Box::new(|_| ()))
 }
 
-/// Returns instances of api, configured as the template configures it.
-pub(super) fn api(ports: &Live) -> Pool<ApiInstance> {
+/// Returns an instance of api, configured as the template configures it.
+pub(super) fn api(ports: &Live) -> ApiInstance {
     let is = |variable, value: &str| setting::<String>("ApiFunction", variable) == value;
-    Pool::new(|| {
-        let config = api::config::Config {
-            signup: if is("SIGNUP", "open") { Signup::Open } else { Signup::Admin },
-            environment: if is("ENVIRONMENT", "local") { Environment::Local } else { Environment::Aws },
-            url_policy: url_policy("ApiFunction"),
-            max_leases: setting("ApiFunction", "QUARANTINE_AFTER_LEASES"),
-            ..configs::api()
-        };
-        let api = Arc::new(Api::new(ports, config));
-        ApiInstance { router: router(Arc::clone(&api)), api }
-    })
+    let config = api::config::Config {
+        signup: if is("SIGNUP", "open") { Signup::Open } else { Signup::Admin },
+        environment: if is("ENVIRONMENT", "local") { Environment::Local } else { Environment::Aws },
+        url_policy: url_policy("ApiFunction"),
+        max_leases: setting("ApiFunction", "QUARANTINE_AFTER_LEASES"),
+        ..configs::api()
+    };
+    let api = Arc::new(Api::new(ports, config));
+    ApiInstance { router: router(Arc::clone(&api)), api }
 }
 
 /// Returns a scheduler, configured as the template configures it.

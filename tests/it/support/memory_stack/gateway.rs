@@ -29,7 +29,7 @@ pub(super) struct Gateway {
 impl Gateway {
     /// Starts the functions that answer HTTP.
     pub(super) fn new(ports: &Live) -> Self {
-        Self { ingest: functions::ingest(ports), api: functions::api(ports) }
+        Self { ingest: Pool::new(|| functions::ingest(ports)), api: Pool::new(|| functions::api(ports)) }
     }
 
     /// Serves every connection of a listener.
@@ -83,16 +83,9 @@ fn decode(path: &str) -> String {
     while let Some((first, tail)) = rest.split_first() {
         let digits = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
         let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match byte.filter(|_| *first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
+        let byte = byte.filter(|_| *first == b'%');
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &tail[2..] } else { tail };
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -15,6 +15,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use ingest::handler::Ingest;
 use serde_json::Value;
 use store::item::Key;
 use store::testing::table::MemoryTable;
@@ -23,9 +24,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::LocalSet;
 use tokio::time::interval;
 
-use self::functions::Live;
+pub(crate) use self::functions::Live;
 use self::gateway::{Gateway, STAGE};
-use super::configs;
 
 /// How often the scheduler comes by itself: the rate of its schedule in the template.
 const SCHEDULE: Duration = Duration::from_mins(1);
@@ -33,7 +33,7 @@ const SCHEDULE: Duration = Duration::from_mins(1);
 /// A running memory stack. It ends with this process.
 pub(crate) struct MemoryStack {
     url: String,
-    tables: MemoryTables,
+    ports: Live,
     /// Asks the scheduler to come, and to send a word here when it is done.
     visits: UnboundedSender<Sender<()>>,
 }
@@ -54,21 +54,22 @@ impl MemoryStack {
             table.show_writes_at_once(); // as the emulator does
         }
         let (visits, wanted) = unbounded_channel();
+        let ports = functions::ports(tables);
         thread::spawn({
-            let tables = tables.clone();
-            move || run(listener, &tables, wanted)
+            let ports = ports.clone();
+            move || run(listener, &ports, wanted)
         });
-        Self { url: format!("http://127.0.0.1:{port}{STAGE}"), tables, visits }
+        Self { url: format!("http://127.0.0.1:{port}{STAGE}"), ports, visits }
+    }
+
+    /// Returns a further instance of ingest, which shares nothing but the ports with the others.
+    pub(crate) fn ingest(&self) -> Ingest<Live> {
+        functions::ingest(&self.ports)
     }
 
     /// Returns the URL of the API.
     pub(crate) fn url(&self) -> &str {
         &self.url
-    }
-
-    /// Returns the admin token.
-    pub(crate) fn admin_token(&self) -> &'static str {
-        configs::ADMIN_TOKEN
     }
 
     /// Lets the scheduler come once, and waits until it is done.
@@ -100,25 +101,24 @@ impl MemoryStack {
 
     fn table(&self, name: &str) -> &MemoryTable {
         match name {
-            "Control" => &self.tables.control,
-            "Limits" => &self.tables.limits,
-            "Claims" => &self.tables.claims,
-            "Events" => &self.tables.events,
-            "Schedule" => &self.tables.schedule,
+            "Control" => &self.ports.tables.control,
+            "Limits" => &self.ports.tables.limits,
+            "Claims" => &self.ports.tables.claims,
+            "Events" => &self.ports.tables.events,
+            "Schedule" => &self.ports.tables.schedule,
             other => panic!("no table is called {other}"),
         }
     }
 }
 
 /// Runs the functions and their server until this process ends.
-fn run(listener: TcpListener, tables: &MemoryTables, wanted: UnboundedReceiver<Sender<()>>) {
+fn run(listener: TcpListener, ports: &Live, wanted: UnboundedReceiver<Sender<()>>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     LocalSet::new().block_on(&runtime, async {
-        let ports = functions::ports(tables);
-        functions::start_behind_queues(&ports);
+        functions::start_behind_queues(ports);
         tokio::task::spawn_local(schedule(ports.clone(), wanted));
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-        Gateway::new(&ports).serve(listener).await;
+        Gateway::new(ports).serve(listener).await;
     });
 }
 

@@ -120,9 +120,9 @@ impl LiveQueue {
     }
 
     fn push(&self, body: String, delay: Duration) {
-        let whole_seconds = Duration::from_millis(delay.as_millis().div_ceil(1000) as u64 * 1000);
+        let seconds = u64::try_from(delay.as_millis().div_ceil(1000)).unwrap_or(u64::MAX); // SQS knows whole seconds
         let sent_at = SystemClock.now();
-        let visible_at = sent_at.after(whole_seconds.min(MAX_DELAY));
+        let visible_at = sent_at.after(Duration::from_secs(seconds).min(MAX_DELAY));
         let mut state = self.state();
         state.sent += 1;
         let number = state.sent;
