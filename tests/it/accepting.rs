@@ -40,7 +40,7 @@ fn an_event_without_a_dedup_id_shows_none() {
 fn the_key_may_come_as_a_bearer_token() {
     let tenant = Tenant::new();
     let bearer = format!("Bearer {}", tenant.key);
-    let url = format!("{}/api/events", tenant.stack.summary().url);
+    let url = format!("{}/api/events", tenant.place.url());
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json; charset=utf-8")];
     crate::support::client::call("POST", &url, &headers, r#"{"type":"a","payload":null}"#).expect(202);
 }

@@ -1,39 +1,22 @@
 //! When nothing more is accepted: an inbox that is full, and events that nobody stores.
 
-use aws::clients::emulator_clients;
-use aws::ports::Aws;
-use domain::tenant::backlog::Backlog;
-use domain::testing::tenant;
-use domain::timestamp::Timestamp;
-use serde_json::{Value, json};
-use store::ports::Ports;
-
 use aws::system_clock::SystemClock;
+use domain::tenant::backlog::Backlog;
+use serde_json::{Value, json};
 use store::clock::Clock;
-use store::limits::Limits;
-use store::limits::counters::{Counts, QueueName, Wait};
 
 use crate::pipeline::Pipeline;
-use crate::support::aws::dynamodb;
 use crate::support::client::Tenant;
-use crate::support::eventually;
-use crate::support::front_door::{FrontDoor, plain};
-use crate::support::stack::shared;
+use crate::support::{eventually, tables};
 
 /// What is counted of a tenant's events of today.
 fn waiting(tenant: &Tenant) -> Option<i64> {
-    let key = json!({"pk": {"S": format!("t#{}#backlog", tenant.id)}, "sk": {"S": today()}});
-    let read = json!({"TableName": limits(), "Key": key});
-    let item = dynamodb(&shared().summary().emulator, "GetItem", &read).expect(200).json();
-    item["Item"]["waiting"]["N"].as_str().map(|digits| digits.parse().unwrap())
+    let item = tenant.place.item("Limits", &format!("t#{}#backlog", tenant.id), &today())?;
+    item["waiting"]["N"].as_str().map(|digits| digits.parse().unwrap())
 }
 
 fn today() -> String {
     SystemClock.now().days().to_string()
-}
-
-fn limits() -> &'static str {
-    &shared().summary().tables["Limits"]
 }
 
 #[test]
@@ -51,9 +34,9 @@ fn an_event_waits_from_its_storing_until_somebody_takes_it() {
 fn a_full_inbox_takes_no_more_and_says_when_to_come_again() {
     let tenant = Tenant::of_tier("free");
     let item = json!({"pk": {"S": format!("t#{}#backlog", tenant.id)}, "sk": {"S": today()}, "waiting": {"N": "10000"}});
-    let put = json!({"TableName": limits(), "Item": item});
-    dynamodb(&shared().summary().emulator, "PutItem", &put).expect(200);
-    for (path, body) in [("/api/events", plain()), ("/api/events/batch", json!({"events": [plain()]}))] {
+    tables::put(&tenant, "Limits", &item);
+    let plain = json!({"type": "order.created", "payload": {"order": 1}});
+    for (path, body) in [("/api/events", plain.clone()), ("/api/events/batch", json!({"events": [plain]}))] {
         let refused = tenant.post(path, body.to_string());
         refused.problem(429, "backlog-full");
         assert_eq!(refused.header("retry-after"), Some("30"));
@@ -61,44 +44,6 @@ fn a_full_inbox_takes_no_more_and_says_when_to_come_again() {
     }
     assert_eq!(waiting(&tenant), Some(10_000), "nothing was stored");
     assert!(tenant.inbox_ids("").is_empty());
-}
-
-/// A table of limits of its own: to shed load concerns everybody.
-fn own_limits() -> String {
-    let name = format!("limits-{}", tenant());
-    let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
-    let string = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
-    let create = json!({"TableName": name, "BillingMode": "PAY_PER_REQUEST",
-        "KeySchema": [key("pk", "HASH"), key("sk", "RANGE")],
-        "AttributeDefinitions": [string("pk"), string("sk")]});
-    dynamodb(&shared().summary().emulator, "CreateTable", &create).expect(200);
-    name
-}
-
-#[tokio::test]
-async fn load_is_shed_while_stored_events_had_to_wait_too_long() {
-    let name = own_limits();
-    let aws = Aws::of(emulator_clients(&shared().summary().emulator).await);
-    let limits = Limits::new(aws.table(&name));
-    let took = async |at: Timestamp, waited_ms: u64| {
-        let wait = Wait { queue: QueueName::Events, waited_ms, at };
-        limits.count(Counts::default(), Some(wait)).await.unwrap();
-    };
-    let tenant = Tenant::new();
-    let now = SystemClock.now();
-    took(now, 599_000).await;
-    FrontDoor::with(&[("LIMITS_TABLE", &name)]).post(&tenant, &plain()).expect(202);
-    let later = Timestamp::from_millis(now.millis() + 1);
-    took(later, 601_000).await;
-    let door = FrontDoor::with(&[("LIMITS_TABLE", &name)]);
-    for _ in 0..2 {
-        let shed = door.post(&tenant, &plain());
-        shed.problem(503, "overloaded");
-        assert_eq!(shed.header("retry-after"), Some("10"));
-    }
-    assert!(!door.proxy.take_calls().contains_key("SendMessageBatch"), "nothing was accepted");
-    let unbounded = FrontDoor::with(&[("LIMITS_TABLE", &name), ("SHED_AFTER_SECONDS", "0")]);
-    unbounded.post(&tenant, &plain()).expect(202);
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 //! with two of them at once, each is acknowledged once, none is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
 
@@ -11,8 +10,6 @@ use serde_json::json;
 use crate::queue::tenant_with;
 use crate::support::client::Tenant;
 use crate::support::consumer::{Call, Consumer, Diary, Hold, Inbox};
-use crate::support::desk::{Clerk, Desk};
-use crate::support::stack::shared;
 use crate::support::{size, tables};
 
 /// One in so many events is acknowledged by nobody before it has been in quarantine.
@@ -139,40 +136,4 @@ fn thirty_two_clients_empty_an_inbox_and_no_event_is_lost_or_with_two_of_them_at
 #[test]
 fn so_do_eight_clients_of_a_tenant_with_one_shard() {
     emptied("pro", 1, 8, 150);
-}
-
-/// How many processes lease at the same moment, and how often.
-const AT_ONCE: usize = 16;
-const ROUNDS: usize = 3;
-const LIMIT: usize = 10;
-
-#[test]
-fn sixteen_processes_that_lease_at_once_get_what_they_want_and_waste_little() {
-    let (tenant, _) = tenant_with("business", 2 * AT_ONCE * ROUNDS * LIMIT, &["a"]);
-    let mut desk = Desk::open(shared(), &tenant, AT_ONCE);
-    let together = Barrier::new(AT_ONCE);
-    let wanted = json!({"lease_limit": LIMIT, "lease_seconds": 600});
-    let lease = |clerk: &mut Clerk| -> usize {
-        let once = |_| {
-            together.wait();
-            clerk.act(&tenant, "lease", &wanted)["results"].as_array().expect("results").len()
-        };
-        (0..ROUNDS).map(once).sum()
-    };
-    let lease = &lease;
-    let leased: Vec<usize> = thread::scope(|scope| {
-        let threads: Vec<_> = desk.clerks.iter_mut().map(|clerk| scope.spawn(move || lease(clerk))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    let (calls, total) = (desk.proxy.take_calls(), leased.iter().sum::<usize>());
-    let writes = calls["UpdateItem"];
-    println!(
-        "{AT_ONCE} processes leased {total} events in {} leases at once: {writes} writes of heads, {} of them in vain; {} half read \
-         units; {calls:?}",
-        AT_ONCE * ROUNDS,
-        writes - total,
-        desk.proxy.take_half_units(),
-    );
-    assert!(total * 10 >= AT_ONCE * ROUNDS * LIMIT * 9, "{leased:?}");
-    assert!(writes - total <= total / 2, "{writes} writes for {total} events");
 }

@@ -1,13 +1,11 @@
-//! What every table promises, held against the tables in memory and the real ones in the emulator alike, so that
-//! neither can drift from the other.
+//! What every table promises, held against the tables in memory here and against the real ones in `deployed/contract.rs`,
+//! so that neither can drift from the other.
 
 mod events;
 mod expiring;
-mod jobs;
+pub(crate) mod jobs;
 mod stats;
 
-use aws::clients::emulator_clients;
-use aws::ports::Aws;
 use std::time::Duration;
 use store::claims::Claims;
 use store::control::Control;
@@ -26,7 +24,7 @@ use domain::delivery::DeliveryMessage;
 use domain::delivery::schedule::{Due, Parked, shard_of_endpoint, shard_of_event};
 use domain::endpoint::health::Failed;
 use domain::endpoint::pace::Pace;
-use domain::endpoint::{Endpoint, EndpointState, MAX_ENDPOINTS};
+use domain::endpoint::{Endpoint, EndpointState};
 use domain::event::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
@@ -39,7 +37,6 @@ use domain::tenant::rate_limit::{Leased, Meter, Metered};
 use domain::tenant::tier::Tier;
 use domain::testing::{START, endpoint, endpoint_of, event, key_of, tenant};
 use domain::timestamp::Timestamp;
-use serde_json::json;
 use store::control::endpoints::Added;
 use store::control::tenants::TenantSettings;
 use store::items::Updated;
@@ -49,24 +46,11 @@ use store::unavailable::PortResult;
 
 use events::events_keep_their_promises;
 
-use crate::support::aws::dynamodb;
-use crate::support::proxy::{Fault, Proxy, Rule};
-use crate::support::runtime::environment;
-use crate::support::stack::shared;
-
-async fn emulator() -> Aws {
-    Aws::of(emulator_clients(&shared().summary().emulator).await)
-}
-
 fn memory() -> Memory {
     Memory::new(&Faults::default(), &FixedClock::at(START))
 }
 
-fn table(name: &str) -> String {
-    shared().summary().tables[name].clone()
-}
-
-async fn claims_keep_their_promises(claims: &Claims<impl Table>) -> PortResult<()> {
+pub(crate) async fn claims_keep_their_promises(claims: &Claims<impl Table>) -> PortResult<()> {
     let (ours, other) = (tenant(), tenant());
     let name = ClaimName::Dedup(DedupId::parse("order 7").unwrap());
     let claim = |payload: &str, now: Timestamp| {
@@ -87,7 +71,7 @@ async fn claims_keep_their_promises(claims: &Claims<impl Table>) -> PortResult<(
     Ok(())
 }
 
-async fn limits_keep_their_promises(limits: &Limits<impl Table>) -> PortResult<()> {
+pub(crate) async fn limits_keep_their_promises(limits: &Limits<impl Table>) -> PortResult<()> {
     let meter = |metered| Meter { tenant: tenant(), metered };
     let (ours, other) = (meter(Metered::Events), meter(Metered::Events));
     let further = [Metered::Requests, Metered::EventsOfKey("key_1".to_owned())];
@@ -176,7 +160,7 @@ async fn endpoints_keep_their_promises(control: &Control<impl Table>, tenant: &T
     Ok(())
 }
 
-async fn schedules_keep_their_promises(schedule: &Schedule<impl Table>) -> PortResult<()> {
+pub(crate) async fn schedules_keep_their_promises(schedule: &Schedule<impl Table>) -> PortResult<()> {
     let (ours, stranger, place) = (tenant(), tenant(), endpoint(1).id);
     let event = event(&ours, "a", "1", START);
     let head = Head::new(&event, [place.clone()]);
@@ -240,18 +224,11 @@ async fn tables_in_memory_keep_their_promises() {
     all_endpoints_and_keys_keep_their_promises(&Control::new(tables.control)).await;
 }
 
-#[tokio::test]
-async fn real_claims_keep_their_promises() {
-    claims_keep_their_promises(&Claims::new(emulator().await.table(&table("Claims")))).await.unwrap();
-}
-
-#[tokio::test]
-async fn real_events_keep_their_promises() {
-    let variables = environment("consumer", &[]);
-    all_events_keep_their_promises(&emulator().await, &variables["DATA_KMS_KEY"], &table).await;
-}
-
-async fn all_events_keep_their_promises<P: Ports>(ports: &P, kms_key: &str, table: &dyn Fn(&str) -> String) {
+pub(crate) async fn all_events_keep_their_promises<P: Ports>(
+    ports: &P,
+    kms_key: &str,
+    table: &dyn Fn(&str) -> String,
+) {
     let keys = DataKeys::<P>::new(ports.table(&table("Control")), ports.vault(kms_key), ports.clock());
     let events = Events::new(ports.table(&table("Events")), keys);
     events_keep_their_promises(&events).await.unwrap();
@@ -264,68 +241,8 @@ async fn all_events_keep_their_promises<P: Ports>(ports: &P, kms_key: &str, tabl
     events::what_is_opened_again_keeps_its_past(&events, kept).await.unwrap();
 }
 
-#[tokio::test]
-async fn real_limits_keep_their_promises() {
-    limits_keep_their_promises(&Limits::new(emulator().await.table(&table("Limits")))).await.unwrap();
-}
-
-#[tokio::test]
-async fn real_limits_and_claims_keep_their_promises_though_each_first_answer_is_lost() {
-    let proxy = Proxy::start();
-    let emulator = Aws::of(emulator_clients(&proxy.url()).await);
-    for write in ["UpdateItem", "PutItem", "BatchWriteItem"] {
-        proxy.spoil(Rule::every(write, Fault::AnswerLost).but_no_repeat());
-    }
-    limits_keep_their_promises(&Limits::new(emulator.table(&table("Limits")))).await.unwrap();
-    claims_keep_their_promises(&Claims::new(emulator.table(&table("Claims")))).await.unwrap();
-    let (calls, repeats) = (proxy.take_calls(), proxy.take_repeats());
-    let writes: usize = calls.iter().filter(|(name, _)| *name != "Query").map(|(_, count)| count).sum();
-    assert_eq!(repeats, writes, "each was made twice: {calls:?}");
-}
-
-#[tokio::test]
-async fn no_tenant_gets_more_endpoints_than_it_may_have() {
-    let (control, tenant) = (Control::new(emulator().await.table(&table("Control"))), tenant());
-    let numbers: Vec<u8> = (0..=u8::try_from(MAX_ENDPOINTS).unwrap()).collect();
-    let mut added = Vec::new();
-    for number in &numbers {
-        added.push(control.add_endpoint(&tenant, &endpoint_of(&tenant, *number)).await.unwrap());
-    }
-    assert_eq!(added.iter().filter(|added| **added == Added::Done).count(), MAX_ENDPOINTS);
-    assert_eq!(added.last(), Some(&Added::TooMany));
-    for _ in 0..2 {
-        control.delete_endpoint(&tenant, &endpoint(0).id).await.unwrap(); // twice is once
-    }
-    let last = endpoint_of(&tenant, numbers[MAX_ENDPOINTS]);
-    assert_eq!(control.add_endpoint(&tenant, &last).await.unwrap(), Added::Done);
-    assert_eq!(control.endpoints(&tenant).await.unwrap().len(), MAX_ENDPOINTS);
-}
-
-#[tokio::test]
-async fn real_schedules_keep_their_promises() {
-    schedules_keep_their_promises(&Schedule::new(emulator().await.table(&table("Schedule")))).await.unwrap();
-}
-
-#[tokio::test]
-async fn how_a_tenant_stands_is_read_at_once() {
-    let (control, tenant) = (Control::new(emulator().await.table(&table("Control"))), tenant());
-    let endpoint = endpoint_of(&tenant, 1);
-    assert_eq!(control.add_endpoint(&tenant, &endpoint).await.unwrap(), Added::Done);
-    let (key, record) = key_of(&tenant, Tier::Pro);
-    let owner = owner(&record);
-    control.create_tenant(&owner, &key.hash(&Pepper::new("pepper")), &record).await.unwrap();
-    let standing = TenantSettings { endpoints: vec![endpoint], ..TenantSettings::default() };
-    assert_eq!(control.settings(&tenant).await.unwrap(), standing);
-    let set = json!({"TableName": table("Control"), "UpdateExpression": "SET retention_days = :days, erased_at = :at",
-        "Key": {"pk": {"S": format!("t#{tenant}")}, "sk": {"S": "tenant"}},
-        "ExpressionAttributeValues": {":days": {"N": "3"}, ":at": {"N": "1"}}});
-    dynamodb(&shared().summary().emulator, "UpdateItem", &set).expect(200);
-    let standing = TenantSettings { retention_days: Some(3), is_erased: true, ..standing };
-    assert_eq!(control.settings(&tenant).await.unwrap(), standing);
-}
-
 /// The tenant of a key.
-fn owner(key: &KeyRecord) -> Tenant {
+pub(crate) fn owner(key: &KeyRecord) -> Tenant {
     Tenant {
         id: key.tenant.clone(),
         organization_name: "Contract".to_owned(),
@@ -337,13 +254,7 @@ fn owner(key: &KeyRecord) -> Tenant {
     }
 }
 
-#[tokio::test]
-async fn real_endpoints_and_keys_keep_their_promises() {
-    all_endpoints_and_keys_keep_their_promises(&Control::new(emulator().await.table(&table("Control"))))
-        .await;
-}
-
-async fn all_endpoints_and_keys_keep_their_promises(control: &Control<impl Table>) {
+pub(crate) async fn all_endpoints_and_keys_keep_their_promises(control: &Control<impl Table>) {
     let (tenant, pepper) = (tenant(), Pepper::new("pepper"));
     let first = endpoint_of(&tenant, 1);
     assert_eq!(control.add_endpoint(&tenant, &first).await.unwrap(), Added::Done);

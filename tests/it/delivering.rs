@@ -67,7 +67,7 @@ fn a_pause_longer_than_the_queue_can_delay_waits_in_the_schedule() {
     early["due_at"]["N"] = "1".into();
     early["sk"]["S"] = format!("{:015}{}", 1, &row["sk"]["S"].as_str().unwrap()[15..]).into();
     tables::put_row(&tenant, &early);
-    tenant.stack.call_function("scheduler", &json!({})).unwrap();
+    tenant.place.run_scheduler();
     eventually("its message came, found that it is early, and waits again", || {
         (tables::due_rows(&tenant, &id) == [row.clone()]).then_some(())
     });

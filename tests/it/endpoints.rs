@@ -161,8 +161,7 @@ fn an_endpoint_may_have_its_requests_signed_by_a_key_that_anybody_can_check() {
     assert!(text(&made, "public_key").starts_with("whpk_"));
     tenant.accepted("a");
     let webhook = &receiver.wait_for(1)[0];
-    let url =
-        format!("{}/.well-known/webhook-keys?endpoint_id={}", tenant.stack.summary().url, text(&made, "id"));
+    let url = format!("{}/.well-known/webhook-keys?endpoint_id={}", tenant.place.url(), text(&made, "id"));
     let published = crate::support::client::call("GET", &url, &[], "").expect(200).json();
     let call = |body: &[u8]| {
         json!({"x": published["keys"][0]["x"], "signature": webhook.header("webhook-signature"), "id": webhook.id(),
@@ -234,7 +233,7 @@ fn a_paused_endpoint_loses_nothing_and_a_deleted_one_leaves_its_events_in_the_in
     });
     assert_eq!(text(&tenant.shown_as("delivering", &parked), "id"), parked);
     patch(&tenant, id, &json!({"paused": false}));
-    tenant.stack.call_function("scheduler", &json!({})).unwrap();
+    tenant.place.run_scheduler();
     assert_eq!(receiver.wait_for(1)[0].id(), parked);
     tenant.stored_as("delivered", &parked);
 
@@ -247,7 +246,7 @@ fn a_paused_endpoint_loses_nothing_and_a_deleted_one_leaves_its_events_in_the_in
         tenant.call("DELETE", &format!("/api/endpoints/{id}"), &[], "").expect(204);
     }
     tenant.get(&format!("/api/endpoints/{id}")).problem(404, "not-found");
-    tenant.stack.call_function("scheduler", &json!({})).unwrap();
+    tenant.place.run_scheduler();
     assert_eq!(tenant.stored_as("failed", &cancelled).deliveries, [(0, "cancelled".to_owned())]);
     assert_eq!(tenant.inbox_ids(""), [cancelled]);
 }

@@ -3,20 +3,16 @@
 
 use std::time::Duration;
 
-use aws::system_clock::SystemClock;
 use domain::event::id::EventId;
 use domain::inbox::expiry::{EVENT_TYPE, ExpiryBatch};
 use domain::inbox::{Head, Status};
 use domain::tenant::tier::Tier;
-use domain::testing::{START, event};
-use domain::timestamp::Timestamp;
+use domain::testing::START;
 use serde_json::{Value, json};
 use store::clock::Clock;
 use store::testing::faults::Fault;
 
 use crate::pipeline::{Pipeline, id_of};
-use crate::support::client::Tenant;
-use crate::support::{eventually, tables};
 
 /// More calls than one visit makes.
 const MANY: usize = 60;
@@ -173,39 +169,4 @@ async fn an_event_is_stored_whether_its_row_is_put_or_not_and_the_next_one_puts_
         }
     }
     assert_eq!(without_row, 1, "where the table refused that row alone, and nothing that the event needs");
-}
-
-#[test]
-fn over_the_real_tables_an_owner_finds_it_in_the_inbox() {
-    let tenant = Tenant::new();
-    let id = tenant.accepted("order.created");
-    tenant.shown_as("pending", &id);
-    let mut row = eventually("its row is put", || tables::expiring_rows(&tenant).pop());
-    assert_eq!(row["retention_hours"]["N"], "720");
-
-    // The same a month ago: an event, and the row whose time has come.
-    let now = SystemClock.now();
-    let born = now.before(Duration::from_hours(30 * 24 - 12));
-    let old = event(&domain::testing::tenant(), "order.created", "1", born);
-    let mut item = tables::item(&tenant, &id);
-    item["sk"]["S"] = old.id.to_string().into();
-    tables::put(&tenant, "Events", &item);
-    let day = Timestamp::from_seconds(born.days() * 86_400);
-    let notice_at = day.after(Duration::from_hours(29 * 24));
-    row["born_from"]["N"] = day.millis().to_string().into();
-    row["sk"]["S"] = format!("{:015}#{}#{}", notice_at.millis(), tenant.id, day.millis()).into();
-    for _ in 0..2 {
-        tables::put(&tenant, "Schedule", &row);
-        tenant.stack.call_function("scheduler", &json!({})).unwrap();
-        eventually("its row is taken away", || (tables::expiring_rows(&tenant).len() == 1).then_some(()));
-    }
-    let told = tenant.inbox(&format!("?type={EVENT_TYPE}"));
-    let told = told["events"].as_array().unwrap();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(told[0]["created_at"], notice_at.to_string());
-    let payload = &told[0]["payload"];
-    println!("{payload}");
-    assert_eq!((&payload["count"], &payload["count_is_exact"]), (&json!(1), &json!(true)));
-    assert_eq!(payload["oldest_event_id"], old.id.to_string());
-    assert_eq!(payload["first_expires_at"], born.after(Duration::from_hours(30 * 24)).to_string());
 }

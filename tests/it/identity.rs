@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use aws::system_clock::SystemClock;
 use domain::timestamp::Timestamp;
-use serde_json::{Value, json};
 use store::clock::Clock;
 
 use crate::support::client::Tenant;
@@ -14,30 +13,6 @@ use crate::support::receiver::{Received, Receiver};
 /// What a careless store or sender would write in another way.
 const PAYLOAD: &str = r#"{ "b":1.50,"a": 12345678901234567890123 ,"e":1E+2,"zero":-0.0,
 	"text":"\u00e9\/\ud83d\ude00é😀","list":[1,  2 ,[]],"":{}}"#;
-
-#[test]
-fn the_id_is_the_same_everywhere() {
-    let (tenant, receiver) = (Tenant::new(), Receiver::answering(204));
-    tenant.set_webhook(&receiver.url());
-    receiver.hold();
-    let reply = tenant.post_event(r#"{"type":"user.created","payload":{"n":1}}"#).expect(202);
-    let id = reply.id();
-    let webhook = receiver.wait_for(1).remove(0);
-    assert_eq!((webhook.id(), webhook.header("x-event-id")), (id.as_str(), id.as_str()));
-    let created_at = reply.json()["accepted_at"].clone();
-    let body: Value = serde_json::from_str(webhook.text()).unwrap();
-    assert_eq!(
-        body,
-        json!({"id": id, "type": "user.created", "created_at": created_at, "payload": {"n": 1}})
-    );
-    let shown = tenant.shown_as("delivering", &id);
-    assert_eq!((&shown["created_at"], &shown["attempts"]), (&created_at, &json!(0)));
-    receiver.release();
-    tenant.stored_as("delivered", &id);
-    assert!(tenant.inbox_ids("").is_empty(), "who took it has it");
-    assert_eq!(tenant.acknowledge(&id).expect(200).json(), json!({"success": true}));
-    assert_eq!(receiver.received().len(), 1);
-}
 
 #[test]
 fn a_webhook_is_a_signed_post_of_json() {

@@ -10,7 +10,7 @@ use crate::support::client::{Reply, Tenant, call};
 const GOOD: &str = r#"{"type":"a","payload":1}"#;
 
 fn generate(tenant: &Tenant, body: &Value) -> Reply {
-    let url = format!("{}/api/keys/generate", tenant.stack.summary().url);
+    let url = format!("{}/api/keys/generate", tenant.place.url());
     call("POST", &url, &[("content-type", "application/json")], body.to_string())
 }
 

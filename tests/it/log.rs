@@ -2,7 +2,6 @@
 
 mod deletion;
 mod export;
-mod lost_answers;
 mod replay;
 
 use std::slice;
@@ -44,7 +43,7 @@ fn read(tenant: &Tenant, id: &str) -> Value {
 }
 
 /// An endpoint for events of one type; its id.
-fn endpoint(tenant: &Tenant, url: &str, event_type: &str) -> String {
+pub(crate) fn endpoint(tenant: &Tenant, url: &str, event_type: &str) -> String {
     let body = json!({"url": url, "event_types": [event_type]});
     tenant.post("/api/endpoints", body.to_string()).expect(201).id()
 }

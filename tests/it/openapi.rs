@@ -209,7 +209,7 @@ fn every_scope_of_the_document_is_one_that_a_key_can_have() {
 
 #[test]
 fn the_document_is_served_as_it_is_to_anybody() {
-    let url = format!("{}/openapi.json", crate::support::stack::shared().summary().url);
+    let url = format!("{}/openapi.json", crate::support::place::Place::memory().url());
     let reply = crate::support::client::call("GET", &url, &[], "").expect(200);
     assert_eq!(reply.header("content-type"), Some("application/json"));
     assert_eq!(reply.text(), include_str!("../../infra/openapi.json"));

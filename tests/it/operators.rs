@@ -1,36 +1,34 @@
-//! What only the operator of a stack may do, with the functions as they are configured in AWS.
+//! What only the operator of a stack may read, with api as it is configured in AWS.
 
-use serde_json::json;
+use std::sync::Arc;
+
+use api::deps::Api;
+use api::router::{answer, router};
+use axum::body::{Body, to_bytes};
+use domain::testing::START;
+use http::Request;
+use store::testing::clock::FixedClock;
+use store::testing::faults::Faults;
+use store::testing::memory::Memory;
 
 use crate::support::client::Reply;
-use crate::support::runtime::{environment, invoke_http, request};
-use crate::support::stack::shared;
+use crate::support::configs::{self, ADMIN_TOKEN};
 
-/// One request to api with these parameters of the stack.
-fn ask(signup: &str, token: Option<&str>, method: &str, path: &str) -> Reply {
-    let environment = environment("api", &[("SIGNUP", signup), ("ENVIRONMENT", "aws")]);
-    let json = [("Content-Type", "application/json")];
-    let token = token.map(|token| ("X-Admin-Token", token));
-    let headers: Vec<_> = json.into_iter().chain(token).collect();
-    let body = json!({"organization_name": "Ada", "tier": "enterprise"}).to_string();
-    invoke_http("api", &environment, &request(method, path, &headers, &body))
-}
-
-#[test]
-fn only_the_operator_signs_up_tenants_unless_signup_is_open() {
-    let sign_up = |signup, token| ask(signup, token, "POST", "/api/keys/generate");
-    let right = Some(shared().summary().admin_token.as_str());
-    sign_up("admin", None).problem(401, "unauthorized");
-    sign_up("admin", Some("wrong")).problem(401, "unauthorized");
-    assert_eq!(sign_up("admin", right).expect(201).json()["tier"], "enterprise");
-    assert_eq!(sign_up("open", None).expect(201).json()["tier"], "free", "whatever it asks for");
-    assert_eq!(sign_up("open", right).expect(201).json()["tier"], "enterprise");
-}
-
-#[test]
-fn only_the_operator_sees_the_numbers() {
-    let metrics = |token| ask("admin", token, "GET", "/metrics");
-    metrics(None).problem(401, "unauthorized");
-    metrics(Some("wrong")).problem(401, "unauthorized");
-    metrics(Some(&shared().summary().admin_token)).expect(200);
+#[tokio::test]
+async fn only_the_operator_sees_the_numbers() {
+    let ports = Memory::new(&Faults::default(), &FixedClock::at(START));
+    let api = Arc::new(Api::new(&ports, configs::api()));
+    let metrics = async |token: Option<&str>| {
+        let request = token
+            .into_iter()
+            .fold(Request::get("/metrics"), |request, token| request.header("X-Admin-Token", token));
+        let request = request.body(Body::empty()).unwrap();
+        let (head, body) =
+            answer(&api, router(Arc::clone(&api)), request, "/metrics", "request").await.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        Reply { status: head.status.as_u16(), headers: head.headers, body }
+    };
+    metrics(None).await.problem(401, "unauthorized");
+    metrics(Some("wrong")).await.problem(401, "unauthorized");
+    metrics(Some(ADMIN_TOKEN)).await.expect(200);
 }

@@ -1,29 +1,25 @@
 //! Clients in a storm: every post is sent by many at once, to instances that know nothing of each other. One name is
 //! one event.
 
-use aws::clients::emulator_clients;
-use aws::ports::Aws;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
-use store::ports::Ports;
 
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue};
+use ingest::handler::Ingest;
 use runtime::answer::Answer;
 use serde_json::{Value, json};
 
-use aws::sqs_queue::SqsQueue;
-use aws::system_clock::SystemClock;
-
 use crate::pipeline::id_of;
 use crate::support::client::Tenant;
-use crate::support::instances::{Instance, Mixed, headers, instance, post};
-use crate::support::runtime::environment;
-use crate::support::stack::shared;
+use crate::support::instances::{headers, post};
+use crate::support::memory_stack::{Live, memory_stack};
 use crate::support::{eventually, size, tables};
 
 const AT_ONCE: usize = 64;
 const INSTANCES: usize = 8;
+
+type Instance = Ingest<Live>;
 
 /// Tier enterprise: enough events for the full storm in one minute.
 const TIER: &str = "enterprise";
@@ -34,11 +30,8 @@ fn names() -> Vec<String> {
     (0..size("TRIGGERS_STORM_NAMES", 40)).map(|number| format!("name {number}")).collect()
 }
 
-async fn instances() -> Vec<Instance<SqsQueue, SystemClock>> {
-    let aws = Aws::of(emulator_clients(&shared().summary().emulator).await);
-    let url = environment("ingest", &[])["EVENTS_QUEUE_URL"].clone();
-    let ports = Mixed { queue: aws.queue(&url), aws, clock: SystemClock };
-    (0..INSTANCES).map(|_| instance(&ports)).collect()
+fn instances() -> Vec<Instance> {
+    (0..INSTANCES).map(|_| memory_stack().ingest()).collect()
 }
 
 fn body(name: &str, payload: u32) -> String {
@@ -46,12 +39,7 @@ fn body(name: &str, payload: u32) -> String {
 }
 
 /// Sends the same post this many times at once, spread over the instances.
-async fn at_once(
-    instances: &[Instance<SqsQueue, SystemClock>],
-    headers: &HeaderMap,
-    body: &str,
-    times: usize,
-) -> Vec<Answer> {
+async fn at_once(instances: &[Instance], headers: &HeaderMap, body: &str, times: usize) -> Vec<Answer> {
     join_all((0..times).map(|number| post(&instances[number % instances.len()], headers, body))).await
 }
 
@@ -81,7 +69,7 @@ fn stored_are(tenant: &Tenant, ids: &BTreeSet<String>) {
 #[tokio::test]
 async fn a_name_posted_by_sixty_four_at_once_is_one_event_of_its_tenant() {
     let (one, two) = (Tenant::of_tier(TIER), Tenant::of_tier(TIER));
-    let (instances, names, began) = (instances().await, names(), Instant::now());
+    let (instances, names, began) = (instances(), names(), Instant::now());
     let mut events = BTreeMap::new();
     for name in &names {
         let answers = at_once(&instances, &headers(&one), &body(name, 1), AT_ONCE).await;
@@ -118,7 +106,7 @@ async fn a_name_posted_by_sixty_four_at_once_is_one_event_of_its_tenant() {
 
 #[tokio::test]
 async fn a_request_sent_by_sixty_four_at_once_is_answered_with_the_same_202() {
-    let (tenant, instances) = (Tenant::of_tier(TIER), instances().await);
+    let (tenant, instances) = (Tenant::of_tier(TIER), instances());
     let mut events = BTreeSet::new();
     for number in 0..3 {
         let mut headers = headers(&tenant);

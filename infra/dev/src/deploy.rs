@@ -29,7 +29,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(30);
 
 /// The parameters that differ from the defaults of the template. The visibility timeouts are short,
 /// so that the messages of a killed process return soon.
-const PARAMETERS: [(&str, &str); 6] = [
+pub const PARAMETERS: [(&str, &str); 6] = [
     ("Signup", "open"),
     ("Environment", "local"),
     ("LogLevel", "debug"),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::aws::{Aws, REGION};
+pub use crate::deploy::PARAMETERS;
 use crate::deploy::{self, Deployed, STACK_NAME};
 use crate::emulator::Emulator;
 use crate::environment;
@@ -70,6 +71,19 @@ impl Default for Options {
             strict_endpoints: false,
             progress: |_| (),
             events: |_| (),
+        }
+    }
+}
+
+/// Returns the Python interpreter of the project's `.venv`. Installs `.venv` first if it is absent.
+///
+/// # Errors
+/// Returns the error of the installation. Its message says what to do.
+pub fn find_python() -> Result<PathBuf, Error> {
+    loop {
+        match Session::open(&Options::isolated("python").dir) {
+            Err(Error::AlreadyRunning(_)) => {} // another process took the directory first
+            opened => return Ok(venv::ensure(&opened?, |_| ())?.join("python")),
         }
     }
 }

@@ -1,8 +1,6 @@
 //! What the tables promise about jobs, and about the end of a tenant.
 
-use aws::ports::Aws;
 use std::time::Duration;
-use store::ports::Ports;
 use store::table::Table;
 
 use domain::event::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
@@ -16,23 +14,17 @@ use domain::tenant::backlog::Backlog;
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::Stats;
 use domain::tenant::tier::Tier;
-use domain::testing::{START, endpoint, endpoint_of, erasure_id, event, key_of, tenant};
+use domain::testing::{START, endpoint, erasure_id, event, key_of, tenant};
 use domain::timestamp::Timestamp;
 use futures_util::future::join;
-use serde_json::json;
 use store::control::Control;
-use store::control::endpoints::Added;
-use store::data_keys::DataKeys;
 use store::items::Updated;
 use store::limits::Limits;
 use store::schedule::Schedule;
 
 use store::unavailable::PortResult;
 
-use super::{emulator, memory, owner, table};
-use crate::support::aws::dynamodb;
-use crate::support::runtime::environment;
-use crate::support::stack::shared;
+use super::memory;
 
 /// More jobs than any test leaves.
 const ALL: usize = 10_000;
@@ -176,7 +168,11 @@ async fn erasures_keep_their_promises(schedule: &Schedule<impl Table>, ours: &Te
 }
 
 /// What is promised of a tenant with an endpoint and this key.
-async fn tenants_end(control: &Control<impl Table>, ours: &TenantId, key: &KeyHash) -> PortResult<()> {
+pub(crate) async fn tenants_end(
+    control: &Control<impl Table>,
+    ours: &TenantId,
+    key: &KeyHash,
+) -> PortResult<()> {
     let (first, second) = (erasure_id(), erasure_id());
     let before = control.settings(ours).await?;
     assert_eq!((before.endpoints.len(), before.is_erased), (1, false));
@@ -221,31 +217,4 @@ async fn tenants_in_memory_end() {
     tables.put_endpoint(&ours, &endpoint(1));
     tables.set_retention_days(&ours, 3);
     tenants_end(&Control::new(tables.control), &ours, &hash).await.unwrap();
-}
-
-#[tokio::test]
-async fn real_tenants_end() {
-    let emulator = emulator().await;
-    let ours = tenant();
-    let control = Control::new(emulator.table(&table("Control")));
-    let (key, record) = key_of(&ours, Tier::Pro);
-    let hash = key.hash(&Pepper::new("pepper"));
-    control.create_tenant(&owner(&record), &hash, &record).await.unwrap();
-    assert_eq!(control.add_endpoint(&ours, &endpoint_of(&ours, 1)).await.unwrap(), Added::Done);
-    let key_id = environment("consumer", &[])["DATA_KMS_KEY"].clone();
-    let keys = || {
-        let control = emulator.table(&table("Control"));
-        DataKeys::<Aws>::new(control, emulator.vault(&key_id), emulator.clock())
-    };
-    keys().key_or_new(&ours).await.unwrap();
-    tenants_end(&control, &ours, &hash).await.unwrap();
-    assert!(keys().key(&ours).await.unwrap().is_none(), "the data key is gone");
-    let query = json!({"TableName": table("Control"), "KeyConditionExpression": "pk = :pk",
-        "ExpressionAttributeValues": {":pk": {"S": format!("t#{ours}")}}});
-    let left = dynamodb(&shared().summary().emulator, "Query", &query).expect(200).json();
-    let items = left["Items"].as_array().unwrap();
-    assert_eq!(items.len(), 1, "{left}");
-    let mut names: Vec<&str> = items[0].as_object().unwrap().keys().map(String::as_str).collect();
-    names.sort_unstable();
-    assert_eq!(names, ["erased_at", "erased_by", "pk", "rev", "sk"], "nothing but the mark");
 }

@@ -6,11 +6,11 @@ use domain::event::id::EventId;
 use serde_json::{Value, json};
 use store::clock::Clock;
 
-use super::client::{Reply, Tenant, call};
+use super::client::{Reply, Tenant};
 use super::eventually;
 use super::openapi::{Ids, Kind, Operation, Slot, operation, operations};
+use super::place::Place;
 use super::receiver::{Answer, Receiver};
-use super::stack::shared;
 
 /// What changes by itself while its owner does nothing.
 const MOVING: [&str; 2] = ["GET /api/stats", "GET /api/replays/{id}"];
@@ -28,13 +28,9 @@ pub(crate) struct Owner {
     event: String,
 }
 
-/// A tenant of this name, with its first key.
+/// Makes a tenant of this name.
 pub(crate) fn tenant_named(name: &str) -> Tenant {
-    let stack = shared();
-    let url = format!("{}/api/keys/generate", stack.summary().url);
-    let body = json!({"organization_name": name, "tier": "pro"}).to_string();
-    let made = call("POST", &url, &[("content-type", "application/json")], body).expect(201).json();
-    Tenant { id: text(&made, "organization_id"), key: text(&made, "api_key"), stack }
+    Tenant::named(Place::memory(), name, "pro")
 }
 
 /// An id of this kind that never was anybody's.

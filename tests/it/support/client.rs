@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use dev::stack::Stack;
 use http::{HeaderMap, Request};
 use serde_json::{Value, json};
 use ureq::Agent;
 
 use super::eventually;
-use super::stack::shared;
+use super::place::Place;
 use super::tables::{self, Stored};
 
 /// What came back.
@@ -23,7 +22,8 @@ pub(crate) struct Reply {
 pub(crate) struct Tenant {
     pub(crate) id: String,
     pub(crate) key: String,
-    pub(crate) stack: &'static Stack,
+    /// Where it lives.
+    pub(crate) place: Place,
 }
 
 /// Sends one request.
@@ -108,28 +108,33 @@ impl Reply {
 }
 
 impl Tenant {
-    /// A tenant of the tier pro on the shared stack.
+    /// Makes a tenant of the tier pro on the memory stack.
     pub(crate) fn new() -> Self {
         Self::of_tier("pro")
     }
 
-    /// A tenant of this tier on the shared stack.
+    /// Makes a tenant of this tier on the memory stack.
     pub(crate) fn of_tier(tier: &str) -> Self {
-        Self::at(shared(), tier)
+        Self::at(Place::memory(), tier)
     }
 
-    /// A tenant of this tier.
-    pub(crate) fn at(stack: &'static Stack, tier: &str) -> Self {
-        let url = format!("{}/api/keys/generate", stack.summary().url);
-        let body = json!({"organization_name": "A story", "tier": tier}).to_string();
+    /// Makes a tenant of this tier.
+    pub(crate) fn at(place: Place, tier: &str) -> Self {
+        Self::named(place, "A story", tier)
+    }
+
+    /// Makes a tenant of this name and tier.
+    pub(crate) fn named(place: Place, name: &str, tier: &str) -> Self {
+        let url = format!("{}/api/keys/generate", place.url());
+        let body = json!({"organization_name": name, "tier": tier}).to_string();
         let made = call("POST", &url, &[("content-type", "application/json")], body).expect(201).json();
         let text = |name: &str| made[name].as_str().expect("a text").to_owned();
-        Self { id: text("organization_id"), key: text("api_key"), stack }
+        Self { id: text("organization_id"), key: text("api_key"), place }
     }
 
     /// The same tenant with another key.
     pub(crate) fn with_key(&self, key: &str) -> Self {
-        Self { id: self.id.clone(), key: key.to_owned(), stack: self.stack }
+        Self { id: self.id.clone(), key: key.to_owned(), place: self.place }
     }
 
     /// The same tenant with a further key of these scopes.
@@ -147,7 +152,7 @@ impl Tenant {
         headers: &[(&str, &str)],
         body: impl Into<Vec<u8>>,
     ) -> Reply {
-        let url = format!("{}{path}", self.stack.summary().url);
+        let url = format!("{}{path}", self.place.url());
         let key = ("x-api-key", self.key.as_str());
         call(method, &url, &[&[key], headers].concat(), body)
     }

@@ -9,6 +9,9 @@ use store::testing::memory::{
     CLAIMS, CONTROL, DELIVERIES_DLQ, DELIVERIES_QUEUE, EVENTS, EVENTS_DLQ, EVENTS_QUEUE, LIMITS, SCHEDULE,
 };
 
+/// The admin token of every stack in memory.
+pub(crate) const ADMIN_TOKEN: &str = "admin token";
+
 /// The dead-letter queue of every function.
 pub(crate) const DEAD_LETTERS: &str = "arn:aws:sqs:us-east-1:000000000000:dead-letters";
 
@@ -75,10 +78,10 @@ pub(crate) fn api() -> api::config::Config {
         data_kms_key: "key".to_owned(),
         peppers: Pepper::new("pepper").into(),
         signing_secrets: Pepper::new("signing").into(),
-        admin_token: "admin".to_owned(),
+        admin_token: ADMIN_TOKEN.to_owned(),
         signup: Signup::Admin,
         environment: Environment::Aws,
         url_policy: UrlPolicy::Strict,
-        max_leases: 20,
+        max_leases: 10,
     }
 }

@@ -1,73 +1,11 @@
-//! Instances of ingest within this process, over the real tables: many of them at once, as Lambda has them.
+//! Instances of ingest within this process, asked without a server: many of them at once, as Lambda has them.
 
-use aws::dynamo_table::DynamoTable;
-use aws::kms_vault::KmsVault;
-use aws::ports::{Aws, NoWebhooks};
-use domain::tenant::api_key::Pepper;
 use http::{HeaderMap, HeaderValue};
-use ingest::config::Config;
 use ingest::handler::Ingest;
 use runtime::answer::Answer;
-use store::clock::Clock;
 use store::ports::Ports;
-use store::queue::Queue;
 
 use super::client::Tenant;
-use super::runtime::environment;
-
-/// The real tables beside another queue and another clock.
-#[derive(Clone)]
-pub(crate) struct Mixed<Q, C> {
-    pub(crate) aws: Aws,
-    pub(crate) queue: Q,
-    pub(crate) clock: C,
-}
-
-/// An instance of its own keys, tokens, queue and clock.
-pub(crate) type Instance<Q, C> = Ingest<Mixed<Q, C>>;
-
-impl<Q: Queue, C: Clock> Ports for Mixed<Q, C> {
-    type Table = DynamoTable;
-    type Queue = Q;
-    type Vault = KmsVault;
-    type Webhooks = NoWebhooks;
-    type Clock = C;
-
-    fn table(&self, name: &str) -> DynamoTable {
-        self.aws.table(name)
-    }
-
-    fn queue(&self, _: &str) -> Q {
-        self.queue.clone()
-    }
-
-    fn vault(&self, key: &str) -> KmsVault {
-        self.aws.vault(key)
-    }
-
-    fn webhooks(&self) -> NoWebhooks {
-        NoWebhooks
-    }
-
-    fn clock(&self) -> C {
-        self.clock.clone()
-    }
-}
-
-/// An instance whose tables are the stack's.
-pub(crate) fn instance<Q: Queue, C: Clock>(ports: &Mixed<Q, C>) -> Instance<Q, C> {
-    let variables = environment("ingest", &[]);
-    let variable = |name: &str| variables[name].clone();
-    let config = Config {
-        control_table: variable("CONTROL_TABLE"),
-        limits_table: variable("LIMITS_TABLE"),
-        claims_table: variable("CLAIMS_TABLE"),
-        events_queue: variable("EVENTS_QUEUE_URL"),
-        peppers: Pepper::new(&variable("KEY_PEPPER")).into(),
-        shed_after: None,
-    };
-    Ingest::new(ports, config, Box::new(|_| ()))
-}
 
 /// The headers of a post of JSON by this tenant.
 pub(crate) fn headers(tenant: &Tenant) -> HeaderMap {
@@ -78,10 +16,6 @@ pub(crate) fn headers(tenant: &Tenant) -> HeaderMap {
 }
 
 /// Posts one event to an instance.
-pub(crate) async fn post<Q: Queue, C: Clock>(
-    instance: &Instance<Q, C>,
-    headers: &HeaderMap,
-    body: &str,
-) -> Answer {
+pub(crate) async fn post<P: Ports>(instance: &Ingest<P>, headers: &HeaderMap, body: &str) -> Answer {
     instance.handle("/api/events", headers, body.as_bytes(), "request").await
 }

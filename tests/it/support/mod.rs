@@ -1,4 +1,4 @@
-//! What the stories stand on: the running stack, its callers and receivers, and the one way to wait.
+//! What the stories stand on: the memory stack, its callers and receivers, and the one way to wait.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,24 +14,21 @@ pub(crate) mod belongings;
 pub(crate) mod client;
 pub(crate) mod configs;
 pub(crate) mod consumer;
-pub(crate) mod desk;
 pub(crate) mod detour;
-pub(crate) mod front_door;
 pub(crate) mod hostile;
 pub(crate) mod instances;
+pub(crate) mod memory_stack;
 pub(crate) mod metrics;
 pub(crate) mod name_server;
 pub(crate) mod openapi;
-pub(crate) mod proxy;
+pub(crate) mod place;
 pub(crate) mod python;
 pub(crate) mod read_units;
 pub(crate) mod receiver;
-pub(crate) mod runtime;
-pub(crate) mod search;
 pub(crate) mod simulation;
 pub(crate) mod spellings;
-pub(crate) mod stack;
 pub(crate) mod tables;
+pub(crate) mod template;
 pub(crate) mod wire;
 
 /// How long anything may take. Far longer than it does: a test machine may be busy.

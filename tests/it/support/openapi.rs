@@ -199,7 +199,7 @@ impl Built {
         let json = self.body.as_ref().map(|_| ("content-type", "application/json"));
         let headers: Vec<_> = key.into_iter().chain(json).collect();
         let body = self.body.as_ref().map(Value::to_string).unwrap_or_default();
-        client::call(self.method, &format!("{}{}", tenant.stack.summary().url, self.target), &headers, body)
+        client::call(self.method, &format!("{}{}", tenant.place.url(), self.target), &headers, body)
     }
 
     /// The same for at most one entry of a list.

@@ -1,15 +1,20 @@
 //! Python with the packages that receivers in the wild use, from the project's own `.venv`.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use dev::stack::find_python;
 use serde_json::{Value, json};
 
 use super::receiver::Received;
-use super::stack::shared;
+
+/// The interpreter of `.venv`.
+static PYTHON: LazyLock<PathBuf> =
+    LazyLock::new(|| find_python().unwrap_or_else(|error| panic!("no Python: {error}")));
 
 /// Checks a webhook by the packages `standardwebhooks` and `svix` from `PyPI`, which must agree.
 const VERIFY: &str = "
@@ -31,9 +36,7 @@ pub(crate) fn verify(secret: &str, webhook: &Received, body: &[u8]) -> Result<St
 
 /// Runs a script that reads `input` as JSON from its standard input; what it printed, or what it died of.
 pub(crate) fn run(script: &str, input: &Value) -> Result<String, String> {
-    shared(); // its start makes .venv
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
-    let mut child = Command::new(python)
+    let mut child = Command::new(&*PYTHON)
         .args(["-c", script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -40,6 +40,12 @@ impl MemoryTable {
         self.state().storage.items().cloned().collect()
     }
 
+    /// Returns every item of a partition, in the order of the keys.
+    #[must_use]
+    pub fn partition(&self, pk: &str) -> Vec<Item> {
+        self.state().storage.partition(pk).cloned().collect()
+    }
+
     /// Returns an item as it is now.
     #[must_use]
     pub fn item(&self, key: &Key) -> Option<Item> {
@@ -86,6 +92,11 @@ impl MemoryTable {
     /// Lets a transaction of somebody else be in the way of this many writes.
     pub fn conflict(&self, calls: usize) {
         self.state().conflicts = calls;
+    }
+
+    /// Shows every write to every read at once, from now on.
+    pub fn show_writes_at_once(&self) {
+        self.state().shows_writes_at_once = true;
     }
 
     /// Stops updating the indexes, until [`MemoryTable::catch_up`].
@@ -135,10 +146,8 @@ impl Table for MemoryTable {
     async fn get(&self, key: &Key, consistency: Consistency) -> PortResult<Option<Item>> {
         self.call(Operation::Get, |state| {
             rules::check_key(key)?;
-            let found = match consistency {
-                Consistency::Strong => state.storage.get(key),
-                Consistency::Eventual => state.storage.before(key),
-            };
+            let is_fresh = consistency == Consistency::Strong || state.shows_writes_at_once;
+            let found = if is_fresh { state.storage.get(key) } else { state.storage.before(key) };
             state.usage.half_reads += read_units(storage::size_of(found), consistency);
             Ok(found.cloned())
         })

@@ -21,6 +21,7 @@ pub(super) struct State {
     pub(super) repeat_next_write: bool,
     pub(super) unprocessed_batches: usize,
     pub(super) conflicts: usize,
+    pub(super) shows_writes_at_once: bool,
 }
 
 /// What a write of a transaction will do.

@@ -46,6 +46,10 @@ impl Storage {
         partitions.into_iter().flat_map(|(_, items)| items.values())
     }
 
+    pub(super) fn partition(&self, pk: &str) -> impl Iterator<Item = &Item> {
+        self.table.get(pk).into_iter().flat_map(BTreeMap::values)
+    }
+
     pub(super) fn get(&self, key: &Key) -> Option<&Item> {
         self.table.get(&key.pk)?.get(&(Sort::Text(key.sk.clone()), key.clone()))
     }

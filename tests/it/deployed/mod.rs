@@ -1,0 +1,33 @@
+//! The stories of the deployed template in the local emulator: what only the template, the roles, the queues and the
+//! processes can show. `cargo test -p tests --test it -- --list | grep -c '^deployed::'` counts them.
+//!
+//! The shared stack is visible here alone, so that no story outside of this folder can need it.
+
+pub(crate) mod support;
+
+mod ambiguous;
+mod aws_ports;
+mod blackouts;
+mod burst;
+mod contract;
+mod crowds;
+mod emulator;
+mod erasing;
+mod expiring;
+mod gateway;
+mod health;
+mod identity;
+mod key_ends;
+mod killing;
+mod leases;
+mod lost_answers;
+mod operators;
+mod outages;
+mod permissions;
+mod read_units;
+mod replays;
+mod round_trips;
+mod samples;
+mod shedding;
+mod table;
+mod tenants;

@@ -1,0 +1,102 @@
+//! Every function calls AWS as its own role, in the local stack too: all other stories show that a role allows what its function
+//! does, these that it allows no more, and what is rarely done.
+
+use aws::clients::emulator_clients_as;
+use aws::ports::Aws;
+use std::fmt::Debug;
+use store::ports::Ports;
+
+use domain::event::claim::{Claim, ClaimName, DedupId, Fingerprint};
+use domain::event::id::EventId;
+use domain::inbox::Head;
+use domain::inbox::expiry::ExpiryBatch;
+use domain::job::erasure::Erasure;
+use domain::job::{Job, Work};
+use domain::testing::{START, erasure_id, event, tenant};
+use serde_json::json;
+use store::claims::Claims;
+use store::control::Control;
+use store::data_keys::DataKeys;
+use store::events::Events;
+use store::schedule::Schedule;
+use store::unavailable::PortResult;
+
+use crate::deployed::support::proxy::{Fault, Proxy, Rule};
+use crate::deployed::support::runtime::{Process, environment};
+use crate::deployed::support::stack::shared;
+use crate::support::client::Tenant;
+use crate::support::eventually;
+
+const FUNCTIONS: [&str; 5] = ["ingest", "consumer", "delivery", "scheduler", "api"];
+
+/// Those that read what is stored.
+const READERS: [&str; 3] = ["delivery", "scheduler", "api"];
+
+/// A write of what was written twice before.
+const THIRD_WRITE: &str = r#"{"N":"2"}"#;
+
+/// The emulator, as a function calls it.
+async fn as_function(function: &str) -> Aws {
+    let environment = environment(function, &[]);
+    let [id, secret] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| environment[name].as_str());
+    Aws::of(emulator_clients_as(&shared().summary().emulator, id, secret).await)
+}
+
+#[track_caller]
+fn check<T: Debug>(result: PortResult<T>, is_allowed: bool, who: &str) {
+    match result {
+        Ok(_) => assert!(is_allowed, "{who} may not"),
+        Err(error) => {
+            assert!(!is_allowed && format!("{error:?}").contains("AccessDenied"), "{who}: {error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_never_reads_an_event_or_claims_a_name_may_not() {
+    let tables = &shared().summary().tables;
+    for function in FUNCTIONS {
+        let aws = as_function(function).await;
+        let keys = DataKeys::new(aws.table(&tables["Control"]), aws.vault(""), aws.clock());
+        let read = Events::<Aws>::new(aws.table(&tables["Events"]), keys).ping().await;
+        check(read, READERS.contains(&function), function);
+
+        let name = ClaimName::Dedup(DedupId::parse("a").unwrap());
+        let id = EventId::generate(START, 1, &mut rand::rng());
+        let claim = Claim::new(id, Fingerprint::of_request("a"), START);
+        let claims = Claims::new(aws.table(&tables["Claims"]));
+        check(claims.claim(&tenant(), &name, &claim, START).await, function == "ingest", function);
+    }
+}
+
+#[tokio::test]
+async fn a_grant_ends_where_its_condition_does() {
+    let (tables, ours) = (&shared().summary().tables, tenant());
+    let control = Control::new(as_function("ingest").await.table(&tables["Control"]));
+    check(control.record_use(&ours, "key_1", START).await, true, "ingest, of the use of a key");
+    check(control.mark_erased(&ours, &erasure_id(), START).await, false, "ingest, of anything else");
+
+    let schedule = Schedule::new(as_function("consumer").await.table(&tables["Schedule"]));
+    let cohort = ExpiryBatch::of(&ours, &Head::new(&event(&ours, "a", "1", START), []));
+    check(schedule.put_expiring(&cohort).await, true, "consumer, of what expires");
+    let job = Job::new(erasure_id(), ours, Work::Erasure(Box::new(Erasure::begin())), START);
+    check(schedule.put_job(&job).await, false, "consumer, of anything else");
+}
+
+/// What the scheduler does only where a write of a job lost its answer. A replay of four shards is written after each.
+#[test]
+fn the_scheduler_may_read_the_job_that_it_raced_for() {
+    let (tenant, proxy) = (Tenant::deployed_of_tier("business"), Proxy::start());
+    let environment = environment("scheduler", &[("AWS_ENDPOINT_URL", &proxy.url())]);
+    let scheduler = Process::start("scheduler", &environment);
+    eventually("a visit of ours loses an answer, and ends the replay all the same", || {
+        let body = json!({"since": "2024-01-01T00:00:00Z"}).to_string();
+        let id = tenant.post("/api/replays", body).expect(202).id();
+        proxy.heal();
+        proxy.spoil(Rule::every("PutItem", Fault::AnswerLost).with(&id).with(THIRD_WRITE).times(1));
+        scheduler.invoke("{}");
+        let replay = tenant.get(&format!("/api/replays/{id}")).expect(200).json();
+        let is_ours = proxy.take_repeats() > 0; // or the stack's own scheduler was first
+        (is_ours && replay["state"] == "done").then_some(())
+    });
+}

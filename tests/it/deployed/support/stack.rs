@@ -1,0 +1,52 @@
+//! The deployed template in the local emulator, shared by every story of this process.
+
+use std::sync::OnceLock;
+
+use dev::error::Error;
+use dev::stack::{Options, Stack};
+
+use crate::support::client::Tenant;
+use crate::support::place::Place;
+
+/// A stack that is started at its first use. It ends with this process: its guard sees to that.
+pub(in crate::deployed) struct LazyStack {
+    name: &'static str,
+    started: OnceLock<Result<Stack, String>>,
+}
+
+/// The stack that stories share; each brings its own tenants.
+static SHARED: LazyStack = LazyStack::new("tests");
+
+/// The shared stack.
+pub(in crate::deployed) fn shared() -> &'static Stack {
+    SHARED.get()
+}
+
+impl LazyStack {
+    pub(in crate::deployed) const fn new(name: &'static str) -> Self {
+        Self { name, started: OnceLock::new() }
+    }
+
+    /// The running stack.
+    pub(in crate::deployed) fn get(&self) -> &Stack {
+        let start = || loop {
+            match Stack::start(&Options::isolated(self.name)) {
+                Err(Error::AlreadyRunning(_)) => {} // another run was faster: take the next name
+                started => return started.map_err(|error| error.to_string()),
+            }
+        };
+        self.started.get_or_init(start).as_ref().unwrap_or_else(|error| panic!("no local stack: {error}"))
+    }
+}
+
+impl Tenant {
+    /// Makes a tenant of the tier pro on the shared stack.
+    pub(in crate::deployed) fn deployed() -> Self {
+        Self::deployed_of_tier("pro")
+    }
+
+    /// Makes a tenant of this tier on the shared stack.
+    pub(in crate::deployed) fn deployed_of_tier(tier: &str) -> Self {
+        Self::at(Place::Deployed(shared()), tier)
+    }
+}

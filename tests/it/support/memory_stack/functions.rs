@@ -1,0 +1,198 @@
+//! The five functions over the ports of a memory stack, and the loops that invoke those behind the queues.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use api::access::{Environment, Signup};
+use api::deps::Api;
+use api::router::router;
+use aws::system_clock::SystemClock;
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use axum::Router;
+use consumer::handler::Consumer;
+use delivery::handler::Delivery;
+use domain::endpoint::url::UrlPolicy;
+use ingest::handler::Ingest;
+use scheduler::handler::Scheduler;
+use store::clock::Clock;
+use store::testing::memory::{DELIVERIES_DLQ, DELIVERIES_QUEUE, EVENTS_DLQ, EVENTS_QUEUE, Memory};
+use store::testing::tables::MemoryTables;
+use store::testing::vault::MemoryVault;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::spawn_local;
+use webhooks::client::WebhookClient;
+
+use super::queue::LiveQueue;
+use crate::support::configs::{self, DEAD_LETTERS};
+use crate::support::template::{setting, settings};
+
+/// The ports of a memory stack.
+pub(crate) type Live = Memory<LiveQueue, WebhookClient, SystemClock>;
+
+/// The instances of a function that answers HTTP. The local stack starts as many processes.
+const HTTP_INSTANCES: usize = 2;
+
+/// The instances of a function for each queue.
+const QUEUE_INSTANCES: usize = 8;
+
+/// The time of one invocation of delivery and of the scheduler.
+const TIMEOUT: Duration = Duration::from_secs(55);
+
+/// One instance of api, with its routes.
+pub(super) struct ApiInstance {
+    pub(super) api: Arc<Api<Live>>,
+    pub(super) router: Router,
+}
+
+/// Instances of a function. Each serves one request at a time, and they take turns.
+pub(super) struct Pool<T> {
+    free: Mutex<VecDeque<T>>,
+    permits: Semaphore,
+}
+
+/// An instance that serves a request. It is free again when this is dropped.
+pub(super) struct Busy<'a, T> {
+    pool: &'a Pool<T>,
+    instance: Option<T>,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl<T> Pool<T> {
+    /// Starts the instances.
+    pub(super) fn new(make: impl Fn() -> T) -> Self {
+        let free = (0..HTTP_INSTANCES).map(|_| make()).collect();
+        Self { free: Mutex::new(free), permits: Semaphore::new(HTTP_INSTANCES) }
+    }
+
+    /// Waits for a free instance.
+    pub(super) async fn take(&self) -> Busy<'_, T> {
+        let permit = self.permits.acquire().await.expect("the pool stays open");
+        let instance = self.free().pop_front();
+        Busy { pool: self, instance, _permit: permit }
+    }
+
+    fn free(&self) -> MutexGuard<'_, VecDeque<T>> {
+        self.free.lock().expect("no holder panics")
+    }
+}
+
+impl<T> Busy<'_, T> {
+    /// Returns the instance.
+    pub(super) fn instance(&self) -> &T {
+        self.instance.as_ref().expect("there are as many instances as permits")
+    }
+}
+
+impl<T> Drop for Busy<'_, T> {
+    fn drop(&mut self) {
+        self.pool.free().extend(self.instance.take());
+    }
+}
+
+/// Returns the ports of a stack over these tables.
+pub(super) fn ports(tables: MemoryTables) -> Live {
+    let events = queues("Events", EVENTS_QUEUE);
+    let deliveries = queues("Deliveries", DELIVERIES_QUEUE);
+    let names = [EVENTS_QUEUE, EVENTS_DLQ, DELIVERIES_QUEUE, DELIVERIES_DLQ];
+    Memory {
+        tables,
+        queues: names.into_iter().zip([events, deliveries].concat()).collect(),
+        vault: MemoryVault::default(),
+        webhooks: WebhookClient::new().expect("a TLS provider"),
+        clock: SystemClock,
+    }
+}
+
+/// Returns a queue of the template and its dead-letter queue.
+fn queues(resource: &str, arn: &'static str) -> [LiveQueue; 2] {
+    let (queue, dlq) = (format!("{resource}Queue"), format!("{resource}Dlq"));
+    let visibility = |resource: &str| Duration::from_secs(setting(resource, "VisibilityTimeout"));
+    let dead_letters = LiveQueue::new(DEAD_LETTERS, visibility(&dlq));
+    let redrive = (setting(&queue, "maxReceiveCount"), dead_letters.clone());
+    [LiveQueue::with_redrive(arn, visibility(&queue), Some(redrive)), dead_letters]
+}
+
+/// Returns an instance of ingest, configured as the template configures it.
+pub(super) fn ingest(ports: &Live) -> Ingest<Live> {
+    let seconds: u64 = setting("IngestFunction", "SHED_AFTER_SECONDS");
+    let shed_after = (seconds > 0).then_some(Duration::from_secs(seconds));
+    let config = ingest::config::Config { shed_after, ..configs::ingest() };
+    Ingest::new(ports, config, Box::new(|_| ()))
+}
+
+/// Returns an instance of api, configured as the template configures it.
+pub(super) fn api(ports: &Live) -> ApiInstance {
+    let is = |variable, value: &str| setting::<String>("ApiFunction", variable) == value;
+    let config = api::config::Config {
+        signup: if is("SIGNUP", "open") { Signup::Open } else { Signup::Admin },
+        environment: if is("ENVIRONMENT", "local") { Environment::Local } else { Environment::Aws },
+        url_policy: url_policy("ApiFunction"),
+        max_leases: setting("ApiFunction", "QUARANTINE_AFTER_LEASES"),
+        ..configs::api()
+    };
+    let api = Arc::new(Api::new(ports, config));
+    ApiInstance { router: router(Arc::clone(&api)), api }
+}
+
+/// Returns a scheduler, configured as the template configures it.
+pub(super) fn scheduler(ports: &Live) -> Scheduler<Live> {
+    let erasure_pause = Duration::from_secs(setting("SchedulerFunction", "ERASURE_PAUSE_SECONDS"));
+    let config = scheduler::config::Config { erasure_pause, ..configs::scheduler() };
+    Scheduler::new(ports, &config, Box::new(|_| ()))
+}
+
+/// Lets the scheduler come once.
+pub(super) async fn visit(scheduler: &Scheduler<Live>) {
+    scheduler.handle(SystemClock.now().after(TIMEOUT)).await;
+}
+
+/// Starts the instances of consumer and delivery, each with its queue or dead-letter queue.
+pub(super) fn start_behind_queues(ports: &Live) {
+    for (queue, most) in sources(ports, "ConsumerFunction", [EVENTS_QUEUE, EVENTS_DLQ]) {
+        let consumer = Consumer::new(ports, configs::consumer(), Box::new(|_| ()));
+        let consumer = Arc::new(consumer);
+        serve(queue, most, move |batch| {
+            let consumer = Arc::clone(&consumer);
+            async move { consumer.handle(batch).await }
+        });
+    }
+    for (queue, most) in sources(ports, "DeliveryFunction", [DELIVERIES_QUEUE, DELIVERIES_DLQ]) {
+        let url_policy = url_policy("DeliveryFunction");
+        let config = delivery::config::Config { url_policy, ..configs::delivery() };
+        let delivery = Arc::new(Delivery::new(ports, config, Box::new(|_| ())));
+        serve(queue, most, move |batch| {
+            let delivery = Arc::clone(&delivery);
+            async move { delivery.handle(batch, SystemClock.now().after(TIMEOUT)).await }
+        });
+    }
+}
+
+/// Returns the queue and the batch size of each instance of a function.
+fn sources(ports: &Live, function: &str, names: [&str; 2]) -> Vec<(LiveQueue, usize)> {
+    let sizes = settings(function, "BatchSize");
+    let sources = names.iter().zip(sizes).map(|(name, size)| (ports.queues[name].clone(), size));
+    let sources: Vec<_> = sources.collect();
+    assert_eq!(sources.len(), 2, "{function} has a queue and a dead-letter queue");
+    (0..QUEUE_INSTANCES).flat_map(|_| sources.clone()).collect()
+}
+
+/// Passes one batch after another to an instance.
+fn serve<F>(queue: LiveQueue, most: usize, handle: impl Fn(SqsEvent) -> F + 'static)
+where
+    F: Future<Output = SqsBatchResponse>,
+{
+    spawn_local(async move {
+        loop {
+            let batch = queue.receive(most).await;
+            let response = handle(batch.clone()).await;
+            queue.settle(&batch, &response);
+        }
+    });
+}
+
+fn url_policy(function: &str) -> UrlPolicy {
+    let is_allowed = setting::<String>(function, "LOOPBACK_ENDPOINTS") == "allowed";
+    if is_allowed { UrlPolicy::LoopbackAllowed } else { UrlPolicy::Strict }
+}
