@@ -1,6 +1,7 @@
 //! The values of `template.yaml`, as the local stack deploys it.
 
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use dev::stack::PARAMETERS;
 
@@ -35,25 +36,23 @@ pub(crate) fn settings<T: FromStr>(resource: &str, name: &str) -> Vec<T> {
 
 /// Returns the resource of the function that handles a method of a path. Returns `None` where API Gateway itself answers.
 pub(crate) fn find_function(method: &str, path: &str) -> Option<&'static str> {
-    let find = |wanted: &str| {
-        let mut routes = routes();
-        routes.find(|route| route.path == wanted && route.method.eq_ignore_ascii_case(method))
-    };
-    let exact = routes().any(|route| route.path == path);
-    find(if exact { path } else { "/{proxy+}" }).map(|route| route.function)
+    let path = if ROUTES.iter().any(|route| route.path == path) { path } else { "/{proxy+}" };
+    let is_for = |route: &&Route| route.path == path && route.method.eq_ignore_ascii_case(method);
+    ROUTES.iter().find(is_for).map(|route| route.function)
 }
 
-/// Returns every route of the API.
-fn routes() -> impl Iterator<Item = Route> {
-    ["IngestFunction", "ApiFunction"].into_iter().flat_map(|function| {
+/// Every route of the API.
+static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    let of_function = |function| {
         let events = block(function).filter(|line| line.contains("{ Type: Api,"));
         events.map(move |line| Route {
             path: value(line, "Path").expect("a path").trim_matches('\''),
             method: value(line, "Method").expect("a method"),
             function,
         })
-    })
-}
+    };
+    ["IngestFunction", "ApiFunction"].into_iter().flat_map(of_function).collect()
+});
 
 /// Returns the lines of a parameter or of a resource.
 fn block(name: &str) -> impl Iterator<Item = &'static str> {

@@ -14,6 +14,7 @@ use axum::Router;
 use consumer::handler::Consumer;
 use delivery::handler::Delivery;
 use domain::endpoint::url::UrlPolicy;
+use domain::timestamp::Timestamp;
 use ingest::handler::Ingest;
 use scheduler::handler::Scheduler;
 use store::clock::Clock;
@@ -36,9 +37,6 @@ const HTTP_INSTANCES: usize = 2;
 
 /// The instances of a function for each queue.
 const QUEUE_INSTANCES: usize = 8;
-
-/// The time of one invocation of delivery and of the scheduler.
-const TIMEOUT: Duration = Duration::from_secs(55);
 
 /// One instance of api, with its routes.
 pub(super) struct ApiInstance {
@@ -145,7 +143,7 @@ pub(super) fn scheduler(ports: &Live) -> Scheduler<Live> {
 
 /// Lets the scheduler come once.
 pub(super) async fn visit(scheduler: &Scheduler<Live>) {
-    scheduler.handle(SystemClock.now().after(TIMEOUT)).await;
+    scheduler.handle(deadline("SchedulerFunction")).await;
 }
 
 /// Starts the instances of consumer and delivery, each with its queue or dead-letter queue.
@@ -164,7 +162,7 @@ pub(super) fn start_behind_queues(ports: &Live) {
         let delivery = Arc::new(Delivery::new(ports, config, Box::new(|_| ())));
         serve(queue, most, move |batch| {
             let delivery = Arc::clone(&delivery);
-            async move { delivery.handle(batch, SystemClock.now().after(TIMEOUT)).await }
+            async move { delivery.handle(batch, deadline("DeliveryFunction")).await }
         });
     }
 }
@@ -190,6 +188,11 @@ where
             queue.settle(&batch, &response);
         }
     });
+}
+
+/// Returns when an invocation that begins now must have ended.
+fn deadline(function: &str) -> Timestamp {
+    SystemClock.now().after(Duration::from_secs(setting(function, "Timeout")))
 }
 
 fn url_policy(function: &str) -> UrlPolicy {
