@@ -185,6 +185,9 @@ fn a_tenant_has_no_more_keys_than_a_change_of_its_tier_can_write_at_once() {
     assert_eq!(limits_of_keys(&tenant), [10_000; MAX_KEYS]);
 }
 
+/// Two clients at this pace stay within the events per minute of the tier pro.
+const POST_EVERY: Duration = Duration::from_millis(200);
+
 /// Events that were posted, each once it was seen in the inbox.
 #[derive(Default)]
 struct Posted {
@@ -201,6 +204,7 @@ impl Posted {
             let mut slowest = self.slowest.lock().expect("no holder panics");
             *slowest = began.elapsed().max(*slowest);
             self.ids.lock().expect("no holder panics").push(id);
+            eventually("it is time for the next event", || (began.elapsed() >= POST_EVERY).then_some(()));
         }
     }
 
