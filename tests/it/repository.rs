@@ -8,6 +8,7 @@ use crate::support::client::{Reply, Tenant};
 
 const MAX_LINES: usize = 400;
 const MAX_MAIN_LINES: usize = 60;
+const MAX_FUNCTION_LINES: usize = 40;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
@@ -37,6 +38,25 @@ fn files(ending: &str) -> Vec<PathBuf> {
     found
 }
 
+/// Returns the line number and the length of each function of a file. It relies on the format of `cargo fmt`: a function
+/// ends with the first brace in the column in which it begins.
+fn functions(source: &str) -> Vec<(usize, usize)> {
+    let lines: Vec<&str> = source.lines().collect();
+    let indentation = |line: &str| line.len() - line.trim_start().len();
+    let begins = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().take(4).collect();
+        words.contains(&"fn") && !line.trim_start().starts_with("//")
+    };
+    let starts = lines.iter().enumerate().filter(|(_, line)| begins(line));
+    let length = |(start, line): (usize, &&str)| {
+        let column = indentation(line);
+        let is_end = |next: &&str| indentation(next) == column && next.trim_start().starts_with('}');
+        let end = lines[start..].iter().position(is_end).unwrap_or_default();
+        (start + 1, if line.trim_end().ends_with([';', '}']) { 1 } else { end + 1 })
+    };
+    starts.map(length).collect()
+}
+
 /// What the rules must not depend on, not even through another crate.
 const IMPURE: [&str; 7] = ["aws-", "aws_", "futures", "hyper", "lambda_", "tokio", "tracing"];
 
@@ -59,6 +79,23 @@ fn files_stay_small() {
         let most = if is_main { MAX_MAIN_LINES - 1 } else { MAX_LINES };
         assert!(lines <= most, "{} has {lines} lines (at most {most})", path.display());
     }
+}
+
+#[test]
+fn functions_of_the_product_stay_short() {
+    let product = ["functions", "shared"].map(|folder| root().join(folder));
+    let mut longest = 0;
+    for path in files("rs").into_iter().filter(|path| product.iter().any(|folder| path.starts_with(folder))) {
+        for (line, length) in functions(&fs::read_to_string(&path).unwrap()) {
+            let place = format!("{}:{line}", path.display());
+            assert!(
+                length <= MAX_FUNCTION_LINES,
+                "{place} has {length} lines (at most {MAX_FUNCTION_LINES})"
+            );
+            longest = longest.max(length);
+        }
+    }
+    assert!(longest > MAX_FUNCTION_LINES / 2, "no function of more than {longest} lines was found");
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl<P: Ports> Delivery<P> {
     ) -> Tally {
         let updated = self.try_update_health(message, endpoint, answer, verdict).await;
         updated.unwrap_or_else(|error| {
-            tracing::warn!(cause = %error, "the health of an endpoint was not updated");
+            tracing::warn!(cause = %error, "the health of an endpoint was not updated; the next attempt updates it");
             Tally::default()
         })
     }

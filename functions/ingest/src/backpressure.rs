@@ -104,7 +104,7 @@ impl QueueAge {
                 self.sent_since = self.sent_since.filter(|sent| !is_received(*sent));
             }
             Err(error) => {
-                tracing::warn!(cause = %error, "the age of the queue is unknown, so no request is refused for it");
+                tracing::warn!(cause = %error, "the age of the oldest message is unknown, so no request is refused because of it");
                 *self = Self { read_at: self.read_at, ..Self::default() };
             }
         }

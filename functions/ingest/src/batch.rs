@@ -64,12 +64,7 @@ impl<P: Ports> Ingest<P> {
 
         // 3. Send the claimed events, and answer with one result per item.
         let results = self.send_claimed(claimed, invocation).await;
-        for result in &results {
-            match result {
-                Ok(claimed) => invocation.count_accepted(claimed),
-                Err(problem) => invocation.count_rejected(problem),
-            }
-        }
+        invocation.count_results(&results);
         Ok(answer_for(&results))
     }
 
@@ -83,7 +78,8 @@ impl<P: Ports> Ingest<P> {
         let name = event.name.clone().or(item_key);
         let is_late = self.clock.now().since(now) > LAST_CLAIM_AFTER;
         if is_late && name.is_some() {
-            let detail = "there was no time left for this event; send it again";
+            let detail =
+                "the time of this request ended before this event was accepted; send the event again";
             return Err(Problem::new(Kind::Unavailable, detail));
         }
         self.claim(bearer, event, name, now).await

@@ -50,6 +50,16 @@ impl Invocation {
         }
     }
 
+    /// Counts the results of a batch.
+    pub(crate) fn count_results(&mut self, results: &[Result<ClaimedEvent, Problem>]) {
+        for result in results {
+            match result {
+                Ok(claimed) => self.count_accepted(claimed),
+                Err(problem) => self.count_rejected(problem),
+            }
+        }
+    }
+
     /// Sets how long the queue took to confirm.
     pub(crate) fn set_queue_ms(&mut self, milliseconds: u64) {
         self.metrics.set_milliseconds("queue_ms", milliseconds);

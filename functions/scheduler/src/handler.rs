@@ -40,7 +40,7 @@ pub struct Scheduler<P: Ports> {
 /// The numbers of one run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct RunCounts {
-    /// Due messages that were sent.
+    /// Number of due messages that this run sent to the queue.
     pub(crate) due: u64,
     /// Parked deliveries that were sent.
     pub(crate) drained: u64,

@@ -122,7 +122,7 @@ impl Job {
         Self { id, tenant, work, created_at: now, busy_until, is_cancelled: false, ended_at: None, rev: 1 }
     }
 
-    /// Claims the job for the writer of the result. Returns `None` if another claim lasts, or if the job has ended.
+    /// Claims the job for the writer of the result. Returns `None` if another claim is still valid, or if the job has ended.
     #[must_use]
     pub fn claim(&self, now: Timestamp) -> Option<Self> {
         let is_free = self.busy_until <= now && self.ended_at.is_none();

@@ -12,7 +12,7 @@ pub(crate) fn is_free(now: Timestamp) -> Condition {
     absent("pk").or(less("expires_at", now.seconds()))
 }
 
-/// Returns the attributes of a claim, without key and id.
+/// Returns the attributes of a claim, without the key of the item and the id of the event.
 pub(crate) fn write<I>(claim: &Claim<I>) -> Item {
     Item::from([
         ("fingerprint", claim.fingerprint.0.to_vec().into()),

@@ -23,8 +23,8 @@ const PAUSES: [Duration; 6] = [
     Duration::from_millis(400),
 ];
 
-/// The items of one table. Each method fails if the table does not answer. A method with many calls may then have made
-/// some of them.
+/// The items of one table. Each method fails if the table does not answer. A method that writes in several
+/// calls may then have written a part.
 #[derive(Clone, Debug)]
 pub(crate) struct Items<T> {
     table: T,

@@ -20,7 +20,7 @@ use crate::table::Table;
 use crate::table::query::Query;
 use crate::unavailable::PortResult;
 
-/// The maximum number of pages without a readable row in one read. Rows after them are not read.
+/// One read ends after this many pages of a query in which this version could read no row.
 const MAX_UNREADABLE_PAGES: usize = 20;
 
 /// A query for fewer rows than this has a limit. Other queries end a page at 1 MB.

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::deps::ApiState;
 
-/// The time limit of each check.
+/// The time limit of each readiness check.
 const TIMEOUT: Duration = Duration::from_millis(900);
 
 /// The value of `Retry-After` while the service is not ready.

@@ -68,7 +68,7 @@ pub(crate) async fn erase<P: Ports>(State(api): ApiState<P>, headers: HeaderMap,
 
     // 3. Delete the API keys and endpoints now. The job deletes everything else, and what fails here.
     if let Err(error) = api.control.purge(&bearer.tenant).await {
-        tracing::warn!(cause = %error, "the API keys were not all deleted; the scheduler deletes them");
+        tracing::warn!(cause = %error, "some API keys of the erased tenant were not deleted yet; the scheduler will delete them");
     }
     api.authenticator.forget(&hash);
     api.keys.forget(&bearer.tenant);

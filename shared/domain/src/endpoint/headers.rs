@@ -56,7 +56,7 @@ pub enum InvalidHeader {
     )]
     Value,
     /// The same name is set twice.
-    #[error("this header is set twice; names are equal in upper and lower case; set it once")]
+    #[error("this header is given twice; header names ignore upper and lower case; give it once")]
     Twice,
     /// There are too many headers, or too many bytes.
     #[error(

@@ -20,7 +20,7 @@ impl Backlog {
         Self::of([(accepted_at.days(), 1)])
     }
 
-    /// Makes the change for one event fewer.
+    /// Makes the change of a backlog when one event leaves the inbox.
     #[must_use]
     pub fn settled(accepted_at: Timestamp) -> Self {
         Self::of([(accepted_at.days(), -1)])

@@ -10,7 +10,7 @@ use crate::tenant::api_key::KeyRecord;
 use crate::tenant::id::TenantId;
 use crate::timestamp::Timestamp;
 
-/// A counter of tokens per minute.
+/// Counts the rate-limit tokens that are left in the current minute.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Meter {
     /// The tenant that the counter belongs to.

@@ -18,7 +18,7 @@ pub(crate) fn item_keys(hash: &KeyHash, key: &KeyRecord) -> [Key; 2] {
     [authentication(hash), Key::new(keys::tenant(&key.tenant), keys::key_listing(&key.id))]
 }
 
-/// Returns the puts of both items.
+/// Returns the writes that store the API key and its listing.
 pub(crate) fn puts(hash: &KeyHash, key: &KeyRecord) -> Vec<Write> {
     let [authentication, listing] = item_keys(hash, key);
     let attributes = write(key);

@@ -24,7 +24,7 @@ pub struct AttemptPage {
 }
 
 impl<P: Ports> Events<P> {
-    /// Adds an attempt to the log, until its event expires. Does not replace an attempt that is logged already.
+    /// Adds an attempt to the log. The entry is kept until the event expires. Does not replace an attempt that is logged already.
     pub async fn log_attempt(&self, attempt: &Attempt, expires_at: Timestamp) -> PortResult<()> {
         self.items.put_new(attempt_item::write(attempt, expires_at)).await.map(drop)
     }

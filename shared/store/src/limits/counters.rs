@@ -13,7 +13,7 @@ use crate::table::query::Query;
 use crate::table::write::Update;
 use crate::unavailable::PortResult;
 
-/// The number of items over which the counters are spread.
+/// The number of items over which each counter is spread, so that no item is written too often.
 const SHARDS: u8 = 8;
 
 /// The counters of `/metrics`.

@@ -72,7 +72,7 @@ pub fn absent_or_at_most(name: impl Into<Name>, value: impl Into<Value>) -> Cond
     absent(name.clone()).or(at_most(name, value))
 }
 
-/// Returns the condition that the attribute is greater than this value.
+/// Returns the condition that the attribute `name` is greater than `value`.
 pub fn greater(name: impl Into<Name>, value: impl Into<Value>) -> Condition {
     Condition::Compare(name.into(), Comparison::Greater, value.into())
 }
