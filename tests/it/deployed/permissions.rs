@@ -33,7 +33,7 @@ const FUNCTIONS: [&str; 5] = ["ingest", "consumer", "delivery", "scheduler", "ap
 const READERS: [&str; 3] = ["delivery", "scheduler", "api"];
 
 /// A write of what was written twice before.
-const THIRD_WRITE: &str = r#"{"N":"2"}"#;
+const THIRD_WRITE: &str = r#"":v0":{"N":"2"}"#;
 
 /// The emulator, as a function calls it.
 async fn as_function(function: &str) -> Aws {
