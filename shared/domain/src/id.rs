@@ -7,6 +7,43 @@ use ring::digest::{SHA256, digest};
 
 use crate::timestamp::Timestamp;
 
+/// Gives a newtype over `String` the methods of a random id with this prefix.
+macro_rules! random_id {
+    ($name:ident, $prefix:literal) => {
+        impl $name {
+            /// Draws a new id.
+            pub fn generate(rng: &mut impl rand::Rng) -> Self {
+                Self($crate::id::random($prefix, rng))
+            }
+
+            /// Accepts exactly the form in which an id is displayed; returns `None` for any other text.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                $crate::id::is_canonical($prefix, text).then(|| Self(text.to_owned()))
+            }
+
+            /// Takes an id that our own code wrote into a table or a queue, without a check.
+            pub fn from_stored(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// Returns the id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+pub(crate) use random_id;
+
 /// Draws an id of 128 random bits.
 pub fn random(prefix: &str, rng: &mut impl Rng) -> String {
     format!("{prefix}{:032x}", rng.random::<u128>())

@@ -1,4 +1,4 @@
-//! Events that nobody takes, over the real tables: their owner gets a notice before they expire.
+//! Events that are not taken, over the real tables: their owner gets a notice before they expire.
 
 use std::time::Duration;
 

@@ -116,7 +116,7 @@ fn consumer_stores_a_duplicate_once_and_asks_for_its_delivery_until_it_was_tried
     for _ in 0..2 {
         assert_eq!(invoke("consumer", &environment, &sample), json!({"batchItemFailures": []}));
         let asked = receive(&deliveries);
-        assert!(!asked.is_empty(), "whoever stored it may have died before it asked");
+        assert!(!asked.is_empty(), "the process that stored it may have died before it asked");
         for message in asked {
             let message = read_delivery(message["Body"].as_str().unwrap()).unwrap();
             assert_eq!((message.event.to_string(), message.n), (event.clone(), 1));

@@ -46,7 +46,7 @@ where
 /// Returns why each write of a transaction was not made.
 ///
 /// # Errors
-/// When the transaction was not canceled: nobody knows whether it is made.
+/// When the call failed for another reason than a cancellation. The transaction may be made or not.
 pub(super) fn not_transacted(error: SdkError<TransactWriteItemsError>) -> PortResult<Transacted> {
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {

@@ -1,47 +1,13 @@
 //! A lease: its id, its end, and its terms. The module [`leasing`](crate::inbox::leasing) has the transitions.
 
-use std::fmt;
-
-use rand::Rng;
-
-use crate::id;
+use crate::id::random_id;
 use crate::timestamp::Timestamp;
 
 /// The id of one lease: `lse_` and 32 hexadecimal digits. Only its holder knows it.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct LeaseId(String);
 
-impl LeaseId {
-    const PREFIX: &str = "lse_";
-
-    /// Draws a new id.
-    pub fn generate(rng: &mut impl Rng) -> Self {
-        Self(id::random(Self::PREFIX, rng))
-    }
-
-    /// Accepts exactly the form that [`LeaseId`] is displayed in; returns `None` for any other text.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        id::is_canonical(Self::PREFIX, text).then(|| Self(text.to_owned()))
-    }
-
-    /// Takes an id that our own code wrote into a table, without a check.
-    pub fn from_stored(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// Returns the id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for LeaseId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+random_id!(LeaseId, "lse_");
 
 /// The lease or the delay that keeps an event from other clients.
 #[derive(Clone, Debug, Eq, PartialEq)]

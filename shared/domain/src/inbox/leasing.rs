@@ -4,7 +4,7 @@
 //!   free ── lease ──> leased ── acknowledge, before the lease ends ──> acknowledged
 //!     ^                 │ ── release, or the lease ends ─────────────> free again, after the delay if one was asked for
 //!     │                 │ ── a webhook delivers the event ───────────> delivered, and the lease is lost
-//!     │                 `── it was the last allowed lease ───────────> quarantined; nobody can lease it
+//!     │                 `── it was the last allowed lease ───────────> quarantined; not leased again
 //!     └─ release from quarantine ─────────────────────────────────────'
 //! ```
 //!

@@ -49,7 +49,7 @@ impl LiveQueue {
         Self::with_redrive(arn, visibility, None)
     }
 
-    /// Returns an empty queue whose messages move to a dead-letter queue after so many receives.
+    /// Returns an empty queue whose messages move to a dead-letter queue after this many receives.
     pub(super) fn with_redrive(
         arn: &'static str,
         visibility: Duration,

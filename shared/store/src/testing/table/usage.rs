@@ -68,7 +68,7 @@ impl Usage {
     }
 }
 
-/// Returns the halves of read units for so many bytes; a read that finds nothing costs as much as the smallest item.
+/// Returns the halves of read units of a read of `bytes` bytes; a read that finds nothing costs as much as the smallest item.
 pub(super) fn read_units(bytes: usize, consistency: Consistency) -> u64 {
     let units = bytes.div_ceil(4096).max(1) as u64;
     match consistency {
@@ -77,7 +77,7 @@ pub(super) fn read_units(bytes: usize, consistency: Consistency) -> u64 {
     }
 }
 
-/// Returns the write units of an item of so many bytes.
+/// Returns the write units of an item of `bytes` bytes.
 pub(super) fn write_units(bytes: usize) -> u64 {
     bytes.div_ceil(1024).max(1) as u64
 }
