@@ -166,7 +166,7 @@ fn an_event_behind_many_attempts_is_not_passed_over() {
     for n in 15..=250 {
         tables::put(&tenant, "Events", &attempt(&tenant, &oldest_first[2], n));
     }
-    let wanting = endpoint(&tenant, &crate::support::receiver::closed_address(), "a");
+    let wanting = endpoint(&tenant, crate::support::receiver::closed_address(), "a");
     let sample = tenant.get(&format!("/api/endpoints/{wanting}/sample")).expect(200).json();
     let sampled = sample.as_array().expect("a list").iter().map(|event| event["id"].as_str().expect("an id"));
     assert_eq!(sampled.collect::<Vec<_>>(), newest_first(&oldest_first));
@@ -284,7 +284,7 @@ fn one_event_shows_what_was_tried_at_each_endpoint() {
 #[test]
 fn where_nobody_answered_the_history_says_why() {
     let (tenant, url) = (Tenant::new(), crate::support::receiver::closed_address());
-    endpoint(&tenant, &url, "*");
+    endpoint(&tenant, url, "*");
     let id = tenant.accepted("a");
     let attempt = tried(&tenant, &id)["deliveries"][0]["history"][0].take();
     assert_eq!((&attempt["status"], &attempt["answer"]), (&Value::Null, &Value::Null));

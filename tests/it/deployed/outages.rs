@@ -13,7 +13,7 @@ use crate::support::tables;
 fn an_unreachable_queue_is_told_and_never_answered_with_202() {
     let tenant = Tenant::deployed();
     let event = include_str!("../../../events/ingest-valid.json").replace("YOUR_API_KEY", &tenant.key);
-    let environment = environment("ingest", &[("AWS_ENDPOINT_URL_SQS", &closed_address())]);
+    let environment = environment("ingest", &[("AWS_ENDPOINT_URL_SQS", closed_address())]);
     let reply = invoke_http("ingest", &environment, &event);
     reply.unavailable();
     assert!(tables::all_stored(&tenant, 1).is_empty());
@@ -30,7 +30,7 @@ fn an_unreachable_queue_is_told_and_never_answered_with_202() {
 fn a_batch_blames_the_queue_on_the_items_that_it_did_not_take() {
     let tenant = Tenant::deployed();
     let event = include_str!("../../../events/ingest-batch.json").replace("YOUR_API_KEY", &tenant.key);
-    let environment = environment("ingest", &[("AWS_ENDPOINT_URL_SQS", &closed_address())]);
+    let environment = environment("ingest", &[("AWS_ENDPOINT_URL_SQS", closed_address())]);
     let answer = invoke_http("ingest", &environment, &event).expect(207).json();
     assert_eq!((&answer["accepted"], &answer["rejected"]), (&json!(0), &json!(3)));
     let statuses = [0, 1, 2].map(|index| answer["results"][index]["error"]["status"].clone());
@@ -41,7 +41,7 @@ fn a_batch_blames_the_queue_on_the_items_that_it_did_not_take() {
 fn unreachable_tables_let_nobody_in() {
     let tenant = Tenant::deployed();
     let event = include_str!("../../../events/ingest-valid.json").replace("YOUR_API_KEY", &tenant.key);
-    let environment = environment("ingest", &[("AWS_ENDPOINT_URL_DYNAMODB", &closed_address())]);
+    let environment = environment("ingest", &[("AWS_ENDPOINT_URL_DYNAMODB", closed_address())]);
     let reply = invoke_http("ingest", &environment, &event);
     reply.unavailable();
 }
@@ -49,7 +49,7 @@ fn unreachable_tables_let_nobody_in() {
 #[test]
 fn what_consumer_and_delivery_cannot_do_goes_back_to_its_queue() {
     let check = |function: &str, service: &str, event: &str| {
-        let environment = environment(function, &[(service, &closed_address())]);
+        let environment = environment(function, &[(service, closed_address())]);
         let answer = invoke(function, &environment, event);
         let event: Value = serde_json::from_str(event).unwrap();
         let records = event["Records"].as_array().unwrap();

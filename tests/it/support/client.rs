@@ -9,6 +9,7 @@ use ureq::Agent;
 use super::eventually;
 use super::place::Place;
 use super::tables::{self, Stored};
+use super::watchdog;
 
 /// What came back.
 #[derive(Debug)]
@@ -125,6 +126,7 @@ impl Tenant {
 
     /// Makes a tenant of this name and tier.
     pub(crate) fn named(place: Place, name: &str, tier: &str) -> Self {
+        watchdog::start();
         let url = format!("{}/api/keys/generate", place.url());
         let body = json!({"organization_name": name, "tier": tier}).to_string();
         let made = call("POST", &url, &[("content-type", "application/json")], body).expect(201).json();

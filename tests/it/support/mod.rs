@@ -29,6 +29,7 @@ pub(crate) mod simulation;
 pub(crate) mod spellings;
 pub(crate) mod tables;
 pub(crate) mod template;
+pub(crate) mod watchdog;
 pub(crate) mod wire;
 
 /// How long anything may take. Far longer than it does: a test machine may be busy.
