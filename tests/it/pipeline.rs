@@ -1,4 +1,4 @@
-//! The four handlers behind the queues, as deployed, over tables and queues in memory: time is moved by hand, and any call can fail.
+//! The five functions over tables and queues in memory: time is moved by hand, and any call can fail.
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,10 @@ use store::testing::table::MemoryTable;
 use store::testing::tables::MemoryTables;
 
 use crate::support::configs::{self, DEAD_LETTERS};
+use api::deps::Api;
+use api::router;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use axum::body::{Body, to_bytes};
 use consumer::handler::Consumer;
 use delivery::handler::Delivery;
 use domain::delivery::DeliveryMessage;
@@ -28,7 +31,7 @@ use domain::tenant::id::TenantId;
 use domain::tenant::tier::Tier;
 use domain::testing::{START, endpoint, endpoint_of, key_of, tenant};
 use domain::timestamp::Timestamp;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use ingest::handler::Ingest;
 use runtime::answer::Answer;
 use scheduler::handler::Scheduler;
@@ -55,12 +58,22 @@ pub(crate) struct Pipeline {
     pub(crate) lines: Arc<Mutex<Vec<String>>>,
     pub(crate) tenant: TenantId,
     pub(crate) key: ApiKey,
+    api: Arc<Api<Memory>>,
     ingest: Ingest<Memory>,
     consumer: Consumer<Memory>,
     delivery: Delivery<Memory>,
     scheduler: Scheduler<Memory>,
     /// The minute of the scheduler's last visit.
     visited: Cell<u64>,
+}
+
+/// A response of api.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// The JSON of the body; null where there is none.
+    pub(crate) body: Value,
 }
 
 impl Pipeline {
@@ -83,6 +96,7 @@ impl Pipeline {
         };
         let keys = DataKeys::new(tables.control.clone(), ports.vault.clone(), clock.clone());
         Self {
+            api: Arc::new(Api::new(&ports, configs::api())),
             ingest: Ingest::new(&ports, configs::ingest(), Box::new(log)),
             consumer: Consumer::new(&ports, configs::consumer(), Box::new(|_| ())),
             delivery: Delivery::new(&ports, configs::delivery(), Box::new(|_| ())),
@@ -121,6 +135,26 @@ impl Pipeline {
     pub(crate) async fn post_event(&self, dedup_id: &str) -> Answer {
         let body = format!(r#"{{"type":"order.created","payload":{{"n":1}},"dedup_id":"{dedup_id}"}}"#);
         self.post("/api/events", &body).await
+    }
+
+    /// Sends a request to api with the tenant's key.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: &Value) -> Response {
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("x-api-key", self.key.expose())
+            .header("content-type", "application/json")
+            .body(body)
+            .expect("a valid request");
+        let router = router::router(Arc::clone(&self.api));
+        let (parts, body) = router::answer(&self.api, router, request, path, "request").await.into_parts();
+        let body = to_bytes(body, usize::MAX).await.expect("a body in memory");
+        Response {
+            status: parts.status,
+            headers: parts.headers,
+            body: serde_json::from_slice(&body).unwrap_or_default(),
+        }
     }
 
     /// Lets consumer take what waits, once.

@@ -129,7 +129,10 @@ impl<P: Ports> Consumer<P> {
                 stored.map_err(|error| error.to_string())
             }
             Some(Err(error)) => Err(error.clone()),
-            None => Err("the settings of the tenant were not read".to_owned()),
+            None => {
+                Err("the settings of the tenant are missing from this batch; the event returns to its queue"
+                    .to_owned())
+            }
         }
     }
 

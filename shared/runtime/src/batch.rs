@@ -231,7 +231,7 @@ pub fn response<R>(
 }
 
 /// Handles a message with an unreadable body. From the queue it fails, because a newer version may be able to read it.
-/// From the dead-letter queue it is kept in the table for an operator, and then deleted.
+/// From the dead-letter queue it is copied to the table, for an operator, and then deleted from that queue.
 ///
 /// # Errors
 /// The reason why the body is unreadable, or the table's error. In both cases the message stays in its queue.

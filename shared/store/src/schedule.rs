@@ -20,7 +20,7 @@ use crate::table::Table;
 use crate::table::query::Query;
 use crate::unavailable::PortResult;
 
-/// One read ends after this many pages of a query in which this version could read no row.
+/// A read of rows ends after this many pages, in total, that have no row that this version can read.
 const MAX_UNREADABLE_PAGES: usize = 20;
 
 /// A query for fewer rows than this has a limit. Other queries end a page at 1 MB.

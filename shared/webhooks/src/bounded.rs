@@ -32,7 +32,7 @@ impl Ended {
 }
 
 impl<S: AsyncRead> Bounded<S> {
-    /// Makes a stream that starts with a TLS handshake.
+    /// Makes a stream with the limit in bytes for the TLS handshake, which comes first.
     pub(super) fn new(stream: S) -> Self {
         Self { stream: stream.take(HANDSHAKE_BYTES), ended: Ended::default() }
     }

@@ -189,8 +189,8 @@ fn secret_or_new(text: Option<&str>) -> Result<Secret, Problem> {
     }
 }
 
-/// Sets the URL of the default endpoint and makes it active. Creates the endpoint if there is none, and then returns
-/// its secret.
+/// Sets the URL of the default endpoint and makes it active. If there is no default endpoint, creates it, and only in
+/// that case returns its secret.
 pub(super) async fn set_default<P: Ports>(
     api: &Api<P>,
     tenant: &TenantId,
@@ -296,7 +296,9 @@ pub(super) async fn open<P: Ports>(
     endpoint: &Endpoint,
 ) -> PortResult<Private> {
     let failed = |reason: &str| Unavailable::new("decrypting an endpoint", reason);
-    let key = api.keys.key(tenant).await?.ok_or_else(|| failed("the tenant has no data key"))?;
+    let key = api.keys.key(tenant).await?.ok_or_else(|| {
+        failed("the tenant has no data key, although it has an endpoint; restore the key from a backup")
+    })?;
     Private::open(&key, tenant, &endpoint.id, &endpoint.sealed).map_err(|error| failed(&error.to_string()))
 }
 

@@ -55,7 +55,7 @@ fn counters(counts: &Counts, parked_endpoints: usize) -> String {
             "Accepted events, counted when the consumer receives them; a batch whose process ends early is not counted",
             counts.accepted,
         ),
-        ("stored", "Stored events, each counted once", counts.stored),
+        ("stored", "Events stored since the first deployment; a duplicate is not counted", counts.stored),
         ("delivered", "Deliveries that succeeded", counts.delivered),
         ("failed", "Deliveries that failed finally", counts.failed),
         (

@@ -135,14 +135,14 @@ const REMAINING_DATA: [(&str, &str); 10] = [
     ),
     (
         "a payload whose event was not stored, because the process ended first; encrypted under the deleted data key",
-        "the retention of the event",
+        "the retention period of that event",
     ),
     ("hashes (SHA-256) of dedup ids, of idempotency keys and of the content they were used with", "24 hours"),
     (
         "counters of the last minutes, ids of events and endpoints in leases and in scheduled messages; no content",
         "one day after they end",
     ),
-    ("the days on which events were accepted; no content", "the retention of these events"),
+    ("the days on which events were accepted; no content", "the retention period of the accepted events"),
     ("messages that could not be read, so their tenant is unknown", "90 days"),
     ("log lines and access logs: ids, paths, status codes; no payload, address or key", "30 days"),
     (

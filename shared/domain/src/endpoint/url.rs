@@ -51,7 +51,7 @@ pub enum RefusedUrl {
     IpLiteral,
     /// The host is missing, or is not written as it is looked up.
     #[error(
-        "its host must be a domain name in its usual spelling, without percent-encoding and without a dot at its end; correct it"
+        "its host must be a domain name of letters, digits and hyphens, without percent-encoding, without a dot at its end, and without full-width or circled characters; correct it"
     )]
     Host,
     /// The host is not a public domain name.

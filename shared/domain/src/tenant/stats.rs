@@ -16,7 +16,7 @@ use crate::timestamp::Timestamp;
 pub struct Stats {
     /// Accepted events. The consumer counts an event when it first receives it from the queue.
     pub accepted: u64,
-    /// Stored events, each counted once.
+    /// Events that were stored; a duplicate is not counted.
     pub stored: u64,
     /// Deliveries that an endpoint answered with 2xx.
     pub delivered: u64,

@@ -16,8 +16,8 @@ use crate::table::write::{Delete, Update};
 use crate::unavailable::PortResult;
 
 impl<T: Table> Schedule<T> {
-    /// Puts the row of a parked delivery, until its event expires. Replaces the row of the same attempt. Then puts the
-    /// row of the endpoint, or raises its version.
+    /// Stores a parked delivery until its event expires. A repeat for the same attempt overwrites the row. Then stores the
+    /// row that says that the endpoint has parked deliveries, or raises the version of that row.
     pub async fn park(&self, parked: &Parked, expires_at: Timestamp) -> PortResult<()> {
         // The order matters: the scheduler deletes the row of an endpoint only if its version is unchanged and nothing
         // is parked.

@@ -157,7 +157,7 @@ fn kind(value: Unexpected<'_>) -> &'static str {
         Unexpected::Unit | Unexpected::Option => "null",
         Unexpected::Seq => "an array",
         Unexpected::Map => "an object",
-        _ => "a value of another kind",
+        _ => "a value of an unexpected kind",
     }
 }
 
