@@ -130,7 +130,7 @@ impl<P: Ports> Consumer<P> {
             }
             Some(Err(error)) => Err(error.clone()),
             None => {
-                Err("the settings of the tenant are missing from this batch; the event returns to its queue"
+                Err("the settings of the tenant were not read for this batch of messages; the message returns to the queue"
                     .to_owned())
             }
         }

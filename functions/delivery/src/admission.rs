@@ -94,7 +94,7 @@ impl<'a> Admissions<'a> {
             .into_iter()
             .map(|((tenant, endpoint), count)| limits.end_requests(tenant, endpoint, self.minute, count));
         for error in join_all(ends).await.into_iter().filter_map(Result::err) {
-            tracing::warn!(cause = %error, "the end of webhook requests was not counted; until the next minute their endpoint has fewer requests at the same time");
+            tracing::warn!(cause = %error, "webhook requests that have ended still count as in flight, until the next minute starts; until then their endpoint gets fewer requests at the same time");
         }
     }
 }

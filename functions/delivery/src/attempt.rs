@@ -179,7 +179,7 @@ impl<P: Ports> Delivery<P> {
         if attempt.is_listed()
             && let Err(error) = self.events.log_attempt(attempt, expires_at).await
         {
-            tracing::warn!(cause = %error, "an attempt is missing in the log of its endpoint");
+            tracing::warn!(cause = %error, "an attempt was not stored; the list of attempts of its endpoint does not show it");
         }
     }
 

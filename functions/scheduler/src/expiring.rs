@@ -17,7 +17,7 @@ use crate::handler::{RunCounts, Scheduler};
 /// The largest number of rows in one run. At midnight the rows of all tenants are due, and the notices have a day of time.
 const MAX_ROWS: usize = 1000;
 
-/// The largest number of rows at the same time.
+/// The largest number of `Schedule` rows that are handled at the same time.
 const CONCURRENT_ROWS: usize = 8;
 
 impl<P: Ports> Scheduler<P> {

@@ -35,7 +35,10 @@ impl Vault for KmsVault {
         let answer = call.encryption_context(TENANT, tenant.as_str()).send().await;
         let answer = answer.map_err(|error| Unavailable::new("GenerateDataKey", error))?;
         let (Some(plain), Some(wrapped)) = (answer.plaintext, answer.ciphertext_blob) else {
-            return Err(Unavailable::new("GenerateDataKey", "the answer lacks the key or its wrapped form"));
+            return Err(Unavailable::new(
+                "GenerateDataKey",
+                "the answer lacks the plaintext data key or the encrypted data key",
+            ));
         };
         Ok((data_key("GenerateDataKey", &plain)?, wrapped.into_inner()))
     }
@@ -44,8 +47,9 @@ impl Vault for KmsVault {
         let call = self.client.decrypt().key_id(&self.key_id).ciphertext_blob(Blob::new(wrapped));
         let answer = call.encryption_context(TENANT, tenant.as_str()).send().await;
         let answer = answer.map_err(|error| Unavailable::new("Decrypt", error))?;
-        let plain =
-            answer.plaintext.ok_or_else(|| Unavailable::new("Decrypt", "the answer lacks the key"))?;
+        let plain = answer
+            .plaintext
+            .ok_or_else(|| Unavailable::new("Decrypt", "the answer lacks the plaintext data key"))?;
         data_key("Decrypt", &plain)
     }
 }

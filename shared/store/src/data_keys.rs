@@ -81,7 +81,10 @@ impl<P: Ports> DataKeys<P> {
         // 2. Another instance was faster: use its key.
         match self.wrapped(tenant).await? {
             Some(stored) => self.unwrap(tenant, &stored).await,
-            None => Err(Unavailable::new("making a data key", "another instance has deleted it")),
+            None => Err(Unavailable::new(
+                "making a data key",
+                "the data key was deleted again while it was made: the tenant is being erased",
+            )),
         }
     }
 

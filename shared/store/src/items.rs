@@ -33,7 +33,7 @@ pub(crate) struct Items<T> {
 /// How a conditional write ended.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
-    /// The write is made. An update with `returning` gives the attributes that it changed, with their new values.
+    /// The item was written. An update with `returning` gives the attributes that it changed, with their new values.
     Done(Item),
     /// The condition did not hold. A write with `returning` gives the stored item, which has no attributes if it does
     /// not exist.
@@ -43,7 +43,7 @@ pub(crate) enum Outcome {
 /// How a conditional update ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Updated {
-    /// The update is made.
+    /// The item was updated.
     Done,
     /// Another writer changed the item after it was read: read it again and decide again.
     Raced,
@@ -52,14 +52,14 @@ pub enum Updated {
 /// How a transaction ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Committed {
-    /// All writes are made.
+    /// All items were written.
     Done,
-    /// No write is made. Tells for each write, in order, whether its condition did not hold.
+    /// No item was written. Says for each write, in order, whether its condition did not hold.
     Refused(Vec<bool>),
 }
 
 impl Outcome {
-    /// Returns whether the write is made.
+    /// Returns whether the item was written: the condition held.
     pub(crate) fn is_done(&self) -> bool {
         matches!(self, Self::Done(_))
     }

@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
-/// The largest number of bytes read during a TLS handshake: rustls accepts no longer handshake message.
+/// The largest number of bytes read for a whole TLS handshake. `rustls` accepts no message longer than this, and real
+/// handshakes are a tenth of it.
 const HANDSHAKE_BYTES: u64 = 64 * 1024;
 
 /// The largest number of bytes read of an answer, head and body together.

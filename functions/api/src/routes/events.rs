@@ -163,7 +163,7 @@ async fn reopen<P: Ports>(
         api.schedule.delete_due(&rows).await
     };
     if let Err(error) = sending.await {
-        tracing::warn!(cause = %error, "some messages of a replay were not sent yet; the scheduler will send them");
+        tracing::warn!(cause = %error, "some deliveries of a replay were not sent to the queue; the scheduler will send them");
     }
     Ok(updated)
 }

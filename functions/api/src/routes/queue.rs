@@ -118,8 +118,8 @@ pub(crate) struct Release {
     delay_seconds: u64,
 }
 
-/// Answers `POST /api/inbox/release`: ends the lease of events, so that they can be leased again after the delay.
-/// Without a lease id, releases events from quarantine.
+/// Answers `POST /api/inbox/release`: ends the lease of events; without a lease id, ends the
+/// quarantine of events. In both cases the events can be leased again after `delay_seconds`.
 pub(crate) async fn release<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<InboxAck>,
@@ -216,7 +216,9 @@ fn outcome(done: &str, ended: &[(EventId, Ended)]) -> Value {
 fn read_event_ids(texts: Option<&[String]>) -> Result<Option<Vec<EventId>>, Problem> {
     let Some(texts) = texts else { return Ok(None) };
     if !(1..=MAX_EVENTS).contains(&texts.len()) {
-        let rule = format!("must have 1 to {MAX_EVENTS} ids; send the others in another request");
+        let rule = format!(
+            "must have 1 to {MAX_EVENTS} ids; send at least one id, and more than {MAX_EVENTS} in several requests"
+        );
         return Err(invalid(member("/event_ids"), rule));
     }
     let mut ids = BTreeSet::new();

@@ -52,7 +52,7 @@ pub struct EndpointRow {
     pub tenant: TenantId,
     /// The id of the endpoint.
     pub endpoint: EndpointId,
-    /// The number of deliveries parked since the row was put.
+    /// How many deliveries of the endpoint were parked since this row was created.
     pub version: u64,
 }
 

@@ -21,8 +21,8 @@ use crate::timestamp::Timestamp;
 /// The shortest time between two writes of `last_used_at`.
 pub const LAST_USED_INTERVAL: Duration = Duration::from_mins(15);
 
-/// The largest number of valid keys of a tenant. A change of the tier writes each key twice and the tenant once, in
-/// one transaction, and a `DynamoDB` transaction has at most 100 items.
+/// The largest number of valid keys of a tenant. A change of the tier writes the two items of each key and the item of
+/// the tenant in one transaction: 81 of the 100 items that a `DynamoDB` transaction may have.
 pub const MAX_KEYS: usize = 40;
 
 const PREFIXES: [&str; 2] = ["trg_live_", "trg_test_"];

@@ -20,7 +20,8 @@ use crate::table::write::Update;
 /// The attribute that puts an event into the index of the inbox.
 const PENDING: &str = "pending_pk";
 
-/// The attribute that only heads have. Attempts, which are stored in the same partition, do not have it.
+/// The attribute that only the head of an event has: its main item. The attempts of the event, which are items of the
+/// same partition, do not have it.
 pub(crate) const DELIVERIES: &str = "deliveries";
 
 /// A stored head, and its payload if it is in the head.
