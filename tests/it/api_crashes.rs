@@ -80,7 +80,7 @@ async fn act(pipeline: &Pipeline, verb: &str, lease: &Value, further: &Value) ->
 }
 
 /// The ids of the events in a response.
-fn ids(response: &Response) -> Vec<&str> {
+pub(crate) fn ids(response: &Response) -> Vec<&str> {
     let results = response.body["results"].as_array();
     results.into_iter().flatten().map(|event| event["id"].as_str().expect("an id")).collect()
 }

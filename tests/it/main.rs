@@ -29,6 +29,7 @@ mod identity;
 mod inbox;
 mod key_ends;
 mod keys;
+mod leases;
 mod log;
 mod openapi;
 mod operators;

@@ -58,6 +58,7 @@ pub(crate) struct Pipeline {
     pub(crate) lines: Arc<Mutex<Vec<String>>>,
     pub(crate) tenant: TenantId,
     pub(crate) key: ApiKey,
+    ports: Memory,
     api: Arc<Api<Memory>>,
     ingest: Ingest<Memory>,
     consumer: Consumer<Memory>,
@@ -79,12 +80,17 @@ pub(crate) struct Response {
 impl Pipeline {
     /// A system whose tenant has this many endpoints.
     pub(crate) fn with_endpoints(count: u8) -> Self {
+        Self::of_tier(Tier::Pro, count)
+    }
+
+    /// A system whose tenant has this tier and this many endpoints.
+    pub(crate) fn of_tier(tier: Tier, count: u8) -> Self {
         let faults = Faults::default();
         let clock = FixedClock::at(START);
         let ports = Memory::new(&faults, &clock);
         let tables = ports.tables.clone();
         let tenant = tenant();
-        let (key, record) = key_of(&tenant, Tier::Pro);
+        let (key, record) = key_of(&tenant, tier);
         tables.put_key(&key.hash(&Pepper::new("pepper")), &record);
         for number in 1..=count {
             tables.put_endpoint(&tenant, &endpoint_of(&tenant, number));
@@ -112,6 +118,7 @@ impl Pipeline {
             faults,
             clock,
             tables,
+            ports,
             lines,
             tenant,
             key,
@@ -139,6 +146,22 @@ impl Pipeline {
 
     /// Sends a request to api with the tenant's key.
     pub(crate) async fn call(&self, method: &str, path: &str, body: &Value) -> Response {
+        self.call_instance(&self.api, method, path, body).await
+    }
+
+    /// Starts a further instance of api.
+    pub(crate) fn start_api(&self) -> Arc<Api<Memory>> {
+        Arc::new(Api::new(&self.ports, configs::api()))
+    }
+
+    /// Sends a request to this instance of api with the tenant's key.
+    pub(crate) async fn call_instance(
+        &self,
+        api: &Arc<Api<Memory>>,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Response {
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
         let request = Request::builder()
             .method(method)
@@ -147,8 +170,8 @@ impl Pipeline {
             .header("content-type", "application/json")
             .body(body)
             .expect("a valid request");
-        let router = router::router(Arc::clone(&self.api));
-        let (parts, body) = router::answer(&self.api, router, request, path, "request").await.into_parts();
+        let router = router::router(Arc::clone(api));
+        let (parts, body) = router::answer(api, router, request, path, "request").await.into_parts();
         let body = to_bytes(body, usize::MAX).await.expect("a body in memory");
         Response {
             status: parts.status,

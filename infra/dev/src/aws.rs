@@ -10,6 +10,10 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::http::{Client, Response};
 
+/// The longest time of a call. An invocation lasts as long as the function, at most its timeout of a minute; the emulator of
+/// a busy machine needs more.
+const CALL_TIMEOUT: Duration = Duration::from_mins(2);
+
 /// The AWS region of the local stack.
 pub(crate) const REGION: &str = "us-east-1";
 
@@ -23,7 +27,7 @@ pub(crate) struct Aws {
 impl Aws {
     /// Creates a client of the emulator at `endpoint`, for example `http://127.0.0.1:4566`.
     pub(crate) fn at(endpoint: &str) -> Self {
-        Self { endpoint: endpoint.to_owned(), client: Client::new(Duration::from_secs(30)) }
+        Self { endpoint: endpoint.to_owned(), client: Client::new(CALL_TIMEOUT) }
     }
 
     /// Creates an S3 bucket (without `key`), or puts an object into it. Returns its URL.

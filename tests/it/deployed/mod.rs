@@ -19,7 +19,6 @@ mod health;
 mod identity;
 mod key_ends;
 mod killing;
-mod leases;
 mod lost_answers;
 mod operators;
 mod outages;
