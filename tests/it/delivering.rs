@@ -173,6 +173,13 @@ fn a_redirect_is_a_failure_and_nobody_follows_it() {
     assert_eq!(receiver.wait_for(2)[1].id(), id);
     assert_eq!(tenant.stored_as("delivered", &id).deliveries, [(2, "delivered".to_owned())]);
     assert_eq!(elsewhere.received().len(), 0);
+    let history =
+        tenant.get(&format!("/api/events/{id}")).expect(200).json()["deliveries"][0]["history"].take();
+    assert_eq!(
+        history[0]["answer"],
+        format!("Location: {}\n\n", elsewhere.url()),
+        "the owner sees the target"
+    );
 }
 
 #[test]

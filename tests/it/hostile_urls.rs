@@ -9,9 +9,9 @@ use domain::delivery::webhook_request::WebhookRequest;
 use domain::endpoint::url::{EndpointUrl, UrlPolicy};
 use domain::timestamp::Timestamp;
 use store::webhook_sender::WebhookSender;
-use tokio_rustls::rustls::RootCertStore;
 use webhooks::client::WebhookClient;
 
+use crate::support::authority::Authority;
 use crate::support::detour::Detour;
 use crate::support::name_server::{NameServer, Said};
 use crate::support::spellings::{LEGITIMATE, hostile_urls};
@@ -42,7 +42,11 @@ impl Canaries {
 /// The real client, its names looked up there and its connections led to `way`.
 fn client(names: &NameServer, way: Option<SocketAddr>) -> (WebhookClient<Detour>, Detour) {
     let detour = Detour::new(move |_| way);
-    let client = WebhookClient::for_testing(RootCertStore::empty(), names.address, detour.clone());
+    let client = WebhookClient::for_testing(
+        Authority::new("no receiver has it").roots(),
+        names.address,
+        detour.clone(),
+    );
     (client.expect("a client"), detour)
 }
 

@@ -11,9 +11,9 @@ use domain::endpoint::url::{EndpointUrl, UrlPolicy};
 use domain::timestamp::Timestamp;
 use store::webhook_sender::WebhookSender;
 use tokio::task::JoinSet;
-use tokio_rustls::rustls::RootCertStore;
 use webhooks::client::WebhookClient;
 
+use crate::support::authority::Authority;
 use crate::support::detour::Detour;
 use crate::support::name_server::{NameServer, Question, Said};
 
@@ -30,7 +30,11 @@ struct Stage {
 impl Stage {
     fn new(say: impl FnMut(&Question) -> Said + Send + 'static) -> Self {
         let (names, detour) = (NameServer::start(say), Detour::new(|_| None));
-        let client = WebhookClient::for_testing(RootCertStore::empty(), names.address, detour.clone());
+        let client = WebhookClient::for_testing(
+            Authority::new("no receiver has it").roots(),
+            names.address,
+            detour.clone(),
+        );
         Self { client: client.expect("a client"), detour, _names: names }
     }
 
@@ -85,6 +89,22 @@ async fn one_family_is_enough_where_the_other_fails() {
         });
         assert_eq!(stage.post("https://example.com/").await, Answer::None(Failure::ConnectionRefused));
         assert_eq!(stage.dialled(), [SocketAddr::new(if v6_fails { V4 } else { V6 }, 443)]);
+    }
+}
+
+#[tokio::test]
+async fn a_family_whose_answer_never_comes_costs_an_attempt_no_time() {
+    for v6_is_silent in [true, false] {
+        let stage = Stage::new(move |question| {
+            let is_silent = question.is_for_v6() == v6_is_silent;
+            if is_silent { Said::Nothing } else { Said::Addresses(vec![V4, V6]) }
+        });
+        let began = Instant::now();
+        assert_eq!(stage.post("https://example.com/").await, Answer::None(Failure::ConnectionRefused));
+        let took = began.elapsed();
+        println!("IPv6 is silent: {v6_is_silent}; the attempt took {took:?}");
+        assert_eq!(stage.dialled(), [SocketAddr::new(if v6_is_silent { V4 } else { V6 }, 443)]);
+        assert!(took < Duration::from_secs(1), "{took:?}"); // a silent family took 4 s before
     }
 }
 

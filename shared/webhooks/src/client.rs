@@ -19,6 +19,7 @@ use tokio_rustls::rustls::{self, RootCertStore};
 use crate::bounded::Bounded;
 use crate::connection::{CheckedAddress, Dialer, Internet, connect};
 use crate::exchange::{self, Begun};
+use crate::recorded::Record;
 use crate::resolver::Resolver;
 use crate::tls::Tls;
 use domain::delivery::verdict::Answer;
@@ -80,24 +81,31 @@ impl<D: Dialer> WebhookClient<D> {
         checked.collect::<Option<Vec<_>>>().ok_or(Failure::RefusedAddress)
     }
 
-    async fn begin(&self, request: &WebhookRequest, now: Timestamp) -> Result<Begun, Failure> {
+    async fn begin(
+        &self,
+        request: &WebhookRequest,
+        record: Record,
+        now: Timestamp,
+    ) -> Result<Begun, Failure> {
         let addresses = self.resolve(&request.url).await?;
         let stream = Bounded::new(connect(&self.dialer, &addresses).await?);
         if request.url.is_loopback() {
-            return exchange::begin(stream.for_answer(), request, now).await;
+            return exchange::begin(stream.for_answer(), record, request, now).await;
         }
         let (stream, ended) = self.tls.handshake(request.url.host(), stream).await?;
-        exchange::begin((stream, ended), request, now).await
+        exchange::begin((stream, ended), record, request, now).await
     }
 }
 
 impl<D: Dialer> WebhookSender for WebhookClient<D> {
     async fn post(&self, request: &WebhookRequest, now: Timestamp) -> Answer {
-        match timeout(DEADLINE, self.begin(request, now)).await {
-            Ok(Ok(begun)) => begun.end().await,
-            Ok(Err(failure)) => Answer::None(failure),
-            Err(_) => Answer::None(Failure::TimedOut),
-        }
+        let record = Record::default();
+        let failure = match timeout(DEADLINE, self.begin(request, record.clone(), now)).await {
+            Ok(Ok(begun)) => return begun.end().await,
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure::TimedOut,
+        };
+        exchange::odd_answer(&record, now).unwrap_or(Answer::None(failure))
     }
 
     async fn check(&self, url: &EndpointUrl) -> Result<(), Failure> {

@@ -1,5 +1,5 @@
-//! One request and its answer. The head of the answer decides. The body is read up to a limit for the owner, is never
-//! decompressed, and changes nothing.
+//! One request and its answer. The status line of the answer decides. The body is read up to a limit for the owner, is
+//! never decompressed, and changes nothing.
 
 use std::error::Error;
 use std::io;
@@ -16,6 +16,9 @@ use tokio::time::timeout;
 use tokio_rustls::rustls;
 
 use crate::bounded::{ANSWER_BYTES, Ended};
+use crate::odd_head::OddHead;
+use crate::recorded::{Record, Recorded};
+use crate::tls;
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::verdict::{Answer, retry_after};
 use domain::delivery::webhook_request::WebhookRequest;
@@ -30,13 +33,14 @@ const EXCERPT_BYTES: usize = 1024;
 /// An exchange whose answer has started. Its body is not read yet.
 pub(super) struct Begun {
     answer: Response<Incoming>,
-    retry_after: Option<Duration>,
+    now: Timestamp,
     _connection: JoinSet<Result<(), hyper::Error>>,
 }
 
 /// Sends the request and reads the head of the answer.
 pub(super) async fn begin<S>(
     (stream, ended): (S, Ended),
+    record: Record,
     request: &WebhookRequest,
     now: Timestamp,
 ) -> Result<Begun, Failure>
@@ -44,14 +48,15 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let largest = usize::try_from(ANSWER_BYTES).unwrap_or(usize::MAX);
-    let builder = http1::Builder::new().max_buf_size(largest).handshake(TokioIo::new(stream)).await;
+    let builder = http1::Builder::new()
+        .max_buf_size(largest)
+        .handshake(TokioIo::new(Recorded::new(stream, record)))
+        .await;
     let (mut sender, connection) = builder.map_err(|error| failure(&error, &ended))?;
     let mut connection_task = JoinSet::new(); // aborts the connection when the exchange is dropped
     connection_task.spawn(connection);
     let answer = sender.send_request(to_http(request)?).await.map_err(|error| failure(&error, &ended))?;
-    let header = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
-    let retry_after = header.and_then(|value| retry_after(value, now));
-    Ok(Begun { answer, retry_after, _connection: connection_task })
+    Ok(Begun { answer, now, _connection: connection_task })
 }
 
 fn to_http(request: &WebhookRequest) -> Result<Request<Full<Bytes>>, Failure> {
@@ -67,17 +72,16 @@ fn failure(error: &hyper::Error, ended: &Ended) -> Failure {
     if ended.by_its_bound() || error.is_parse_too_large() {
         return Failure::HeadTooLarge;
     }
-    if is_of_tls(error) {
-        return Failure::TlsHandshake; // in TLS 1.3 a receiver asks for a client certificate after the handshake
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    if let Some(error) = cause.filter(|error| is_of_tls(error)) {
+        return tls::failure(error); // in TLS 1.3 a receiver asks for a client certificate after the handshake
     }
     if error.is_parse() { Failure::BrokenAnswer } else { Failure::Closed }
 }
 
 /// Returns whether the error comes from the TLS session.
-fn is_of_tls(error: &hyper::Error) -> bool {
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
-    let inner = cause.and_then(io::Error::get_ref);
-    inner.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
+fn is_of_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
 }
 
 impl Begun {
@@ -85,8 +89,10 @@ impl Begun {
     /// The first bytes are kept for the owner of the endpoint. An incomplete body changes nothing.
     pub(super) async fn end(self) -> Answer {
         let code = self.answer.status().as_u16();
+        let header = |name| self.answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let retry_after = header("retry-after").and_then(|value| retry_after(value, self.now));
+        let mut excerpt = start_of_excerpt(code, header("location"));
         let mut body = self.answer.into_body();
-        let mut excerpt = Vec::new();
         let read = async {
             while let Some(Ok(frame)) = body.frame().await {
                 let bytes = frame.data_ref().map_or(&[][..], |data| &data[..]);
@@ -96,8 +102,32 @@ impl Begun {
         };
         let _ = timeout(BODY_PATIENCE, read).await;
         let excerpt = String::from_utf8_lossy(&excerpt).into_owned();
-        Answer::Status { code, retry_after: self.retry_after, excerpt }
+        Answer::Status { code, retry_after, excerpt }
     }
+}
+
+/// Returns the answer of a receiver whose head is not valid HTTP, or never ended: its status line decides. Returns `None`
+/// if there is no complete status line.
+pub(super) fn odd_answer(record: &Record, now: Timestamp) -> Option<Answer> {
+    let bytes = record.bytes();
+    let head = OddHead::read(&bytes)?;
+    let mut excerpt = start_of_excerpt(head.code, head.header("location"));
+    excerpt.extend_from_slice(head.body);
+    excerpt.truncate(EXCERPT_BYTES);
+    let retry_after = head.header("retry-after").and_then(|value| retry_after(value, now));
+    Some(Answer::Status {
+        code: head.code,
+        retry_after,
+        excerpt: String::from_utf8_lossy(&excerpt).into_owned(),
+    })
+}
+
+/// Returns what the owner sees before the body: the target of a redirect, which is never followed.
+fn start_of_excerpt(code: u16, location: Option<&str>) -> Vec<u8> {
+    let location = location.filter(|_| (300..400).contains(&code));
+    let mut start = location.map(|target| format!("Location: {target}\n\n").into_bytes()).unwrap_or_default();
+    start.truncate(EXCERPT_BYTES);
+    start
 }
 
 #[cfg(test)]

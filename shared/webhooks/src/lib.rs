@@ -4,5 +4,7 @@ mod bounded;
 pub mod client;
 pub mod connection;
 mod exchange;
+mod odd_head;
+mod recorded;
 mod resolver;
 mod tls;

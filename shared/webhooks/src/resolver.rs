@@ -6,8 +6,10 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::select;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -25,6 +27,10 @@ const REPEATS: usize = 1;
 
 /// How long the query for one family of addresses (A or AAAA) may take, repeats included. Both are sent at once.
 const NAME_PATIENCE: Duration = Duration::from_secs(4);
+
+/// How long the answer for one family of addresses is waited for when the other family has addresses (RFC 8305 section 3):
+/// some name servers never answer for IPv6.
+const OTHER_PATIENCE: Duration = Duration::from_millis(50);
 
 /// Looks up addresses. It is `None` if the system has no name server; then each lookup fails, but the local stack
 /// still starts without a network.
@@ -47,16 +53,23 @@ impl Resolver {
         Self(build(vec![NameServerConfig::new(name_server.ip(), true, vec![connection])]))
     }
 
-    /// Returns every address of a name, IPv4 and IPv6 in turn. If one of the two queries fails, the answer of the
-    /// other counts. The caller checks each address.
+    /// Returns the addresses of a name, IPv4 and IPv6 in turn. If one of the two queries fails, or is much slower, the
+    /// answer of the other counts. The caller checks each address.
     pub(super) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
         let resolver = self.0.as_ref().ok_or(Failure::NameServerFailed)?;
         let mut name = Name::from_ascii(name).map_err(|_| Failure::Refused)?;
         name.set_fqdn(true);
-        let (v4, v6) =
-            tokio::join!(ask(resolver, &name, RecordType::A), ask(resolver, &name, RecordType::AAAA));
-        let failure = v4.as_ref().err().or(v6.as_ref().err()).copied();
-        let addresses = in_turn(&v4.unwrap_or_default(), &v6.unwrap_or_default());
+        let v4 = pin!(ask(resolver, &name, RecordType::A));
+        let v6 = pin!(ask(resolver, &name, RecordType::AAAA));
+        let (first, other) = select(v4, v6).await.factor_first();
+        let other = match &first {
+            Ok(found) if !found.is_empty() => timeout(OTHER_PATIENCE, other).await.unwrap_or(Ok(Vec::new())),
+            _ => other.await,
+        };
+        let failure = first.as_ref().err().or(other.as_ref().err()).copied();
+        let (v4, v6): (Vec<_>, Vec<_>) =
+            [first, other].into_iter().flat_map(Result::unwrap_or_default).partition(IpAddr::is_ipv4);
+        let addresses = in_turn(&v4, &v6);
         if addresses.is_empty() {
             return Err(failure.unwrap_or(Failure::NameNotFound));
         }

@@ -57,7 +57,14 @@ impl Authority {
         params.not_before = date_time_ymd(from, 1, 1);
         params.not_after = date_time_ymd(until, 1, 1);
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
-        Identity::new(certificate.der().clone(), &key)
+        Identity::new(vec![certificate.der().clone()], &key)
+    }
+
+    /// A server of this name that sends the certificate of its authority too.
+    pub(crate) fn identity_with_chain(&self, name: &str) -> Identity {
+        let (params, key) = named(name);
+        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
+        Identity::new(vec![certificate.der().clone(), self.0.der().clone()], &key)
     }
 }
 
@@ -65,12 +72,12 @@ impl Identity {
     /// A server of this name that vouches for itself.
     pub(crate) fn self_signed(name: &str) -> Self {
         let (params, key) = named(name);
-        Self::new(params.self_signed(&key).expect("a certificate").der().clone(), &key)
+        Self::new(vec![params.self_signed(&key).expect("a certificate").der().clone()], &key)
     }
 
-    fn new(certificate: CertificateDer<'static>, key: &KeyPair) -> Self {
+    fn new(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Self {
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-        let config = builder().with_no_client_auth().with_single_cert(vec![certificate], key);
+        let config = builder().with_no_client_auth().with_single_cert(chain, key);
         Self(Arc::new(config.expect("an identity")))
     }
 

@@ -26,7 +26,7 @@ const TARGETS_V6: [&str; 9] =
     ["::", "::1", "fe80::1", "fc00::1", "fd00:ec2::254", "fec0::1", "ff02::1", "5f00::1", "2001:db8::1"];
 
 /// Names that are known inside networks only.
-const INTERNAL_NAMES: [&str; 26] = [
+const INTERNAL_NAMES: [&str; 30] = [
     "localhost",
     "LOCALHOST",
     "LocalHost",
@@ -44,6 +44,10 @@ const INTERNAL_NAMES: [&str; 26] = [
     "ip-10-0-0-1.eu-central-1.compute.internal",
     "host.docker.internal",
     "kubernetes.default.svc.cluster.local",
+    "kubernetes.default.svc",
+    "api.team.svc",
+    "nas.home.arpa",
+    "portal.intranet",
     "printer.local",
     "nas.lan",
     "db.corp",

@@ -29,10 +29,20 @@ pub enum Failure {
     CertificateNotYetValid,
     /// The certificate is not from a public authority.
     UnknownIssuer,
+    /// The receiver sent one certificate only, and no public authority issued it.
+    IncompleteChain,
     /// The certificate is for another name.
     WrongName,
     /// The certificate is invalid for another reason.
     InvalidCertificate,
+    /// The receiver and this API share no version of TLS, or no cipher suite.
+    TlsIncompatible,
+    /// The receiver asks for a client certificate.
+    ClientCertificateRequired,
+    /// The receiver does not know the host name (TLS alert `unrecognized_name`).
+    NameUnknownToReceiver,
+    /// The receiver ended the TLS handshake with another alert.
+    TlsAlert,
     /// The TLS handshake failed.
     TlsHandshake,
     /// The answer is not HTTP.
@@ -45,28 +55,64 @@ pub enum Failure {
     TimedOut,
 }
 
+/// Each class with its name and its sentence, in the order of the enum.
+const CLASSES: [(Failure, &str, &str); 23] = [
+    (Failure::Refused, "url_refused", "the URL is not allowed"),
+    (Failure::RefusedAddress, "address_refused", "the host name resolves to an address that is not public"),
+    (Failure::NameNotFound, "name_not_found", "the host name does not exist or has no address"),
+    (Failure::NameServerFailed, "name_server_failed", "the name server answered with an error"),
+    (Failure::NameTimedOut, "name_timed_out", "the name server did not answer in time"),
+    (Failure::ConnectionRefused, "connection_refused", "the receiver refused the connection"),
+    (Failure::Unreachable, "unreachable", "the network has no route to the address"),
+    (Failure::ConnectionTimedOut, "connection_timed_out", "the receiver did not accept a connection in time"),
+    (Failure::CertificateExpired, "certificate_expired", "the TLS certificate has expired"),
+    (Failure::CertificateNotYetValid, "certificate_not_yet_valid", "the TLS certificate is not valid yet"),
+    (
+        Failure::UnknownIssuer,
+        "certificate_unknown_issuer",
+        "the TLS certificate is not from a public authority",
+    ),
+    (
+        Failure::IncompleteChain,
+        "certificate_chain_incomplete",
+        "the receiver sent one TLS certificate, and no public authority issued it; install it with its intermediate certificates",
+    ),
+    (Failure::WrongName, "certificate_wrong_name", "the TLS certificate is for another host name"),
+    (Failure::InvalidCertificate, "certificate_invalid", "the TLS certificate is invalid"),
+    (
+        Failure::TlsIncompatible,
+        "tls_incompatible",
+        "the receiver offers no TLS 1.2 or 1.3 with a modern cipher suite",
+    ),
+    (
+        Failure::ClientCertificateRequired,
+        "tls_client_certificate",
+        "the receiver asks for a TLS client certificate; webhooks have none",
+    ),
+    (
+        Failure::NameUnknownToReceiver,
+        "tls_unrecognized_name",
+        "the receiver has no TLS certificate for the host name of the URL",
+    ),
+    (Failure::TlsAlert, "tls_alert", "the receiver ended the TLS handshake with an alert"),
+    (Failure::TlsHandshake, "tls_handshake", "the TLS handshake failed"),
+    (Failure::BrokenAnswer, "broken_answer", "the answer is not HTTP"),
+    (Failure::HeadTooLarge, "head_too_large", "the head of the answer is too large (maximum is 16 KiB)"),
+    (Failure::Closed, "connection_closed", "the receiver closed the connection before it answered"),
+    (Failure::TimedOut, "timed_out", "the receiver did not answer in time"),
+];
+
 impl Failure {
     /// All classes, in the order of an attempt.
-    pub const ALL: [Self; 18] = [
-        Self::Refused,
-        Self::RefusedAddress,
-        Self::NameNotFound,
-        Self::NameServerFailed,
-        Self::NameTimedOut,
-        Self::ConnectionRefused,
-        Self::Unreachable,
-        Self::ConnectionTimedOut,
-        Self::CertificateExpired,
-        Self::CertificateNotYetValid,
-        Self::UnknownIssuer,
-        Self::WrongName,
-        Self::InvalidCertificate,
-        Self::TlsHandshake,
-        Self::BrokenAnswer,
-        Self::HeadTooLarge,
-        Self::Closed,
-        Self::TimedOut,
-    ];
+    pub const ALL: [Self; CLASSES.len()] = {
+        let mut all = [Self::Refused; CLASSES.len()];
+        let mut place = 0;
+        while place < all.len() {
+            all[place] = CLASSES[place].0;
+            place += 1;
+        }
+        all
+    };
 
     /// Returns the name of the class in JSON and metrics. It never changes.
     ///
@@ -76,7 +122,7 @@ impl Failure {
     /// ```
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        self.name_and_sentence().0
+        CLASSES[self as usize].1
     }
 
     /// Returns whether this API refused to connect.
@@ -84,45 +130,11 @@ impl Failure {
     pub const fn is_refused_by_us(self) -> bool {
         matches!(self, Self::Refused | Self::RefusedAddress)
     }
-
-    /// Returns the name and the sentence.
-    const fn name_and_sentence(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Refused => ("url_refused", "the URL is not allowed"),
-            Self::RefusedAddress => {
-                ("address_refused", "the host name resolves to an address that is not public")
-            }
-            Self::NameNotFound => ("name_not_found", "the host name does not exist or has no address"),
-            Self::NameServerFailed => ("name_server_failed", "the name server answered with an error"),
-            Self::NameTimedOut => ("name_timed_out", "the name server did not answer in time"),
-            Self::ConnectionRefused => ("connection_refused", "the receiver refused the connection"),
-            Self::Unreachable => ("unreachable", "the network has no route to the address"),
-            Self::ConnectionTimedOut => {
-                ("connection_timed_out", "the receiver did not accept a connection in time")
-            }
-            Self::CertificateExpired => ("certificate_expired", "the TLS certificate has expired"),
-            Self::CertificateNotYetValid => {
-                ("certificate_not_yet_valid", "the TLS certificate is not valid yet")
-            }
-            Self::UnknownIssuer => {
-                ("certificate_unknown_issuer", "the TLS certificate is not from a public authority")
-            }
-            Self::WrongName => ("certificate_wrong_name", "the TLS certificate is for another host name"),
-            Self::InvalidCertificate => ("certificate_invalid", "the TLS certificate is invalid"),
-            Self::TlsHandshake => ("tls_handshake", "the TLS handshake failed"),
-            Self::BrokenAnswer => ("broken_answer", "the answer is not HTTP"),
-            Self::HeadTooLarge => {
-                ("head_too_large", "the head of the answer is too large (maximum is 16 KiB)")
-            }
-            Self::Closed => ("connection_closed", "the receiver closed the connection before it answered"),
-            Self::TimedOut => ("timed_out", "the receiver did not answer in time"),
-        }
-    }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name_and_sentence().1)
+        f.write_str(CLASSES[*self as usize].2)
     }
 }
 

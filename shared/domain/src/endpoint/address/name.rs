@@ -36,34 +36,61 @@ const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 
 /// Suffixes that do not belong to the public internet: special-use names (RFC 6761, 6762, 7686, 8375, 9476), ICANN's
-/// `.internal`, the reserved `.corp`, `.home` and `.mail`, names that private networks and their tools use, and the
-/// interface endpoints of AWS, whose public names resolve to private addresses.
+/// `.internal`, the reserved `.corp`, `.home` and `.mail`, names that private networks, routers, clusters and their tools
+/// use (`kubernetes.default.svc`), names of other name systems (`.eth`), and the interface endpoints of AWS, whose public
+/// names resolve to private addresses. None of them is a top-level domain of the internet.
 ///
 /// Other names of AWS are allowed: its functions, gateways and load balancers receive webhooks, and a webhook carries
 /// no AWS credentials.
-const INTERNAL: [&str; 23] = [
+const INTERNAL: [&str; 49] = [
     "alt",
     "arpa",
+    "belkin",
+    "bit",
+    "cluster",
     "consul",
     "corp",
+    "dhcp",
+    "dlink",
+    "dmz",
     "docker",
     "domain",
+    "eth",
     "example",
+    "gateway",
     "home",
+    "i2p",
+    "incus",
+    "intern",
     "internal",
     "intra",
     "intranet",
     "invalid",
+    "ip",
+    "k8s",
+    "kube",
     "lan",
+    "loc",
     "local",
     "localdomain",
     "localhost",
+    "localnet",
+    "lxd",
     "mail",
+    "minikube",
+    "nomad",
     "onion",
+    "pod",
+    "priv",
     "private",
     "router",
+    "server",
+    "svc",
+    "swarm",
     "test",
+    "vagrant",
     "vpce.amazonaws.com",
+    "wlan",
     "workgroup",
 ];
 
