@@ -7,11 +7,11 @@ use crate::support::eventually;
 use crate::support::python::{run, verify};
 use crate::support::receiver::{Answer, Receiver, closed_address};
 
-fn create(tenant: &Tenant, body: &Value) -> Value {
+pub(crate) fn create(tenant: &Tenant, body: &Value) -> Value {
     tenant.post("/api/endpoints", body.to_string()).expect(201).json()
 }
 
-fn patch(tenant: &Tenant, id: &str, body: &Value) -> Value {
+pub(crate) fn patch(tenant: &Tenant, id: &str, body: &Value) -> Value {
     let path = format!("/api/endpoints/{id}");
     tenant.call("PATCH", &path, &[("content-type", "application/json")], body.to_string()).expect(200).json()
 }

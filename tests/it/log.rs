@@ -194,9 +194,10 @@ fn a_cursor_of_the_log_is_good_for_its_own_question_alone() {
         tenant.get(&format!("/api/events?{query}")).problem(400, "cursor-invalid");
     };
     refused(&other, &format!("cursor={cursor}"));
-    for filter in ["order=asc", "type=a", "status=pending", &format!("since={moment}"), "cursor=nonsense"] {
+    for filter in ["order=asc", "type=a", "status=pending", &format!("since={moment}")] {
         refused(&tenant, &format!("{filter}&cursor={cursor}"));
     }
+    refused(&tenant, "cursor=nonsense");
     let until = format!("until={}", accepted_at(&ids[2]));
     refused(&tenant, &format!("{until}&cursor={cursor}"));
     tenant.get(&format!("/api/inbox?cursor={cursor}")).problem(400, "cursor-invalid");

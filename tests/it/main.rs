@@ -31,6 +31,7 @@ mod key_ends;
 mod keys;
 mod leases;
 mod log;
+mod nothing_silent;
 mod openapi;
 mod operators;
 mod pager;

@@ -1,4 +1,4 @@
-//! Reads the JSON body and the query of a request. Unknown members of a body are refused.
+//! Reads the JSON body of a request. Unknown members are refused.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -12,6 +12,7 @@ use domain::timestamp::Timestamp;
 use http::HeaderMap;
 use runtime::request::require_json;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 use crate::failure::Failure;
 
@@ -70,23 +71,48 @@ async fn bytes(body: Body) -> Result<Bytes, Problem> {
     body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| Problem::new(Kind::TooLarge, detail()))
 }
 
-/// Returns the value of a query parameter. An empty value means absent.
-pub(crate) fn query_value(query: Option<&str>, name: &str) -> Option<String> {
-    let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    let value = pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-    value.filter(|value| !value.is_empty())
+/// A member of a `PATCH`, which is a merge patch (RFC 7396).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Patch<T> {
+    /// The member is absent: the value stays as it is.
+    #[default]
+    Absent,
+    /// The member is `null`: the value becomes its default.
+    Reset,
+    /// The member has this new value.
+    Set(T),
 }
 
-/// Returns the query parameter `limit`: the largest number of items in the response.
-///
-/// # Errors
-/// 422 for a value that is not a whole number from 1 to `max`.
-pub(crate) fn query_limit(query: Option<&str>, default: usize, max: usize) -> Result<usize, Problem> {
-    let Some(text) = query_value(query, "limit") else { return Ok(default) };
-    let limit = text.parse().ok().filter(|limit| (1..=max).contains(limit));
-    limit.ok_or_else(|| {
-        invalid(parameter("limit"), format!("must be a whole number from 1 to {max}; correct it"))
-    })
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Reset, Self::Set))
+    }
+}
+
+impl<T> Patch<T> {
+    /// Returns whether the request has the member, also as `null`.
+    pub(crate) const fn is_present(&self) -> bool {
+        !matches!(self, Self::Absent)
+    }
+
+    /// Returns the new value, if it is one.
+    pub(crate) const fn value(&self) -> Option<&T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Absent | Self::Reset => None,
+        }
+    }
+
+    /// Returns the new value of a member that has no default.
+    ///
+    /// # Errors
+    /// 422 for `null`.
+    pub(crate) fn required(&self, pointer: &str) -> Result<Option<&T>, Problem> {
+        match self {
+            Self::Reset => Err(invalid(member(pointer), "has no default; send a value, or leave it out")),
+            other => Ok(other.value()),
+        }
+    }
 }
 
 /// Reads an RFC 3339 time.
@@ -94,8 +120,11 @@ pub(crate) fn query_limit(query: Option<&str>, default: usize, max: usize) -> Re
 /// # Errors
 /// 422 for any other text.
 pub(crate) fn time(text: &str, source: Source) -> Result<Timestamp, Problem> {
-    let rule = "must be an RFC 3339 time, for example 2026-11-28T17:00:00Z; correct it";
-    Timestamp::parse(text).ok_or_else(|| invalid(source, rule))
+    Timestamp::parse(text).ok_or_else(|| {
+        let is_plus_lost = matches!(source, Source::Parameter(_)) && text.contains(' ');
+        let correction = if is_plus_lost { "write `+` as `%2B` in a query" } else { "correct it" };
+        invalid(source, format!("must be an RFC 3339 time, for example 2026-11-28T17:00:00Z; {correction}"))
+    })
 }
 
 /// Checks that a number of the body is within its limits.
@@ -138,17 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_value_means_absent() {
-        assert_eq!(query_value(Some("type=a%2Fb&limit=5"), "type").as_deref(), Some("a/b"));
-        assert_eq!(query_value(Some("type=&limit=5"), "type"), None);
-        assert_eq!(query_value(None, "type"), None);
-    }
-
-    #[test]
-    fn an_error_names_the_member_or_the_parameter() {
-        let limit = query_limit(Some("limit=0"), 10, 100).unwrap_err();
-        let detail = "`limit` must be a whole number from 1 to 100; correct it";
-        assert_eq!(limit.to_json("r")["errors"], json!([{"parameter": "limit", "detail": detail}]));
+    fn an_error_names_the_member() {
         let seconds = check_range(0, 1..=3600, "/lease_seconds").unwrap_err();
         let detail = "`/lease_seconds` must be a whole number from 1 to 3600; correct it";
         assert_eq!(seconds.to_json("r")["errors"], json!([{"pointer": "/lease_seconds", "detail": detail}]));

@@ -6,7 +6,7 @@ use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::Peppers;
 use domain::tenant::id::TenantId;
 
-use crate::body::query_value;
+use crate::query::query_value;
 
 const PURPOSE: &str = "cursor";
 

@@ -14,5 +14,6 @@ mod export;
 mod failure;
 mod history;
 mod leasing;
+mod query;
 pub mod router;
 mod routes;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::{Bytes, HttpBody};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post};
 use axum::{BoxError, Router};
@@ -17,6 +18,7 @@ use tower::ServiceExt;
 
 use crate::deps::Api;
 use crate::failure::Failure;
+use crate::query;
 use crate::routes::{
     attempts, endpoints, events, explain, health, inbox, keys, metrics, openapi, privacy, queue, replays,
     stats, tenant, webhook,
@@ -29,6 +31,7 @@ pub fn router<P: Ports>(api: Arc<Api<P>>) -> Router {
         .merge(endpoint_routes())
         .merge(event_routes())
         .merge(inbox_routes())
+        .route_layer(from_fn(query::check))
         .route("/health", get(health::live))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready::<P>))

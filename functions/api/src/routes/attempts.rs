@@ -22,11 +22,12 @@ use store::ports::Ports;
 use store::webhook_sender::WebhookSender;
 
 use super::endpoints::{find, open};
-use crate::body::{invalid, parameter, query_limit, query_value};
+use crate::body::{invalid, parameter};
 use crate::caller::{Caller, EndpointsAdmin};
 use crate::cursor::Cursors;
 use crate::deps::ApiState;
 use crate::failure::Outcome;
+use crate::query::{query_limit, query_value};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 100;

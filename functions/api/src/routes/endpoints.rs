@@ -27,7 +27,7 @@ use store::ports::Ports;
 use store::races::{Round, until_won};
 use store::unavailable::{PortResult, Unavailable};
 
-use super::settings::{Settings, configure, read_headers, read_secret, read_url};
+use super::settings::{Settings, change_headers, configure, read_secret, read_url};
 use crate::body::{Json, OptionalJson, check_range, invalid, member};
 use crate::caller::{Caller, EndpointsAdmin};
 use crate::deps::{Api, ApiState};
@@ -49,13 +49,13 @@ pub(crate) async fn create<P: Ports>(
     _headers: HeaderMap,
     Json(settings): Json<Settings>,
 ) -> Outcome {
-    let Some(url) = &settings.url else {
+    let Some(url) = settings.url.value() else {
         return Err(invalid(member("/url"), "is missing; add it").into());
     };
     let url = read_url(&api, url, "/url").await?;
     let id = EndpointId::generate(&mut rand::rng());
-    let secret = secret_or_new(settings.secret.as_deref())?;
-    let headers = read_headers(&settings)?.unwrap_or_default();
+    let secret = secret_or_new(settings.secret.value().map(String::as_str))?;
+    let headers = change_headers(&Headers::default(), &settings)?;
     let private = Private { secrets: Secrets::new(secret.clone()), headers };
     let mut endpoint = new(&api, &bearer.tenant, id, &private, api.clock.now()).await?;
     configure(&mut endpoint, &settings, Some(&url))?;
@@ -105,19 +105,16 @@ pub(crate) async fn change<P: Ports>(
     Path(id): Path<String>,
     Json(settings): Json<Settings>,
 ) -> Outcome {
-    if settings.secret.is_some() {
+    if settings.secret.is_present() {
         let rule = "cannot be changed here; send it to `POST /api/endpoints/{id}/rotate-secret`";
         return Err(invalid(member("/secret"), rule).into());
     }
-    let url = match &settings.url {
+    let url = match settings.url.required("/url")? {
         None => None,
         Some(url) => Some(read_url(&api, url, "/url").await?),
     };
-    let headers = read_headers(&settings)?;
     let changed = update(&api, &bearer.tenant, &id, |endpoint, private| {
-        if let Some(headers) = &headers {
-            private.headers = headers.clone();
-        }
+        private.headers = change_headers(&private.headers, &settings)?;
         configure(endpoint, &settings, url.as_ref())
     })
     .await?;

@@ -30,10 +30,11 @@ use store::unavailable::PortResult;
 
 use super::endpoints::no_endpoint;
 use super::inbox::{answer_page, read_query, to_json_with};
-use crate::body::{OptionalJson, parameter, query_value, time};
+use crate::body::{OptionalJson, parameter, time};
 use crate::caller::{Caller, EventsReplay, InboxRead, TenantAdmin};
 use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
+use crate::query::query_value;
 use crate::{counting, history};
 
 /// The largest number of logged attempts in the response for one event.

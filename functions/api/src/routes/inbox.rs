@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 use store::events::page::{Order, Page, PageQuery, Source};
 use store::ports::Ports;
 
-use crate::body::{invalid, parameter, query_limit, query_value};
+use crate::body::{invalid, parameter};
 use crate::caller::{Caller, InboxAck, InboxRead};
 use crate::cursor::{self, Cursors};
 use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
 use crate::leasing::{self, Act};
+use crate::query::{query_limit, query_value};
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;

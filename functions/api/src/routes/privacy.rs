@@ -16,12 +16,13 @@ use store::clock::Clock;
 use store::ports::Ports;
 use store::unavailable::PortResult;
 
-use crate::body::{self, invalid, member, query_limit};
+use crate::body::{self, invalid, member};
 use crate::caller::{Caller, TenantAdmin};
 use crate::cursor::{self, Cursors};
 use crate::deps::{Api, ApiState};
 use crate::export::{Export, Place};
 use crate::failure::Outcome;
+use crate::query::query_limit;
 
 const DEFAULT_LIMIT: usize = 500;
 const MAX_LIMIT: usize = 1000;

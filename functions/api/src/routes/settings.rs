@@ -6,13 +6,13 @@ use domain::endpoint::headers::Headers;
 use domain::endpoint::pattern::Pattern;
 use domain::endpoint::secret::Secret;
 use domain::endpoint::url::EndpointUrl;
-use domain::endpoint::{Endpoint, MAX_RATE_PER_SECOND, Signing};
+use domain::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint, MAX_RATE_PER_SECOND, Signing};
 use domain::problem::Problem;
 use serde::Deserialize;
 use store::ports::Ports;
 use store::webhook_sender::WebhookSender;
 
-use crate::body::{check_range, invalid, member};
+use crate::body::{Patch, check_range, invalid, member};
 use crate::deps::Api;
 
 /// The largest number of patterns of one endpoint.
@@ -20,19 +20,19 @@ const MAX_PATTERNS: usize = 50;
 
 const MAX_DESCRIPTION_CHARS: usize = 255;
 
-/// The settings in a request. A missing member keeps its value, or gets its default in a new endpoint.
+/// The settings in a request. A missing member keeps its value; `null` sets it to its default, which a new endpoint has.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Settings {
     #[serde(alias = "target_url")]
-    pub(super) url: Option<String>,
-    description: Option<String>,
-    event_types: Option<Vec<String>>,
-    pub(super) headers: Option<BTreeMap<String, String>>,
-    rate_per_second: Option<u32>,
-    signing: Option<String>,
-    paused: Option<bool>,
-    pub(super) secret: Option<String>,
+    pub(super) url: Patch<String>,
+    description: Patch<String>,
+    event_types: Patch<Vec<String>>,
+    pub(super) headers: Patch<BTreeMap<String, Option<String>>>,
+    rate_per_second: Patch<u32>,
+    signing: Patch<String>,
+    paused: Patch<bool>,
+    pub(super) secret: Patch<String>,
 }
 
 /// Changes the members of the endpoint that the request has.
@@ -44,27 +44,43 @@ pub(super) fn configure(
     if let Some(url) = url {
         url.as_str().clone_into(&mut endpoint.url);
     }
-    if let Some(description) = &settings.description {
-        if description.chars().count() > MAX_DESCRIPTION_CHARS {
-            let rule = format!("must have at most {MAX_DESCRIPTION_CHARS} characters; shorten it");
-            return Err(invalid(member("/description"), rule));
+    match &settings.description {
+        Patch::Absent => {}
+        Patch::Reset => endpoint.description.clear(),
+        Patch::Set(text) => endpoint.description = read_description(text)?,
+    }
+    match &settings.event_types {
+        Patch::Absent => {}
+        Patch::Reset => endpoint.event_types = vec![Pattern::any()],
+        Patch::Set(texts) => endpoint.event_types = read_patterns(texts)?,
+    }
+    match settings.rate_per_second {
+        Patch::Absent => {}
+        Patch::Reset => endpoint.rate_per_second = DEFAULT_RATE_PER_SECOND,
+        Patch::Set(rate) => {
+            check_range(rate, 1..=MAX_RATE_PER_SECOND, "/rate_per_second")?;
+            endpoint.rate_per_second = rate;
         }
-        endpoint.description.clone_from(description);
     }
-    if let Some(patterns) = &settings.event_types {
-        endpoint.event_types = read_patterns(patterns)?;
+    match &settings.signing {
+        Patch::Absent => {}
+        Patch::Reset => endpoint.signing = Signing::default(),
+        Patch::Set(name) => endpoint.signing = read_signing(name)?,
     }
-    if let Some(rate) = settings.rate_per_second {
-        check_range(rate, 1..=MAX_RATE_PER_SECOND, "/rate_per_second")?;
-        endpoint.rate_per_second = rate;
-    }
-    if let Some(name) = &settings.signing {
-        endpoint.signing = read_signing(name)?;
-    }
-    if let Some(is_paused) = settings.paused {
-        endpoint.is_paused = is_paused;
+    match settings.paused {
+        Patch::Absent => {}
+        Patch::Reset => endpoint.is_paused = false,
+        Patch::Set(is_paused) => endpoint.is_paused = is_paused,
     }
     Ok(())
+}
+
+fn read_description(text: &str) -> Result<String, Problem> {
+    if text.chars().count() > MAX_DESCRIPTION_CHARS {
+        let rule = format!("must have at most {MAX_DESCRIPTION_CHARS} characters; shorten it");
+        return Err(invalid(member("/description"), rule));
+    }
+    Ok(text.to_owned())
 }
 
 fn read_patterns(texts: &[String]) -> Result<Vec<Pattern>, Problem> {
@@ -102,10 +118,24 @@ pub(super) async fn read_url<P: Ports>(
     Ok(url)
 }
 
-/// Reads the headers, if the request has them.
-pub(super) fn read_headers(settings: &Settings) -> Result<Option<Headers>, Problem> {
-    let Some(headers) = &settings.headers else { return Ok(None) };
-    Headers::parse(headers.clone()).map(Some).map_err(|(name, error)| {
+/// Returns the headers with the changes of the request: a name with a value is set, a name with `null` is removed, and
+/// other headers stay (RFC 7396).
+pub(super) fn change_headers(headers: &Headers, settings: &Settings) -> Result<Headers, Problem> {
+    let changes = match &settings.headers {
+        Patch::Absent => return Ok(headers.clone()),
+        Patch::Reset => return Ok(Headers::default()),
+        Patch::Set(changes) => changes,
+    };
+    let is_kept = |name: &str| !changes.keys().any(|changed| changed.eq_ignore_ascii_case(name));
+    let kept = headers.iter().filter(|(name, _)| is_kept(name));
+    let mut all: BTreeMap<String, String> =
+        kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    for (name, value) in changes {
+        if let Some(value) = value {
+            all.insert(name.clone(), value.clone());
+        }
+    }
+    Headers::parse(all).map_err(|(name, error)| {
         let name = name.replace('~', "~0").replace('/', "~1"); // RFC 6901
         invalid(member(format!("/headers/{name}")), format!("is not valid: {error}"))
     })

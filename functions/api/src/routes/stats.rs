@@ -8,10 +8,11 @@ use runtime::answer;
 use serde_json::json;
 use store::ports::Ports;
 
-use crate::body::{invalid, parameter, query_value};
+use crate::body::{invalid, parameter};
 use crate::caller::{Caller, InboxRead};
 use crate::deps::ApiState;
 use crate::failure::Outcome;
+use crate::query::query_value;
 
 /// Answers `GET /api/stats`: the counts of a time window that ends now, and the number of events in the inbox.
 pub(crate) async fn stats<P: Ports>(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use domain::problem::Problem;
 use domain::tenant::Tenant;
+use domain::tenant::tier::Tier;
 use domain::timestamp::Timestamp;
 use http::{HeaderMap, StatusCode};
 use runtime::answer;
@@ -16,7 +17,7 @@ use store::races::{Round, until_won};
 
 use super::keys::{read_tier, tenant_members};
 use crate::access::admin_only;
-use crate::body::{Json, check_range};
+use crate::body::{Json, Patch, check_range};
 use crate::caller::{Caller, FreshCaller, InboxRead, TenantAdmin};
 use crate::deps::ApiState;
 use crate::failure::Outcome;
@@ -30,12 +31,12 @@ pub(crate) async fn read<P: Ports>(
     Ok(answer(&tenant))
 }
 
-/// The changes. A missing member keeps its value.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The changes. A missing member keeps its value; `null` sets the retention to that of the tier.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Change {
-    retention_days: Option<u64>,
-    tier: Option<String>,
+    retention_days: Patch<u64>,
+    tier: Patch<String>,
 }
 
 /// Answers `PATCH /api/tenant`: changes the retention, and with the admin token the tier. This instance uses the change
@@ -46,12 +47,13 @@ pub(crate) async fn change<P: Ports>(
     headers: HeaderMap,
     Json(request): Json<Change>,
 ) -> Outcome {
-    if request.tier.is_some() && !api.admin.is_bearer(&headers) {
+    let tier = request.tier.required("/tier")?.map(|name| read_tier(name)).transpose()?;
+    if request.tier.is_present() && !api.admin.is_bearer(&headers) {
         return Err(admin_only().into());
     }
     let changed: Tenant = until_won("changing a tenant", || async {
         let seen = api.control.tenant(&bearer.tenant).await?.ok_or_else(Problem::not_found)?;
-        let next = apply(&request, seen.clone(), now, api.environment.spread_delay())?;
+        let next = apply(&request.retention_days, tier, seen.clone(), now, api.environment.spread_delay())?;
         let is_done = next == seen || api.control.change_tenant(&seen, &next, now).await? == Updated::Done;
         Ok::<_, Problem>(if is_done { Round::Ended(next) } else { Round::Lost })
     })
@@ -62,18 +64,23 @@ pub(crate) async fn change<P: Ports>(
 
 /// Returns the tenant with the changes.
 fn apply(
-    request: &Change,
+    retention_days: &Patch<u64>,
+    tier: Option<Tier>,
     tenant: Tenant,
     now: Timestamp,
     spread_delay: Duration,
 ) -> Result<Tenant, Problem> {
-    let mut next = match request.tier.as_deref() {
+    let mut next = match tier {
         None => tenant,
-        Some(name) => tenant.of_tier(read_tier(name)?, now, spread_delay),
+        Some(tier) => tenant.of_tier(tier, now, spread_delay),
     };
-    if let Some(days) = request.retention_days {
-        check_range(days, 1..=next.tier.limits().retention_days.into(), "/retention_days")?;
-        next.wanted_retention_days = u16::try_from(days).ok();
+    match *retention_days {
+        Patch::Absent => {}
+        Patch::Reset => next.wanted_retention_days = None,
+        Patch::Set(days) => {
+            check_range(days, 1..=next.tier.limits().retention_days.into(), "/retention_days")?;
+            next.wanted_retention_days = u16::try_from(days).ok();
+        }
     }
     Ok(next)
 }

@@ -24,6 +24,8 @@ pub enum UrlPolicy {
 /// The URL of an endpoint, after every check of [`UrlPolicy`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EndpointUrl {
+    /// The URL as its owner wrote it.
+    text: String,
     url: Url,
     is_loopback: bool,
 }
@@ -165,7 +167,7 @@ impl EndpointUrl {
             candidate.check(&OF_PUBLIC)?;
         }
         let url = parsed.map_err(|_| RefusedUrl::Unreadable)?;
-        Ok(Self { url, is_loopback })
+        Ok(Self { text: text.to_owned(), url, is_loopback })
     }
 
     /// Makes a URL without these checks, to test the checks that come after them. Returns `None` for text that cannot
@@ -173,13 +175,13 @@ impl EndpointUrl {
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn unchecked(text: &str) -> Option<Self> {
-        Some(Self { url: Url::parse(text).ok()?, is_loopback: false })
+        Some(Self { text: text.to_owned(), url: Url::parse(text).ok()?, is_loopback: false })
     }
 
-    /// Returns the URL as text.
+    /// Returns the URL as its owner wrote it.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.url.as_str()
+        &self.text
     }
 
     /// Returns whether the URL is one of the two loopback forms of [`UrlPolicy::LoopbackAllowed`].
