@@ -29,12 +29,12 @@ use domain::event::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::Head;
-use domain::tenant::Tenant;
 use domain::tenant::api_key::{KeyRecord, Pepper};
 use domain::tenant::backlog::Backlog;
 use domain::tenant::id::TenantId;
 use domain::tenant::rate_limit::{Leased, Meter, Metered};
 use domain::tenant::tier::Tier;
+use domain::tenant::{InboxMode, Tenant};
 use domain::testing::{START, endpoint, endpoint_of, event, key_of, tenant};
 use domain::timestamp::Timestamp;
 use store::control::endpoints::Added;
@@ -248,6 +248,7 @@ pub(crate) fn owner(key: &KeyRecord) -> Tenant {
         organization_name: "Contract".to_owned(),
         tier: key.tier,
         spread: key.spread,
+        inbox: InboxMode::All,
         wanted_retention_days: None,
         rev: 1,
         created_at: START,

@@ -27,6 +27,7 @@ mod hostile_receivers;
 mod hostile_urls;
 mod identity;
 mod inbox;
+mod inbox_modes;
 mod key_ends;
 mod keys;
 mod leases;

@@ -95,6 +95,7 @@ fn a_retention_of_null_is_that_of_the_tier() {
     };
     assert_eq!(change(json!({"retention_days": 3})).expect(200).json()["retention_days"], 3);
     assert_eq!(change(json!({"retention_days": null})).expect(200).json()["retention_days"], 30);
+    assert_eq!(tenant.get("/api/tenant").expect(200).json()["retention_days"], 30);
     assert_eq!(change(json!({"tier": null})).problem(422, "invalid")["errors"][0]["pointer"], "/tier");
 }
 

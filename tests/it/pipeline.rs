@@ -149,6 +149,11 @@ impl Pipeline {
         self.call_instance(&self.api, method, path, body).await
     }
 
+    /// Posts JSON to api with the tenant's key.
+    pub(crate) async fn post_json(&self, path: &str, body: Value) -> Response {
+        self.call("POST", path, &body).await
+    }
+
     /// Starts a further instance of api.
     pub(crate) fn start_api(&self) -> Arc<Api<Memory>> {
         Arc::new(Api::new(&self.ports, configs::api()))
@@ -170,8 +175,9 @@ impl Pipeline {
             .header("content-type", "application/json")
             .body(body)
             .expect("a valid request");
+        let path_alone = path.split('?').next().unwrap_or_default();
         let router = router::router(Arc::clone(api));
-        let (parts, body) = router::answer(api, router, request, path, "request").await.into_parts();
+        let (parts, body) = router::answer(api, router, request, path_alone, "request").await.into_parts();
         let body = to_bytes(body, usize::MAX).await.expect("a body in memory");
         Response {
             status: parts.status,

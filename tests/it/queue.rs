@@ -160,26 +160,6 @@ fn a_lease_may_be_held_longer() {
 }
 
 #[test]
-fn an_event_that_is_leased_ten_times_in_vain_is_quarantined_until_it_is_released() {
-    let (tenant, ids) = tenant_with("pro", 1, &["a"]);
-    for n in 1..=10 {
-        let answer = act(&tenant, "lease", &json!({})).expect(200).json();
-        assert_eq!(answer["results"][0]["lease_count"], n);
-        act(&tenant, "release", &json!({"lease_id": answer["lease_id"]})).expect(200);
-    }
-    assert_eq!(lease(&tenant, &json!({})).1.len(), 0);
-    assert_eq!(tenant.inbox_ids("?status=quarantined"), ids);
-    assert_eq!(tenant.inbox_ids("?status=pending").len(), 0);
-    assert_eq!(tenant.inbox_ids(""), ids, "it is in the inbox all the same");
-    let free = json!({"event_ids": ids});
-    assert_eq!(named(&act(&tenant, "release", &free).expect(200).json(), "released"), set(&ids));
-    let answer = act(&tenant, "release", &free).expect(200).json();
-    assert_eq!(answer["failed"], json!([{"id": ids[0], "reason": "not-quarantined"}]));
-    let answer = act(&tenant, "lease", &json!({})).expect(200).json();
-    assert_eq!(answer["results"][0]["lease_count"], 1, "counted anew");
-}
-
-#[test]
 fn events_with_an_open_delivery_are_left_to_it_unless_asked_for_and_acknowledging_ends_it() {
     let tenant = Tenant::new();
     let receiver = Receiver::answering(500);

@@ -184,7 +184,13 @@ fn tenant_changes(messages: &[Message], outcomes: &[Outcome]) -> TenantChanges {
     }
     for stored in batch::successes(outcomes).filter(|stored| stored.is_new) {
         if let Some((tenant, event)) = &stored.event {
-            changes = changes.with(tenant, &TenantChange::for_stored(event.accepted_at()));
+            let is_in_inbox = stored.expiry_batch.is_some();
+            let change = if is_in_inbox {
+                TenantChange::for_stored(event.accepted_at())
+            } else {
+                TenantChange::from_stats(Stats { stored: 1, ..Stats::default() })
+            };
+            changes = changes.with(tenant, &change);
         }
     }
     changes

@@ -49,7 +49,7 @@ impl Stored {
         let matching = settings.endpoints.iter().filter(|endpoint| endpoint.matches(&event.event_type));
         let endpoints = matching.map(|endpoint| endpoint.id.clone());
         let retention_days = settings.retention_days.unwrap_or(u16::MAX);
-        let new_head = Head::new(event, endpoints).limit_retention(retention_days);
+        let new_head = Head::new(event, endpoints).for_inbox(settings.inbox).limit_retention(retention_days);
         let (head, is_new) = match events.insert(event, &new_head).await? {
             Inserted::New => (new_head, true),
             Inserted::Existing(head) => (*head, false),

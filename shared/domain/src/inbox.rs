@@ -26,6 +26,7 @@ use crate::event::Event;
 use crate::event::claim::DedupId;
 use crate::event::event_type::EventType;
 use crate::event::id::EventId;
+use crate::tenant::InboxMode;
 use crate::timestamp::Timestamp;
 
 use lease::Lease;
@@ -51,6 +52,8 @@ pub enum Status {
     /// client releases it from quarantine. It is still in the inbox, and its webhook deliveries go on. The status
     /// starts with the last allowed lease.
     Quarantined,
+    /// No endpoint matched, and the inbox of the tenant takes only matched events. The event is in the log alone.
+    Unmatched,
     /// The owner deleted the event. Its tombstone has no data of the event; it stops a message in flight from storing
     /// the event again.
     Deleted,
@@ -58,13 +61,14 @@ pub enum Status {
 
 impl Status {
     /// All statuses.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Pending,
         Self::Delivering,
         Self::Delivered,
         Self::Failed,
         Self::Acked,
         Self::Quarantined,
+        Self::Unmatched,
         Self::Deleted,
     ];
 
@@ -78,6 +82,7 @@ impl Status {
             Self::Failed => "failed",
             Self::Acked => "acked",
             Self::Quarantined => "quarantined",
+            Self::Unmatched => "unmatched",
             Self::Deleted => "deleted",
         }
     }
@@ -160,6 +165,13 @@ impl Head {
             expires_at: accepted_at.after(retention),
         };
         Self { status: head.status_of_deliveries(), ..head }
+    }
+
+    /// Keeps a new event out of an inbox that does not take it.
+    #[must_use]
+    pub fn for_inbox(self, mode: InboxMode) -> Self {
+        let is_taken = mode == InboxMode::All || !self.deliveries.is_empty();
+        if is_taken { self } else { Self { status: Status::Unmatched, ..self } }
     }
 
     /// Limits the retention to this number of days after the event was accepted. A shorter retention stays as it is.

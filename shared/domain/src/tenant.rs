@@ -26,6 +26,8 @@ pub struct Tenant {
     pub tier: Tier,
     /// The number of shards that hold the tenant's events.
     pub spread: Spread,
+    /// Which events the inbox of the tenant takes.
+    pub inbox: InboxMode,
     /// The retention that the owner set, in days. [`Tenant::retention_days`] limits it to the tier.
     pub wanted_retention_days: Option<u16>,
     /// When the tenant was created.
@@ -33,6 +35,37 @@ pub struct Tenant {
     /// The number of writes to the tenant or to the list of its keys. Each update is conditional on the value that it
     /// read.
     pub rev: u64,
+}
+
+/// Which events the inbox of a tenant takes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum InboxMode {
+    /// All events, also those that no endpoint matches.
+    #[default]
+    All,
+    /// Only events that an endpoint matches. Others are kept in the log. They do not count as backlog, so a tenant that
+    /// uses webhooks alone is not refused because of events that nobody acknowledges.
+    Matched,
+}
+
+impl InboxMode {
+    /// All modes.
+    pub const ALL: [Self; 2] = [Self::All, Self::Matched];
+
+    /// Returns the name of the mode in JSON and in tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Matched => "matched",
+        }
+    }
+
+    /// Returns the mode with this name; `None` for an unknown name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == name)
+    }
 }
 
 impl Tenant {
@@ -64,6 +97,7 @@ mod tests {
             organization_name: String::new(),
             tier: Tier::Business,
             spread: Spread::of(Tier::Business),
+            inbox: InboxMode::All,
             wanted_retention_days: None,
             created_at: now,
             rev: 1,

@@ -5,10 +5,10 @@ use std::time::Duration;
 use aws::clients::emulator_clients;
 use aws::dynamo_table::DynamoTable;
 use aws::ports::Aws;
-use domain::tenant::Tenant as Owner;
 use domain::tenant::api_key::{KeyHash, KeyRecord, MAX_KEYS, Pepper};
 use domain::tenant::spread::Spread;
 use domain::tenant::tier::Tier;
+use domain::tenant::{InboxMode, Tenant as Owner};
 use domain::testing;
 use domain::testing::{START, key_of};
 use futures_util::future::{join, join_all};
@@ -30,6 +30,7 @@ async fn tenant_in_table() -> (Control<DynamoTable>, Owner, KeyHash) {
         organization_name: "Contract".to_owned(),
         tier: record.tier,
         spread: record.spread,
+        inbox: InboxMode::All,
         wanted_retention_days: None,
         created_at: START,
         rev: 1,

@@ -6,11 +6,11 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use domain::endpoint::id::EndpointId;
 use domain::problem::{Kind, Problem};
-use domain::tenant::Tenant;
 use domain::tenant::api_key::{ApiKey, KeyRecord, MAX_KEYS, Scope};
 use domain::tenant::id::TenantId;
 use domain::tenant::spread::Spread;
 use domain::tenant::tier::Tier;
+use domain::tenant::{InboxMode, Tenant};
 use domain::timestamp::Timestamp;
 use http::{HeaderMap, StatusCode};
 use runtime::answer;
@@ -53,6 +53,7 @@ pub(crate) async fn generate<P: Ports>(State(api): ApiState<P>, headers: HeaderM
         organization_name,
         tier,
         spread: Spread::of(tier),
+        inbox: InboxMode::All,
         wanted_retention_days: None,
         created_at: now,
         rev: 1,

@@ -38,6 +38,7 @@ pub(crate) async fn stats<P: Ports>(
         "failed": stats.failed,
         "acked": stats.acked,
         "pending": backlog.count(bearer.tier, now),
+        "max_pending": bearer.tier.limits().undelivered_events,
         "first_attempt_ms": {
             "count": first_attempt_ms.count(),
             "p50": first_attempt_ms.quantile(50),

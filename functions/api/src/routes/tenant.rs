@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::extract::State;
 use domain::problem::Problem;
-use domain::tenant::Tenant;
 use domain::tenant::tier::Tier;
+use domain::tenant::{InboxMode, Tenant};
 use domain::timestamp::Timestamp;
 use http::{HeaderMap, StatusCode};
 use runtime::answer;
@@ -17,7 +17,7 @@ use store::races::{Round, until_won};
 
 use super::keys::{read_tier, tenant_members};
 use crate::access::admin_only;
-use crate::body::{Json, Patch, check_range};
+use crate::body::{Json, Patch, check_range, invalid, member};
 use crate::caller::{Caller, FreshCaller, InboxRead, TenantAdmin};
 use crate::deps::ApiState;
 use crate::failure::Outcome;
@@ -31,15 +31,16 @@ pub(crate) async fn read<P: Ports>(
     Ok(answer(&tenant))
 }
 
-/// The changes. A missing member keeps its value; `null` sets the retention to that of the tier.
+/// The changes. A missing member keeps its value; `null` sets the retention or the inbox to its default.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Change {
     retention_days: Patch<u64>,
+    inbox: Patch<String>,
     tier: Patch<String>,
 }
 
-/// Answers `PATCH /api/tenant`: changes the retention, and with the admin token the tier. This instance uses the change
+/// Answers `PATCH /api/tenant`: changes the retention and the inbox, and with the admin token the tier. This instance uses the change
 /// at once, all others within one minute, as with API keys.
 pub(crate) async fn change<P: Ports>(
     State(api): ApiState<P>,
@@ -53,7 +54,7 @@ pub(crate) async fn change<P: Ports>(
     }
     let changed: Tenant = until_won("changing a tenant", || async {
         let seen = api.control.tenant(&bearer.tenant).await?.ok_or_else(Problem::not_found)?;
-        let next = apply(&request.retention_days, tier, seen.clone(), now, api.environment.spread_delay())?;
+        let next = apply(&request, tier, seen.clone(), now, api.environment.spread_delay())?;
         let is_done = next == seen || api.control.change_tenant(&seen, &next, now).await? == Updated::Done;
         Ok::<_, Problem>(if is_done { Round::Ended(next) } else { Round::Lost })
     })
@@ -64,7 +65,7 @@ pub(crate) async fn change<P: Ports>(
 
 /// Returns the tenant with the changes.
 fn apply(
-    retention_days: &Patch<u64>,
+    request: &Change,
     tier: Option<Tier>,
     tenant: Tenant,
     now: Timestamp,
@@ -74,7 +75,7 @@ fn apply(
         None => tenant,
         Some(tier) => tenant.of_tier(tier, now, spread_delay),
     };
-    match *retention_days {
+    match request.retention_days {
         Patch::Absent => {}
         Patch::Reset => next.wanted_retention_days = None,
         Patch::Set(days) => {
@@ -82,13 +83,25 @@ fn apply(
             next.wanted_retention_days = u16::try_from(days).ok();
         }
     }
+    match &request.inbox {
+        Patch::Absent => {}
+        Patch::Reset => next.inbox = InboxMode::default(),
+        Patch::Set(name) => next.inbox = read_inbox(name)?,
+    }
     Ok(next)
+}
+
+fn read_inbox(name: &str) -> Result<InboxMode, Problem> {
+    let names = InboxMode::ALL.map(InboxMode::as_str).join(", ");
+    InboxMode::parse(name)
+        .ok_or_else(|| invalid(member("/inbox"), format!("must be one of {names}; correct it")))
 }
 
 fn answer(tenant: &Tenant) -> Answer {
     let mut members = tenant_members(tenant);
     members["retention_days"] = tenant.retention_days().into();
     members["max_retention_days"] = tenant.tier.limits().retention_days.into();
+    members["inbox"] = tenant.inbox.as_str().into();
     members["created_at"] = tenant.created_at.to_string().into();
     answer::json(StatusCode::OK, &members)
 }

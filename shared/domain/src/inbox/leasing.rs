@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   free ── lease ──> leased ── acknowledge, before the lease ends ──> acknowledged
-//!     ^                 │ ── release, or the lease ends ─────────────> free again, after the delay if one was asked for
+//!     ^                 │ ── release ────────────────────────────────> free again, after the delay; this lease does not count
+//!     │                 │ ── the lease ends ─────────────────────────> free again
 //!     │                 │ ── a webhook delivers the event ───────────> delivered, and the lease is lost
 //!     │                 `── it was the last allowed lease ───────────> quarantined; not leased again
 //!     └─ release from quarantine ─────────────────────────────────────'
@@ -25,7 +26,9 @@ impl Head {
         let wanted = match self.status {
             Status::Pending | Status::Failed => true,
             Status::Delivering => include_open,
-            Status::Delivered | Status::Acked | Status::Quarantined | Status::Deleted => false,
+            Status::Delivered | Status::Acked | Status::Quarantined | Status::Unmatched | Status::Deleted => {
+                false
+            }
         };
         wanted && !self.is_expired_or_deleted(now) && !self.is_kept_from_others(now)
     }
@@ -63,10 +66,19 @@ impl Head {
         }
     }
 
-    /// Releases the event, which cannot be leased again within `delay`. Returns `None` if the lease does not hold it.
+    /// Releases the event, which cannot be leased again within `delay`. The lease no longer counts: only leases that end
+    /// without a word count towards quarantine. Returns `None` if the lease does not hold the event.
     #[must_use]
     pub fn release(&self, lease: &LeaseId, delay: Duration, now: Timestamp) -> Option<Self> {
-        self.is_held_by(lease, now).then(|| Self { lease: waiting(delay, now), ..self.next() })
+        if !self.is_held_by(lease, now) {
+            return None;
+        }
+        let status = match self.status {
+            Status::Quarantined => self.status_of_deliveries(), // this was the last allowed lease
+            other => other,
+        };
+        let lease_count = self.lease_count.saturating_sub(1);
+        Some(Self { status, lease: waiting(delay, now), lease_count, ..self.next() })
     }
 
     /// Moves the end of the lease to `until`. Returns `None` if the lease does not hold the event.

@@ -1,9 +1,9 @@
 //! The item of a tenant, in the partition of the tenant with the sort key `tenant`.
 
-use domain::tenant::Tenant;
 use domain::tenant::id::TenantId;
 use domain::tenant::spread::Spread;
 use domain::tenant::tier::Tier;
+use domain::tenant::{InboxMode, Tenant};
 
 use crate::item::{Item, Key, Unreadable};
 use crate::keys;
@@ -19,8 +19,12 @@ pub(crate) const ERASED_BY: &str = "erased_by";
 /// The attribute with the retention that the tenant set, in days.
 pub(crate) const RETENTION_DAYS: &str = "retention_days";
 
+/// The attribute with the events that the inbox takes. It is absent for all events.
+pub(crate) const INBOX: &str = "inbox";
+
 /// The attributes that are removed from an erased tenant: all except the mark and `rev`.
-pub(crate) const PERSONAL: [&str; 5] = ["organization_name", "tier", "spread", "created_at", RETENTION_DAYS];
+pub(crate) const PERSONAL: [&str; 6] =
+    ["organization_name", "tier", "spread", "created_at", RETENTION_DAYS, INBOX];
 
 /// Returns the key of a tenant's item.
 pub(crate) fn key(tenant: &TenantId) -> Key {
@@ -42,6 +46,16 @@ pub(crate) fn retention_days(item: &Item) -> Option<u16> {
     item.number(RETENTION_DAYS).ok()
 }
 
+/// Returns which events the inbox of a tenant takes.
+pub(crate) fn inbox(item: &Item) -> InboxMode {
+    item.text(INBOX).ok().and_then(InboxMode::parse).unwrap_or_default()
+}
+
+/// Returns the attribute with the mode of the inbox; `None` for the default.
+pub(crate) fn inbox_attribute(mode: InboxMode) -> Option<&'static str> {
+    (mode != InboxMode::default()).then_some(mode.as_str())
+}
+
 /// Returns the item of a new tenant.
 pub(crate) fn write(tenant: &Tenant) -> Item {
     let item = Item::from([
@@ -49,7 +63,10 @@ pub(crate) fn write(tenant: &Tenant) -> Item {
         ("created_at", tenant.created_at.into()),
         ("rev", tenant.rev.into()),
     ]);
-    item.and(shared(tenant)).with_some(RETENTION_DAYS, tenant.wanted_retention_days).at(key(&tenant.id))
+    item.and(shared(tenant))
+        .with_some(RETENTION_DAYS, tenant.wanted_retention_days)
+        .with_some(INBOX, inbox_attribute(tenant.inbox))
+        .at(key(&tenant.id))
 }
 
 /// Returns the attributes that the tenant and all its API keys hold.
@@ -75,6 +92,7 @@ pub(crate) fn read(id: &TenantId, item: &Item) -> Result<Tenant, Unreadable> {
         organization_name: item.text("organization_name")?.to_owned(),
         tier,
         spread: read_spread(item, tier)?,
+        inbox: inbox(item),
         wanted_retention_days: retention_days(item),
         created_at: item.timestamp("created_at")?,
         rev: item.number("rev").unwrap_or_default(),

@@ -6,10 +6,10 @@
 //! from the changed tenant.
 
 use domain::endpoint::Endpoint;
-use domain::tenant::Tenant;
 use domain::tenant::api_key::{KeyHash, KeyRecord};
 use domain::tenant::id::TenantId;
 use domain::tenant::tier::Tier;
+use domain::tenant::{InboxMode, Tenant};
 use domain::timestamp::Timestamp;
 
 use super::{Control, endpoint_item, key_item, tenant_item};
@@ -26,6 +26,8 @@ pub struct TenantSettings {
     pub endpoints: Vec<Endpoint>,
     /// The retention that the tenant set, in days. Its tier may have a lower limit.
     pub retention_days: Option<u16>,
+    /// Which events the inbox takes.
+    pub inbox: InboxMode,
     /// Whether the tenant is marked as erased. Then none of its events may be stored.
     pub is_erased: bool,
 }
@@ -66,6 +68,7 @@ impl<T: Table> Control<T> {
         Ok(TenantSettings {
             endpoints: endpoints.map(endpoint_item::read).collect::<Result<_, _>>()?,
             retention_days: tenant.and_then(tenant_item::retention_days),
+            inbox: tenant.map(tenant_item::inbox).unwrap_or_default(),
             is_erased: tenant.is_some_and(tenant_item::is_erased),
         })
     }
@@ -86,10 +89,10 @@ impl<T: Table> Control<T> {
                 }
             }
         }
-        let mut update = tenant_item::raise_rev(seen).set_all(tenant_item::shared(next));
-        if let Some(days) = next.wanted_retention_days {
-            update = update.set(tenant_item::RETENTION_DAYS, days);
-        }
+        let update = tenant_item::raise_rev(seen)
+            .set_all(tenant_item::shared(next))
+            .set_or_remove(tenant_item::RETENTION_DAYS, next.wanted_retention_days)
+            .set_or_remove(tenant_item::INBOX, tenant_item::inbox_attribute(next.inbox));
         writes.push(Write::Update(update));
         self.items.transact(writes).await.map(Committed::updated)
     }

@@ -3,9 +3,9 @@
 use domain::endpoint::Endpoint;
 use domain::endpoint::id::EndpointId;
 use domain::job::JobId;
-use domain::tenant::Tenant;
 use domain::tenant::api_key::{KeyHash, KeyRecord};
 use domain::tenant::id::TenantId;
+use domain::tenant::{InboxMode, Tenant};
 use domain::testing::{START, erasure_id};
 use domain::timestamp::Timestamp;
 
@@ -29,6 +29,7 @@ impl MemoryTables {
             organization_name: "A tenant".to_owned(),
             tier: record.tier,
             spread: record.spread,
+            inbox: InboxMode::All,
             wanted_retention_days: None,
             created_at: START,
             rev: 1,
