@@ -145,6 +145,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_event_below_the_limit_is_refused_however_many_instances_a_tenant_meets() {
+        for tier in Tier::ALL {
+            let limit = usize::try_from(tier.limits().events_per_minute).unwrap();
+            for instances in [1, 150, 1_000] {
+                let table = MemoryTable::default();
+                let limiters: Vec<_> =
+                    (0..instances).map(|_| Limiter::new(Limits::new(table.clone()))).collect();
+                let (_, bearer) = key_of(&tenant(), tier);
+                let mut accepted = 0;
+                for limiter in &limiters {
+                    accepted += usize::try_from(limiter.take_events(&bearer, 1, START).await.0).unwrap();
+                }
+                assert_eq!(accepted, instances.min(limit), "{tier:?}, {instances} instances");
+
+                // Each goes on until it is refused: the whole limit is accepted in sum, and no more.
+                for limiter in &limiters {
+                    while let (granted @ 1.., _) = limiter.take_events(&bearer, 7, START).await {
+                        accepted += usize::try_from(granted).unwrap();
+                    }
+                }
+                assert_eq!(accepted, limit, "{tier:?}, {instances} instances");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn requests_and_events_have_separate_limits() {
         let limiter = limiter();
         let (_, bearer) = key_of(&tenant(), Tier::Free);

@@ -7,7 +7,7 @@ use crate::deployed::support::proxy::Calls;
 use crate::support::client::{Reply, Tenant};
 use crate::support::within_one_minute;
 
-/// Tier business leases 100 tokens at once: few enough to see the lease, more than one event needs.
+/// Tier business leases up to 100 tokens at once: few enough to see the lease, more than one event needs.
 const TIER: &str = "business";
 
 /// The calls of what a warm process is asked to do, told by their operations.
@@ -63,7 +63,7 @@ fn an_event_with_a_name_costs_two_calls_and_so_does_its_repeat() {
     check(&calls, &[("PutItem", 1), ("SendMessageBatch", 1)]);
 }
 
-/// Ten messages in each call, and one lease: of the first one's 100 tokens the warming took one.
+/// Ten messages in each call, and one lease: the warm process holds a token less than a hundred.
 #[test]
 fn a_batch_of_a_hundred_events_costs_eleven_calls() {
     let calls =

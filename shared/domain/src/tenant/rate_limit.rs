@@ -1,7 +1,9 @@
 //! The rate limit. Instances lease tokens from the `Limits` table, so that a limit over all instances needs few
 //! calls.
 //!
-//! An instance takes a slice of the minute's tokens with one conditional update of the table, and spends it locally.
+//! An instance leases tokens of the minute with one conditional update of the table, and spends them locally: as many as
+//! it needs, and then as many more as it has spent in this minute, up to a slice. So an instance that a tenant meets once
+//! holds back no token, and the last tokens of a minute are leased one by one.
 //! The table never grants more than the limit. An instance that cannot reach the table grants itself tokens, but no
 //! more than the limit per minute. Unspent tokens expire with their minute.
 
@@ -71,7 +73,10 @@ impl Meter {
     }
 }
 
-/// Returns the number of tokens in a slice: a hundredth of the limit, from 1 to 1,000.
+/// The share of the tokens left in a minute that one lease may take beyond its need: one twentieth.
+const SHARE_OF_REST: u32 = 20;
+
+/// Returns the largest number of tokens that a lease takes beyond its need: a hundredth of the limit, from 1 to 1,000.
 #[must_use]
 pub fn slice(limit: u32) -> u32 {
     (limit / 100).clamp(1, 1000)
@@ -98,6 +103,9 @@ pub struct Bucket {
     limit: u32,
     minute: u64,
     tokens: u32,
+    /// The tokens that this instance has spent in this minute.
+    spent: u32,
+    /// The tokens that all instances have leased in this minute, as far as this instance knows.
     taken: u32,
 }
 
@@ -105,7 +113,7 @@ impl Bucket {
     /// Makes an empty bucket. `limit` is in tokens per minute.
     #[must_use]
     pub fn new(limit: u32) -> Self {
-        Self { limit, minute: 0, tokens: 0, taken: 0 }
+        Self { limit, minute: 0, tokens: 0, spent: 0, taken: 0 }
     }
 
     /// Sets another limit, and keeps the granted tokens. For up to a minute after a change, requests with the old and
@@ -114,13 +122,18 @@ impl Bucket {
         self.limit = limit;
     }
 
-    /// Returns the number of tokens to lease before `wanted` tokens can be spent at `now`: rounded up to whole slices, but
-    /// no more than the minute has left.
+    /// Returns the number of tokens to lease before `wanted` tokens can be spent at `now`: 0 if they are there, otherwise
+    /// what is missing and some for the next requests, but no more than the minute has left.
     #[must_use]
     pub fn shortfall(&self, wanted: u32, now: Timestamp) -> u32 {
-        let Self { tokens, taken, .. } = self.at(now);
+        let Self { tokens, spent, taken, .. } = self.at(now);
         let missing = wanted.min(self.limit).saturating_sub(tokens);
-        missing.next_multiple_of(slice(self.limit)).min(self.limit.saturating_sub(taken))
+        if missing == 0 {
+            return 0;
+        }
+        let left = self.limit.saturating_sub(taken);
+        let for_next_requests = spent.min(slice(self.limit)).min(left / SHARE_OF_REST);
+        missing.max(for_next_requests).min(left)
     }
 
     /// Adds the tokens that the table granted in the minute of `now`, or notes how few are left.
@@ -148,6 +161,7 @@ impl Bucket {
         *self = self.at(now);
         let spent = wanted.min(self.tokens);
         self.tokens -= spent;
+        self.spent += spent;
         spent
     }
 
@@ -224,25 +238,37 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(600);
 
-    #[test]
-    fn slices_divide_every_tier_so_that_the_last_token_can_be_taken() {
-        for tier in Tier::ALL {
-            let limit = tier.limits().events_per_minute;
-            assert_eq!(limit % slice(limit), 0, "{tier:?}");
+    /// Spends one token after another; returns the sizes of the leases that this needs.
+    fn leases(bucket: &mut Bucket, events: u32) -> Vec<u32> {
+        let mut leases = Vec::new();
+        for _ in 0..events {
+            let wanted = bucket.shortfall(1, NOW);
+            if wanted > 0 {
+                leases.push(wanted);
+                bucket.refill(wanted, Leased::Granted { taken: bucket.taken + wanted }, NOW);
+            }
+            assert_eq!(bucket.spend(1, NOW), 1);
         }
+        leases
     }
 
     #[test]
-    fn a_slice_is_spent_locally_before_another_is_leased() {
-        let mut bucket = Bucket::new(1000);
-        assert_eq!(bucket.shortfall(1, NOW), 10);
-        bucket.refill(10, Leased::Granted { taken: 10 }, NOW);
-        for left in (0..10).rev() {
-            assert_eq!(bucket.shortfall(1, NOW), 0);
-            assert_eq!(bucket.spend(1, NOW), 1);
-            assert_eq!(bucket.status("events", NOW).remaining, 990 + left);
+    fn a_lease_takes_as_many_tokens_as_were_spent_before_up_to_a_slice() {
+        let mut bucket = Bucket::new(10_000);
+        assert_eq!(leases(&mut bucket, 300), [1, 1, 2, 4, 8, 16, 32, 64, 100, 100]);
+        assert_eq!(bucket.status("events", NOW).remaining, 9_700);
+        assert_eq!(leases(&mut Bucket::new(1_000), 50), [1, 1, 2, 4, 8, 10, 10, 10, 10]);
+    }
+
+    #[test]
+    fn the_last_tokens_of_a_minute_are_leased_one_by_one_and_all_can_be_spent() {
+        for tier in Tier::ALL {
+            let limit = tier.limits().events_per_minute;
+            let mut bucket = Bucket::new(limit);
+            let leases = leases(&mut bucket, limit);
+            assert_eq!((leases.iter().sum::<u32>(), leases.last()), (limit, Some(&1)), "{tier:?}");
+            assert_eq!(bucket.shortfall(1, NOW), 0, "the minute is spent");
         }
-        assert_eq!(bucket.shortfall(1, NOW), 10);
     }
 
     #[test]
@@ -250,7 +276,7 @@ mod tests {
         let mut bucket = Bucket::new(1000);
         bucket.refill(10, Leased::Granted { taken: 10 }, NOW);
         let next = Timestamp::from_seconds(660);
-        assert_eq!(bucket.shortfall(1, next), 10);
+        assert_eq!(bucket.shortfall(1, next), 1);
         assert_eq!(bucket.spend(1, next), 0);
         assert_eq!(bucket.status("events", next).remaining, 1000);
     }

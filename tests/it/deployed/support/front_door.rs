@@ -8,6 +8,9 @@ use super::proxy::Proxy;
 use super::runtime::{Process, environment, post};
 use crate::support::client::{Reply, Tenant};
 
+/// How many events a process has taken when it is warm.
+const WARMING: usize = 100;
+
 /// The process and its way to AWS.
 pub(crate) struct FrontDoor {
     pub(crate) proxy: Proxy,
@@ -56,9 +59,10 @@ impl FrontDoor {
         self.process.invoke_http(&post(path, &[&[key], headers].concat(), &body.to_string()))
     }
 
-    /// Posts one event that is accepted; afterwards the process knows the key and holds tokens.
+    /// Posts events that are accepted; afterwards the process knows the key, and holds tokens, as many as it has spent.
     #[track_caller]
     pub(crate) fn warm(&self, tenant: &Tenant) {
+        self.post_batch(tenant, &vec![plain(); WARMING]).expect(202);
         self.post(tenant, &plain()).expect(202);
         self.proxy.take_calls();
         self.proxy.take_repeats();
