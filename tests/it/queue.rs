@@ -233,7 +233,6 @@ fn wrong_members_are_told() {
         ("lease", json!({"unknown": 1})),
         ("ack", json!({})),
         ("ack", json!({"event_ids": []})),
-        ("ack", json!({"event_ids": ["nonsense"]})),
         ("ack", json!({"event_ids": vec![id.as_str(); 101]})),
         ("release", json!({})),
         ("release", json!({"event_ids": [id], "delay_seconds": 43_201})),
@@ -248,4 +247,8 @@ fn wrong_members_are_told() {
     for verb in ["lease", "ack", "release", "extend"] {
         act(&reader, verb, &json!({})).problem(403, "forbidden");
     }
+    let event = tenant.accepted("a");
+    tenant.shown_as("pending", &event);
+    let some = act(&tenant, "ack", &json!({"event_ids": ["nonsense", event]})).expect(200).json();
+    assert_eq!(some, json!({"acked": [event], "failed": [{"id": "nonsense", "reason": "not-found"}]}));
 }

@@ -97,7 +97,7 @@ impl Act {
 
     /// Returns the reason for an event that does not exist. Under a lease it is the same as for an event that the lease
     /// does not hold.
-    fn on_absent(&self) -> Refused {
+    pub(crate) fn on_absent(&self) -> Refused {
         match self {
             Self::Acknowledge | Self::ReleaseFromQuarantine(_) => Refused::NotFound,
             Self::AcknowledgeAs(_) | Self::Release(..) | Self::Extend(..) => Refused::LeaseLost,

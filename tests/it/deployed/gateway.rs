@@ -1,5 +1,6 @@
 //! Paths and methods that the template does not route to a function of their own.
 
+use crate::deployed::support::runtime::{environment, invoke_http, request};
 use crate::support::client::Tenant;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -41,4 +42,17 @@ fn another_method_of_a_path_is_not_allowed_and_the_right_one_is_named() {
         let allow = reply.header("allow").unwrap_or_default(); // RFC 9110, section 15.5.6: it must be there
         assert!(allow.split(',').any(|name| name.trim() == allowed), "{method} {path}: {allow:?}");
     }
+}
+
+#[test]
+fn an_export_arrives_whole_with_any_accept_or_none() {
+    let tenant = Tenant::deployed();
+    for accept in ["*/*", "text/html", "application/json", "application/x-ndjson"] {
+        let export = tenant.call("GET", "/api/export", &[("accept", accept)], "").expect(200).text();
+        assert!(export.lines().count() >= 2 && export.ends_with('\n'), "{accept}: {export}");
+    }
+    // The function hands it out as text, so that no gateway has to decode it.
+    let key = [("X-API-Key", tenant.key.as_str())];
+    let export = invoke_http("api", &environment("api", &[]), &request("GET", "/api/export", &key, ""));
+    assert!(export.expect(200).text().lines().count() >= 2);
 }

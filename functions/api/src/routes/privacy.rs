@@ -169,6 +169,8 @@ pub(crate) async fn export<P: Ports>(
     let export = Export { api: &api, bearer: &bearer, now };
     let page = export.page(place, limit).await?;
     let mut answer = answer::typed(StatusCode::OK, "application/x-ndjson", page.lines);
+    // lambda_http would encode NDJSON in base64, which API Gateway decodes only for an `Accept` that names the type.
+    answer::add_header(&mut answer, "x-lambda-http-content-encoding", "text");
     if let Some(next) = page.next {
         answer::add_header(&mut answer, "x-next-cursor", &cursors.write(&next.to_string()));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
+use domain::event::json::pointer::shortened;
 use domain::inbox::lease::{LeaseId, LeaseTerms};
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::KeyRecord;
@@ -95,18 +96,24 @@ pub(crate) async fn acknowledge<P: Ports>(
     Caller { key: bearer, now, .. }: Caller<InboxAck>,
     Json(request): Json<Acknowledge>,
 ) -> Outcome {
-    let ids = read_event_ids(request.event_ids.as_deref())?;
-    let ended = match (request.lease_id, ids) {
+    let Named { ids, malformed } = read_event_ids(request.event_ids.as_deref())?;
+    let (act, ended) = match (request.lease_id, ids) {
         (None, None) => {
             return Err(invalid(member("/lease_id"), "is missing; send it or `/event_ids`").into());
         }
-        (None, Some(ids)) => leasing::act(&api, &bearer.tenant, &Act::Acknowledge, &ids, now).await?,
+        (None, Some(ids)) => {
+            let act = Act::Acknowledge;
+            let ended = leasing::act(&api, &bearer.tenant, &act, &ids, now).await?;
+            (act, ended)
+        }
         (Some(lease), ids) => {
             let lease = read_lease_id(&lease)?;
-            under_lease(&api, &bearer, &lease, ids, now, &Act::AcknowledgeAs(lease.clone())).await?
+            let act = Act::AcknowledgeAs(lease.clone());
+            let ended = under_lease(&api, &bearer, &lease, ids, now, &act).await?;
+            (act, ended)
         }
     };
-    Ok(answer::json(StatusCode::OK, &outcome("acked", &ended)))
+    Ok(answer::json(StatusCode::OK, &outcome("acked", &act, &ended, &malformed)))
 }
 
 #[derive(Deserialize)]
@@ -125,23 +132,27 @@ pub(crate) async fn release<P: Ports>(
     Caller { key: bearer, now, .. }: Caller<InboxAck>,
     Json(request): Json<Release>,
 ) -> Outcome {
-    let ids = read_event_ids(request.event_ids.as_deref())?;
+    let Named { ids, malformed } = read_event_ids(request.event_ids.as_deref())?;
     check_range(request.delay_seconds, 0..=MAX_DELAY_SECONDS, "/delay_seconds")?;
     let delay = Duration::from_secs(request.delay_seconds);
-    let ended = match (request.lease_id, ids) {
+    let (act, ended) = match (request.lease_id, ids) {
         (None, None) => {
             let rule = "is missing; send it, or `/event_ids` of quarantined events";
             return Err(invalid(member("/lease_id"), rule).into());
         }
         (None, Some(ids)) => {
-            leasing::act(&api, &bearer.tenant, &Act::ReleaseFromQuarantine(delay), &ids, now).await?
+            let act = Act::ReleaseFromQuarantine(delay);
+            let ended = leasing::act(&api, &bearer.tenant, &act, &ids, now).await?;
+            (act, ended)
         }
         (Some(lease), ids) => {
             let lease = read_lease_id(&lease)?;
-            under_lease(&api, &bearer, &lease, ids, now, &Act::Release(lease.clone(), delay)).await?
+            let act = Act::Release(lease.clone(), delay);
+            let ended = under_lease(&api, &bearer, &lease, ids, now, &act).await?;
+            (act, ended)
         }
     };
-    Ok(answer::json(StatusCode::OK, &outcome("released", &ended)))
+    Ok(answer::json(StatusCode::OK, &outcome("released", &act, &ended, &malformed)))
 }
 
 #[derive(Deserialize)]
@@ -160,11 +171,12 @@ pub(crate) async fn extend<P: Ports>(
     check_range(request.lease_seconds, 1..=MAX_LEASE_SECONDS, "/lease_seconds")?;
     let until = now.after(Duration::from_secs(request.lease_seconds));
     let lease = read_lease_id(&request.lease_id)?;
-    let ended = under_lease(&api, &bearer, &lease, None, now, &Act::Extend(lease.clone(), until)).await?;
+    let act = Act::Extend(lease.clone(), until);
+    let ended = under_lease(&api, &bearer, &lease, None, now, &act).await?;
     let leased: Vec<EventId> = ended.iter().map(|(id, _)| *id).collect();
     // The list of the events must be stored as long as the lease holds them.
     api.events.record_lease(&bearer.tenant, &lease, &leased, until).await?;
-    let mut answer = outcome("extended", &ended);
+    let mut answer = outcome("extended", &act, &ended, &[]);
     answer["leased_until"] = until.to_string().into();
     Ok(answer::json(StatusCode::OK, &answer))
 }
@@ -199,10 +211,12 @@ fn lease_lost() -> Problem {
     Problem::new(Kind::LeaseLost, detail)
 }
 
-/// Returns the events that are as requested under the name `done`, and the others with their reasons.
-fn outcome(done: &str, ended: &[(EventId, Ended)]) -> Value {
+/// Returns the events that are as requested under the name `done`, and the others with their reasons. A malformed id has
+/// the reason of an event that does not exist.
+fn outcome(done: &str, act: &Act, ended: &[(EventId, Ended)], malformed: &[String]) -> Value {
     let mut succeeded = Vec::new();
-    let mut failed = Vec::new();
+    let mut failed: Vec<Value> =
+        malformed.iter().map(|id| json!({"id": id, "reason": act.on_absent().reason()})).collect();
     for (id, ended) in ended {
         match ended {
             Ok(()) => succeeded.push(id.to_string()),
@@ -212,23 +226,35 @@ fn outcome(done: &str, ended: &[(EventId, Ended)]) -> Value {
     json!({done: succeeded, "failed": failed})
 }
 
+/// The events that a request names.
+#[derive(Default)]
+struct Named {
+    /// The ids; `None` if the request names no events.
+    ids: Option<Vec<EventId>>,
+    /// The texts that are not the id of an event. They fail one by one.
+    malformed: Vec<String>,
+}
+
 /// Reads the ids of events, and removes repeated ids.
-fn read_event_ids(texts: Option<&[String]>) -> Result<Option<Vec<EventId>>, Problem> {
-    let Some(texts) = texts else { return Ok(None) };
+///
+/// # Errors
+/// 422 for an empty list, and for one that is too long.
+fn read_event_ids(texts: Option<&[String]>) -> Result<Named, Problem> {
+    let Some(texts) = texts else { return Ok(Named::default()) };
     if !(1..=MAX_EVENTS).contains(&texts.len()) {
         let rule = format!(
             "must have 1 to {MAX_EVENTS} ids; send at least one id, and more than {MAX_EVENTS} in several requests"
         );
         return Err(invalid(member("/event_ids"), rule));
     }
-    let mut ids = BTreeSet::new();
-    for (place, text) in texts.iter().enumerate() {
-        let source = member(format!("/event_ids/{place}"));
-        ids.insert(
-            EventId::parse(text).ok_or_else(|| invalid(source, "must be the id of an event; correct it"))?,
-        );
+    let (mut ids, mut malformed) = (BTreeSet::new(), BTreeSet::new());
+    for text in texts {
+        match EventId::parse(text) {
+            Some(id) => drop(ids.insert(id)),
+            None => drop(malformed.insert(shortened(text))),
+        }
     }
-    Ok(Some(ids.into_iter().collect()))
+    Ok(Named { ids: Some(ids.into_iter().collect()), malformed: malformed.into_iter().collect() })
 }
 
 fn read_types(texts: &[String]) -> Result<Vec<EventType>, Problem> {
