@@ -45,7 +45,7 @@ pub enum RefusedUrl {
     Extras,
     /// The URL is `https` on this machine, where the local stack also allows `http`.
     #[error(
-        "https on this machine is refused, because no certificate for it is accepted; use http://127.0.0.1:PORT, which the local stack allows"
+        "no certificate for https on this machine is accepted; use http://127.0.0.1:PORT, which the local stack allows"
     )]
     LoopbackTls,
     /// The scheme is not `https`.
