@@ -139,7 +139,7 @@ pub(crate) fn get_function_variables(aws: &Aws, function: &str) -> Result<BTreeM
 /// It must not be much higher than the number of processes. More batches would wait at the Runtime
 /// API while their visibility timeout runs out, and at 100 waiting batches the Runtime API locks up.
 /// It is a number here because the emulator fails on a template parameter, which is text.
-pub(crate) fn limit_queues(aws: &Aws, batches: fn(&str) -> usize) -> Result<(), Error> {
+pub(crate) fn limit_queues(aws: &Aws, batches: impl Fn(&str) -> usize) -> Result<(), Error> {
     let response = aws.lambda("GET", "event-source-mappings/", &Value::Null)?;
     for mapping in response["EventSourceMappings"].as_array().into_iter().flatten() {
         let path = format!("event-source-mappings/{}", mapping["UUID"].as_str().unwrap_or_default());

@@ -15,14 +15,6 @@ use crate::output::Output;
 use crate::process::{ProcessId, wait_until};
 use crate::session::Session;
 
-/// Returns how many processes a function gets. One process handles one invocation at a time.
-///
-/// A receiver that does not answer holds a process of `delivery` for 15 s. With 16 of them, six such receivers, with two
-/// batches each, delay nobody.
-pub(crate) fn processes_of(function: &str) -> usize {
-    if function == "delivery" { 16 } else { 2 }
-}
-
 /// A process that ends sooner than this counts as a failed start.
 const MIN_RUN_TIME: Duration = Duration::from_secs(2);
 
@@ -40,6 +32,8 @@ pub(crate) struct Function {
     pub(crate) environment: BTreeMap<String, String>,
     /// The output of its processes.
     pub(crate) output: Output,
+    /// The number of its processes. One process handles one invocation at a time.
+    pub(crate) processes: usize,
 }
 
 /// All processes of all functions.
@@ -62,7 +56,7 @@ impl Functions {
     pub(crate) fn start(session: &Arc<Session>, functions: Vec<Function>) -> Self {
         let mut workers = Vec::new();
         for function in functions.into_iter().map(Arc::new) {
-            for _ in 0..processes_of(&function.name) {
+            for _ in 0..function.processes {
                 let worker = Arc::new(Worker {
                     function: Arc::clone(&function),
                     session: Arc::clone(session),

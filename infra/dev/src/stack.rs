@@ -13,7 +13,7 @@ use crate::deploy::{self, Deployed, STACK_NAME};
 use crate::emulator::Emulator;
 use crate::environment;
 use crate::error::Error;
-use crate::functions::{Function, Functions, processes_of};
+use crate::functions::{Function, Functions};
 use crate::http::Client;
 use crate::identity;
 use crate::kept::{self, Kept};
@@ -43,6 +43,9 @@ pub struct Options {
     pub fresh: bool,
     /// Whether to reject webhook URLs on this machine, as in AWS.
     pub strict_endpoints: bool,
+    /// The number of processes of `delivery`; other functions have two. A receiver that does not answer holds one of
+    /// them for 15 s. With the default of 16, six such receivers, with two batches each, delay nobody.
+    pub delivery_processes: usize,
     /// Receives a line for each step of the start.
     pub progress: fn(&str),
     /// Receives a line for each step of an event, each warning and each error.
@@ -65,6 +68,10 @@ impl Options {
         }
         Self { dir, port: Some(0), keeps_state: false, fresh: true, ..Self::default() }
     }
+
+    fn processes_of(&self, function: &str) -> usize {
+        if function == "delivery" { self.delivery_processes } else { 2 }
+    }
 }
 
 impl Default for Options {
@@ -76,6 +83,7 @@ impl Default for Options {
             keeps_state: true,
             fresh: false,
             strict_endpoints: false,
+            delivery_processes: 16,
             progress: |_| (),
             events: |_| (),
         }
@@ -150,7 +158,8 @@ impl Stack {
             let environment = function_environment(&aws, &name, &runtime_api, &emulator)?;
             let binary = workspace::find_binary(&binaries, &name)?.to_path_buf();
             let output = Output::new(&name, &session.log(&name), options.events)?;
-            functions.push(Function { name, binary, environment, output });
+            let processes = options.processes_of(&name);
+            functions.push(Function { name, binary, environment, output, processes });
         }
         let mut stack = Self {
             summary: summarize(&deployed, &functions, &emulator.endpoint, options.strict_endpoints)?,
@@ -283,7 +292,7 @@ fn deploy_template(aws: &Aws, options: &Options, kept: &mut Kept) -> Result<Depl
         kept::discard_emulator_state(&options.dir);
     }
     // Twice the number of processes: the batch of a killed process stays in flight for a while.
-    deploy::limit_queues(aws, |function| 2 * processes_of(function))?;
+    deploy::limit_queues(aws, |function| 2 * options.processes_of(function))?;
     (options.progress)(&format!("template.yaml is deployed ({:.1?})", started_at.elapsed()));
     Ok(deployed)
 }
