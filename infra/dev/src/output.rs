@@ -29,7 +29,7 @@ macro_rules! note {
 
 pub(crate) use {note, say};
 
-/// Starts the clock of [`print_progress`].
+/// Starts the clock of the lines that a start prints.
 pub fn start_clock() {
     LazyLock::force(&STARTED_AT);
 }
