@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::error::{Error, IoContext as _};
-use crate::health;
+use crate::health::Watch;
 use crate::output::{is_closed, print_line, print_progress, say};
 use crate::reload::Reload;
 use crate::session::Session;
@@ -54,7 +54,7 @@ pub(crate) fn open_session(dir: &Path) -> Result<Arc<Session>, Error> {
 /// Returns which helper process ended.
 pub(crate) fn watch(stack: &Stack, progress: fn(&str)) -> Result<(), Error> {
     let mut reload = Reload::new(stack);
-    health::watch(stack.summary().url.clone(), progress);
+    let health = Watch::start(stack.summary().url.clone(), progress);
     loop {
         thread::sleep(POLL_INTERVAL);
         if is_closed() {
@@ -62,6 +62,10 @@ pub(crate) fn watch(stack: &Stack, progress: fn(&str)) -> Result<(), Error> {
         }
         if let Some(error) = stack.check_helpers() {
             return Err(error);
+        }
+        if health.take_restart() {
+            progress("starting the Runtime API again, because the stack still does not answer");
+            stack.restart_runtime_api()?;
         }
         reload.check(stack, progress);
     }

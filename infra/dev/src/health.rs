@@ -1,5 +1,7 @@
 //! Whether a running stack answers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -9,7 +11,10 @@ use crate::http::Client;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The pause between two checks of a stack in the foreground.
-const INTERVAL: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_secs(3);
+
+/// Failed checks in a row after which the Runtime API starts again.
+const MAX_FAILURES: u32 = 3;
 
 /// Requests with the only status of a healthy stack. They reach both functions behind the API, and change nothing.
 const PROBES: [(&str, &str, u16); 2] = [("GET", "/health", 200), ("POST", "/api/events", 401)];
@@ -26,24 +31,49 @@ pub(crate) fn find_problem(url: &str) -> Option<String> {
     })
 }
 
-/// Reports in a thread when the stack becomes unhealthy, and when it is healthy again.
-pub(crate) fn watch(url: String, progress: fn(&str)) {
-    thread::spawn(move || {
-        let mut was_healthy = true;
-        loop {
-            thread::sleep(INTERVAL);
-            let problem = find_problem(&url);
-            match &problem {
-                Some(problem) if was_healthy => progress(&describe(problem)),
-                None if !was_healthy => progress("the stack is healthy again"),
-                _ => {}
+/// Checks a stack in a thread.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    needs_restart: Arc<AtomicBool>,
+}
+
+impl Watch {
+    /// Starts the checks. `progress` gets a line when the stack becomes unhealthy, and when it is healthy again.
+    pub(crate) fn start(url: String, progress: fn(&str)) -> Self {
+        let needs_restart = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&needs_restart);
+        thread::spawn(move || {
+            let mut failures = 0;
+            loop {
+                thread::sleep(INTERVAL);
+                match find_problem(&url) {
+                    Some(problem) => {
+                        failures += 1;
+                        if failures == 1 {
+                            progress(&describe(&problem));
+                        }
+                        flag.store(failures % MAX_FAILURES == 0, Ordering::SeqCst);
+                    }
+                    None if failures > 0 => {
+                        failures = 0;
+                        progress("the stack is healthy again");
+                    }
+                    None => {}
+                }
             }
-            was_healthy = problem.is_none();
-        }
-    });
+        });
+        Self { needs_restart }
+    }
+
+    /// Returns once whether the stack has failed so often that the Runtime API must start again.
+    pub(crate) fn take_restart(&self) -> bool {
+        self.needs_restart.swap(false, Ordering::SeqCst)
+    }
 }
 
 /// Returns what is wrong and what to do.
 pub(crate) fn describe(problem: &str) -> String {
-    format!("the stack is not healthy: {problem}. If this lasts, stop it and start it again")
+    format!(
+        "the stack is not healthy: {problem}. If it does not recover within a minute, stop it and start it again"
+    )
 }

@@ -232,6 +232,11 @@ impl Stack {
         &self.session
     }
 
+    /// Starts the Runtime API again, with all calls that wait there forgotten.
+    pub(crate) fn restart_runtime_api(&self) -> Result<(), Error> {
+        self.runtime_api.restart(&self.session)
+    }
+
     /// Returns an error if the emulator or the Runtime API has ended.
     pub(crate) fn check_helpers(&self) -> Option<Error> {
         let error = self.emulator.check_ended().or_else(|| self.runtime_api.check_ended())?;

@@ -67,9 +67,9 @@ fn count_stored(url: &str, key: &str) -> u64 {
 }
 
 fn wait_for(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !condition() {
-        assert!(Instant::now() < deadline, "{what}: not within 20 s");
+        assert!(Instant::now() < deadline, "{what}: not within 60 s");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -143,7 +143,7 @@ fn five_hundred_posts_at_once_are_accepted_and_kept_and_so_are_url_and_key() {
 }
 
 #[test]
-fn a_stack_whose_functions_do_not_answer_is_not_healthy() {
+fn a_stack_that_does_not_answer_says_so_and_repairs_itself() {
     let dir = StateDir::new("unhealthy");
     dir.up();
     let state: Value = serde_json::from_slice(&std::fs::read(dir.0.join("state.json")).unwrap()).unwrap();
@@ -161,7 +161,7 @@ fn a_stack_whose_functions_do_not_answer_is_not_healthy() {
     assert!(status["problem"].as_str().unwrap().contains("/health"), "{status}");
     let log = || std::fs::read_to_string(dir.0.join("dev.log")).unwrap();
     wait_for("the output of the stack says so", || log().contains("the stack is not healthy: "));
-    assert!(Command::new("kill").args(["-CONT", &pid]).status().unwrap().success());
+    wait_for("the Runtime API starts again", || log().contains("starting the Runtime API again"));
     wait_for("the output says that it is over", || log().contains("the stack is healthy again"));
     assert!(dir.run(&["status"]).status.success());
 }
