@@ -1,4 +1,4 @@
-"""Starts ministack, the AWS emulator, with four changes.
+"""Starts ministack, the AWS emulator, with five changes.
 
 1. An invocation of a function is sent in one write. Python's http.client writes head and body separately, and
    cargo-lambda forwards both writes as they come. The second small write then waits 40 ms for the acknowledgement
@@ -13,16 +13,29 @@
 4. IAM conditions on a DynamoDB write are checked. ministack sets the condition keys only from a projection. This
    sets them also from a write: its attributes, its partition key and its ReturnValues
    (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html).
+
+5. At most MAX_CALLS calls of a function are at cargo-lambda at a time; the others wait here for their turn. At 100
+   waiting calls of a function, cargo-lambda 1.9.2 locks up for ever. A call that waits longer than API Gateway would
+   is throttled (429), as Lambda throttles.
 """
 
+import collections
 import functools
 import http.client
 import json
 import re
+import threading
 
+from hypercorn.config import Config
 from ministack.app import main
 from ministack.core import iam_actions
-from ministack.services import dynamodb
+from ministack.services import dynamodb, lambda_svc
+
+# More than the processes of any function. Twice this is less than 100: calls that timed out still wait at cargo-lambda.
+MAX_CALLS = 48
+
+# API Gateway waits 29 s for a function.
+MAX_WAIT_SECONDS = 29
 
 
 def send_in_one_write(self, message_body=None, encode_chunked=False):
@@ -33,6 +46,18 @@ def send_in_one_write(self, message_body=None, encode_chunked=False):
     request = b"\r\n".join(self._buffer)
     self._buffer.clear()
     self.send(request)
+
+
+def call_in_turn(func, event, url, request_id):
+    """Calls a function as soon as fewer than MAX_CALLS of its calls are under way."""
+    turn = turns[url]
+    if not turn.acquire(timeout=MAX_WAIT_SECONDS):
+        reason = "ConcurrentInvocationLimitExceeded"
+        return lambda_svc._throttle_response(reason, f"Rate Exceeded: {MAX_CALLS} calls of {url} are under way")
+    try:
+        return call_function(func, event, url, request_id)
+    finally:
+        turn.release()
 
 
 def extract_action(service, *request):
@@ -65,6 +90,12 @@ KEYWORDS = {"SET", "ADD", "REMOVE", "DELETE", "AND", "OR", "NOT", "IN", "BETWEEN
 
 send_in_two_writes = http.client.HTTPConnection._send_output
 http.client.HTTPConnection._send_output = send_in_one_write
+
+turns = collections.defaultdict(lambda: threading.BoundedSemaphore(MAX_CALLS))
+call_function = lambda_svc._execute_function_proxy
+lambda_svc._execute_function_proxy = call_in_turn
+
+Config.backlog = 1024  # connections that wait to be accepted; the default of 100 drops the rest of a burst
 
 dynamodb._tokenize = functools.lru_cache(1024)(dynamodb._tokenize)
 dynamodb._condition_syntax_error = functools.lru_cache(1024)(dynamodb._condition_syntax_error)

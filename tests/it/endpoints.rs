@@ -76,6 +76,15 @@ fn what_an_endpoint_may_not_be_is_refused_at_its_place() {
 }
 
 #[test]
+fn https_on_this_machine_is_refused_with_the_reason_and_the_form_that_works() {
+    let tenant = Tenant::new();
+    let body = json!({"url": "https://localhost:9000/hook"}).to_string();
+    let document = tenant.post("/api/endpoints", body).problem(422, "invalid");
+    let detail = text(&document["errors"][0], "detail");
+    assert!(detail.contains("certificate") && detail.contains("use http://127.0.0.1:PORT"), "{detail}");
+}
+
+#[test]
 fn another_tenants_endpoint_reads_like_one_that_never_was() {
     let (tenant, other) = (Tenant::new(), Tenant::new());
     let made = create(&other, &json!({"url": "https://hooks.example.com/a"}));

@@ -109,6 +109,21 @@ fn there_is_one_tls_provider_and_one_http_stack() {
 }
 
 #[test]
+fn no_function_depends_on_another_so_that_an_edit_builds_one() {
+    let functions = fs::read_dir(root().join("functions")).expect("the functions");
+    let names: Vec<String> =
+        functions.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    assert!(names.len() >= 5, "{names:?}");
+    for function in &names {
+        let manifest = read(format!("functions/{function}/Cargo.toml"));
+        for other in names.iter().filter(|other| *other != function) {
+            assert!(!manifest.contains(&format!("functions/{other}")), "{function} depends on {other}");
+            assert!(!manifest.contains(&format!("../{other}")), "{function} depends on {other}");
+        }
+    }
+}
+
+#[test]
 fn every_link_of_the_documentation_leads_somewhere() {
     for document in ["README.md", "docs/ARCHITECTURE.md", "docs/errors.md"] {
         let text = read(document);
@@ -126,6 +141,7 @@ fn ci_runs_the_test_command_of_the_readme() {
     for command in ["cargo dev\n", "cargo test\n"] {
         assert!(readme.contains(&format!("```sh\n{command}```")), "{command}");
     }
+    assert!(readme.contains("```sh\neval \"$(cargo dev env)\"\n"), "infra/dev/tests/verbs.rs runs it");
     assert!(read(".ci/run").contains("cargo test\n"));
 }
 

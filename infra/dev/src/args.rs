@@ -12,13 +12,16 @@ pub const USAGE: &str = "\
 Runs all of Triggers on this machine, without Docker and without an AWS account.
 
 cargo dev                 start everything and show each event; Ctrl-C stops it
+cargo dev env             print URL and KEY of the running stack for a shell: eval \"$(cargo dev env)\"
 cargo dev demo            run one example: accept, store, sign, deliver, lease, acknowledge
 cargo dev latency         measure how long 200 events take to be accepted and delivered
+cargo dev load            post from 100 clients at once for 3.5 minutes; fail if one post is not accepted
 cargo dev up [--json]     start in the background; return when the stack is ready
-cargo dev status [--json] show whether a stack runs, and how to reach it
+cargo dev status [--json] show whether a stack runs and is healthy, and how to reach it
 cargo dev down            stop the running stack
 
---port <port>         port of the emulator (default: 4566, or a free port if 4566 is in use; 0: any free port)
+--port <port>         port of the emulator (default: the last one, else 4566 or a free port; 0: any free port)
+--fresh               forget URL, API key and events of the last start
 --strict-endpoints    reject webhook URLs on this machine, as in AWS
 --dir <path>          state directory (default: .dev); one stack per directory";
 
@@ -27,10 +30,17 @@ cargo dev down            stop the running stack
 pub enum Command {
     /// Runs a stack in the foreground.
     Run(Options),
+    /// Prints URL and API key for a shell.
+    Env {
+        /// The state directory.
+        dir: PathBuf,
+    },
     /// Runs the example of `cargo dev demo`.
     Demo(Options),
     /// Measures how long events take.
     Latency(Options),
+    /// Posts from many clients at once.
+    Load(Options),
     /// Starts a stack in the background.
     Up {
         /// The options of the stack.
@@ -63,26 +73,71 @@ pub enum Command {
     Help,
 }
 
+/// Each command with the options that it takes. The command without a name is `cargo dev`.
+const COMMANDS: [(&str, &[&str]); 11] = [
+    ("", &["port", "fresh", "strict-endpoints", "dir"]),
+    ("env", &["dir"]),
+    ("demo", &["port", "dir"]),
+    ("latency", &["port", "dir"]),
+    ("load", &["port", "dir"]),
+    ("up", &["json", "port", "fresh", "strict-endpoints", "dir"]),
+    ("supervise", &["port", "fresh", "strict-endpoints", "dir"]),
+    ("status", &["json", "dir"]),
+    ("down", &["dir"]),
+    ("guard", &[]),
+    ("help", &[]),
+];
+
 /// Parses the command line.
 ///
 /// # Errors
-/// Returns an error for an unknown command, an unknown option or an invalid value.
+/// Returns an error for an unknown command, an option that the command does not take, or an invalid value.
 pub fn parse(mut parser: Parser) -> Result<Command, crate::error::Error> {
     let mut words: Vec<String> = Vec::new();
+    let mut used: Vec<String> = Vec::new();
     let mut options = Options::default();
     let mut json = false;
     while let Some(arg) = parser.next()? {
+        if let Arg::Long(name) = arg {
+            used.push(name.to_owned());
+        }
         match arg {
             Arg::Long("dir") => options.dir = parser.value()?.into(),
             Arg::Long("port") => options.port = Some(parse_port(&parser.value()?)?),
             Arg::Long("strict-endpoints") => options.strict_endpoints = true,
+            Arg::Long("fresh") => options.fresh = true,
             Arg::Long("json") => json = true,
             Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
+            Arg::Long(_) => break,
             Arg::Value(word) => words.push(word.string()?),
-            unknown => return Err(unknown.unexpected().into()),
+            unknown @ Arg::Short(_) => return Err(unknown.unexpected().into()),
         }
     }
+    words.extend(remaining_command(&mut parser, &words));
+    check_options(&words, &used)?;
     Ok(select(&words, options, json)?)
+}
+
+/// Returns the command in what was not read after an unknown option, if none was read before it.
+fn remaining_command(parser: &mut Parser, words: &[String]) -> Option<String> {
+    let rest = parser.raw_args().ok().filter(|_| words.is_empty())?;
+    let mut names = rest.filter_map(|word| word.into_string().ok());
+    names.find(|word| COMMANDS.iter().any(|(name, _)| name == word))
+}
+
+/// Checks that the command takes each option that was used.
+fn check_options(words: &[String], used: &[String]) -> Result<(), lexopt::Error> {
+    let command = words.first().map_or("", String::as_str);
+    let Some((_, allowed)) = COMMANDS.iter().find(|(name, _)| *name == command) else {
+        return Ok(()); // `select` rejects the command
+    };
+    let Some(wrong) = used.iter().find(|name| !allowed.contains(&name.as_str())) else {
+        return Ok(());
+    };
+    let space = if command.is_empty() { "" } else { " " };
+    let list: Vec<String> = allowed.iter().map(|name| format!("--{name}")).collect();
+    let list = if list.is_empty() { "no options".to_owned() } else { list.join(", ") };
+    Err(format!("`cargo dev{space}{command}` has no option `--{wrong}`; it takes {list}").into())
 }
 
 /// Returns the command with the name and the arguments in `words`.
@@ -90,8 +145,10 @@ fn select(words: &[String], options: Options, json: bool) -> Result<Command, lex
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Ok(match words.as_slice() {
         [] => Command::Run(options),
+        ["env"] => Command::Env { dir: options.dir },
         ["demo"] => Command::Demo(options),
         ["latency"] => Command::Latency(options),
+        ["load"] => Command::Load(options),
         ["up"] => Command::Up { options, json },
         ["supervise"] => Command::Supervise(options),
         ["status"] => Command::Status { dir: options.dir, json },
@@ -132,6 +189,24 @@ mod tests {
     fn an_error_quotes_the_wrong_word() {
         assert!(parse_line("upp").unwrap_err().contains("unknown command `upp`"));
         assert!(parse_line("--prot 1").unwrap_err().contains("--prot"));
+        assert!(parse_line("up --port").unwrap_err().contains("--port"));
         assert!(parse_line("--port 70000").unwrap_err().contains("70000"));
+    }
+
+    #[test]
+    fn no_option_is_ignored_and_the_error_names_those_of_the_command() {
+        for (line, expected) in [
+            ("status --fresh", "`cargo dev status` has no option `--fresh`; it takes --json, --dir"),
+            ("down --json", "`cargo dev down` has no option `--json`; it takes --dir"),
+            ("--prot 1 down", "`cargo dev down` has no option `--prot`; it takes --dir"),
+            (
+                "--json",
+                "`cargo dev` has no option `--json`; it takes --port, --fresh, --strict-endpoints, --dir",
+            ),
+            ("help --dir x", "`cargo dev help` has no option `--dir`; it takes no options"),
+        ] {
+            let error = parse_line(line).unwrap_err();
+            assert!(error.starts_with(expected), "{line}: {error}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use crate::background;
 use crate::error::Error;
 use crate::foreground;
+use crate::output::note_progress;
 use crate::stack::{Options, Stack};
 
 /// Calls `action` with the base URL of a stack that allows webhook URLs on this machine.
@@ -15,7 +16,7 @@ pub(crate) fn run_on_stack(options: &Options, action: fn(&str) -> Result<(), Err
     if let Some(summary) = background::find_running(&options.dir) {
         return if summary.strict_endpoints { Err(Error::Strict) } else { action(&summary.url) };
     }
-    let options = Options { progress: |line| eprintln!("{line}"), ..options.clone() };
+    let options = Options { progress: note_progress, ..options.clone() };
     let session = foreground::open_session(&options.dir)?;
     let stack = Stack::start_in(&session, &options)?;
     action(&stack.summary().url)

@@ -11,14 +11,15 @@ use std::time::Duration;
 
 use crate::error::{Error, IoContext as _};
 use crate::foreground;
-use crate::output::print_line;
+use crate::health;
+use crate::output::{note, print_line, print_progress, say};
 use crate::process::wait_until;
 use crate::session;
 use crate::stack::{Options, Stack, Summary};
 use crate::state::State;
 
 /// How long a stack may take to stop.
-const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The pause between two checks whether a starting stack is ready.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -29,8 +30,10 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Returns an error if the stack does not start, or if the running stack has other options.
 pub fn up(options: &Options, json: bool) -> Result<(), Error> {
     let dir = &options.dir;
-    let summary = if session::is_locked(dir) {
-        eprintln!("a stack already runs from {}", dir.display());
+    let summary = if session::is_locked(dir) && options.fresh {
+        return Err(Error::AlreadyRunning(dir.clone()));
+    } else if session::is_locked(dir) {
+        note!("a stack already runs from {}", dir.display());
         wait_for_other(dir)?
     } else {
         fs::create_dir_all(dir).context(|| format!("create {}", dir.display()))?;
@@ -39,7 +42,7 @@ pub fn up(options: &Options, json: bool) -> Result<(), Error> {
         wait_for_own(dir, supervisor, &log)?
     };
     check_options(&summary, options)?;
-    print_summary(&summary, json);
+    print_summary(&summary, None, json);
     Ok(())
 }
 
@@ -58,31 +61,47 @@ fn check_options(summary: &Summary, options: &Options) -> Result<(), Error> {
 /// # Errors
 /// Returns an error if the stack does not start, or fails later.
 pub fn supervise(options: &Options) -> Result<(), Error> {
-    let options = Options { progress: print_line, events: print_line, ..options.clone() };
+    let options = Options { progress: print_progress, events: print_line, ..options.clone() };
     let session = foreground::open_session(&options.dir)?;
     let stack = Stack::start_in(&session, &options)?;
     foreground::watch(&stack, options.progress)
 }
 
-/// Prints whether a stack runs. Returns exit code 0 if one runs, else 1.
+/// Prints whether a stack runs and is healthy. Returns exit code 0 if it does both, else 1.
 #[must_use]
 pub fn status(dir: &Path, json: bool) -> ExitCode {
     if let Some(summary) = find_running(dir) {
-        print_summary(&summary, json);
-        return ExitCode::SUCCESS;
+        let problem = health::find_problem(&summary.url);
+        print_summary(&summary, problem.as_deref(), json);
+        return if problem.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let text = if json { "{\"running\":false}" } else { "no stack runs. Start one with `cargo dev up`" };
-    println!("{text}");
+    say!("{text}");
     ExitCode::FAILURE
+}
+
+/// Prints URL and API key of the running stack as a command for a shell.
+///
+/// # Errors
+/// Returns an error if no stack runs from `dir`.
+pub fn env(dir: PathBuf) -> Result<(), Error> {
+    let summary = find_running(&dir).ok_or(Error::NotRunning(dir))?;
+    say!("export URL={} KEY={}", quote(&summary.url), quote(&summary.api_key));
+    Ok(())
+}
+
+/// Quotes a text for a POSIX shell.
+fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Stops the stack that runs from `dir`, if there is one, and waits until it has stopped.
 ///
 /// # Errors
-/// Returns an error if it does not stop within 15 s.
+/// Returns an error if it does not stop within 30 s.
 pub fn down(dir: PathBuf) -> Result<(), Error> {
     if !session::is_locked(&dir) {
-        eprintln!("no stack runs from {}", dir.display());
+        note!("no stack runs from {}", dir.display());
         return Ok(());
     }
     if let Some(state) = State::load(&dir) {
@@ -109,6 +128,9 @@ fn spawn_supervisor(options: &Options, log: &Path) -> Result<Child, Error> {
     if options.strict_endpoints {
         command.arg("--strict-endpoints");
     }
+    if options.fresh {
+        command.arg("--fresh");
+    }
     if let Some(port) = options.port {
         command.arg("--port").arg(port.to_string());
     }
@@ -122,7 +144,7 @@ fn wait_for_own(dir: &Path, mut supervisor: Child, log: &Path) -> Result<Summary
     let mut line = String::new();
     loop {
         while matches!(lines.read_line(&mut line), Ok(1..)) {
-            eprint!("{line}");
+            note!("{}", line.trim_end());
             line.clear();
         }
         if let Some(summary) = find_running(dir) {
@@ -150,13 +172,34 @@ fn wait_for_other(dir: &Path) -> Result<Summary, Error> {
     Err(Error::Background(dir.join("dev.log")))
 }
 
-fn print_summary(summary: &Summary, json: bool) {
+/// Prints how to reach a stack, and why it is not healthy.
+fn print_summary(summary: &Summary, problem: Option<&str>, json: bool) {
     if json {
-        println!("{}", serde_json::to_string(summary).unwrap_or_default());
+        let mut object = serde_json::to_value(summary).unwrap_or_default();
+        object["running"] = true.into();
+        object["healthy"] = problem.is_none().into();
+        object["problem"] = problem.into();
+        say!("{object}");
         return;
     }
-    println!("URL          {}", summary.url);
-    println!("admin token  {}", summary.admin_token);
-    println!("console      {}", summary.console);
-    println!("emulator     {} (access key `test`, secret `test`)", summary.emulator);
+    say!("base URL     {}", summary.url);
+    say!("document     {}/openapi.json", summary.url);
+    say!("API key      {}", summary.api_key);
+    say!("admin token  {}", summary.admin_token);
+    say!("emulator     {} (access key `test`, secret `test`)", summary.emulator);
+    say!("health       {}", problem.map_or_else(|| "ok".to_owned(), health::describe));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn a_quoted_text_is_one_word_of_a_shell() {
+        for text in ["http://127.0.0.1:4566/a?b&c", "it's", "$HOME `x` \"y\" z\\", ""] {
+            let script = format!("printf %s {}", quote(text));
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
+        }
+    }
 }

@@ -16,15 +16,29 @@ pub(crate) struct ApiClient {
     client: Client,
 }
 
+/// How long an answer may take: API Gateway waits 29 s for a function.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
 impl ApiClient {
+    /// Returns a client with an API key.
+    pub(crate) fn with_key(url: &str, key: &str) -> Self {
+        Self { url: url.to_owned(), key: key.to_owned(), client: Client::new(TIMEOUT) }
+    }
+
     /// Creates a tenant at the stack with the base URL `url`, and returns a client with its API key.
+    ///
+    /// Its tier is the largest, so that no measurement meets a rate limit.
     pub(crate) fn sign_up(url: &str, organization: &str) -> Result<Self, Error> {
-        let client = Client::new(Duration::from_secs(10));
-        let mut api = Self { url: url.to_owned(), key: String::new(), client };
-        let body = json!({"organization_name": organization, "tier": "pro"});
+        let mut api = Self::with_key(url, "");
+        let body = json!({"organization_name": organization, "tier": "enterprise"});
         let response = api.post("/api/keys/generate", body.to_string())?;
         response["api_key"].as_str().unwrap_or_default().clone_into(&mut api.key);
         Ok(api)
+    }
+
+    /// Whether the API key is valid.
+    pub(crate) fn is_authenticated(&self) -> bool {
+        self.get("/api/keys").is_ok()
     }
 
     /// Posts JSON and returns the JSON of a 2xx response.

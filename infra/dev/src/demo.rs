@@ -11,6 +11,7 @@ use crate::attach::run_on_stack;
 use crate::client::ApiClient;
 use crate::environment;
 use crate::error::{Error, IoContext as _};
+use crate::output::say;
 use crate::receiver::{self, Request};
 use crate::stack::Options;
 
@@ -29,11 +30,11 @@ pub fn run(options: &Options) -> Result<(), Error> {
 }
 
 fn run_steps(url: &str) -> Result<(), Error> {
-    println!("1. Create a tenant and get its API key.");
+    say!("1. Create a tenant and get its API key.");
     let api = ApiClient::sign_up(url, "Demo")?;
     let pending_id = keep_event_in_inbox(&api)?;
     deliver_event(&api)?;
-    println!(
+    say!(
         "7. Read the inbox: the first event is still pending. The second event is delivered, so it is gone."
     );
     print_inbox(&wait_for_inbox(&api, &[&pending_id])?);
@@ -42,11 +43,11 @@ fn run_steps(url: &str) -> Result<(), Error> {
 
 /// Steps 2 and 3: posts an event that matches no endpoint. Returns its id.
 fn keep_event_in_inbox(api: &ApiClient) -> Result<String, Error> {
-    println!("2. Post an event that matches no endpoint. 202 Accepted means that it is stored durably.");
+    say!("2. Post an event that matches no endpoint. 202 Accepted means that it is stored durably.");
     let event = json!({"type": "customer.created", "payload": {"name": "Ada"}});
     let id = post_event(api, event.to_string().as_bytes())?;
 
-    println!("3. Read the inbox: the event is pending.");
+    say!("3. Read the inbox: the event is pending.");
     print_inbox(&wait_for_inbox(api, &[&id])?);
     Ok(id)
 }
@@ -54,51 +55,49 @@ fn keep_event_in_inbox(api: &ApiClient) -> Result<String, Error> {
 /// Steps 4 to 6: configures a webhook, posts an event and checks the request that the webhook gets.
 fn deliver_event(api: &ApiClient) -> Result<(), Error> {
     let (webhook, requests) = receiver::listen()?;
-    println!("4. Configure a webhook: {webhook}");
+    say!("4. Configure a webhook: {webhook}");
     let config = json!({"webhook_url": webhook}).to_string();
     let secret = get_text(&api.post("/api/webhook/config", config)?, "secret");
 
-    println!("5. Post events/sample-order.json.");
+    say!("5. Post events/sample-order.json.");
     let path = environment::root().join("events/sample-order.json");
     let sample = fs::read(&path).context(|| format!("read {}", path.display()))?;
     let posted_at = Instant::now();
     let id = post_event(api, &sample)?;
 
     let request = wait_for_request(&requests)?;
-    println!("6. The webhook receives the event after {} ms:", posted_at.elapsed().as_millis());
+    say!("6. The webhook receives the event after {} ms:", posted_at.elapsed().as_millis());
     print_request(&request);
     check_request(&request, &id, &sample, &secret)?;
-    println!(
-        "   The signature is right for exactly these bytes. The id and the payload are those of the event."
-    );
+    say!("   The signature is right for exactly these bytes. The id and the payload are those of the event.");
     Ok(())
 }
 
 /// Steps 8 and 9: leases the pending event and acknowledges it.
 fn lease_and_acknowledge(api: &ApiClient) -> Result<(), Error> {
-    println!("8. Lease the pending event for 60 s. A second lease request gets no events.");
+    say!("8. Lease the pending event for 60 s. A second lease request gets no events.");
     let first_lease = lease(api)?;
     let second_lease = lease(api)?;
     if second_lease["results"] != json!([]) {
         return Err(Error::Unexpected("two leases hold the same event".to_owned()));
     }
 
-    println!("9. Acknowledge the lease. The inbox is empty.");
+    say!("9. Acknowledge the lease. The inbox is empty.");
     let body = json!({"lease_id": first_lease["lease_id"]}).to_string();
-    println!("   {}", api.post("/api/inbox/ack", body)?);
+    say!("   {}", api.post("/api/inbox/ack", body)?);
     wait_for_inbox(api, &[])?;
     Ok(())
 }
 
 fn lease(api: &ApiClient) -> Result<Value, Error> {
     let response = api.post("/api/inbox/lease", json!({"lease_seconds": 60}).to_string())?;
-    println!("   {}  {} events", response["lease_id"], response["results"].as_array().map_or(0, Vec::len));
+    say!("   {}  {} events", response["lease_id"], response["results"].as_array().map_or(0, Vec::len));
     Ok(response)
 }
 
 fn post_event(api: &ApiClient, event: &[u8]) -> Result<String, Error> {
     let response = api.post("/api/events", event)?;
-    println!("   {response}");
+    say!("   {response}");
     Ok(get_text(&response, "id"))
 }
 
@@ -145,14 +144,14 @@ fn check_request(request: &Request, id: &str, sample: &[u8], secret: &str) -> Re
 
 fn print_request(request: &Request) {
     for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
-        println!("   {name}: {}", request.header(name));
+        say!("   {name}: {}", request.header(name));
     }
-    println!("   {}", String::from_utf8_lossy(&request.body));
+    say!("   {}", String::from_utf8_lossy(&request.body));
 }
 
 fn print_inbox(events: &[Value]) {
     for event in events {
-        println!(
+        say!(
             "   {}  {}  {}  {}",
             get_text(event, "id"),
             get_text(event, "type"),

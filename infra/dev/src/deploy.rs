@@ -45,15 +45,22 @@ pub(crate) struct Deployed {
 }
 
 impl Deployed {
-    /// Deploys the template and waits until the deployment is complete.
-    pub(crate) fn create(aws: &Aws, strict_endpoints: bool) -> Result<Self, Error> {
+    /// Deploys the template and waits until the deployment is complete. `deployed` is what the emulator has kept from
+    /// an earlier start: nothing, an older template, which is updated, or this template. It becomes this template.
+    pub(crate) fn create(aws: &Aws, strict_endpoints: bool, deployed: &mut String) -> Result<Self, Error> {
         let path = environment::root().join("template.yaml");
         let template = fs::read_to_string(&path).context(|| format!("read {}", path.display()))?;
-        aws.put(BUCKET, None, b"")?;
-        aws.put(BUCKET, Some("code.zip"), EMPTY_ZIP)?;
-        let url = aws.put(BUCKET, Some("template.yaml"), rewrite_code_uri(&template).as_bytes())?;
-        create_stack(aws, &url, strict_endpoints)?;
-        wait_until_complete(aws).map(|outputs| Self { outputs })
+        let wanted = format!("{template}\n{PARAMETERS:?} {strict_endpoints}");
+        let exists = !deployed.is_empty() && describe_stack(aws).is_ok();
+        if !exists || *deployed != wanted {
+            aws.put(BUCKET, None, b"")?;
+            aws.put(BUCKET, Some("code.zip"), EMPTY_ZIP)?;
+            let url = aws.put(BUCKET, Some("template.yaml"), rewrite_code_uri(&template).as_bytes())?;
+            send_stack(aws, if exists { "UpdateStack" } else { "CreateStack" }, &url, strict_endpoints)?;
+        }
+        let outputs = wait_until_complete(aws)?;
+        *deployed = wanted;
+        Ok(Self { outputs })
     }
 
     /// Returns an output of the template.
@@ -86,11 +93,16 @@ impl Deployed {
     }
 }
 
-/// Starts the creation of the `CloudFormation` stack from the template at `url`.
-fn create_stack(aws: &Aws, url: &str, strict_endpoints: bool) -> Result<(), Error> {
+/// Returns the description of the `CloudFormation` stack. It is an error if there is none.
+fn describe_stack(aws: &Aws) -> Result<String, Error> {
+    aws.query("cloudformation", &[("Action", "DescribeStacks"), ("StackName", STACK_NAME)])
+}
+
+/// Starts the creation or the update of the `CloudFormation` stack from the template at `url`.
+fn send_stack(aws: &Aws, action: &str, url: &str, strict_endpoints: bool) -> Result<(), Error> {
     let loopback_endpoints = if strict_endpoints { "refused" } else { "allowed" };
     let mut request: Vec<(String, &str)> = [
-        ("Action", "CreateStack"),
+        ("Action", action),
         ("StackName", STACK_NAME),
         ("TemplateURL", url),
         ("OnFailure", "DO_NOTHING"),
@@ -122,16 +134,20 @@ pub(crate) fn get_function_variables(aws: &Aws, function: &str) -> Result<BTreeM
     Ok(serde_json::from_value(variables).unwrap_or_default())
 }
 
-/// Sets the maximum concurrency of every event source mapping to `batches`.
+/// Sets the maximum concurrency of every event source mapping to `batches` of its function.
 ///
 /// It must not be much higher than the number of processes. More batches would wait at the Runtime
 /// API while their visibility timeout runs out, and at 100 waiting batches the Runtime API locks up.
 /// It is a number here because the emulator fails on a template parameter, which is text.
-pub(crate) fn limit_queues(aws: &Aws, batches: usize) -> Result<(), Error> {
+pub(crate) fn limit_queues(aws: &Aws, batches: impl Fn(&str) -> usize) -> Result<(), Error> {
     let response = aws.lambda("GET", "event-source-mappings/", &Value::Null)?;
     for mapping in response["EventSourceMappings"].as_array().into_iter().flatten() {
         let path = format!("event-source-mappings/{}", mapping["UUID"].as_str().unwrap_or_default());
-        aws.lambda("PUT", &path, &json!({"ScalingConfig": {"MaximumConcurrency": batches}}))?;
+        let function =
+            mapping["FunctionArn"].as_str().unwrap_or_default().rsplit(':').next().unwrap_or_default();
+        let function = function.strip_prefix(STACK_NAME).unwrap_or_default().trim_start_matches('-');
+        let maximum = json!({"ScalingConfig": {"MaximumConcurrency": batches(function)}});
+        aws.lambda("PUT", &path, &maximum)?;
     }
     Ok(())
 }
@@ -151,15 +167,18 @@ fn rewrite_code_uri(template: &str) -> String {
 fn wait_until_complete(aws: &Aws) -> Result<BTreeMap<String, String>, Error> {
     let deadline = Instant::now() + DEPLOY_TIMEOUT;
     loop {
-        let response =
-            aws.query("cloudformation", &[("Action", "DescribeStacks"), ("StackName", STACK_NAME)])?;
+        let response = describe_stack(aws)?;
         let status = find_xml_texts(&response, "StackStatus").pop().unwrap_or_default();
         match status.as_str() {
-            "CREATE_COMPLETE" => {
+            "CREATE_COMPLETE" | "UPDATE_COMPLETE" => {
                 let names = find_xml_texts(&response, "OutputKey");
                 return Ok(names.into_iter().zip(find_xml_texts(&response, "OutputValue")).collect());
             }
-            "CREATE_IN_PROGRESS" if Instant::now() < deadline => thread::sleep(POLL_INTERVAL),
+            "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS" | "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+                if Instant::now() < deadline =>
+            {
+                thread::sleep(POLL_INTERVAL);
+            }
             _ => return Err(Error::Deploy(read_failures(aws).unwrap_or(status))),
         }
     }

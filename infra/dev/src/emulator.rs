@@ -26,6 +26,7 @@ pub(crate) struct Emulator {
 impl Emulator {
     /// Starts the emulator. It forwards invocations of `functions` to the Runtime API at `runtime_url`.
     ///
+    /// With `state`, it keeps its state in this directory.
     /// Environment variables configure this, so the template needs no change.
     pub(crate) fn start(
         session: &Session,
@@ -33,6 +34,7 @@ impl Emulator {
         port: u16,
         functions: &[String],
         runtime_url: &str,
+        state: Option<&Path>,
     ) -> Result<Self, Error> {
         let endpoint = format!("http://127.0.0.1:{port}");
         let mut command = Command::new(venv.join("python"));
@@ -47,6 +49,9 @@ impl Emulator {
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
             .env("TMPDIR", session.dir());
+        if let Some(state) = state {
+            command.env("PERSIST_STATE", "1").env("STATE_DIR", state); // it writes its state when it stops
+        }
         for function in functions {
             command.env(
                 format!("MINISTACK_LAMBDA_PROXY_{STACK_NAME}-{function}"),

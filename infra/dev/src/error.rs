@@ -38,8 +38,25 @@ pub enum Error {
     },
 
     /// The chosen port is in use.
-    #[error("port {0} is in use. Choose another one with `cargo dev --port <port>` (0: any free port)")]
+    #[error(
+        "port {0} is in use. Free it, or begin anew on another one with `cargo dev --fresh --port <port>` (0: any free port)"
+    )]
     PortBusy(u16),
+
+    /// Another port was requested than the one that the stack keeps.
+    #[error(
+        "this stack keeps port {kept}. Leave `--port {requested}` out, or begin anew with `--fresh --port {requested}`"
+    )]
+    PortDiffers {
+        /// The port of the last start.
+        kept: u16,
+        /// The requested port.
+        requested: u16,
+    },
+
+    /// No stack runs from this state directory.
+    #[error("no stack runs from {}. Start one with `cargo dev up`", .0.display())]
+    NotRunning(PathBuf),
 
     /// `cargo build` failed and printed the reason.
     #[error("the functions do not compile. Fix the compiler errors above, then run `cargo dev` again")]
@@ -60,7 +77,7 @@ pub enum Error {
 
     /// The emulator rejected the template.
     #[error(
-        "the emulator did not deploy template.yaml: {0}. Fix the template, or read logs/emulator.log in the state directory"
+        "the emulator did not deploy template.yaml: {0}. Fix the template, or read logs/emulator.log in the state directory. `cargo dev --fresh` begins anew"
     )]
     Deploy(String),
 
@@ -89,7 +106,7 @@ pub enum Error {
     Background(PathBuf),
 
     /// The stack in this state directory did not stop in time.
-    #[error("the stack in {} did not stop within 15 s. Run `cargo dev down` again", .0.display())]
+    #[error("the stack in {} did not stop within 30 s. Run `cargo dev down` again", .0.display())]
     NotStopped(PathBuf),
 
     /// A process cannot start because the stack is stopping.

@@ -15,9 +15,6 @@ use crate::output::Output;
 use crate::process::{ProcessId, wait_until};
 use crate::session::Session;
 
-/// Processes per function. One process handles one invocation at a time.
-pub(crate) const PROCESSES_PER_FUNCTION: usize = 2;
-
 /// A process that ends sooner than this counts as a failed start.
 const MIN_RUN_TIME: Duration = Duration::from_secs(2);
 
@@ -35,6 +32,8 @@ pub(crate) struct Function {
     pub(crate) environment: BTreeMap<String, String>,
     /// The output of its processes.
     pub(crate) output: Output,
+    /// The number of its processes. One process handles one invocation at a time.
+    pub(crate) processes: usize,
 }
 
 /// All processes of all functions.
@@ -57,7 +56,7 @@ impl Functions {
     pub(crate) fn start(session: &Arc<Session>, functions: Vec<Function>) -> Self {
         let mut workers = Vec::new();
         for function in functions.into_iter().map(Arc::new) {
-            for _ in 0..PROCESSES_PER_FUNCTION {
+            for _ in 0..function.processes {
                 let worker = Arc::new(Worker {
                     function: Arc::clone(&function),
                     session: Arc::clone(session),

@@ -19,7 +19,8 @@ pub(crate) fn create_credentials(aws: &Aws, function: &str) -> Result<[(String, 
     let role_arn = configuration["Role"].as_str().unwrap_or_default();
     let role = role_arn.rsplit('/').next().unwrap_or_default();
     let user = format!("{STACK_NAME}-{function}");
-    aws.query("iam", &[("Action", "CreateUser"), ("UserName", &user)])?;
+    let _exists = aws.query("iam", &[("Action", "CreateUser"), ("UserName", &user)]); // kept from the last start
+    delete_access_keys(aws, &user)?;
     copy_inline_policies(aws, role, &user)?;
     copy_managed_policies(aws, role, &user)?;
     let key = aws.query("iam", &[("Action", "CreateAccessKey"), ("UserName", &user)])?;
@@ -27,6 +28,15 @@ pub(crate) fn create_credentials(aws: &Aws, function: &str) -> Result<[(String, 
         ("AWS_ACCESS_KEY_ID".to_owned(), find_xml_text(&key, "AccessKeyId")?),
         ("AWS_SECRET_ACCESS_KEY".to_owned(), find_xml_text(&key, "SecretAccessKey")?),
     ])
+}
+
+/// Deletes the access keys of the last start.
+fn delete_access_keys(aws: &Aws, user: &str) -> Result<(), Error> {
+    let keys = aws.query("iam", &[("Action", "ListAccessKeys"), ("UserName", user)])?;
+    for key in find_xml_texts(&keys, "AccessKeyId") {
+        aws.query("iam", &[("Action", "DeleteAccessKey"), ("UserName", user), ("AccessKeyId", &key)])?;
+    }
+    Ok(())
 }
 
 fn copy_inline_policies(aws: &Aws, role: &str, user: &str) -> Result<(), Error> {

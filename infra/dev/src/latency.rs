@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::attach::run_on_stack;
 use crate::client::ApiClient;
 use crate::error::Error;
+use crate::output::say;
 use crate::receiver;
 use crate::stack::Options;
 
@@ -45,14 +46,14 @@ fn measure(url: &str) -> Result<(), Error> {
             delivery_times.push(request.received_at.saturating_duration_since(accepted_at));
         }
     }
-    println!("{EVENTS} events, one after the other:");
-    println!("POST to 202       {}", summarize(accept_times));
-    println!("202 to receiver   {}", summarize(delivery_times));
+    say!("{EVENTS} events, one after the other:");
+    say!("POST to 202       {}", summarize(accept_times));
+    say!("202 to receiver   {}", summarize(delivery_times));
     Ok(())
 }
 
 /// Returns the median, the 99th percentile and the maximum as text.
-fn summarize(mut times: Vec<Duration>) -> String {
+pub(crate) fn summarize(mut times: Vec<Duration>) -> String {
     times.sort_unstable();
     let percentile = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1000.0;
     format!("p50 {:.1} ms   p99 {:.1} ms   max {:.1} ms", percentile(50), percentile(99), percentile(100))

@@ -8,7 +8,8 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 /// How long a process may take to end after SIGTERM, before SIGKILL.
-const TERM_TIMEOUT: Duration = Duration::from_secs(2);
+/// The emulator writes its state meanwhile.
+const TERM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running process: its number and its start time. The system reuses the numbers of ended
 /// processes.

@@ -3,7 +3,7 @@
 //! It gives each invocation to the next process of the function that asks for one.
 
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -19,21 +19,21 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct RuntimeApi {
     port: u16,
+    venv: PathBuf,
     process: LoggedProcess,
 }
 
 impl RuntimeApi {
     /// Starts the server on `port`.
     pub(crate) fn start(session: &Session, venv: &Path, port: u16) -> Result<Self, Error> {
-        let mut command = Command::new(venv.join("cargo-lambda"));
-        environment::remove_outer_cargo(&mut command);
-        command
-            .args(["lambda", "watch", "--only-lambda-apis", "--ignore-changes"])
-            .args(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()])
-            .current_dir(environment::root())
-            .env("PATH", environment::path_with_cargo());
-        let process = session.spawn_logged("runtime-api", &mut command)?;
-        Ok(Self { port, process })
+        let process = session.spawn_logged("runtime-api", &mut command(venv, port))?;
+        Ok(Self { port, venv: venv.to_path_buf(), process })
+    }
+
+    /// Kills the server, and starts it again on the same port. Its waiting calls fail, and the processes of the functions
+    /// end and start again.
+    pub(crate) fn restart(&self, session: &Session) -> Result<(), Error> {
+        session.respawn(&self.process, &mut command(&self.venv, self.port))
     }
 
     /// Returns the base URL of a server on `port`.
@@ -61,4 +61,15 @@ impl RuntimeApi {
     pub(crate) fn check_ended(&self) -> Option<Error> {
         self.process.check_ended()
     }
+}
+
+fn command(venv: &Path, port: u16) -> Command {
+    let mut command = Command::new(venv.join("cargo-lambda"));
+    environment::remove_outer_cargo(&mut command);
+    command
+        .args(["lambda", "watch", "--only-lambda-apis", "--ignore-changes"])
+        .args(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()])
+        .current_dir(environment::root())
+        .env("PATH", environment::path_with_cargo());
+    command
 }

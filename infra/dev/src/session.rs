@@ -78,11 +78,20 @@ impl Session {
     /// Starts a process. Its standard output and standard error go to an empty log.
     pub(crate) fn spawn_logged(&self, name: &str, command: &mut Command) -> Result<LoggedProcess, Error> {
         let log = self.log(name);
-        let action = || format!("write {}", log.display());
-        let file = File::create(&log).context(action)?;
-        command.stderr(file.try_clone().context(action)?).stdout(file);
+        File::create(&log).context(|| format!("write {}", log.display()))?;
+        append_output(command, &log)?;
         let child = Mutex::new(self.spawn(command)?);
         Ok(LoggedProcess { name: format!("the {name}"), log, child })
+    }
+
+    /// Kills a process with a log, and starts it again with `command`.
+    pub(crate) fn respawn(&self, process: &LoggedProcess, command: &mut Command) -> Result<(), Error> {
+        let mut child = process.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let _already_ended = child.kill();
+        child.wait().context(|| format!("wait for {}", process.name))?;
+        append_output(command, &process.log)?;
+        *child = self.spawn(command)?;
+        Ok(())
     }
 
     /// Starts the guard. It stops all other processes if this process is killed.
@@ -168,6 +177,14 @@ fn take_lock(dir: &Path) -> Result<File, Error> {
 
 fn lock_path(dir: &Path) -> PathBuf {
     dir.join("lock")
+}
+
+/// Lets a process write to the end of a log.
+fn append_output(command: &mut Command, log: &Path) -> Result<(), Error> {
+    let action = || format!("write {}", log.display());
+    let file = File::options().append(true).open(log).context(action)?;
+    command.stderr(file.try_clone().context(action)?).stdout(file);
+    Ok(())
 }
 
 /// A process with a log.

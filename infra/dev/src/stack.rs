@@ -13,9 +13,10 @@ use crate::deploy::{self, Deployed, STACK_NAME};
 use crate::emulator::Emulator;
 use crate::environment;
 use crate::error::Error;
-use crate::functions::{Function, Functions, PROCESSES_PER_FUNCTION};
+use crate::functions::{Function, Functions};
 use crate::http::Client;
 use crate::identity;
+use crate::kept::{self, Kept};
 use crate::output::Output;
 use crate::ports;
 use crate::process::{ProcessId, wait_until};
@@ -34,10 +35,17 @@ pub struct Options {
     /// The state directory: lock, `state.json`, logs. Only one stack at a time runs from it.
     pub dir: PathBuf,
     /// The port of the emulator. `None`: 4566, or any free port if 4566 is in use. `Some(0)`: any free
-    /// port.
+    /// port. A kept port comes before both.
     pub port: Option<u16>,
+    /// Whether the next start has the same URL, API key and events.
+    pub keeps_state: bool,
+    /// Whether to forget what an earlier start kept.
+    pub fresh: bool,
     /// Whether to reject webhook URLs on this machine, as in AWS.
     pub strict_endpoints: bool,
+    /// The number of processes of `delivery`; other functions have two. A receiver that does not answer holds one of
+    /// them for 15 s. With the default of 16, six such receivers, with two batches each, delay nobody.
+    pub delivery_processes: usize,
     /// Receives a line for each step of the start.
     pub progress: fn(&str),
     /// Receives a line for each step of an event, each warning and each error.
@@ -58,7 +66,11 @@ impl Options {
             n += 1;
             dir = stacks.join(format!("{name}-{n}"));
         }
-        Self { dir, port: Some(0), ..Self::default() }
+        Self { dir, port: Some(0), keeps_state: false, fresh: true, ..Self::default() }
+    }
+
+    fn processes_of(&self, function: &str) -> usize {
+        if function == "delivery" { self.delivery_processes } else { 2 }
     }
 }
 
@@ -68,14 +80,17 @@ impl Default for Options {
         Self {
             dir: environment::root().join(".dev"),
             port: None,
+            keeps_state: true,
+            fresh: false,
             strict_endpoints: false,
+            delivery_processes: 16,
             progress: |_| (),
             events: |_| (),
         }
     }
 }
 
-/// Returns the Python interpreter of the project's `.venv`. Installs `.venv` first if it is absent.
+/// Returns the Python interpreter of the project's `.venv`, with the packages of the tests. Installs `.venv` first if it is absent.
 ///
 /// # Errors
 /// Returns the error of the installation. Its message says what to do.
@@ -83,7 +98,7 @@ pub fn find_python() -> Result<PathBuf, Error> {
     loop {
         match Session::open(&Options::isolated("python").dir) {
             Err(Error::AlreadyRunning(_)) => {} // another process took the directory first
-            opened => return Ok(venv::ensure(&opened?, |_| ())?.join("python")),
+            opened => return Ok(venv::ensure_for_tests(&opened?)?.join("python")),
         }
     }
 }
@@ -122,8 +137,9 @@ impl Stack {
     /// Runs all steps of a start: checks, Python tools, build, helpers, deployment, functions.
     fn run_steps(session: &Arc<Session>, options: &Options) -> Result<Self, Error> {
         let progress = options.progress;
-        if options.port.is_some() {
-            ports::choose(options.port)?; // reports a busy port before the long build
+        let mut kept = Kept::load(options)?;
+        if options.port.or(kept.port).is_some() {
+            kept.choose_port(options.port)?; // reports a busy port before the long build
         }
         let names = workspace::list_functions()?;
         let venv = venv::ensure(session, progress)?;
@@ -132,9 +148,9 @@ impl Stack {
         let binaries = workspace::build(session)?;
         session.start_guard(workspace::find_binary(&binaries, "dev")?)?;
 
-        let (emulator, runtime_api) = start_helpers(session, options, &venv, &names)?;
+        let (emulator, runtime_api) = start_helpers(session, options, &venv, &names, &mut kept)?;
         let aws = Aws::at(&emulator.endpoint);
-        let deployed = deploy_template(&aws, options)?;
+        let deployed = deploy_template(&aws, options, &mut kept)?;
 
         let started_at = Instant::now();
         let mut functions = Vec::new();
@@ -142,9 +158,10 @@ impl Stack {
             let environment = function_environment(&aws, &name, &runtime_api, &emulator)?;
             let binary = workspace::find_binary(&binaries, &name)?.to_path_buf();
             let output = Output::new(&name, &session.log(&name), options.events)?;
-            functions.push(Function { name, binary, environment, output });
+            let processes = options.processes_of(&name);
+            functions.push(Function { name, binary, environment, output, processes });
         }
-        let stack = Self {
+        let mut stack = Self {
             summary: summarize(&deployed, &functions, &emulator.endpoint, options.strict_endpoints)?,
             binaries,
             functions: Functions::start(session, functions),
@@ -154,6 +171,11 @@ impl Stack {
         };
         stack.wait_until_ready()?;
         progress(&format!("the functions are ready ({:.1?})", started_at.elapsed()));
+        if options.keeps_state {
+            kept.ensure_key(&stack.summary.url)?;
+            kept.save(&options.dir)?;
+            stack.summary.api_key = kept.api_key;
+        }
         session.publish(&stack.summary)?;
         Ok(stack)
     }
@@ -210,6 +232,11 @@ impl Stack {
         &self.session
     }
 
+    /// Starts the Runtime API again, with all calls that wait there forgotten.
+    pub(crate) fn restart_runtime_api(&self) -> Result<(), Error> {
+        self.runtime_api.restart(&self.session)
+    }
+
     /// Returns an error if the emulator or the Runtime API has ended.
     pub(crate) fn check_helpers(&self) -> Option<Error> {
         let error = self.emulator.check_ended().or_else(|| self.runtime_api.check_ended())?;
@@ -242,14 +269,17 @@ fn start_helpers(
     options: &Options,
     venv: &Path,
     functions: &[String],
+    kept: &mut Kept,
 ) -> Result<(Emulator, RuntimeApi), Error> {
     let started_at = Instant::now();
     let lock = ports::lock()?;
-    let emulator_port = ports::choose(options.port)?;
+    let emulator_port = kept.choose_port(options.port)?;
+    kept.port = Some(emulator_port);
+    let state = options.keeps_state.then(|| kept::emulator_state(session.dir()));
     let runtime_port = ports::find_free()?;
     let runtime_api = RuntimeApi::start(session, venv, runtime_port)?;
     let runtime_url = RuntimeApi::url(runtime_port);
-    let emulator = Emulator::start(session, venv, emulator_port, functions, &runtime_url)?;
+    let emulator = Emulator::start(session, venv, emulator_port, functions, &runtime_url, state.as_deref())?;
     emulator.wait_until_ready()?;
     runtime_api.wait_until_ready()?;
     drop(lock);
@@ -259,11 +289,15 @@ fn start_helpers(
 }
 
 /// Deploys the template, and limits the concurrency of its event source mappings.
-fn deploy_template(aws: &Aws, options: &Options) -> Result<Deployed, Error> {
+fn deploy_template(aws: &Aws, options: &Options, kept: &mut Kept) -> Result<Deployed, Error> {
     let started_at = Instant::now();
-    let deployed = Deployed::create(aws, options.strict_endpoints)?;
+    let before = kept.deployed.clone();
+    let deployed = Deployed::create(aws, options.strict_endpoints, &mut kept.deployed)?;
+    if kept.deployed != before {
+        kept::discard_emulator_state(&options.dir);
+    }
     // Twice the number of processes: the batch of a killed process stays in flight for a while.
-    deploy::limit_queues(aws, 2 * PROCESSES_PER_FUNCTION)?;
+    deploy::limit_queues(aws, |function| 2 * options.processes_of(function))?;
     (options.progress)(&format!("template.yaml is deployed ({:.1?})", started_at.elapsed()));
     Ok(deployed)
 }
@@ -301,8 +335,8 @@ fn summarize(
     let url = deployed.url(endpoint)?;
     let admin_token = functions.iter().find_map(|function| function.environment.get("ADMIN_TOKEN"));
     Ok(Summary {
-        console: format!("{url}/console"),
         url,
+        api_key: String::new(),
         admin_token: admin_token.cloned().unwrap_or_default(),
         emulator: endpoint.to_owned(),
         tables: deployed.tables(),

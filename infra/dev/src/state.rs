@@ -28,8 +28,8 @@ pub struct Summary {
     pub url: String,
     /// The value of the header `X-Admin-Token`.
     pub admin_token: String,
-    /// The URL of the web console.
-    pub console: String,
+    /// The API key of the developer's tenant. Empty on a stack that keeps nothing.
+    pub api_key: String,
     /// The URL of the emulator: the value for `AWS_ENDPOINT_URL`. The access key and the secret are
     /// both `test`.
     pub emulator: String,

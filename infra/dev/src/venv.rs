@@ -16,30 +16,74 @@ const PYTHONS: [&str; 7] =
 /// A Python program that prints its version, and fails if it cannot create a virtual environment.
 const PROBE: &str = "import sys; print('%d.%d' % sys.version_info[:2]); import venv, ensurepip";
 
-/// Installs the packages of `infra/dev/requirements.txt` into `.venv`, unless they are installed.
-/// Returns its `bin` directory.
+/// The packages that `cargo dev` needs: file, stamp in `.venv`, and what they are.
+const OF_THE_STACK: Group = Group {
+    file: "infra/dev/requirements.txt",
+    stamp: "stamp",
+    what: "the emulator and cargo-lambda (40 MB)",
+};
+
+/// The packages that only the tests need.
+const OF_THE_TESTS: Group =
+    Group { file: "tests/requirements.txt", stamp: "stamp-tests", what: "the packages of the tests" };
+
+/// Packages that are installed together, each pinned with its hashes.
+struct Group {
+    /// The file of pinned packages.
+    file: &'static str,
+    /// The file in `.venv` that is written after the installation.
+    stamp: &'static str,
+    /// What is fetched, for the developer.
+    what: &'static str,
+}
+
+/// Installs the packages of the local stack into `.venv`, unless they are installed. Returns its `bin` directory.
 ///
-/// The stamp file is written last. If a start is killed before, the next start installs again.
 /// A lock makes other starts wait while one start installs.
 pub(crate) fn ensure(session: &Session, progress: fn(&str)) -> Result<PathBuf, Error> {
     let root = environment::root();
     let venv = root.join(".venv");
-    let requirements = root.join("infra/dev/requirements.txt");
-    let stamp = venv.join("stamp");
-    let expected_stamp = fs::read_to_string(&requirements)
-        .map(|pinned| format!("{}\n{pinned}", venv.display()))
-        .context(|| format!("read {}", requirements.display()))?;
-
     let _lock = lock(&root, progress)?;
-    if fs::read_to_string(&stamp).is_ok_and(|found| found == expected_stamp) && is_working(&venv) {
-        return Ok(venv.join("bin"));
+    if !OF_THE_STACK.is_installed(&root)? || !is_working(&venv) {
+        progress("creating .venv");
+        create(session, find_python()?, &venv)?;
+        OF_THE_STACK.install(session, &root, progress)?;
     }
-    progress("installing the emulator and cargo-lambda into .venv (only once, about 140 MB)");
-    let python = find_python()?;
-    create(session, python, &venv)?;
-    install(session, &venv, &requirements, progress)?;
-    fs::write(&stamp, expected_stamp).context(|| format!("write {}", stamp.display()))?;
     Ok(venv.join("bin"))
+}
+
+/// Installs also the packages of the tests, unless they are installed. Returns the `bin` directory of `.venv`.
+pub(crate) fn ensure_for_tests(session: &Session) -> Result<PathBuf, Error> {
+    let bin = ensure(session, |_| ())?;
+    let root = environment::root();
+    let _lock = lock(&root, |_| ())?;
+    if !OF_THE_TESTS.is_installed(&root)? {
+        OF_THE_TESTS.install(session, &root, |_| ())?;
+    }
+    Ok(bin)
+}
+
+impl Group {
+    /// Returns whether `.venv` holds exactly these packages. The stamp is written last, so after a killed
+    /// installation the next start installs again.
+    fn is_installed(&self, root: &Path) -> Result<bool, Error> {
+        let expected = self.expected_stamp(root)?;
+        Ok(fs::read_to_string(root.join(".venv").join(self.stamp)).is_ok_and(|found| found == expected))
+    }
+
+    fn expected_stamp(&self, root: &Path) -> Result<String, Error> {
+        let path = root.join(self.file);
+        let pinned = fs::read_to_string(&path).context(|| format!("read {}", path.display()))?;
+        Ok(format!("{}\n{pinned}", root.display()))
+    }
+
+    fn install(&self, session: &Session, root: &Path, progress: fn(&str)) -> Result<(), Error> {
+        progress(&format!("fetching {}, once", self.what));
+        let venv = root.join(".venv");
+        run_pip(session, &venv, &root.join(self.file), progress)?;
+        let stamp = venv.join(self.stamp);
+        fs::write(&stamp, self.expected_stamp(root)?).context(|| format!("write {}", stamp.display()))
+    }
 }
 
 /// Whether the interpreter still runs. It is a link to the system's Python, and an upgrade of that
@@ -92,8 +136,8 @@ fn create(session: &Session, python: &str, venv: &Path) -> Result<(), Error> {
     if status.success() { Ok(()) } else { Err(Error::VenvModule { python: python.to_owned() }) }
 }
 
-/// Runs pip, and passes only its progress lines to `progress`.
-fn install(session: &Session, venv: &Path, requirements: &Path, progress: fn(&str)) -> Result<(), Error> {
+/// Runs pip, and passes only its progress lines to `progress`. The file lists every package, so pip resolves nothing.
+fn run_pip(session: &Session, venv: &Path, requirements: &Path, progress: fn(&str)) -> Result<(), Error> {
     let log = session.log("pip");
     let errors = File::create(&log).context(|| format!("write {}", log.display()))?;
     let mut command = Command::new(venv.join("bin/python"));
@@ -104,6 +148,8 @@ fn install(session: &Session, venv: &Path, requirements: &Path, progress: fn(&st
         "--disable-pip-version-check",
         "--no-input",
         "--progress-bar=off",
+        "--no-deps",
+        "--require-hashes",
         "-r",
     ]);
     command.arg(requirements).stdout(Stdio::piped()).stderr(errors);
@@ -122,15 +168,34 @@ fn install(session: &Session, venv: &Path, requirements: &Path, progress: fn(&st
 
 /// Passes a line of pip to `progress` if it reports a large download or the final installation.
 fn report(line: &str, progress: fn(&str)) {
-    let is_large_download = line.starts_with("Downloading ") && line.contains(" MB");
-    if is_large_download || line.starts_with("Installing collected packages") {
-        progress(&format!("  {}", line.split(':').next().unwrap_or(line)));
+    if let Some(file) = line.strip_prefix("Downloading ").filter(|rest| rest.contains(" MB")) {
+        progress(&format!("fetching {file}"));
+    } else if line.starts_with("Installing collected packages") {
+        progress("installing");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The names of the packages of a file.
+    fn packages(group: &Group) -> Vec<String> {
+        let text = fs::read_to_string(environment::root().join(group.file)).unwrap();
+        let lines = text.lines().filter(|line| line.contains("==") && !line.starts_with('#'));
+        lines.filter_map(|line| Some(line.split_once("==")?.0.to_owned())).collect()
+    }
+
+    #[test]
+    fn a_start_fetches_neither_zig_nor_what_only_the_tests_need() {
+        let (stack, tests) = (packages(&OF_THE_STACK), packages(&OF_THE_TESTS));
+        assert!(stack.contains(&"cargo-lambda".to_owned()) && stack.contains(&"ministack".to_owned()));
+        assert!(!stack.contains(&"ziglang".to_owned()), "472 MB, only to compile for another platform");
+        for package in ["standardwebhooks", "cloudevents", "svix", "cryptography", "openapi-spec-validator"] {
+            assert!(tests.iter().any(|name| name == package), "{package}");
+            assert!(!stack.iter().any(|name| name == package), "{package}");
+        }
+    }
 
     #[test]
     fn python_3_10_and_later_are_new_enough() {

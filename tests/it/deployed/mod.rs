@@ -15,6 +15,7 @@ mod emulator;
 mod erasing;
 mod expiring;
 mod gateway;
+mod hanging;
 mod health;
 mod identity;
 mod key_ends;

@@ -45,6 +45,11 @@ pub enum RefusedUrl {
     /// The URL has a user, a password or a fragment.
     #[error("it must not have a user, a password or a fragment (#...); remove them")]
     Extras,
+    /// The URL is `https` on this machine, where the local stack also allows `http`.
+    #[error(
+        "no certificate for https on this machine is accepted; use http://127.0.0.1:PORT, which the local stack allows"
+    )]
+    LoopbackTls,
     /// The scheme is not `https`.
     #[error("it must begin with https://; use the https address of the receiver")]
     Scheme,
@@ -150,6 +155,13 @@ impl Candidate<'_> {
         let authority = self.text.strip_prefix("http://").map_or("", |_| self.authority());
         has_port && ["127.0.0.1:", "localhost:"].iter().any(|start| authority.starts_with(start))
     }
+
+    /// Returns whether the URL is `https` on this machine.
+    fn is_loopback_over_tls(&self) -> bool {
+        self.url.is_some_and(|url| {
+            url.scheme() == "https" && matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"))
+        })
+    }
 }
 
 impl EndpointUrl {
@@ -162,7 +174,11 @@ impl EndpointUrl {
         let parsed = Url::parse(text);
         let candidate = Candidate { text, url: parsed.as_ref().ok() };
         candidate.check(&OF_ALL)?;
-        let is_loopback = policy == UrlPolicy::LoopbackAllowed && candidate.names_loopback();
+        let allows_loopback = policy == UrlPolicy::LoopbackAllowed;
+        let is_loopback = allows_loopback && candidate.names_loopback();
+        if allows_loopback && candidate.is_loopback_over_tls() {
+            return Err(RefusedUrl::LoopbackTls);
+        }
         if !is_loopback {
             candidate.check(&OF_PUBLIC)?;
         }
@@ -310,6 +326,16 @@ mod tests {
         ] {
             assert!(EndpointUrl::parse(url, UrlPolicy::LoopbackAllowed).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn the_local_stack_says_why_https_on_this_machine_is_refused() {
+        for host in ["localhost", "localhost:9000", "127.0.0.1:9000", "[::1]:9000"] {
+            let refused = EndpointUrl::parse(&format!("https://{host}/hook"), UrlPolicy::LoopbackAllowed);
+            assert_eq!(refused, Err(RefusedUrl::LoopbackTls), "{host}");
+        }
+        let reason = RefusedUrl::LoopbackTls.to_string();
+        assert!(reason.contains("certificate") && reason.contains("use http://127.0.0.1:PORT"), "{reason}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::support::place::Place;
 /// A stack that is started at its first use. It ends with this process: its guard sees to that.
 pub(in crate::deployed) struct LazyStack {
     name: &'static str,
+    delivery_processes: Option<usize>,
     started: OnceLock<Result<Stack, String>>,
 }
 
@@ -24,13 +25,21 @@ pub(in crate::deployed) fn shared() -> &'static Stack {
 
 impl LazyStack {
     pub(in crate::deployed) const fn new(name: &'static str) -> Self {
-        Self { name, started: OnceLock::new() }
+        Self { name, delivery_processes: None, started: OnceLock::new() }
+    }
+
+    /// The same with this many processes of delivery.
+    pub(in crate::deployed) const fn with_delivery_processes(mut self, count: usize) -> Self {
+        self.delivery_processes = Some(count);
+        self
     }
 
     /// The running stack.
     pub(in crate::deployed) fn get(&self) -> &Stack {
         let start = || loop {
-            match Stack::start(&Options::isolated(self.name)) {
+            let mut options = Options::isolated(self.name);
+            options.delivery_processes = self.delivery_processes.unwrap_or(options.delivery_processes);
+            match Stack::start(&options) {
                 Err(Error::AlreadyRunning(_)) => {} // another run was faster: take the next name
                 started => return started.map_err(|error| error.to_string()),
             }
