@@ -38,6 +38,7 @@ mod queue;
 mod rate_limits;
 mod rebinding;
 mod refusing;
+mod repeats;
 mod replay_jobs;
 mod replay_pace;
 mod replays;

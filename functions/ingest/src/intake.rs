@@ -120,7 +120,7 @@ impl Batch {
     ///
     /// # Errors
     /// [`InvalidEvent`] with the first broken rule.
-    pub(crate) fn read(self, item: &RawValue) -> Result<NewEvent, InvalidEvent> {
+    pub(crate) fn read(self, item: &&RawValue) -> Result<NewEvent, InvalidEvent> {
         match self {
             Self::Json => NewEvent::parse(item.get().as_bytes()),
             Self::CloudEvents => cloud_event::parse_structured(item.get().as_bytes()),

@@ -3,6 +3,7 @@
 pub mod claim;
 pub mod cloud_event;
 pub mod event_type;
+pub mod fingerprint;
 pub mod id;
 pub mod json;
 

@@ -3,6 +3,7 @@
 //!
 //! The text is never changed: numbers, escapes and the order of members stay as the client sent them.
 
+pub mod canonical;
 mod node;
 pub mod pointer;
 pub mod read;

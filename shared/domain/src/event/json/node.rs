@@ -112,7 +112,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for NotAString<V> {
 }
 
 /// The members of an object in their order.
-struct Members<'de>(Vec<(String, &'de RawValue)>);
+pub(super) struct Members<'de>(pub(super) Vec<(String, &'de RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
