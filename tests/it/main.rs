@@ -23,6 +23,7 @@ mod erasing;
 mod expiring;
 mod explain;
 mod fairness;
+mod forms;
 mod hostile_receivers;
 mod hostile_urls;
 mod identity;

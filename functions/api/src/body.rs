@@ -5,11 +5,13 @@ use std::ops::RangeInclusive;
 
 use axum::body::{self, Body, Bytes};
 use axum::extract::{FromRequest, Request};
+use domain::event::json::read::without_zero_fraction;
 use domain::event::json::rule::Bounds;
 use domain::event::{InvalidEvent, json, object};
 use domain::problem::{Kind, Problem, Source};
 use domain::timestamp::Timestamp;
 use http::HeaderMap;
+use runtime::encoding;
 use runtime::request::require_json;
 use serde::de::DeserializeOwned;
 
@@ -46,7 +48,7 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for OptionalJson<T> 
             return Ok(Self(T::default()));
         }
         require_json(&parts.headers)?;
-        Ok(Self(read(&bytes)?))
+        Ok(Self(read(&parts.headers, &bytes)?))
     }
 }
 
@@ -57,12 +59,14 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for OptionalJson<T> 
 /// not valid.
 pub(crate) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
     require_json(headers)?;
-    read(&bytes(body).await?)
+    read(headers, &bytes(body).await?)
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    json::check(bytes, BOUNDS).map_err(InvalidEvent::from)?;
-    Ok(object(bytes)?)
+fn read<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Problem> {
+    let decoded = encoding::decode(headers, bytes, MAX_BODY_BYTES)?;
+    let text = json::without_mark(&decoded);
+    json::check(text, BOUNDS).map_err(InvalidEvent::from)?;
+    Ok(object(text)?)
 }
 
 async fn bytes(body: Body) -> Result<Bytes, Problem> {
@@ -83,7 +87,7 @@ pub(crate) fn query_value(query: Option<&str>, name: &str) -> Option<String> {
 /// 422 for a value that is not a whole number from 1 to `max`.
 pub(crate) fn query_limit(query: Option<&str>, default: usize, max: usize) -> Result<usize, Problem> {
     let Some(text) = query_value(query, "limit") else { return Ok(default) };
-    let limit = text.parse().ok().filter(|limit| (1..=max).contains(limit));
+    let limit = without_zero_fraction(&text).parse().ok().filter(|limit| (1..=max).contains(limit));
     limit.ok_or_else(|| {
         invalid(parameter("limit"), format!("must be a whole number from 1 to {max}; correct it"))
     })

@@ -89,9 +89,11 @@ impl<P: Ports> Ingest<P> {
         invocation.rate_limit = Some(self.limiter.events_status(&bearer, invocation.now));
         require(Scope::EventsWrite, &bearer)?;
         self.admit(&bearer, invocation).await?; // an invalid event uses a token too
-        match Form::of(path, headers)? {
-            Form::One(form) => self.accept(&bearer, form, headers, body, invocation).await,
-            Form::Batch(form) => self.accept_batch(&bearer, form, headers, body, invocation).await,
+        let form = Form::of(path, headers)?;
+        let body = form.decode(headers, body)?;
+        match form {
+            Form::One(form) => self.accept(&bearer, form, headers, &body, invocation).await,
+            Form::Batch(form) => self.accept_batch(&bearer, form, headers, &body, invocation).await,
         }
     }
 

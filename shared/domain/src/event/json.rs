@@ -10,6 +10,7 @@ pub mod read;
 pub mod rule;
 mod scanner;
 pub mod shape;
+pub mod split;
 
 use std::str;
 
@@ -39,6 +40,12 @@ pub fn check(bytes: &[u8], bounds: Bounds) -> Result<usize, Violation> {
         Ok(()) => Ok(scanner.nodes()),
         Err(rule) => Err(Violation { rule, pointer: pointer(&scanner.path) }),
     }
+}
+
+/// Returns a text without the UTF-8 byte order mark that some senders put before it.
+#[must_use]
+pub fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 #[cfg(test)]
