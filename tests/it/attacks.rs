@@ -318,7 +318,8 @@ async fn malformed_texts_are_refused_as_payloads_and_as_bodies() {
             for path in ["/api/events", "/api/events/batch"] {
                 let answer = pipeline.post_bytes(path, &body).await;
                 let shown = String::from_utf8_lossy(&body).into_owned();
-                let refused = if path == "/api/events" { 400..=400 } else { 400..=422 };
+                let has_mark = body.starts_with("\u{feff}".as_bytes()); // then the text after it is read
+                let refused = if path == "/api/events" && !has_mark { 400..=400 } else { 400..=422 };
                 assert!(refused.contains(&answer.status().as_u16()), "{path} {shown:?}: {}", answer.body());
             }
         }

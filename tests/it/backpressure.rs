@@ -71,7 +71,7 @@ async fn an_invocation_leaves_one_line_of_counts_and_no_secret() {
     let pipeline = Pipeline::with_endpoints(0);
     pipeline.post_event("confidential").await;
     pipeline.post_event("confidential").await;
-    pipeline.post("/api/events", r#"{"type":"a b","payload":"confidential"}"#).await;
+    pipeline.post("/api/events", r#"{"type":"a\n","payload":"confidential"}"#).await;
     let good = r#"{"type":"a","payload":"confidential"}"#;
     let batch = format!(r#"{{"events":[{good},{good},{{}},[{good}"#);
     pipeline.post("/api/events/batch", &format!("{batch}]]}}")).await;

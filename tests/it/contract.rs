@@ -25,8 +25,8 @@ use domain::delivery::schedule::{Due, Parked, shard_of_endpoint, shard_of_event}
 use domain::endpoint::health::Failed;
 use domain::endpoint::pace::Pace;
 use domain::endpoint::{Endpoint, EndpointState};
-use domain::event::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
-use domain::event::event_type::EventType;
+use domain::event::claim::{Claim, ClaimName, Claimed, DedupId};
+use domain::event::fingerprint::Fingerprint;
 use domain::event::id::EventId;
 use domain::inbox::Head;
 use domain::tenant::api_key::{KeyRecord, Pepper};
@@ -55,17 +55,25 @@ pub(crate) async fn claims_keep_their_promises(claims: &Claims<impl Table>) -> P
     let name = ClaimName::Dedup(DedupId::parse("order 7").unwrap());
     let claim = |payload: &str, now: Timestamp| {
         let id = EventId::generate(now, 1, &mut rand::rng());
-        Claim::new(id, Fingerprint::of(&EventType::parse("a").unwrap(), payload), now)
+        Claim::new(id, Fingerprint::of_request(payload), now)
     };
     let first = claim("1", START);
     assert_eq!(claims.claim(&ours, &name, &first, START).await?, Claimed::First);
     assert_eq!(claims.claim(&ours, &name, &first, START).await?, Claimed::First, "our own write again");
     let repeat = claims.claim(&ours, &name, &claim("1", START), START).await?;
-    assert_eq!(repeat, Claimed::Repeat(first.id));
-    assert_eq!(claims.claim(&ours, &name, &claim("2", START), START).await?, Claimed::Mismatch);
+    assert_eq!(repeat, Claimed::Repeat(first));
+    let mismatch = Claimed::Mismatch(first.id);
+    assert_eq!(claims.claim(&ours, &name, &claim("2", START), START).await?, mismatch);
+    for is_unconfirmed in [true, false] {
+        let marked = Claim { is_unconfirmed, ..first };
+        claims.mark(&ours, &name, &marked).await?;
+        let repeat = claims.claim(&ours, &name, &claim("1", START), START).await?;
+        assert_eq!(repeat, Claimed::Repeat(marked));
+    }
+    claims.mark(&ours, &name, &claim("2", START)).await?; // another event's mark changes nothing
     assert_eq!(claims.claim(&other, &name, &claim("2", START), START).await?, Claimed::First);
     let last_moment = first.expires_at;
-    assert_eq!(claims.claim(&ours, &name, &claim("2", last_moment), last_moment).await?, Claimed::Mismatch);
+    assert_eq!(claims.claim(&ours, &name, &claim("2", last_moment), last_moment).await?, mismatch);
     let later = Timestamp::from_seconds(last_moment.seconds() + 1);
     assert_eq!(claims.claim(&ours, &name, &claim("2", later), later).await?, Claimed::First);
     Ok(())

@@ -132,9 +132,16 @@ impl Pipeline {
 
     /// Posts any bytes with the tenant's key.
     pub(crate) async fn post_bytes(&self, path: &str, body: &[u8]) -> Answer {
+        self.post_with(path, &[("content-type", "application/json")], body).await
+    }
+
+    /// Posts any bytes with the tenant's key and these headers.
+    pub(crate) async fn post_with(&self, path: &str, more: &[(&'static str, &str)], body: &[u8]) -> Answer {
         let mut headers = HeaderMap::new();
-        headers.insert("content-type", HeaderValue::from_static("application/json"));
         headers.insert("x-api-key", HeaderValue::from_str(self.key.expose()).expect("a key is a header"));
+        for (name, value) in more {
+            headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).expect("a header"));
+        }
         self.ingest.handle(path, &headers, body, "request").await
     }
 

@@ -229,7 +229,7 @@ fn wrong_members_are_told() {
         ("lease", json!({"lease_seconds": 3601})),
         ("lease", json!({"lease_limit": 0})),
         ("lease", json!({"lease_limit": 101})),
-        ("lease", json!({"types": ["a b"]})),
+        ("lease", json!({"types": ["a\n"]})),
         ("lease", json!({"unknown": 1})),
         ("ack", json!({})),
         ("ack", json!({"event_ids": []})),

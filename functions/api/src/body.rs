@@ -10,6 +10,7 @@ use domain::event::{InvalidEvent, json, object};
 use domain::problem::{Kind, Problem, Source};
 use domain::timestamp::Timestamp;
 use http::HeaderMap;
+use runtime::encoding;
 use runtime::request::require_json;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -47,7 +48,7 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for OptionalJson<T> 
             return Ok(Self(T::default()));
         }
         require_json(&parts.headers)?;
-        Ok(Self(read(&bytes)?))
+        Ok(Self(read(&parts.headers, &bytes)?))
     }
 }
 
@@ -58,12 +59,14 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for OptionalJson<T> 
 /// not valid.
 pub(crate) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
     require_json(headers)?;
-    read(&bytes(body).await?)
+    read(headers, &bytes(body).await?)
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    json::check(bytes, BOUNDS).map_err(InvalidEvent::from)?;
-    Ok(object(bytes)?)
+fn read<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Problem> {
+    let decoded = encoding::decode(headers, bytes, MAX_BODY_BYTES)?;
+    let text = json::without_mark(&decoded);
+    json::check(text, BOUNDS).map_err(InvalidEvent::from)?;
+    Ok(object(text)?)
 }
 
 async fn bytes(body: Body) -> Result<Bytes, Problem> {

@@ -5,6 +5,7 @@ use axum::extract::{MatchedPath, RawQuery, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 use domain::event::json::pointer::shortened;
+use domain::event::json::read::without_zero_fraction;
 use domain::problem::Problem;
 use http::Method;
 
@@ -93,7 +94,7 @@ pub(crate) fn query_value(query: Option<&str>, name: &str) -> Option<String> {
 /// 422 for a value that is not a whole number from 1 to `max`.
 pub(crate) fn query_limit(query: Option<&str>, default: usize, max: usize) -> Result<usize, Problem> {
     let Some(text) = query_value(query, "limit") else { return Ok(default) };
-    let limit = text.parse().ok().filter(|limit| (1..=max).contains(limit));
+    let limit = without_zero_fraction(&text).parse().ok().filter(|limit| (1..=max).contains(limit));
     limit.ok_or_else(|| {
         invalid(parameter("limit"), format!("must be a whole number from 1 to {max}; correct it"))
     })

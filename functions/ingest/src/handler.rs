@@ -3,13 +3,11 @@
 
 use std::slice;
 
-use domain::event::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
-use domain::event::id::EventId;
-use domain::event::{Event, NewEvent};
+use domain::event::Event;
+use domain::event::claim::ClaimName;
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::{KeyRecord, Scope};
 use domain::tenant::rate_limit::RateLimitStatus;
-use domain::timestamp::Timestamp;
 use futures_util::future::join;
 use http::{HeaderMap, StatusCode};
 use runtime::answer;
@@ -91,9 +89,11 @@ impl<P: Ports> Ingest<P> {
         invocation.rate_limit = Some(self.limiter.events_status(&bearer, invocation.now));
         require(Scope::EventsWrite, &bearer)?;
         self.admit(&bearer, invocation).await?; // an invalid event uses a token too
-        match Form::of(path, headers)? {
-            Form::One(form) => self.accept(&bearer, form, headers, body, invocation).await,
-            Form::Batch(form) => self.accept_batch(&bearer, form, headers, body, invocation).await,
+        let form = Form::of(path, headers)?;
+        let body = form.decode(headers, body)?;
+        match form {
+            Form::One(form) => self.accept(&bearer, form, headers, &body, invocation).await,
+            Form::Batch(form) => self.accept_batch(&bearer, form, headers, &body, invocation).await,
         }
     }
 
@@ -120,11 +120,13 @@ impl<P: Ports> Ingest<P> {
         invocation: &mut Invocation,
     ) -> Result<Answer, Problem> {
         let event = form.read(headers, body)?;
-        let name = claim_name(&event, idempotency_key(headers)?);
-        let claimed = self.claim(bearer, event, name, invocation.now).await?;
+        let key = idempotency_key(headers)?.map(ClaimName::Idempotency);
+        let claimed = self.claim(bearer, event, key, invocation.now).await?;
         // A duplicate is sent again: the claim of the first event does not prove that it was sent.
         let results = self.send(slice::from_ref(&claimed.event), invocation).await;
-        results.into_iter().next().unwrap_or_else(|| Err(unconfirmed()))?;
+        let sent = results.into_iter().next().unwrap_or_else(|| Err(unconfirmed()));
+        self.mark_sent(&claimed, sent.is_ok()).await;
+        sent?;
         invocation.count_accepted(&claimed);
         Ok(answer_for(&claimed))
     }
@@ -143,39 +145,6 @@ impl<P: Ports> Ingest<P> {
         }
         results.into_iter().map(|result| result.map_err(Problem::from)).collect()
     }
-
-    /// Claims the name of an event, if it has one. A duplicate gets the id of the first event.
-    ///
-    /// # Errors
-    /// 422 if the name is claimed by an event with other content; 503 if the table does not answer.
-    pub(crate) async fn claim(
-        &self,
-        bearer: &KeyRecord,
-        event: NewEvent,
-        name: Option<ClaimName>,
-        now: Timestamp,
-    ) -> Result<ClaimedEvent, Problem> {
-        let new_id = EventId::generate(now, bearer.spread.write_at(now), &mut rand::rng());
-        let Some(name) = name else {
-            let event = event.into_event(new_id, bearer.tenant.clone(), bearer.tier);
-            return Ok(ClaimedEvent { event, duplicate: Duplicate::No });
-        };
-        let fingerprint = Fingerprint::of(&event.event_type, &event.payload);
-        let claim = Claim::new(new_id, fingerprint, now);
-        let (id, duplicate) = match self.claims.claim(&bearer.tenant, &name, &claim, now).await? {
-            Claimed::First => (new_id, Duplicate::No),
-            Claimed::Repeat(first_id) if name.is_of_event() => (first_id, Duplicate::OfEvent),
-            Claimed::Repeat(first_id) => (first_id, Duplicate::OfRequest),
-            Claimed::Mismatch => return Err(mismatch(&name)),
-        };
-        let event = event.into_event(id, bearer.tenant.clone(), bearer.tier);
-        Ok(ClaimedEvent { event, duplicate })
-    }
-}
-
-/// Returns the name that the event claims: its own, or else the key of its request.
-fn claim_name(event: &NewEvent, idempotency_key: Option<DedupId>) -> Option<ClaimName> {
-    event.name.clone().or_else(|| idempotency_key.map(ClaimName::Idempotency))
 }
 
 /// Logs the internal cause of a problem, if it has one.
@@ -190,36 +159,25 @@ pub(crate) fn unconfirmed() -> Problem {
     Problem::new(Kind::Unavailable, "the queue did not confirm this event; send it again")
 }
 
-/// Makes the 422 for a name that an event with other content has claimed.
-fn mismatch(name: &ClaimName) -> Problem {
-    let (what, correction) = match name {
-        ClaimName::Dedup(_) => ("`/dedup_id` was", "send a new `dedup_id`"),
-        ClaimName::CloudEvent { .. } => ("the pair of `source` and `id` was", "send a new `id`"),
-        ClaimName::Idempotency(_) | ClaimName::IdempotencyItem(..) => {
-            ("the header Idempotency-Key was", "send a new key")
-        }
-    };
-    let detail = format!(
-        "{what} used within 24 hours for an event with another type or payload; \
-         send the type and payload of the first request, byte for byte, or {correction}"
-    );
-    let problem = Problem::new(Kind::IdempotencyMismatch, detail);
-    if matches!(name, ClaimName::Dedup(_)) { problem.at("/dedup_id") } else { problem }
-}
-
 fn answer_for(claimed: &ClaimedEvent) -> Answer {
     let id = claimed.event.id.to_string();
     let accepted_at = claimed.event.id.accepted_at().to_string();
-    if claimed.duplicate == Duplicate::OfEvent {
-        let detail =
-            "Duplicate event detected: an event with this name was accepted before, under the id in `id`";
-        let body = json!({"id": id, "status": "duplicate", "accepted_at": accepted_at, "detail": detail,
-            "error": detail});
-        return answer::json(StatusCode::CONFLICT, &body);
-    }
-    let body = json!({"id": id, "status": "accepted", "accepted_at": accepted_at});
-    let mut answer = answer::json(StatusCode::ACCEPTED, &body);
-    if claimed.duplicate == Duplicate::OfRequest {
+    let detail =
+        "Duplicate event detected: an event with this name was accepted before, under the id in `id`";
+    let (status, body) = match claimed.duplicate {
+        Duplicate::No | Duplicate::OfRequest => {
+            (StatusCode::ACCEPTED, json!({"id": id, "status": "accepted", "accepted_at": accepted_at}))
+        }
+        Duplicate::OfCloudEvent => {
+            (StatusCode::ACCEPTED, json!({"id": id, "status": "duplicate", "accepted_at": accepted_at}))
+        }
+        Duplicate::OfEvent => (
+            StatusCode::CONFLICT,
+            json!({"id": id, "status": "duplicate", "accepted_at": accepted_at, "detail": detail, "error": detail}),
+        ),
+    };
+    let mut answer = answer::json(status, &body);
+    if matches!(claimed.duplicate, Duplicate::OfRequest | Duplicate::OfCloudEvent) {
         answer::mark_replayed(&mut answer);
     }
     answer

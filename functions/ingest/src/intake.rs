@@ -2,17 +2,22 @@
 //!
 //! | Content type | at `/api/events` | at `/api/events/batch` |
 //! |---|---|---|
-//! | `application/json` | one event | a batch |
+//! | `application/json`, another `application/*+json`, none | one event | a batch |
 //! | `application/cloudevents+json` | one CloudEvent | 415 |
 //! | `application/cloudevents-batch+json` | a batch of CloudEvents | a batch of CloudEvents |
 //! | any other, with the header `ce-specversion` | one CloudEvent whose data is the body | 415 |
 
+use std::borrow::Cow;
+
 use domain::event::json::read::read;
 use domain::event::json::rule::Bounds;
+use domain::event::json::split::split;
+use domain::event::json::without_mark;
 use domain::event::{InvalidEvent, MAX_BODY_BYTES, NewEvent, PAYLOAD_BOUNDS, cloud_event, json, object};
 use domain::problem::{Kind, Problem};
 use http::HeaderMap;
-use runtime::request::{media_type, require_plain, unsupported_type};
+use runtime::encoding;
+use runtime::request::{is_json, media_type, unsupported_type};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -54,9 +59,8 @@ impl Form {
     /// Returns the form of a request.
     ///
     /// # Errors
-    /// 415 for any other form, or for a content encoding.
+    /// 415 for any other form.
     pub(crate) fn of(path: &str, headers: &HeaderMap) -> Result<Self, Problem> {
-        require_plain(headers)?;
         let is_batch = path == "/api/events/batch";
         let is_binary = headers.contains_key(cloud_event::BINARY_HEADER);
         match media_type(headers).as_str() {
@@ -64,10 +68,28 @@ impl Form {
             "application/cloudevents+json" if !is_batch => Ok(Self::One(Single::StructuredCloudEvent)),
             other if other.starts_with("application/cloudevents") => Err(unsupported_type(headers, ALLOWED)),
             _ if is_binary && !is_batch => Ok(Self::One(Single::BinaryCloudEvent)),
-            "application/json" if is_batch => Ok(Self::Batch(Batch::Json)),
-            "application/json" => Ok(Self::One(Single::Json)),
+            json if is_json(json) && is_batch => Ok(Self::Batch(Batch::Json)),
+            json if is_json(json) => Ok(Self::One(Single::Json)),
             _ => Err(unsupported_type(headers, ALLOWED)),
         }
+    }
+
+    /// Returns the body without its content encoding and without a byte order mark.
+    ///
+    /// # Errors
+    /// 415 for another content encoding, 400 for a body that is not encoded as it says, 413 for one that decodes to too
+    /// many bytes.
+    pub(crate) fn decode<'a>(self, headers: &HeaderMap, body: &'a [u8]) -> Result<Cow<'a, [u8]>, Problem> {
+        let limit = match self {
+            Self::One(_) => MAX_BODY_BYTES,
+            Self::Batch(_) => MAX_BATCH_BYTES,
+        };
+        let decoded = encoding::decode(headers, body, limit)?;
+        Ok(match (self, decoded) {
+            (Self::One(Single::BinaryCloudEvent), data) => data,
+            (_, Cow::Borrowed(text)) => Cow::Borrowed(without_mark(text)),
+            (_, Cow::Owned(text)) => Cow::Owned(without_mark(&text).to_vec()),
+        })
     }
 }
 
@@ -90,11 +112,11 @@ impl Single {
 }
 
 impl Batch {
-    /// Splits the body into its items. They are not checked yet.
+    /// Splits the body into its items. They are not checked yet, and may be no JSON.
     ///
     /// # Errors
-    /// 413 for too many bytes, 400 for invalid JSON, 422 for JSON that is not a batch or has too many items.
-    pub(crate) fn items(self, body: &[u8]) -> Result<Vec<&RawValue>, Problem> {
+    /// 413 for too many bytes, 400 for a text that cannot be split, 422 for JSON that is not a batch or has too many items.
+    pub(crate) fn items(self, body: &[u8]) -> Result<Vec<&[u8]>, Problem> {
         if body.len() > MAX_BATCH_BYTES {
             let found = body.len();
             let detail = format!(
@@ -102,11 +124,14 @@ impl Batch {
             );
             return Err(Problem::new(Kind::TooLarge, detail));
         }
-        let (items, pointer) = match self {
-            Self::Json => (object(body).map(|Events { events }| events), "/events"),
-            Self::CloudEvents => (read(body).map_err(InvalidEvent::from), ""),
+        let (items, pointer, member) = match self {
+            Self::Json => (object(body).map(|Events { events }| events), "/events", Some("events")),
+            Self::CloudEvents => (read(body).map_err(InvalidEvent::from), "", None),
         };
-        let items = items.map_err(|error| not_a_batch(body, error))?;
+        let items = match items {
+            Ok(items) => items.into_iter().map(|item: &RawValue| item.get().as_bytes()).collect(),
+            Err(error) => split_invalid(body, member, error)?,
+        };
         if items.len() > MAX_BATCH_EVENTS {
             let found = items.len();
             let detail =
@@ -120,10 +145,10 @@ impl Batch {
     ///
     /// # Errors
     /// [`InvalidEvent`] with the first broken rule.
-    pub(crate) fn read(self, item: &RawValue) -> Result<NewEvent, InvalidEvent> {
+    pub(crate) fn read(self, item: &[u8]) -> Result<NewEvent, InvalidEvent> {
         match self {
-            Self::Json => NewEvent::parse(item.get().as_bytes()),
-            Self::CloudEvents => cloud_event::parse_structured(item.get().as_bytes()),
+            Self::Json => NewEvent::parse(item),
+            Self::CloudEvents => cloud_event::parse_structured(item),
         }
     }
 }
@@ -136,17 +161,27 @@ struct Events<'a> {
     events: Vec<&'a RawValue>,
 }
 
-/// Returns why a body is not a batch: a rule of JSON that it breaks, or else `error`. The whole text is checked only here,
-/// because the items of a batch are checked one by one.
-fn not_a_batch(body: &[u8], error: InvalidEvent) -> InvalidEvent {
-    json::check(body, BATCH_BOUNDS).err().map_or(error, InvalidEvent::from)
+/// Splits a body that was not read as a batch, if only the texts of its items can be wrong.
+///
+/// # Errors
+/// `error` if the body is JSON of another shape; else the first rule of JSON that the body breaks. The whole text is checked
+/// only here, because the items of a batch are checked one by one.
+fn split_invalid<'a>(
+    body: &'a [u8],
+    member: Option<&str>,
+    error: InvalidEvent,
+) -> Result<Vec<&'a [u8]>, InvalidEvent> {
+    match json::check(body, BATCH_BOUNDS) {
+        Ok(_) => Err(error),
+        Err(violation) => split(body, member).ok_or_else(|| violation.into()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use domain::problem::Source;
     use http::HeaderValue;
-    use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+    use http::header::CONTENT_TYPE;
 
     use super::*;
 
@@ -160,28 +195,19 @@ mod tests {
             }
             Form::of(path, &headers).ok()
         };
+        let one = |form| Some(Form::One(form));
+        let batch = |form| Some(Form::Batch(form));
+        let (structured, many) =
+            ("Application/CloudEvents+JSON; charset=utf-8", "application/cloudevents-batch+json");
         for (content_type, is_binary, at_one, at_batch) in [
-            ("application/json", false, Some(Form::One(Single::Json)), Some(Form::Batch(Batch::Json))),
-            (
-                "application/json",
-                true,
-                Some(Form::One(Single::BinaryCloudEvent)),
-                Some(Form::Batch(Batch::Json)),
-            ),
-            (
-                "Application/CloudEvents+JSON; charset=utf-8",
-                true,
-                Some(Form::One(Single::StructuredCloudEvent)),
-                None,
-            ),
-            (
-                "application/cloudevents-batch+json",
-                true,
-                Some(Form::Batch(Batch::CloudEvents)),
-                Some(Form::Batch(Batch::CloudEvents)),
-            ),
+            ("application/json", false, one(Single::Json), batch(Batch::Json)),
+            ("application/json", true, one(Single::BinaryCloudEvent), batch(Batch::Json)),
+            (structured, true, one(Single::StructuredCloudEvent), None),
+            (many, true, batch(Batch::CloudEvents), batch(Batch::CloudEvents)),
             ("application/cloudevents+avro", true, None, None),
-            ("image/png", true, Some(Form::One(Single::BinaryCloudEvent)), None),
+            ("", false, one(Single::Json), batch(Batch::Json)),
+            ("application/vnd.shop+json", false, one(Single::Json), batch(Batch::Json)),
+            ("image/png", true, one(Single::BinaryCloudEvent), None),
             ("image/png", false, None, None),
         ] {
             assert_eq!(form("/api/events", content_type, is_binary), at_one, "{content_type}");
@@ -190,11 +216,11 @@ mod tests {
     }
 
     #[test]
-    fn a_content_encoding_is_refused_in_every_form() {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        headers.insert(cloud_event::BINARY_HEADER, HeaderValue::from_static("1.0"));
-        assert_eq!(Form::of("/api/events", &headers).unwrap_err().kind, Kind::UnsupportedMediaType);
+    fn a_byte_order_mark_is_removed_from_text_and_kept_in_data() {
+        let decode = |form: Form| form.decode(&HeaderMap::new(), b"\xef\xbb\xbf1").unwrap().into_owned();
+        assert_eq!(decode(Form::One(Single::Json)), b"1");
+        assert_eq!(decode(Form::Batch(Batch::CloudEvents)), b"1");
+        assert_eq!(decode(Form::One(Single::BinaryCloudEvent)), b"\xef\xbb\xbf1");
     }
 
     fn check(form: Batch, body: &str, kind: Kind, pointer: Option<&str>, words: &str) {

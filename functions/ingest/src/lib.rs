@@ -6,6 +6,7 @@
 mod backpressure;
 mod batch;
 mod claimed_event;
+mod claiming;
 pub mod config;
 pub mod handler;
 mod intake;

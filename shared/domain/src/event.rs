@@ -3,6 +3,7 @@
 pub mod claim;
 pub mod cloud_event;
 pub mod event_type;
+pub mod fingerprint;
 pub mod id;
 pub mod json;
 
@@ -20,8 +21,12 @@ use crate::problem::{Kind, Problem, Source};
 use crate::tenant::id::TenantId;
 use crate::tenant::tier::Tier;
 
-/// The largest request body of one event, in bytes. It keeps an event below the `DynamoDB` item limit of 400 KB.
-pub const MAX_BODY_BYTES: usize = 256 * 1024;
+/// The largest payload, in bytes; of a CloudEvent, the largest data.
+pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
+
+/// The largest request body of one event, and the largest CloudEvent, in bytes: a payload and 64 KiB around it. It keeps an
+/// event below the `DynamoDB` item limit of 400 KB.
+pub const MAX_BODY_BYTES: usize = MAX_PAYLOAD_BYTES + 64 * 1024;
 
 /// The limits of a payload.
 pub const PAYLOAD_BOUNDS: Bounds = Bounds { depth: 32, nodes: 10_000 };
@@ -87,11 +92,15 @@ pub enum InvalidEvent {
     },
     /// The event has too many bytes.
     #[error(
-        "the event is {actual} bytes (maximum is {MAX_BODY_BYTES}); send a smaller payload, or a reference to the data"
+        "the {what} is {actual} bytes (maximum is {max}); send a smaller payload, or a reference to the data"
     )]
     TooLarge {
+        /// What is too large.
+        what: &'static str,
         /// The number of bytes.
         actual: usize,
+        /// The allowed number of bytes.
+        max: usize,
     },
 }
 
@@ -173,9 +182,7 @@ impl NewEvent {
     /// # Errors
     /// [`InvalidEvent`] with the first broken rule.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidEvent> {
-        if body.len() > MAX_BODY_BYTES {
-            return Err(InvalidEvent::TooLarge { actual: body.len() });
-        }
+        within("event", body.len(), MAX_BODY_BYTES)?;
         // 1. Check the text. Only a payload can break a limit of the body, so the error names the payload's limit.
         let nodes = json::check(body, BODY_BOUNDS).map_err(with_payload_bounds)?;
         let body: Body<'_> = object(body)?;
@@ -190,6 +197,7 @@ impl NewEvent {
         // 3. Read each member.
         let event_type = body.event_type.ok_or(InvalidEvent::Missing("type"))?;
         let payload = body.payload.ok_or(InvalidEvent::Missing("payload"))?;
+        within("payload", payload.get().len(), MAX_PAYLOAD_BYTES)?;
         Ok(Self {
             event_type: EventType::parse(text("type", event_type)?)?,
             payload: payload.get().to_owned(),
@@ -207,6 +215,11 @@ impl NewEvent {
         };
         Event { id, tenant, tier, event_type, payload, dedup_id }
     }
+}
+
+/// Checks a number of bytes.
+fn within(what: &'static str, actual: usize, max: usize) -> Result<(), InvalidEvent> {
+    if actual > max { Err(InvalidEvent::TooLarge { what, actual, max }) } else { Ok(()) }
 }
 
 /// Replaces the limits of a body by those of its payload.
@@ -285,7 +298,7 @@ mod tests {
         };
         check(r#"{"payload":1}"#, &InvalidEvent::Missing("type"));
         check(r#"{"type":"a"}"#, &InvalidEvent::Missing("payload"));
-        check(r#"{"type":"a b","payload":1}"#, &InvalidEventType.into());
+        check(r#"{"type":"a\n","payload":1}"#, &InvalidEventType.into());
         check(r#"{"type":"","payload":1}"#, &InvalidEventType.into());
         check(r#"{"type":"a","payload":1,"dedup_id":""}"#, &InvalidEvent::DedupId);
         check(r#"{"type":"a","payload":1,"dedup_id":"é"}"#, &InvalidEvent::DedupId);
@@ -336,11 +349,18 @@ mod tests {
 
     #[test]
     fn the_size_limit_is_exact() {
-        let body = |length: usize| format!("{{\"type\":\"a\",\"payload\":\"{}\"}}", "x".repeat(length - 25));
-        assert_eq!(body(MAX_BODY_BYTES).len(), MAX_BODY_BYTES);
-        assert!(NewEvent::parse(body(MAX_BODY_BYTES).as_bytes()).is_ok());
-        let over = NewEvent::parse(body(MAX_BODY_BYTES + 1).as_bytes());
-        assert_eq!(over, Err(InvalidEvent::TooLarge { actual: MAX_BODY_BYTES + 1 }));
+        let parse = |payload: usize, around: usize| {
+            let text = "x".repeat(payload - 2);
+            let body = format!("{{\"type\":\"a\",\"payload\":\"{text}\"{}}}", " ".repeat(around - 23));
+            assert_eq!(body.len(), payload + around);
+            NewEvent::parse(body.as_bytes()).map(|event| event.payload.len())
+        };
+        let (max, around) = (MAX_PAYLOAD_BYTES, MAX_BODY_BYTES - MAX_PAYLOAD_BYTES);
+        assert_eq!(parse(max, around), Ok(max));
+        let payload = InvalidEvent::TooLarge { what: "payload", actual: max + 1, max };
+        assert_eq!(parse(max + 1, 23), Err(payload));
+        let event = InvalidEvent::TooLarge { what: "event", actual: MAX_BODY_BYTES + 1, max: MAX_BODY_BYTES };
+        assert_eq!(parse(max, around + 1), Err(event));
     }
 
     proptest! {

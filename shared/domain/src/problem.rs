@@ -108,6 +108,8 @@ pub struct Problem {
     pub source: Option<Source>,
     /// The value of `Retry-After`, in seconds.
     pub retry_after: Option<u32>,
+    /// The id of what holds the name that this request used, if a name is the problem.
+    pub first_id: Option<String>,
     /// The internal cause. It is logged, and never sent to the client.
     pub cause: Option<String>,
 }
@@ -121,7 +123,7 @@ impl Problem {
             Kind::BacklogFull => Some(30), // the backlog is read every 30 s
             _ => None,
         };
-        Self { kind, detail: detail.into(), source: None, retry_after, cause: None }
+        Self { kind, detail: detail.into(), source: None, retry_after, first_id: None, cause: None }
     }
 
     /// Adds the JSON pointer (RFC 6901) of the member that is wrong.
@@ -134,6 +136,12 @@ impl Problem {
     #[must_use]
     pub fn in_query(self, name: impl Into<String>) -> Self {
         Self { source: Some(Source::Parameter(name.into())), ..self }
+    }
+
+    /// Adds the id of what holds the name that this request used.
+    #[must_use]
+    pub fn of_first(self, id: impl Into<String>) -> Self {
+        Self { first_id: Some(id.into()), ..self }
     }
 
     /// Adds the internal cause, for the log.
@@ -178,6 +186,9 @@ impl Problem {
         document.insert("detail".into(), self.detail.as_str().into());
         document.insert("instance".into(), request_id.into());
         document.insert("error".into(), self.detail.as_str().into());
+        if let Some(id) = &self.first_id {
+            document.insert("id".into(), id.as_str().into());
+        }
         if let Some(entry) = self.errors_entry() {
             document.insert("errors".into(), json!([entry]));
         }
@@ -218,6 +229,8 @@ mod tests {
         assert_eq!(problem["instance"], "req-1");
         assert_eq!(problem["error"], problem["detail"]);
         assert_eq!(problem["errors"][0]["pointer"], "/type");
+        assert_eq!(problem.get("id"), None);
+        assert_eq!(Problem::new(Kind::Invalid, "wrong").of_first("evt_1").to_json("req-1")["id"], "evt_1");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod batch;
 pub mod config;
+pub mod encoding;
 pub mod metrics;
 pub mod request;
 pub mod telemetry;

@@ -1,33 +1,28 @@
 //! Reads the headers of an HTTP request.
 
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 
 use domain::event::claim::DedupId;
 use domain::event::json::pointer::shortened;
 use domain::problem::{Kind, Problem};
 
-/// Checks that the body is JSON without a content encoding.
+/// Checks that the body is JSON, by its content type. A body without a content type counts as JSON.
 ///
 /// # Errors
-/// 415 for any other content type, or for a content encoding.
+/// 415 for any other content type.
 pub fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    if media_type(headers) != "application/json" {
-        return Err(unsupported_type(headers, "`application/json`"));
+    if is_json(&media_type(headers)) {
+        return Ok(());
     }
-    require_plain(headers)
+    Err(unsupported_type(headers, "`application/json`"))
 }
 
-/// Checks that the body has no content encoding.
-///
-/// # Errors
-/// 415 for a content encoding.
-pub fn require_plain(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.get(CONTENT_ENCODING).is_some_and(|value| value != "identity") {
-        let detail = "Content-Encoding is not supported; send the body without it";
-        return Err(Problem::new(Kind::UnsupportedMediaType, detail));
-    }
-    Ok(())
+/// Returns whether a media type is that of JSON: `application/json`, a type that is based on it (RFC 6839), or none.
+#[must_use]
+pub fn is_json(media_type: &str) -> bool {
+    matches!(media_type, "" | "application/json")
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
 /// Returns the media type of the body in lower case, without parameters; empty if the request names none.
@@ -55,12 +50,7 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<DedupId>, Problem> 
 /// Makes the 415 for the content type of a request. `allowed` says what to send.
 #[must_use]
 pub fn unsupported_type(headers: &HeaderMap, allowed: &str) -> Problem {
-    let found = media_type(headers);
-    let detail = if found.is_empty() {
-        format!("Content-Type is missing; send {allowed}")
-    } else {
-        format!("Unsupported Content-Type `{}`; send {allowed}", shortened(&found))
-    };
+    let detail = format!("Unsupported Content-Type `{}`; send {allowed}", shortened(&media_type(headers)));
     Problem::new(Kind::UnsupportedMediaType, detail)
 }
 
@@ -69,18 +59,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_json_without_an_encoding_is_accepted() {
-        let check = |content_type: Option<&str>, encoding: Option<&str>| {
+    fn json_has_many_content_types() {
+        let check = |content_type: Option<&str>| {
             let mut headers = HeaderMap::new();
             content_type.map(|value| headers.insert(CONTENT_TYPE, value.parse().unwrap()));
-            encoding.map(|value| headers.insert(CONTENT_ENCODING, value.parse().unwrap()));
             require_json(&headers).is_ok()
         };
-        assert!(check(Some("application/json"), None));
-        assert!(check(Some("Application/JSON; charset=utf-8"), Some("identity")));
-        for other in [None, Some("text/plain"), Some("application/jsonx"), Some("application/xml")] {
-            assert!(!check(other, None), "{other:?}");
+        for json in [
+            None,
+            Some(""),
+            Some("application/json"),
+            Some("Application/JSON; charset=utf-8"),
+            Some("application/json;charset=\"UTF-8\""),
+            Some("application/vnd.api+json"),
+            Some("application/Problem+JSON; x=y"),
+        ] {
+            assert!(check(json), "{json:?}");
         }
-        assert!(!check(Some("application/json"), Some("gzip")));
+        for other in ["text/plain", "application/jsonx", "application/xml", "image/svg+json", "json"] {
+            assert!(!check(Some(other)), "{other}");
+        }
     }
 }

@@ -6,6 +6,8 @@
 //!  --|---------------------|----------------------------|------------------->
 //!    First                 Repeat(first id), send again First
 //! ```
+//!
+//! A second put marks a claim whose request was answered 503, and removes the mark with the first 202.
 
 use domain::event::claim::{Claim, ClaimName, Claimed};
 use domain::event::id::EventId;
@@ -17,6 +19,7 @@ use crate::item::{Item, Key, Unreadable};
 use crate::items::{Items, Outcome};
 use crate::keys;
 use crate::table::Table;
+use crate::table::condition::equals;
 use crate::table::write::Put;
 use crate::unavailable::PortResult;
 
@@ -43,13 +46,26 @@ impl<T: Table> Claims<T> {
         ours: &Claim,
         now: Timestamp,
     ) -> PortResult<Claimed> {
-        let key = Key::without_sort(keys::claim(tenant, name));
-        let item = claim_item::write(ours).with("event_id", ours.id.to_string()).at(key);
-        match self.items.put_if(Put::new(item).returning().only_if(claim_item::is_free(now))).await? {
+        let put = Put::new(write(tenant, name, ours)).returning().only_if(claim_item::is_free(now));
+        match self.items.put_if(put).await? {
             Outcome::Done(_) => Ok(Claimed::First),
             Outcome::Refused(held) => Ok(Claimed::decide(&read(&held)?, ours)),
         }
     }
+
+    /// Writes whether a claim is unconfirmed, if its event still holds the name.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn mark(&self, tenant: &TenantId, name: &ClaimName, held: &Claim) -> PortResult<()> {
+        let put = Put::new(write(tenant, name, held)).only_if(equals("event_id", held.id.to_string()));
+        self.items.put_if(put).await.map(drop)
+    }
+}
+
+fn write(tenant: &TenantId, name: &ClaimName, claim: &Claim) -> Item {
+    let key = Key::without_sort(keys::claim(tenant, name));
+    claim_item::write(claim).with("event_id", claim.id.to_string()).at(key)
 }
 
 fn read(item: &Item) -> Result<Claim, Unreadable> {

@@ -10,8 +10,8 @@ pub(crate) fn compress(payload: &str) -> std::io::Result<Vec<u8>> {
     zstd::bulk::compress(payload.as_bytes(), LEVEL)
 }
 
-/// Decompresses a payload. Fails if the bytes are not a compressed payload, or the payload is longer than an event can
-/// be.
+/// Decompresses a payload. Fails if the bytes are not a compressed payload, or the payload is longer than a whole
+/// CloudEvent can be.
 pub(crate) fn decompress(bytes: &[u8]) -> std::io::Result<String> {
     let mut payload = zstd::bulk::decompress(bytes, MAX_BODY_BYTES)?;
     payload.shrink_to_fit(); // zstd reserves the maximum size

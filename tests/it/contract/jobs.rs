@@ -3,8 +3,9 @@
 use std::time::Duration;
 use store::table::Table;
 
-use domain::event::claim::{Claim, ClaimName, Claimed, DedupId, Fingerprint};
+use domain::event::claim::{Claim, ClaimName, Claimed, DedupId};
 use domain::event::event_type::EventType;
+use domain::event::fingerprint::Fingerprint;
 use domain::inbox::Status;
 use domain::job::erasure::{Erasure, Phase};
 use domain::job::replay::{Filter, Progress, Replay};
@@ -136,8 +137,11 @@ async fn names_keep_their_promises(schedule: &Schedule<impl Table>) -> PortResul
         assert_eq!(schedule.put_named_job(&first, &name, &held).await?, Claimed::First, "twice is once");
     }
     let repeat = schedule.put_named_job(&second, &name, &claim(&second, "a")).await?;
-    assert_eq!(repeat, Claimed::Repeat(first.id.clone()));
-    assert_eq!(schedule.put_named_job(&second, &name, &claim(&second, "b")).await?, Claimed::Mismatch);
+    assert_eq!(repeat, Claimed::Repeat(held.clone()));
+    assert_eq!(
+        schedule.put_named_job(&second, &name, &claim(&second, "b")).await?,
+        Claimed::Mismatch(first.id.clone())
+    );
     assert_eq!(schedule.replay(&ours, &second.id).await?, None, "without its name there is no job");
     assert_eq!(schedule.put_named_job(&others, &name, &claim(&others, "a")).await?, Claimed::First);
     assert_eq!(schedule.named_job(&ours, &name, held.expires_at).await?, Some(held.clone()));

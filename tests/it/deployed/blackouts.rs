@@ -72,7 +72,7 @@ fn the_queue_is_out(outage: Outage) {
         outage.fault,
         healed.elapsed()
     );
-    ids.extend(refused.iter().map(|name| door.post(&tenant, &named(name)).expect(409).id()));
+    ids.extend(refused.iter().map(|name| door.post(&tenant, &named(name)).expect(202).id()));
     tenant.all_shown_as("pending", &ids);
     let stored = tables::all_stored(&tenant, 16);
     assert_eq!(stored.len(), ids.len() + 1, "those that were accepted, and the one of the warming");

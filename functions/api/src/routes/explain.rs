@@ -9,7 +9,8 @@ use domain::endpoint::pattern::Pattern;
 use domain::endpoint::url::EndpointUrl;
 use domain::endpoint::{Endpoint, EndpointState};
 use domain::event::id::EventId;
-use domain::event::{Event, NewEvent};
+use domain::event::json::without_mark;
+use domain::event::{Event, MAX_BODY_BYTES, NewEvent};
 use domain::inbox::Head;
 use domain::problem::{Kind, Problem};
 use domain::tenant::id::TenantId;
@@ -17,6 +18,7 @@ use domain::timestamp::Timestamp;
 use futures_util::future::try_join_all;
 use http::{HeaderMap, StatusCode};
 use runtime::answer;
+use runtime::encoding;
 use runtime::request::require_json;
 use serde_json::{Map, Value, json};
 use store::ports::Ports;
@@ -45,7 +47,8 @@ pub(crate) async fn explain<P: Ports>(
         .await
         .map_err(|_| Problem::new(Kind::Malformed, "the body cannot be read; send the request again"))?;
     let id = EventId::generate(now, bearer.spread.write_at(now), &mut rand::rng());
-    let event = NewEvent::parse(&bytes)?.into_event(id, bearer.tenant, bearer.tier);
+    let bytes = encoding::decode(&headers, &bytes, MAX_BODY_BYTES)?;
+    let event = NewEvent::parse(without_mark(&bytes))?.into_event(id, bearer.tenant, bearer.tier);
     let endpoints = oldest_first(&api, &event.tenant).await?;
     let candidate = Candidate { head: Head::new(&event, []), event, now };
     let explanations = endpoints.iter().map(|endpoint| candidate.explain(&api, endpoint));

@@ -3,8 +3,9 @@
 use axum::extract::{Path, State};
 use domain::endpoint::MAX_RATE_PER_SECOND;
 use domain::endpoint::id::EndpointId;
-use domain::event::claim::{Claim, ClaimName, Claimed, Fingerprint};
+use domain::event::claim::{Claim, ClaimName, Claimed};
 use domain::event::event_type::EventType;
+use domain::event::fingerprint::Fingerprint;
 use domain::inbox::Status;
 use domain::job::replay::{Filter, Progress, Replay};
 use domain::job::{Job, JobId, Work};
@@ -123,10 +124,12 @@ async fn answer_claimed<P: Ports>(
 ) -> Result<Option<Answer>, Problem> {
     let first = match claimed {
         Claimed::First => return Ok(None),
-        Claimed::Repeat(first) => first,
-        Claimed::Mismatch => {
-            let detail = "the Idempotency-Key was used for another replay within 24 hours; use a new key";
-            return Err(Problem::new(Kind::IdempotencyMismatch, detail));
+        Claimed::Repeat(held) => held.id,
+        Claimed::Mismatch(first) => {
+            let detail = format!(
+                "the header Idempotency-Key was used within 24 hours for another replay, `{first}`; send a new key"
+            );
+            return Err(Problem::new(Kind::IdempotencyMismatch, detail).of_first(first.as_str()));
         }
     };
     let job = api.schedule.replay(&bearer.tenant, &first).await?.ok_or_else(no_replay)?;

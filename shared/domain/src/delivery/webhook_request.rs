@@ -72,7 +72,7 @@ pub fn request(
         ("webhook-timestamp", now.seconds().to_string()),
         ("webhook-signature", signatures.join(" ")),
         ("x-event-id", id),
-        ("x-event-type", event.event_type.as_str().to_owned()),
+        ("x-event-type", event.event_type.to_header()),
     ] {
         headers.push((name.to_owned(), value));
     }

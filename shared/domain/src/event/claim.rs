@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use ring::digest::{Context, SHA256};
-
-use crate::event::event_type::EventType;
+use crate::event::fingerprint::{Fingerprint, sha256};
 use crate::event::id::EventId;
 use crate::timestamp::Timestamp;
 
@@ -41,7 +39,7 @@ impl DedupId {
 pub enum ClaimName {
     /// The member `dedup_id`, which names the event. A repeat gets 409.
     Dedup(DedupId),
-    /// The `source` and `id` of a CloudEvent, which together name the event. A repeat gets 409.
+    /// The `source` and `id` of a CloudEvent, which together name the event, whatever its content. A repeat gets 202.
     CloudEvent {
         /// The attribute `source`: the context in which the event happened.
         source: String,
@@ -50,8 +48,15 @@ pub enum ClaimName {
     },
     /// The header `Idempotency-Key`, which names the request. A repeat gets the first answer again.
     Idempotency(DedupId),
-    /// The header `Idempotency-Key` of a batch, and the index of one item. It names that item.
-    IdempotencyItem(DedupId, usize),
+    /// The header `Idempotency-Key` of a batch, and one of its items. It names that item.
+    IdempotencyItem {
+        /// The header.
+        key: DedupId,
+        /// The digest of the item's content.
+        content: [u8; 32],
+        /// How many items before this one have the same content.
+        before: usize,
+    },
 }
 
 impl ClaimName {
@@ -62,14 +67,8 @@ impl ClaimName {
             Self::Dedup(_) => "dedup",
             Self::CloudEvent { .. } => "ce",
             Self::Idempotency(_) => "idem",
-            Self::IdempotencyItem(..) => "idem-item",
+            Self::IdempotencyItem { .. } => "idem-content",
         }
-    }
-
-    /// Returns whether the name is of the event itself, and not of the request.
-    #[must_use]
-    pub const fn is_of_event(&self) -> bool {
-        matches!(self, Self::Dedup(_) | Self::CloudEvent { .. })
     }
 
     /// Returns the SHA-256 of the name. It keeps the key of a claim short.
@@ -80,38 +79,11 @@ impl ClaimName {
             Self::CloudEvent { source, id } => {
                 sha256(&[&source.len().to_be_bytes(), source.as_bytes(), id.as_bytes()])
             }
-            Self::IdempotencyItem(name, index) => sha256(&[&index.to_be_bytes(), name.0.as_bytes()]),
+            Self::IdempotencyItem { key, content, before } => {
+                sha256(&[&before.to_be_bytes(), content, key.0.as_bytes()])
+            }
         }
     }
-}
-
-/// The SHA-256 of a request's content. It shows whether a second request with the same name has the same content.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Fingerprint(pub [u8; 32]);
-
-impl Fingerprint {
-    /// Returns the fingerprint of an event's type and payload.
-    #[must_use]
-    pub fn of(event_type: &EventType, payload: &str) -> Self {
-        let event_type = event_type.as_str().as_bytes();
-        Self(sha256(&[event_type, b"\0", payload.as_bytes()])) // a type never contains NUL, so the two parts cannot run together
-    }
-
-    /// Returns the fingerprint of a request that posts no event.
-    #[must_use]
-    pub fn of_request(request: &str) -> Self {
-        Self(sha256(&[request.as_bytes()]))
-    }
-}
-
-fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    for part in parts {
-        context.update(part);
-    }
-    let mut digest = [0; 32];
-    digest.copy_from_slice(context.finish().as_ref());
-    digest
 }
 
 /// A claim, as it is stored. `I` is the id of what the request created: an event by default.
@@ -123,13 +95,15 @@ pub struct Claim<I = EventId> {
     pub fingerprint: Fingerprint,
     /// When the name is free again.
     pub expires_at: Timestamp,
+    /// Whether the client has seen nothing but a 503 for this name.
+    pub is_unconfirmed: bool,
 }
 
 impl<I> Claim<I> {
     /// Makes the claim of a request that was accepted at `now`.
     #[must_use]
     pub fn new(id: I, fingerprint: Fingerprint, now: Timestamp) -> Self {
-        Self { id, fingerprint, expires_at: now.after(CLAIM_LIFETIME) }
+        Self { id, fingerprint, expires_at: now.after(CLAIM_LIFETIME), is_unconfirmed: false }
     }
 
     /// Returns whether the claim still lasts at `now`.
@@ -144,11 +118,11 @@ impl<I> Claim<I> {
 pub enum Claimed<I = EventId> {
     /// The name was free, and is now claimed for this request.
     First,
-    /// An earlier request with the same content claimed the name for this id. An event must be **sent again** under
-    /// this id, because a claim does not prove that its message was sent.
-    Repeat(I),
-    /// An earlier request with other content claimed the name.
-    Mismatch,
+    /// An earlier request with the same content holds this claim. An event must be **sent again** under its id, because
+    /// a claim does not prove that its message was sent.
+    Repeat(Claim<I>),
+    /// An earlier request with other content claimed the name for this id.
+    Mismatch(I),
 }
 
 impl<I: Clone + PartialEq> Claimed<I> {
@@ -157,10 +131,10 @@ impl<I: Clone + PartialEq> Claimed<I> {
     pub fn decide(held: &Claim<I>, ours: &Claim<I>) -> Self {
         if held.id == ours.id {
             Self::First // our own write: the SDK repeated it after a lost answer
-        } else if held.fingerprint == ours.fingerprint {
-            Self::Repeat(held.id.clone())
+        } else if ours.fingerprint.repeats(&held.fingerprint) {
+            Self::Repeat(held.clone())
         } else {
-            Self::Mismatch
+            Self::Mismatch(held.id.clone())
         }
     }
 }
@@ -172,7 +146,7 @@ mod tests {
     fn claim(payload: &str) -> Claim {
         let now = Timestamp::from_millis(1);
         let id = EventId::generate(now, 1, &mut rand::rng());
-        Claim::new(id, Fingerprint::of(&EventType::parse("a").unwrap(), payload), now)
+        Claim::new(id, Fingerprint::of_request(payload), now)
     }
 
     #[test]
@@ -182,32 +156,25 @@ mod tests {
     }
 
     #[test]
-    fn the_same_content_is_a_repeat_and_has_the_first_id() {
+    fn the_same_content_is_a_repeat_and_has_the_first_claim() {
         let held = claim("1");
-        assert_eq!(Claimed::decide(&held, &claim("1")), Claimed::Repeat(held.id));
-        assert_eq!(Claimed::decide(&held, &claim("2")), Claimed::Mismatch);
+        assert_eq!(Claimed::decide(&held, &claim("1")), Claimed::Repeat(held));
+        assert_eq!(Claimed::decide(&held, &claim("2")), Claimed::Mismatch(held.id));
     }
 
     #[test]
-    fn the_fingerprint_separates_type_and_payload() {
-        let of = |event_type: &str, payload| Fingerprint::of(&EventType::parse(event_type).unwrap(), payload);
-        assert_ne!(of("ab", "1"), of("a", "b1"));
-    }
-
-    #[test]
-    fn names_of_different_kinds_or_indexes_are_never_equal() {
+    fn names_of_different_kinds_or_items_are_never_equal() {
         let name = || DedupId::parse("x").unwrap();
         let cloud_event =
             |source: &str, id: &str| ClaimName::CloudEvent { source: source.into(), id: id.into() };
-        let names = [
-            ClaimName::Dedup(name()),
-            ClaimName::Idempotency(name()),
-            ClaimName::IdempotencyItem(name(), 0),
-            cloud_event("x", ""),
-        ];
+        let item =
+            |content: u8, before| ClaimName::IdempotencyItem { key: name(), content: [content; 32], before };
+        let names =
+            [ClaimName::Dedup(name()), ClaimName::Idempotency(name()), item(0, 0), cloud_event("x", "")];
         let kinds: std::collections::HashSet<_> = names.iter().map(ClaimName::kind).collect();
         assert_eq!(kinds.len(), names.len());
-        assert_ne!(names[2].digest(), ClaimName::IdempotencyItem(name(), 1).digest());
+        assert_ne!(item(0, 0).digest(), item(0, 1).digest());
+        assert_ne!(item(0, 0).digest(), item(1, 0).digest());
         assert_ne!(cloud_event("ab", "c").digest(), cloud_event("a", "bc").digest());
     }
 

@@ -6,22 +6,21 @@
 //! repeat has the same text.
 
 mod attribute;
+mod data;
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use self::attribute::{judge, judge_name, of_header, of_member};
+use self::data::{data_member, judge_data};
 use crate::event::claim::ClaimName;
 use crate::event::event_type::EventType;
 use crate::event::json::read::read;
-use crate::event::json::rule::Bounds;
-use crate::event::{InvalidEvent, MAX_BODY_BYTES, NewEvent, PAYLOAD_BOUNDS, json};
+use crate::event::{InvalidEvent, MAX_BODY_BYTES, MAX_PAYLOAD_BYTES, NewEvent, PAYLOAD_BOUNDS, json, within};
 
 /// The header that marks the binary form.
 pub const BINARY_HEADER: &str = "ce-specversion";
@@ -45,7 +44,7 @@ const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
 /// # Errors
 /// [`InvalidEvent`] with the first broken rule.
 pub fn parse_structured(body: &[u8]) -> Result<NewEvent, InvalidEvent> {
-    within_bounds(body.len())?;
+    within("event", body.len(), MAX_BODY_BYTES)?;
     json::check(body, PAYLOAD_BOUNDS)?;
     let whole: &RawValue = read(body)?;
     let members: BTreeMap<String, &RawValue> = read(body)?;
@@ -68,36 +67,16 @@ pub fn parse_structured(body: &[u8]) -> Result<NewEvent, InvalidEvent> {
 /// # Errors
 /// [`InvalidEvent`] with the first broken rule.
 pub fn parse_binary(headers: &HeaderMap, body: &[u8]) -> Result<NewEvent, InvalidEvent> {
-    within_bounds(body.len())?;
+    within("data", body.len(), MAX_PAYLOAD_BYTES)?;
 
     // 1. Collect the attributes from the headers.
-    let mut attributes = BTreeMap::new();
-    for (header, value) in headers {
-        let Some(name) = header.as_str().strip_prefix("ce-") else { continue };
-        let blame = |rule| InvalidEvent::header(header.as_str(), rule);
-        judge_name(name).map_err(blame)?;
-        if name == "datacontenttype" {
-            return Err(blame("is not allowed; send the type of the data in Content-Type"));
-        }
-        let text = of_header(value.as_bytes())
-            .ok_or_else(|| blame("is not valid percent-encoded UTF-8; encode it as CloudEvents says"))?;
-        judge(name, &text).map_err(blame)?;
-        if attributes.insert(name.to_owned(), text).is_some() {
-            return Err(blame("is sent twice; send it once"));
-        }
-    }
-    if let Some(value) = headers.get(CONTENT_TYPE) {
-        let rule = "must have printable ASCII characters only; correct it";
-        let Some(text) = value.to_str().ok().filter(|text| !text.is_empty()) else {
-            return Err(InvalidEvent::header("content-type", rule));
-        };
-        attributes.insert("datacontenttype".to_owned(), text.to_owned());
-    }
+    let mut attributes = attributes_of(headers)?;
+    add_content_type(headers, &mut attributes)?;
 
     // 2. Write the event in the JSON format, and read it from its attributes.
     let data = data_member(&attributes, body)?;
     let payload = payload(&attributes, data);
-    within_bounds(payload.len())?;
+    within("event", payload.len(), MAX_BODY_BYTES)?;
     let missing = |name: &str| InvalidEvent::header(&format!("ce-{name}"), MISSING);
     event(&attributes, payload, missing).map_err(|error| match error {
         InvalidEvent::Type(_) => InvalidEvent::header("ce-type", EventType::RULE),
@@ -105,8 +84,37 @@ pub fn parse_binary(headers: &HeaderMap, body: &[u8]) -> Result<NewEvent, Invali
     })
 }
 
-fn within_bounds(actual: usize) -> Result<(), InvalidEvent> {
-    if actual > MAX_BODY_BYTES { Err(InvalidEvent::TooLarge { actual }) } else { Ok(()) }
+/// Reads the attributes in the `ce-` headers.
+fn attributes_of(headers: &HeaderMap) -> Result<BTreeMap<String, String>, InvalidEvent> {
+    let mut attributes = BTreeMap::new();
+    for (header, value) in headers {
+        let Some(name) = header.as_str().strip_prefix("ce-") else { continue };
+        let blame = |rule| InvalidEvent::header(header.as_str(), rule);
+        judge_name(name).map_err(blame)?;
+        let text = of_header(value.as_bytes())
+            .ok_or_else(|| blame("is not valid percent-encoded UTF-8; encode it as CloudEvents says"))?;
+        judge(name, &text).map_err(blame)?;
+        if attributes.insert(name.to_owned(), text).is_some() {
+            return Err(blame("is sent twice; send it once"));
+        }
+    }
+    Ok(attributes)
+}
+
+/// Adds the header `Content-Type`, which is the attribute `datacontenttype`. Some senders send the attribute too.
+fn add_content_type(
+    headers: &HeaderMap,
+    attributes: &mut BTreeMap<String, String>,
+) -> Result<(), InvalidEvent> {
+    let Some(value) = headers.get(CONTENT_TYPE).filter(|value| !value.is_empty()) else { return Ok(()) };
+    let rule = "must have printable ASCII characters only; correct it";
+    let text = value.to_str().map_err(|_| InvalidEvent::header("content-type", rule))?;
+    let sent = attributes.insert("datacontenttype".to_owned(), text.to_owned());
+    if sent.is_some_and(|sent| !sent.eq_ignore_ascii_case(text)) {
+        let rule = "must be equal to Content-Type; correct it, or send only Content-Type";
+        return Err(InvalidEvent::header("ce-datacontenttype", rule));
+    }
+    Ok(())
 }
 
 /// Makes the event from its attributes, each of which is valid. `missing` makes the error for a missing attribute.
@@ -121,53 +129,6 @@ fn event(
     let of = |name: &str| attributes.get(name).cloned().unwrap_or_default();
     let name = ClaimName::CloudEvent { source: of("source"), id: of("id") };
     Ok(NewEvent { event_type: EventType::parse(of("type"))?, payload, name: Some(name) })
-}
-
-/// Checks that there is at most one form of data, and that `data_base64` is base64.
-fn judge_data(members: &BTreeMap<String, &RawValue>) -> Result<(), InvalidEvent> {
-    let value = |name: &str| members.get(name).map(|raw| raw.get()).filter(|raw| *raw != "null");
-    let Some(encoded) = value("data_base64") else { return Ok(()) };
-    let blame = |rule| InvalidEvent::attribute("data_base64", rule);
-    if value("data").is_some() {
-        return Err(blame("is not allowed beside `/data`; send one of them"));
-    }
-    let text: Option<String> = serde_json::from_str(encoded).ok();
-    match text.map(|text| BASE64.decode(text)) {
-        Some(Ok(_)) => Ok(()),
-        Some(Err(_)) | None => Err(blame("must be a string in base64 (RFC 4648); correct it")),
-    }
-}
-
-/// Returns the member that holds the body: as JSON, else as text, else as base64. `Content-Type` decides.
-fn data_member(attributes: &BTreeMap<String, String>, body: &[u8]) -> Result<Option<String>, InvalidEvent> {
-    if body.is_empty() {
-        return Ok(None);
-    }
-    let content_type = attributes.get("datacontenttype").map(|text| text.to_ascii_lowercase());
-    let (essence, parameters) = match content_type.as_deref() {
-        None => ("application/json", ""),
-        Some(text) => text.split_once(';').unwrap_or((text, "")),
-    };
-    let essence = essence.trim();
-    if essence.ends_with("/json") || essence.ends_with("+json") {
-        // The event around the data adds one level and some values, and must keep the limits of a payload.
-        let depth = PAYLOAD_BOUNDS.depth - 1;
-        let nodes = PAYLOAD_BOUNDS.nodes.saturating_sub(1 + attributes.len());
-        json::check(body, Bounds { depth, nodes })?;
-        let data: &RawValue = read(body)?;
-        return Ok(Some(format!("\"data\":{}", data.get())));
-    }
-    let text = std::str::from_utf8(body).ok().filter(|_| essence.starts_with("text/") && is_utf8(parameters));
-    Ok(Some(match text {
-        Some(text) => format!("\"data\":{}", json!(text)),
-        None => format!("\"data_base64\":\"{}\"", BASE64.encode(body)),
-    }))
-}
-
-/// Returns whether the parameters of a media type say that the text is UTF-8, or say nothing.
-fn is_utf8(parameters: &str) -> bool {
-    let charset = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("charset="));
-    charset.is_none_or(|charset| matches!(charset.trim_matches('"'), "utf-8" | "us-ascii"))
 }
 
 /// Writes the event in the JSON format. The order of the attributes does not depend on the order of the headers.
@@ -223,7 +184,7 @@ mod tests {
             ("specversion", &[r#""1.0""#][..], &[r#""1""#, r#""0.3""#, "1.0", "null"][..]),
             ("id", &[r#""é ""#], &[r#""""#, "7", "null", r#""\u0007""#, r#""\ufdd0""#, r#""\uffff""#]),
             ("source", &[r#""urn:x:y""#, r#""a""#], &[r#""""#, r#""a b""#, "true"]),
-            ("type", &[r#""a.b""#], &[r#""""#, r#""a b""#, "[]"]),
+            ("type", &[r#""a.b""#, r#""Scheduled Event""#, r#""注文""#], &[r#""""#, r#""a\u2028b""#, "[]"]),
             (
                 "time",
                 &[
@@ -237,7 +198,7 @@ mod tests {
             ("subject", &[r#""s s""#, "null"], &[r#""""#, "{}"]),
             ("datacontenttype", &[r#""text/plain""#], &[r#""""#, "1"]),
             ("dataschema", &[r#""https://x/y""#], &[r#""""#, "1"]),
-            ("ext1", &[r#""""#, "true", "-2147483648", "null"], &["2147483648", "1.5", "{}", "[]"]),
+            ("ext1", &[r#""""#, "true", "-2147483648", "43.0", "null"], &["2147483648", "1.5", "{}", "[]"]),
             ("Ext", &[], &[r#""x""#]),
             ("my_ext", &[], &[r#""x""#]),
             ("", &[], &[r#""x""#]),
@@ -316,11 +277,23 @@ mod tests {
         assert!(data("image/png", b"abc").unwrap().ends_with(r#""data_base64":"YWJj"}"#));
         assert_eq!(data("", b"").unwrap(), "");
         assert!(matches!(data("application/json", b"{"), Err(InvalidEvent::Json(_))));
-        let large = vec![0; MAX_BODY_BYTES];
+        let large = vec![0; MAX_PAYLOAD_BYTES];
         assert!(
             matches!(data("image/png", &large), Err(InvalidEvent::TooLarge { .. })),
             "base64 adds a third"
         );
+    }
+
+    #[test]
+    fn the_type_of_the_data_may_be_sent_twice_if_it_is_equal() {
+        let once = [("content-type", "application/json")];
+        let expected = parse_binary(&headers(&once), b"1").unwrap();
+        for more in ["application/json", "Application/JSON", "\"application/json\""] {
+            let twice = [once[0], ("ce-datacontenttype", more)];
+            assert_eq!(parse_binary(&headers(&twice), b"1").as_ref(), Ok(&expected), "{more}");
+        }
+        let alone = [("ce-datacontenttype", "application/json")];
+        assert_eq!(parse_binary(&headers(&alone), b"\xef\xbb\xbf1"), Ok(expected));
     }
 
     #[test]
@@ -352,15 +325,17 @@ mod tests {
             ("ce-id", "\"open"),
             ("ce-specversion", "0.3"),
             ("ce-source", "a%20b"),
-            ("ce-type", "a%20b"),
+            ("ce-type", "a%E2%80%AEb"),
             ("ce-time", "now"),
             ("ce-my-ext", "x"),
             ("ce-data", "x"),
-            ("ce-datacontenttype", "x"),
         ] {
             let error = parse_binary(&headers(&[(name, value)]), b"1").unwrap_err();
             assert!(error.to_string().contains(name), "{name} {value}: {error}");
         }
+        let types = [("content-type", "application/json"), ("ce-datacontenttype", "text/json")];
+        let error = parse_binary(&headers(&types), b"1").unwrap_err();
+        assert!(error.to_string().contains("ce-datacontenttype"), "{error}");
         let mut twice = headers(&[]);
         twice.append("ce-id", HeaderValue::from_static("8"));
         assert_eq!(

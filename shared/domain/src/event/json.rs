@@ -3,12 +3,14 @@
 //!
 //! The text is never changed: numbers, escapes and the order of members stay as the client sent them.
 
+pub mod canonical;
 mod node;
 pub mod pointer;
 pub mod read;
 pub mod rule;
 mod scanner;
 pub mod shape;
+pub mod split;
 
 use std::str;
 
@@ -38,6 +40,12 @@ pub fn check(bytes: &[u8], bounds: Bounds) -> Result<usize, Violation> {
         Ok(()) => Ok(scanner.nodes()),
         Err(rule) => Err(Violation { rule, pointer: pointer(&scanner.path) }),
     }
+}
+
+/// Returns a text without the UTF-8 byte order mark that some senders put before it.
+#[must_use]
+pub fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ impl Fault {
     pub const ALL: [Self; 2] = [Self::Refused, Self::AnswerLost];
 }
 
-/// A plan for the calls of the ports that share it. The chosen call fails, and all later calls are refused until
-/// [`Faults::recover`], as if the process had crashed.
+/// A plan for the calls of the ports that share it. The chosen call fails. After [`Faults::die_at`], all later calls are
+/// refused until [`Faults::recover`], as if the process had crashed.
 #[derive(Clone, Debug, Default)]
 pub struct Faults(Arc<Mutex<State>>);
 
@@ -27,12 +27,19 @@ pub struct Faults(Arc<Mutex<State>>);
 struct State {
     calls: usize,
     plan: Option<(usize, Fault)>,
+    /// Whether the calls after the chosen one succeed.
+    is_brief: bool,
 }
 
 impl Faults {
     /// Plans a crash at this call, counted from 0 from now on.
     pub fn die_at(&self, call: usize, fault: Fault) {
-        *self.state() = State { calls: 0, plan: Some((call, fault)) };
+        *self.state() = State { plan: Some((call, fault)), ..State::default() };
+    }
+
+    /// Plans the failure of this one call, counted from 0 from now on.
+    pub fn fail_at(&self, call: usize, fault: Fault) {
+        *self.state() = State { plan: Some((call, fault)), is_brief: true, ..State::default() };
     }
 
     /// Returns whether the planned fault has happened.
@@ -61,7 +68,7 @@ impl Faults {
             state.calls += 1;
             match state.plan {
                 Some((at, fault)) if call == at => Some(fault),
-                Some((at, _)) if call > at => Some(Fault::Refused),
+                Some((at, _)) if call > at && !state.is_brief => Some(Fault::Refused),
                 _ => None,
             }
         };

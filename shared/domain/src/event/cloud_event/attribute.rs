@@ -4,11 +4,14 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::event::InvalidEvent;
+use crate::event::event_type::is_no_character;
+use crate::event::json::read::without_zero_fraction;
 use crate::timestamp::Timestamp;
 
 /// Checks the text of an attribute. The error is the broken rule.
 pub(super) fn judge(name: &str, text: &str) -> Result<(), &'static str> {
     if text.chars().any(is_no_character) {
+        // the type `String` of the specification excludes them
         return Err("must not have control characters or Unicode noncharacters; remove them");
     }
     match name {
@@ -24,12 +27,6 @@ pub(super) fn judge(name: &str, text: &str) -> Result<(), &'static str> {
         }
         _ => Ok(()),
     }
-}
-
-/// Returns whether the type `String` of the specification excludes the character.
-fn is_no_character(c: char) -> bool {
-    let code = u32::from(c);
-    c.is_control() || matches!(code, 0xfdd0..=0xfdef) || code & 0xfffe == 0xfffe
 }
 
 /// Checks the name of an attribute. The error is the broken rule.
@@ -48,15 +45,12 @@ pub(super) fn of_member(name: &str, raw: &RawValue) -> Result<Option<String>, In
         name,
         "specversion" | "id" | "source" | "type" | "time" | "subject" | "datacontenttype" | "dataschema"
     );
+    let digits = without_zero_fraction(raw.get());
     let text = match serde_json::from_str(raw.get()) {
         Ok(Value::Null) => return Ok(None),
         Ok(Value::String(text)) => text,
         Ok(Value::Bool(value)) if !is_text => value.to_string(),
-        Ok(Value::Number(number))
-            if !is_text && number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) =>
-        {
-            number.to_string()
-        }
+        Ok(Value::Number(_)) if !is_text && digits.parse::<i32>().is_ok() => digits.to_owned(),
         Ok(_) | Err(_) if is_text => return Err(blame("must be a string; correct it")),
         Ok(_) | Err(_) => {
             return Err(blame(

@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqA
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::value::RawValue;
 
+use crate::event::json::read::without_zero_fraction;
 use crate::event::json::shape::InvalidShape;
 
 /// One value of a text, without white space around it.
@@ -26,6 +27,17 @@ impl<'de> Node<'de> {
             Err(_) => visitor.visit_f64(self.0.parse().unwrap_or_default()),
         }
     }
+}
+
+/// Reads integers, which may have a fraction of zeros.
+macro_rules! integers {
+    ($($method:ident)*) => {
+        $(
+            fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidShape> {
+                Node(without_zero_fraction(self.0)).deserialize_any(visitor)
+            }
+        )*
+    };
 }
 
 impl<'de> Deserializer<'de> for Node<'de> {
@@ -94,8 +106,13 @@ impl<'de> Deserializer<'de> for Node<'de> {
         visitor.visit_enum(variant)
     }
 
+    integers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct
+        bool f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct
         map identifier ignored_any
     }
 }
@@ -112,7 +129,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for NotAString<V> {
 }
 
 /// The members of an object in their order.
-struct Members<'de>(Vec<(String, &'de RawValue)>);
+pub(super) struct Members<'de>(pub(super) Vec<(String, &'de RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,8 +1,8 @@
 //! Reads JSON into a type.
 //!
-//! `serde_json` reads the text. Only if it fails, the text is read again by a deserializer of ours, whose errors keep what Serde knows
-//! about the fault (the member, the kinds, the allowed names) and the path to the value. The words of `serde_json` never
-//! reach a client.
+//! `serde_json` reads the text. Only if it fails, the text is read again by a deserializer of ours, which takes `43.0` as the
+//! integer 43, and whose errors keep what Serde knows about the fault (the member, the kinds, the allowed names) and the
+//! path to the value. The words of `serde_json` never reach a client.
 
 use serde::Deserialize;
 
@@ -26,16 +26,21 @@ use crate::event::json::shape::InvalidShape;
 /// [`InvalidShape`] for JSON that does not fit the type. The text must be valid JSON, which
 /// [`check`](crate::event::json::check) checks.
 pub fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, InvalidShape> {
-    serde_json::from_slice(text).map_err(|_| explain::<T>(text))
+    serde_json::from_slice(text).or_else(|_| read_again(text))
+}
+
+/// Returns the digits of a whole number that is written with a fraction of zeros: `43.0` is the integer 43, as in JSON
+/// Schema. Any other text is returned unchanged.
+#[must_use]
+pub fn without_zero_fraction(number: &str) -> &str {
+    let parts = number.split_once('.').filter(|(_, zeros)| zeros.bytes().all(|digit| digit == b'0'));
+    parts.map_or(number, |(digits, _)| digits)
 }
 
 /// Reads the text again, slower than `serde_json`, to learn why it does not fit.
-fn explain<'a, T: Deserialize<'a>>(text: &'a [u8]) -> InvalidShape {
-    let Ok(text) = std::str::from_utf8(text) else { return InvalidShape::unknown() };
-    match T::deserialize(Node(text.trim_ascii())) {
-        Err(invalid) => invalid,
-        Ok(_) => InvalidShape::unknown(),
-    }
+fn read_again<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, InvalidShape> {
+    let text = std::str::from_utf8(text).map_err(|_| InvalidShape::unknown())?;
+    T::deserialize(Node(text.trim_ascii()))
 }
 
 #[cfg(test)]
@@ -111,6 +116,22 @@ mod tests {
         );
         check(r#"{"name":"","is_open":"\u00e9"}"#, "/is_open", "`/is_open` is a string; send true or false");
         check(r#"{"name":"","share":{}}"#, "/share", "`/share` is an object; send a number");
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_fraction_of_zeros() {
+        let small = |number: &str| {
+            let text = format!(r#"{{"name":"","inner":{{"count":{number}}},"small":{number}}}"#);
+            read::<Body<'_>>(text.as_bytes()).map(|body| body.small).map_err(|invalid| invalid.to_string())
+        };
+        for number in ["43", "43.0", "43.000"] {
+            assert_eq!(small(number), Ok(Some(43)), "{number}");
+        }
+        for number in ["43.5", "43.01", "4.30e1", "\"43.0\""] {
+            assert!(small(number).is_err(), "{number}");
+        }
+        let words = "`/small` is a number out of range; send a whole number from 0 to 255";
+        assert_eq!(small("256.0"), Err(words.to_owned()));
     }
 
     #[test]
