@@ -214,7 +214,7 @@ fn empty_values_mean_absent_and_wrong_ones_are_told() {
         "since=yesterday",
         "until=1",
         "since=2026-13-01T00:00:00Z",
-        "type=a%20b",
+        "type=a%0Ab",
         "status=deleted",
         "status=lost",
         "limit=0",

@@ -1,7 +1,7 @@
 //! Accepts many events in one request. Each event takes the steps of a single event and has its own result, in order. An
 //! invalid item does not affect the others.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use domain::event::NewEvent;
@@ -133,7 +133,13 @@ impl<P: Ports> Ingest<P> {
             marks.push(self.mark_in_time(item, result_of(item).is_ok(), invocation.now));
         }
         stream::iter(marks).buffer_unordered(CONCURRENT_CLAIMS).collect::<()>().await;
-        claimed.into_iter().map(|item| item.and_then(|item| result_of(&item).map(|()| item))).collect()
+        let mut known = HashSet::new();
+        let mut result = |item: ClaimedEvent| {
+            result_of(&item)?;
+            let is_repeat = !known.insert(item.event.id);
+            Ok(if is_repeat { item.into_repeat() } else { item })
+        };
+        claimed.into_iter().map(|item| item.and_then(&mut result)).collect()
     }
 
     /// Marks the claims of an item after its sending, unless the time of the request is nearly over.

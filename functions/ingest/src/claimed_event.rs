@@ -49,6 +49,12 @@ impl Duplicate {
 }
 
 impl ClaimedEvent {
+    /// Returns the event as a duplicate of an item of the same batch, which has the same name.
+    pub(crate) fn into_repeat(self) -> Self {
+        let of_name = self.claims.last().map_or(self.duplicate, |held| Duplicate::of(&held.name));
+        Self { duplicate: of_name, ..self }
+    }
+
     /// Returns whether an earlier request with one of the names was answered 503.
     pub(crate) fn was_unconfirmed(&self) -> bool {
         self.claims.iter().any(|held| held.claim.is_unconfirmed)

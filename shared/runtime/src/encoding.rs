@@ -34,7 +34,8 @@ pub fn decode<'a>(headers: &HeaderMap, body: &'a [u8], limit: usize) -> Result<C
     let (name, result) = match encoding {
         Encoding::Gzip => ("gzip", MultiGzDecoder::new(body).take(most).read_to_end(&mut decoded)),
         Encoding::Zstd => {
-            ("zstd", zstd(body).and_then(|decoder| decoder.take(most).read_to_end(&mut decoded)))
+            let result = zstd(body).and_then(|decoder| decoder.take(most).read_to_end(&mut decoded));
+            ("zstd with a window of at most 8 MiB", result)
         }
     };
     if result.is_err() {

@@ -180,7 +180,8 @@ fn only_the_items_whose_call_nobody_heard_of_are_refused_and_their_repeat_is_the
     let reply = door.post_batch(&tenant, &twelve()).expect(207);
     assert_eq!(refused(&reply), [10, 11], "the queue takes ten messages in a call");
     let again = door.post_batch(&tenant, &twelve()).expect(207);
-    assert_eq!((&again.json()["duplicate"], &again.json()["rejected"]), (&json!(12), &json!(0)));
+    let again_of = |member: &str| again.json()[member].clone();
+    assert_eq!(["accepted", "duplicate", "rejected"].map(again_of), [json!(2), json!(10), json!(0)]);
     assert_eq!(results(&again)[..10], results(&reply)[..10]);
     stored_are(&tenant, &ids(&again));
 }

@@ -12,7 +12,8 @@ const MAX_CHARS: usize = 255;
 #[error("{}", EventType::RULE)]
 pub struct InvalidEventType;
 
-/// The type of an event: 1 to 255 printable characters of any script, such as `order.created` or `Scheduled Event`.
+/// The type of an event: 1 to 255 printable characters of any script, such as `order.created` or `Scheduled Event`. A type of
+/// several hundred bytes makes a head larger than 1 KB, and each of its updates costs a second write unit.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EventType(String);
 

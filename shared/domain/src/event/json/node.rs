@@ -22,10 +22,11 @@ impl<'de> Node<'de> {
         if let Ok(number) = self.0.parse() {
             return visitor.visit_u64(number);
         }
-        match self.0.parse() {
-            Ok(number) => visitor.visit_i64(number),
-            Err(_) => visitor.visit_f64(self.0.parse().unwrap_or_default()),
+        if let Ok(number) = self.0.parse() {
+            return visitor.visit_i64(number);
         }
+        let number = self.0.parse().ok().filter(|number: &f64| number.is_finite());
+        visitor.visit_f64(number.ok_or_else(InvalidShape::unknown)?)
     }
 }
 
