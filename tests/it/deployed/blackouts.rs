@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::deployed::support::front_door::{FrontDoor, named, plain};
+use crate::deployed::support::front_door::{FrontDoor, WARMED, named, plain};
 use crate::deployed::support::proxy::{Fault, Rule};
 use crate::support::client::Tenant;
 use crate::support::{size, tables};
@@ -75,7 +75,7 @@ fn the_queue_is_out(outage: Outage) {
     ids.extend(refused.iter().map(|name| door.post(&tenant, &named(name)).expect(202).id()));
     tenant.all_shown_as("pending", &ids);
     let stored = tables::all_stored(&tenant, 16);
-    assert_eq!(stored.len(), ids.len() + 1, "those that were accepted, and the one of the warming");
+    assert_eq!(stored.len(), ids.len() + WARMED, "those that were accepted, and those of the warming");
 }
 
 #[test]

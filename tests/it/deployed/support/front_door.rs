@@ -9,7 +9,7 @@ use super::runtime::{Process, environment, post};
 use crate::support::client::{Reply, Tenant};
 
 /// How many events a process has taken when it is warm.
-const WARMING: usize = 100;
+pub(crate) const WARMED: usize = 101;
 
 /// The process and its way to AWS.
 pub(crate) struct FrontDoor {
@@ -62,7 +62,7 @@ impl FrontDoor {
     /// Posts events that are accepted; afterwards the process knows the key, and holds tokens, as many as it has spent.
     #[track_caller]
     pub(crate) fn warm(&self, tenant: &Tenant) {
-        self.post_batch(tenant, &vec![plain(); WARMING]).expect(202);
+        self.post_batch(tenant, &vec![plain(); WARMED - 1]).expect(202);
         self.post(tenant, &plain()).expect(202);
         self.proxy.take_calls();
         self.proxy.take_repeats();
