@@ -10,6 +10,7 @@ mod backpressure;
 mod batches;
 mod bola;
 mod breakers;
+mod breakers_fair;
 mod cloud_events;
 mod competing;
 mod contract;

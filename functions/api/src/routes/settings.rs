@@ -63,6 +63,9 @@ pub(super) fn configure(
     }
     if let Some(is_paused) = settings.paused {
         endpoint.is_paused = is_paused;
+        if !is_paused {
+            endpoint.health.open = None; // the owner says that the endpoint gets deliveries
+        }
     }
     Ok(())
 }
