@@ -149,7 +149,8 @@ async fn endpoints_keep_their_promises(control: &Control<impl Table>, tenant: &T
     let mut now = seen.clone();
     for n in 0..12 {
         let told = || now.health.notice.is_some().then(|| now.health.with_notice_sent());
-        let change = told().or_else(|| now.health.after_failure(&failed(n > 9), &Window::default(), START)).unwrap();
+        let change =
+            told().or_else(|| now.health.after_failure(&failed(n > 9), &Window::default(), START)).unwrap();
         assert_eq!(control.change_health(tenant, &now, &change).await?, Updated::Done);
         assert_eq!(control.change_health(tenant, &now, &change).await?, Updated::Raced, "rev has moved on");
         now = control.endpoint(tenant, &seen.id).await?.unwrap();

@@ -11,6 +11,7 @@ mod batches;
 mod bola;
 mod breakers;
 mod breakers_fair;
+mod breakers_owner;
 mod cloud_events;
 mod competing;
 mod contract;

@@ -1,7 +1,7 @@
 //! Updates the health of an endpoint after an attempt, and puts notices into the inbox of its owner.
 
-use domain::delivery::verdict::{Answer, Verdict};
 use domain::delivery::DeliveryMessage;
+use domain::delivery::verdict::{Answer, Verdict};
 use domain::endpoint::Endpoint;
 use domain::endpoint::health::window::Window;
 use domain::endpoint::health::{Change, Failed, Health};

@@ -133,8 +133,7 @@ pub enum Bypass {
 
 impl Bypass {
     /// All bypasses.
-    pub const ALL: [Self; 5] =
-        [Self::None, Self::Paced, Self::Throttled, Self::Probe, Self::SpendingProbe];
+    pub const ALL: [Self; 5] = [Self::None, Self::Paced, Self::Throttled, Self::Probe, Self::SpendingProbe];
 
     /// Returns whether the message is a probe.
     #[must_use]

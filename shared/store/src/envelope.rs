@@ -207,8 +207,10 @@ mod tests {
         ] {
             let endpoint = domain::testing::endpoint(1).id;
             let head = domain::inbox::Head::new(&event(), [endpoint.clone()]);
-            let first = DeliveryMessage::first(&tenant(), head.id, &endpoint, &head.deliveries[&endpoint], false);
-            let body: serde_json::Value = serde_json::from_str(&delivery_body(&first.delayed(bypass))).unwrap();
+            let first =
+                DeliveryMessage::first(&tenant(), head.id, &endpoint, &head.deliveries[&endpoint], false);
+            let body: serde_json::Value =
+                serde_json::from_str(&delivery_body(&first.delayed(bypass))).unwrap();
             assert_eq!(body.get("pass").and_then(serde_json::Value::as_str), known);
         }
     }

@@ -92,7 +92,8 @@ async fn close_breaker<P: Ports>(
     until_won("closing a circuit breaker", || async {
         let current = api.control.endpoint(tenant, &tested.id).await?;
         let current = current.filter(|current| current.url == tested.url && current.health.open.is_some());
-        let closed = current.and_then(|seen| Some((seen.health.after_success(&Window::default(), now)?, seen)));
+        let closed =
+            current.and_then(|seen| Some((seen.health.after_success(&Window::default(), now)?, seen)));
         let Some((change, seen)) = closed else { return Ok(Round::Ended(())) };
         Ok(match api.control.change_health(tenant, &seen, &change).await? {
             Updated::Done => Round::Ended(()),

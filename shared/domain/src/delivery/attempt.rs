@@ -59,6 +59,7 @@ impl Attempt {
     /// unless the endpoint is gone.
     #[must_use]
     pub fn spends_no_attempt(&self) -> bool {
-        self.message.bypass == Bypass::Probe && !matches!(self.verdict, Verdict::Delivered | Verdict::DisableEndpoint)
+        self.message.bypass == Bypass::Probe
+            && !matches!(self.verdict, Verdict::Delivered | Verdict::DisableEndpoint)
     }
 }

@@ -35,8 +35,10 @@ mod tests {
     fn an_open_breaker_allows_probes_only_and_a_pause_allows_nothing() {
         let mut endpoint = endpoint(1);
         assert_eq!(gate(&endpoint, Bypass::None), Gate::Open);
-        endpoint.health =
-            Health { open: Some(Open { probes: 0, next_probe_at: START, last_probed: None }), ..Health::default() };
+        endpoint.health = Health {
+            open: Some(Open { probes: 0, next_probe_at: START, last_probed: None }),
+            ..Health::default()
+        };
         assert_eq!(
             (gate(&endpoint, Bypass::None), gate(&endpoint, Bypass::Probe)),
             (Gate::Parked, Gate::Open)

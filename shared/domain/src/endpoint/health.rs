@@ -308,7 +308,8 @@ mod tests {
         assert_eq!((begun_anew.failures, begun_anew.failing_since, begun_anew.rev), (0, None, 10));
         assert_eq!(succeed(&begun_anew, START), None, "a further success writes nothing");
         let more = |count| {
-            (0..count).fold(begun_anew.clone(), |health, _| fail(&health, &failed(false), START).unwrap().health)
+            (0..count)
+                .fold(begun_anew.clone(), |health, _| fail(&health, &failed(false), START).unwrap().health)
         };
         assert_eq!((more(3).open, more(4).open), (None, OPENED), "13 failures of 14 attempts");
     }
@@ -316,7 +317,8 @@ mod tests {
     #[test]
     fn an_event_that_alone_is_refused_opens_nothing() {
         let poison = failed(false);
-        let health = (0..100).fold(Health::default(), |health, _| fail(&health, &poison, START).unwrap().health);
+        let health =
+            (0..100).fold(Health::default(), |health, _| fail(&health, &poison, START).unwrap().health);
         assert_eq!((health.open, health.failures), (None, 100));
     }
 
@@ -422,7 +424,8 @@ mod tests {
         assert!(disabled.disables);
         assert_eq!(disabled.health.notice.unwrap().kind, NoticeKind::Disabled);
         let recovered = succeed(&after_failures(9), days(4)).unwrap().health;
-        let failing = (0..20).fold(recovered, |health, _| fail(&health, &failed(true), days(5)).unwrap().health);
+        let failing =
+            (0..20).fold(recovered, |health, _| fail(&health, &failed(true), days(5)).unwrap().health);
         assert!(!fail(&failing, &failed(true), days(8)).unwrap().disables, "there was a success");
     }
 

@@ -105,7 +105,11 @@ pub(crate) fn write(parked: &Parked, expires_at: Timestamp) -> Item {
 
 /// Reads a parked delivery.
 pub(crate) fn read(row: &Item) -> Result<Parked, Unreadable> {
-    Ok(Parked { message: read_message(row)?, token: row.text("token")?.to_owned(), was_probed: row.is_set("probed") })
+    Ok(Parked {
+        message: read_message(row)?,
+        token: row.text("token")?.to_owned(),
+        was_probed: row.is_set("probed"),
+    })
 }
 
 /// Reads the row of an endpoint.

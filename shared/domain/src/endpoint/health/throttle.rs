@@ -66,8 +66,7 @@ mod tests {
     fn a_halved_rate_returns_by_steps() {
         let refused = Pace::per_second(10);
         let percents: Vec<u32> = (0..20).map(|minute| per_hour(refused, minute) / 360).collect();
-        let expected =
-            [50, 50, 75, 80, 85, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100, 102, 104, 108, 116];
+        let expected = [50, 50, 75, 80, 85, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100, 102, 104, 108, 116];
         assert_eq!(percents, expected);
         assert_eq!(per_hour(refused, 23), Pace::per_second(30).to_per_hour(), "the configured rate");
         assert_eq!(per_hour(refused, u64::from(u32::MAX)), Pace::per_second(30).to_per_hour());
