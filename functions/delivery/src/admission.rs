@@ -187,9 +187,10 @@ impl RateReservation {
         now: Timestamp,
     ) -> PortResult<()> {
         // 1. Reserve slots for the messages that need one.
-        let (waiting, with_slot) = match self.is_throttled {
-            true => (demand.unpaced + demand.paced, demand.throttled),
-            false => (demand.unpaced, demand.paced + demand.throttled),
+        let (waiting, with_slot) = if self.is_throttled {
+            (demand.unpaced + demand.paced, demand.throttled)
+        } else {
+            (demand.unpaced, demand.paced + demand.throttled)
         };
         let span = self.reserve_slots(limits, target, waiting, now).await?;
 

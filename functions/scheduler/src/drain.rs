@@ -87,9 +87,10 @@ impl<P: Ports> Scheduler<P> {
         let Some(open) = endpoint.health.due_probe(self.clock.now()) else {
             return Ok(RunCounts::default());
         };
-        let parked = match open.takes_newest() {
-            true => self.schedule.newest_parked(&row.tenant, &row.endpoint, STEP).await?,
-            false => self.schedule.parked(&row.tenant, &row.endpoint, None, STEP).await?,
+        let parked = if open.takes_newest() {
+            self.schedule.newest_parked(&row.tenant, &row.endpoint, STEP).await?
+        } else {
+            self.schedule.parked(&row.tenant, &row.endpoint, None, STEP).await?
         };
         if parked.is_empty {
             self.schedule.delete_endpoint_row(row).await?;

@@ -82,8 +82,8 @@ pub fn shard_of_endpoint(endpoint: &EndpointId) -> u8 {
 
 /// Returns the delay of the parked delivery at this place (from 0), so that a minute's deliveries are spread evenly.
 #[must_use]
-pub fn drain_delay(place: usize, pace: Pace) -> Duration {
-    pace.offset(place).min(HORIZON)
+pub fn drain_delay(place: usize, rate: Pace) -> Duration {
+    rate.offset(place).min(HORIZON)
 }
 
 #[cfg(test)]
