@@ -23,6 +23,7 @@ use store::testing::memory::Memory;
 use domain::delivery::DeliveryMessage;
 use domain::delivery::schedule::{Due, Parked, shard_of_endpoint, shard_of_event};
 use domain::endpoint::health::Failed;
+use domain::endpoint::health::window::Window;
 use domain::endpoint::pace::Pace;
 use domain::endpoint::{Endpoint, EndpointState};
 use domain::event::claim::{Claim, ClaimName, Claimed, DedupId};
@@ -104,6 +105,11 @@ pub(crate) async fn limits_keep_their_promises(limits: &Limits<impl Table>) -> P
     assert_eq!(limits.reserve(&ours.tenant, &line, span).await?, span.earliest);
     assert_eq!(limits.reserve(&ours.tenant, &line, span).await?, span.earliest + span.length);
     assert_eq!(limits.reserve(&other.tenant, &line, span).await?, span.earliest);
+    let slow = Pace::per_hour(60).span(1, START);
+    let latest = START.after(Duration::from_mins(1)).millis() * 1000;
+    let reserve = || limits.reserve_throttled(&ours.tenant, &line, slow, latest);
+    let begun = [reserve().await?, reserve().await?, reserve().await?];
+    assert_eq!(begun, [Some(slow.earliest), Some(slow.earliest + slow.length), None], "within a minute");
     let later = Pace::per_second(10).span(1, START.after(Duration::from_secs(60)));
     assert_eq!(
         limits.reserve(&ours.tenant, &line, later).await?,
@@ -139,9 +145,9 @@ async fn endpoints_keep_their_promises(control: &Control<impl Table>, tenant: &T
     assert_eq!(control.endpoint(tenant, &seen.id).await?, Some(seen.clone()));
     let failed = |is_gone| {
         let not_before = Some(START.after(Duration::from_hours(1)));
-        Failed { error: "503".to_owned(), not_before, is_probe: false, is_gone }
+        Failed { not_before, is_gone, ..domain::testing::failed(false) }
     };
-    let change = seen.health.after_failure(&failed(false), START).unwrap();
+    let change = seen.health.after_failure(&failed(false), &Window::default(), START).unwrap();
     let old = Endpoint { url: "https://old.example.com/".to_owned(), ..seen.clone() };
     assert_eq!(
         control.change_health(tenant, &old, &change).await?,
@@ -149,14 +155,15 @@ async fn endpoints_keep_their_promises(control: &Control<impl Table>, tenant: &T
         "its URL has changed since"
     );
     let mut now = seen.clone();
-    for n in 0..6 {
+    for n in 0..12 {
         let told = || now.health.notice.is_some().then(|| now.health.with_notice_sent());
-        let change = told().or_else(|| now.health.after_failure(&failed(n > 3), START)).unwrap();
+        let change =
+            told().or_else(|| now.health.after_failure(&failed(n > 9), &Window::default(), START)).unwrap();
         assert_eq!(control.change_health(tenant, &now, &change).await?, Updated::Done);
         assert_eq!(control.change_health(tenant, &now, &change).await?, Updated::Raced, "rev has moved on");
         now = control.endpoint(tenant, &seen.id).await?.unwrap();
         assert_eq!(now.health, change.health);
-        assert_eq!(now.state == EndpointState::Disabled, n > 3);
+        assert_eq!(now.state == EndpointState::Disabled, n > 9);
     }
     assert!(now.health.open.is_some());
     let stranger = domain::testing::tenant();
@@ -193,8 +200,11 @@ pub(crate) async fn schedules_keep_their_promises(schedule: &Schedule<impl Table
     assert_eq!(ours_due(schedule.due(shard, until(3), 1000).await?), rows[1..]);
     schedule.delete_due(&rows).await?;
 
-    let parked =
-        |message: &DeliveryMessage, token: &str| Parked { message: message.clone(), token: token.to_owned() };
+    let parked = |message: &DeliveryMessage, token: &str| Parked {
+        message: message.clone(),
+        token: token.to_owned(),
+        was_probed: token == "c",
+    };
     let row = async || {
         let rows = schedule.endpoint_rows(shard_of_endpoint(&place)).await?;
         PortResult::Ok(rows.into_iter().find(|row| row.tenant == ours))
@@ -210,6 +220,8 @@ pub(crate) async fn schedules_keep_their_promises(schedule: &Schedule<impl Table
     assert_eq!(schedule.parked(&ours, &place, None, 1).await?.rows, all[..1]);
     assert_eq!(schedule.parked(&ours, &place, Some(&all[0]), 10).await?.rows, all[1..]);
     assert!(schedule.parked(&stranger, &place, None, 10).await?.is_empty);
+    let newest = schedule.newest_parked(&ours, &place, 10).await?.rows;
+    assert_eq!(newest, [all[1].clone(), all[0].clone()]);
     schedule.unpark(&all[0]).await?;
     schedule.unpark(&all[1]).await?;
     assert!(schedule.parked(&ours, &place, None, 10).await?.is_empty);

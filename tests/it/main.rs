@@ -10,6 +10,8 @@ mod backpressure;
 mod batches;
 mod bola;
 mod breakers;
+mod breakers_fair;
+mod breakers_owner;
 mod cloud_events;
 mod competing;
 mod contract;

@@ -23,13 +23,13 @@ use delivery::handler::Delivery;
 use domain::delivery::DeliveryMessage;
 use domain::delivery::schedule::HORIZON;
 use domain::endpoint::Endpoint;
-use domain::endpoint::health::Failed;
+use domain::endpoint::health::window::Window;
 use domain::event::id::EventId;
 use domain::inbox::Head;
 use domain::tenant::api_key::{ApiKey, Pepper};
 use domain::tenant::id::TenantId;
 use domain::tenant::tier::Tier;
-use domain::testing::{START, endpoint, endpoint_of, key_of, tenant};
+use domain::testing::{START, endpoint, endpoint_of, failed, key_of, tenant};
 use domain::timestamp::Timestamp;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use ingest::handler::Ingest;
@@ -317,10 +317,11 @@ impl Pipeline {
     /// A system with an endpoint whose breaker has just opened, and this many events whose first messages wait.
     pub(crate) async fn parked(events: u8) -> Self {
         let pipeline = Self::with_endpoints(1);
-        let failed = Failed { error: "500".to_owned(), not_before: None, is_probe: false, is_gone: false };
         pipeline.tables.change_endpoint(&pipeline.tenant, &endpoint(1).id, |endpoint| {
-            for _ in 0..5 {
-                endpoint.health = endpoint.health.after_failure(&failed, START).expect("a change").health;
+            for _ in 0..10 {
+                let failed = failed(false);
+                let change = endpoint.health.after_failure(&failed, &Window::default(), START);
+                endpoint.health = change.expect("a change").health;
             }
         });
         for n in 0..events {

@@ -10,7 +10,7 @@ use domain::delivery::gate::{self, Gate};
 use domain::delivery::{Bypass, DeliveryMessage};
 use domain::endpoint::Endpoint;
 use domain::endpoint::id::EndpointId;
-use domain::endpoint::pace::{MAX_AT_ONCE, Pace};
+use domain::endpoint::pace::{MAX_AT_ONCE, MAX_THROTTLED_WAIT, Pace, Span};
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
@@ -31,10 +31,11 @@ pub(crate) enum Admission {
     Deleted,
     /// The endpoint is disabled.
     Disabled(Box<Endpoint>),
-    /// The circuit breaker is open, or the endpoint is paused.
+    /// The circuit breaker is open, the endpoint is paused, or the lower rate of a throttled endpoint allows no request
+    /// soon.
     Parked,
-    /// The rate limit allows the request at this time.
-    Later(Timestamp),
+    /// The rate limit allows the request at this time. The message then has this bypass.
+    Later(Timestamp, Bypass),
     /// The request may be sent now.
     Open(Box<Endpoint>),
 }
@@ -62,8 +63,9 @@ impl<'a> Admissions<'a> {
         let mut demands: BTreeMap<Target<'_>, Demand> = BTreeMap::new();
         for message in messages {
             let demand = demands.entry((&message.tenant, &message.endpoint)).or_default();
-            demand.waiting += usize::from(message.bypass == Bypass::None);
+            demand.unpaced += usize::from(message.bypass == Bypass::None);
             demand.paced += usize::from(message.bypass == Bypass::Paced);
+            demand.throttled += usize::from(message.bypass == Bypass::Throttled);
         }
 
         // 2. Read each endpoint, and reserve its slots.
@@ -102,17 +104,25 @@ impl<'a> Admissions<'a> {
 /// The numbers of messages for one endpoint.
 #[derive(Clone, Copy, Default)]
 struct Demand {
-    /// Messages that need a rate-limit slot.
-    waiting: usize,
-    /// Messages whose slot has begun.
+    /// Messages without a rate-limit slot.
+    unpaced: usize,
+    /// Messages whose slot at the full rate has begun.
     paced: usize,
+    /// Messages whose slot at a lower rate has begun.
+    throttled: usize,
 }
 
 /// One endpoint, and the slots that are reserved for the messages of the batch.
 struct RateReservation {
     endpoint: Result<Option<Endpoint>, String>,
+    pace: Pace,
+    /// Whether the rate is lower than the configured one. A slot at the full rate does not count then, and a message
+    /// without a slot is parked.
+    is_throttled: bool,
     /// The start of the first slot, in microseconds since the epoch; `None` if no slot is reserved.
     begin: Option<u64>,
+    /// The number of reserved slots.
+    slots: usize,
     /// The number of messages that may still be sent now; `None` for no limit.
     sends_left: Option<u32>,
     /// The start of the first slot for the messages beyond that number.
@@ -123,6 +133,14 @@ struct RateReservation {
     used: usize,
     /// The number of retry slots given to messages.
     used_for_retry: usize,
+}
+
+/// When a message may be sent.
+enum Turn {
+    Now,
+    Later(Timestamp),
+    /// Not within the time for which a throttled endpoint reserves slots.
+    TooLate,
 }
 
 impl RateReservation {
@@ -137,21 +155,25 @@ impl RateReservation {
         let endpoint = control.endpoint(target.0, target.1).await.map_err(|error| error.to_string());
         let known = endpoint.as_ref().ok().and_then(Option::as_ref);
         let sending = known.filter(|endpoint| gate::gate(endpoint, Bypass::None) == Gate::Open);
-        let pace = sending.map(|endpoint| Pace::per_second(endpoint.rate_per_second));
+        let paces = sending.map(|endpoint| (endpoint.pace(now), endpoint.full_pace()));
         let mut reservation = Self {
             endpoint,
+            pace: paces.map_or(Pace::per_second(1), |(pace, _)| pace),
+            is_throttled: paces.is_some_and(|(pace, full)| pace < full),
             begin: None,
+            slots: usize::MAX,
             sends_left: None,
             retry_begin: None,
             in_flight: 0,
             used: 0,
             used_for_retry: 0,
         };
-        if let Some(pace) = pace
-            && let Err(error) = reservation.reserve(limits, target, demand, pace, now).await
+        if paces.is_some()
+            && let Err(error) = reservation.reserve(limits, target, demand, now).await
         {
             // Deliveries must not stop because the table of rate limits does not answer.
             tracing::warn!(cause = %error, "the rate limit of an endpoint is not applied");
+            reservation.slots = usize::MAX;
         }
         reservation
     }
@@ -160,34 +182,62 @@ impl RateReservation {
     async fn reserve<T: Table>(
         &mut self,
         limits: &Limits<T>,
-        (tenant, id): Target<'_>,
+        target: Target<'_>,
         demand: Demand,
-        pace: Pace,
         now: Timestamp,
     ) -> PortResult<()> {
         // 1. Reserve slots for the messages that need one.
-        let span = pace.span(demand.waiting, now);
-        if demand.waiting > 0 {
-            self.begin = Some(limits.reserve(tenant, id, span).await?);
-        }
+        let (waiting, with_slot) = if self.is_throttled {
+            (demand.unpaced + demand.paced, demand.throttled)
+        } else {
+            (demand.unpaced, demand.paced + demand.throttled)
+        };
+        let span = self.reserve_slots(limits, target, waiting, now).await?;
 
         // 2. Count the messages whose slot has begun. If no message waited before, the requests in flight need no limit.
-        let has_begun = |slot: &usize| self.begin.is_some_and(|begin| pace.turn(begin, *slot, now).is_none());
-        let ready = demand.paced + (0..demand.waiting).filter(has_begun).count();
-        let was_idle = demand.paced == 0 && self.begin == Some(span.earliest);
+        let has_begun =
+            |slot: &usize| self.begin.is_some_and(|begin| self.pace.turn(begin, *slot, now).is_none());
+        let ready = with_slot + (0..waiting.min(self.slots)).filter(has_begun).count();
+        let was_idle = with_slot == 0 && self.begin == Some(span.earliest);
         if ready == 0 || was_idle {
             return Ok(());
         }
 
         // 3. Apply the limit. The messages beyond it get slots behind all others.
+        let (tenant, id) = target;
         let wanted = u32::try_from(ready).unwrap_or(u32::MAX);
         self.in_flight = limits.start_requests(tenant, id, now.minutes(), wanted, MAX_AT_ONCE).await?;
         self.sends_left = Some(self.in_flight);
-        if self.in_flight < wanted {
+        if self.in_flight < wanted && !self.is_throttled {
             let refused = ready - usize::try_from(self.in_flight).unwrap_or_default();
-            self.retry_begin = Some(limits.reserve(tenant, id, pace.span(refused, now)).await?);
+            self.retry_begin = Some(limits.reserve(tenant, id, self.pace.span(refused, now)).await?);
         }
         Ok(())
+    }
+
+    /// Reserves slots for this number of messages. Returns the span of the slots.
+    async fn reserve_slots<T: Table>(
+        &mut self,
+        limits: &Limits<T>,
+        (tenant, id): Target<'_>,
+        waiting: usize,
+        now: Timestamp,
+    ) -> PortResult<Span> {
+        if !self.is_throttled {
+            let span = self.pace.span(waiting, now);
+            if waiting > 0 {
+                self.begin = Some(limits.reserve(tenant, id, span).await?);
+            }
+            return Ok(span);
+        }
+        let count = self.pace.throttled_slots(waiting);
+        let span = self.pace.span(count, now);
+        if count > 0 {
+            let latest = now.after(MAX_THROTTLED_WAIT).millis().saturating_mul(1000);
+            self.begin = limits.reserve_throttled(tenant, id, span, latest).await?;
+            self.slots = if self.begin.is_some() { count } else { 0 };
+        }
+        Ok(span)
     }
 
     /// Decides on one message.
@@ -197,38 +247,45 @@ impl RateReservation {
             Ok(None) => return Admission::Deleted,
             Ok(Some(endpoint)) => Box::new(endpoint.clone()),
         };
+        let bypass = if self.is_throttled { Bypass::Throttled } else { Bypass::Paced };
         match gate::gate(&endpoint, message.bypass) {
             Gate::Disabled => Admission::Disabled(endpoint),
             Gate::Parked => Admission::Parked,
-            Gate::Open if message.bypass == Bypass::Probe => Admission::Open(endpoint),
-            Gate::Open => match self.slot(message, Pace::per_second(endpoint.rate_per_second), now) {
-                Some(at) => Admission::Later(at),
-                None => Admission::Open(endpoint),
+            Gate::Open if message.bypass.is_probe() => Admission::Open(endpoint),
+            Gate::Open => match self.turn(message, now) {
+                Turn::Now => Admission::Open(endpoint),
+                Turn::Later(at) => Admission::Later(at, bypass),
+                Turn::TooLate => Admission::Parked,
             },
         }
     }
 
-    /// Returns when the message may be sent; `None` means now.
-    fn slot(&mut self, message: &DeliveryMessage, pace: Pace, now: Timestamp) -> Option<Timestamp> {
-        if message.bypass == Bypass::None {
+    /// Returns when the message may be sent.
+    fn turn(&mut self, message: &DeliveryMessage, now: Timestamp) -> Turn {
+        let needs_slot =
+            message.bypass == Bypass::None || (self.is_throttled && message.bypass == Bypass::Paced);
+        if needs_slot {
             let slot = self.used;
             self.used += 1;
-            let later = self.begin.and_then(|begin| pace.turn(begin, slot, now));
-            if later.is_some() {
-                return later;
+            if slot >= self.slots {
+                return Turn::TooLate;
+            }
+            if let Some(later) = self.begin.and_then(|begin| self.pace.turn(begin, slot, now)) {
+                return Turn::Later(later);
             }
         }
         match &mut self.sends_left {
-            None => None,
+            None => Turn::Now,
+            Some(0) if self.is_throttled => Turn::TooLate,
             Some(0) => {
                 let slot = self.used_for_retry;
                 self.used_for_retry += 1;
-                let later = self.retry_begin.and_then(|begin| pace.turn(begin, slot, now));
-                Some(later.unwrap_or(now).max(now.after(MIN_DELAY)))
+                let later = self.retry_begin.and_then(|begin| self.pace.turn(begin, slot, now));
+                Turn::Later(later.unwrap_or(now).max(now.after(MIN_DELAY)))
             }
             Some(left) => {
                 *left -= 1;
-                None
+                Turn::Now
             }
         }
     }

@@ -10,12 +10,13 @@
 //!             │ ── endpoint deleted or disabled ────────────> record ─────> done
 //!             │ ── circuit breaker open, or paused ─────────> park n ─────> done
 //!             │ ── rate limit reached ──────────────────────> send n again ─> done
+//!             │ ── a lower rate after a 429 is reached ─────> park n ─────> done
 //!             └── POST ─> one update, if `rev` is unchanged
 //!                            written ─> send n+1 at its time ─────────────> done
 //!                            lost ────> read the head again, decide again
 //! ```
 //!
-//! A failed probe is parked again: it uses no attempt. After any error the message returns to its queue. After a crash
+//! A failed probe is parked again and uses no attempt, unless it is a probe that spends its attempt. After any error the message returns to its queue. After a crash
 //! between the POST and the update, the receiver gets the same `webhook-id` twice. No crash can lose an event.
 
 use domain::delivery::attempt::Attempt;
@@ -101,9 +102,9 @@ impl<P: Ports> Delivery<P> {
                 let tally = self.record(&found.head, message, &Outcome::EndpointDisabled).await?;
                 Ok(tally.plus(&self.send_due_notice(message, &endpoint).await))
             }
-            Admission::Parked => self.park(&found.head, message).await,
-            Admission::Later(at) => {
-                let tally = self.send_at(message.delayed(Bypass::Paced), at, &found.head).await?;
+            Admission::Parked => self.park(&found.head, message, false).await,
+            Admission::Later(at, bypass) => {
+                let tally = self.send_at(message.delayed(bypass), at, &found.head).await?;
                 Ok(tally.plus(&Tally::once("paced")))
             }
             Admission::Open(endpoint) => self.attempt(&found, message, &endpoint).await,
@@ -138,7 +139,7 @@ impl<P: Ports> Delivery<P> {
 
         // 4. Record the outcome in the head, and schedule the next attempt. Only now is the message handled.
         let recorded = if attempt.spends_no_attempt() {
-            self.park(&found.head, message).await?
+            self.park(&found.head, message, true).await?
         } else {
             let outcome = Outcome::Attempted(verdict, attempt.to_last_attempt());
             self.record(&found.head, message, &outcome).await?
@@ -183,10 +184,10 @@ impl<P: Ports> Delivery<P> {
         }
     }
 
-    /// Parks a delivery until its endpoint gets deliveries again.
-    async fn park(&self, head: &Head, message: &DeliveryMessage) -> PortResult<Tally> {
+    /// Parks a delivery until its endpoint gets deliveries again, or has time for it.
+    async fn park(&self, head: &Head, message: &DeliveryMessage, was_probed: bool) -> PortResult<Tally> {
         let token = format!("{:032x}", rand::random::<u128>());
-        let parked = Parked { message: message.delayed(Bypass::None), token };
+        let parked = Parked { message: message.delayed(Bypass::None), token, was_probed };
         self.schedule.park(&parked, head.expires_at).await?;
         tracing::debug!(step = "parked", event = %message.event, endpoint = %message.endpoint, n = message.n);
         Ok(Tally::once("parked"))

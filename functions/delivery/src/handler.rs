@@ -25,6 +25,7 @@ use store::schedule::Schedule;
 
 use crate::admission::{Admission, Admissions};
 use crate::config::Config;
+use crate::successes::Successes;
 use crate::tally::Tally;
 
 /// The longest time for one message: the exchange with the receiver, and the calls to AWS around it.
@@ -43,6 +44,8 @@ pub struct Delivery<P: Ports> {
     pub(crate) keys: DataKeys<P>,
     pub(crate) webhooks: P::Webhooks,
     pub(crate) clock: P::Clock,
+    /// The successes that no write carries yet.
+    pub(crate) successes: Successes,
     /// The secrets for the signatures of the service itself.
     pub(crate) signing: SigningSecrets,
     /// The URLs that endpoints may have.
@@ -71,6 +74,7 @@ impl<P: Ports> Delivery<P> {
             keys,
             webhooks: ports.webhooks(),
             clock: ports.clock(),
+            successes: Successes::default(),
             signing: SigningSecrets::new(config.signing_secrets),
             url_policy: config.url_policy,
             dead_letters_arn: config.dead_letters_arn,

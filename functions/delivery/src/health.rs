@@ -1,8 +1,9 @@
 //! Updates the health of an endpoint after an attempt, and puts notices into the inbox of its owner.
 
+use domain::delivery::DeliveryMessage;
 use domain::delivery::verdict::{Answer, Verdict};
-use domain::delivery::{Bypass, DeliveryMessage};
 use domain::endpoint::Endpoint;
+use domain::endpoint::health::window::Window;
 use domain::endpoint::health::{Change, Failed, Health};
 use store::clock::Clock;
 use store::events::Inserted;
@@ -14,7 +15,7 @@ use crate::handler::Delivery;
 use crate::tally::Tally;
 
 /// The largest number of tries. Each lost try means that another attempt updated the health, so a further update would say
-/// the same.
+/// much the same.
 const MAX_RACES: usize = 5;
 
 impl<P: Ports> Delivery<P> {
@@ -41,6 +42,9 @@ impl<P: Ports> Delivery<P> {
         answer: &Answer,
         verdict: Verdict,
     ) -> PortResult<Tally> {
+        if verdict == Verdict::Delivered {
+            self.successes.count(message, self.clock.now());
+        }
         let mut current = endpoint.clone();
         let mut tally = Tally::default();
         for _ in 0..MAX_RACES {
@@ -48,10 +52,12 @@ impl<P: Ports> Delivery<P> {
             tally = tally.plus(&self.send_notice(message, &mut current).await?);
 
             // 2. Write the change, if there is one, and send the notice that it may contain.
-            let Some(change) = self.change(&current.health, message, answer, verdict) else {
+            let successes = self.successes.at(message);
+            let Some(change) = self.change(&current, message, answer, verdict, &successes) else {
                 return Ok(tally);
             };
             if self.control.change_health(&message.tenant, &current, &change).await? == Updated::Done {
+                self.successes.remove(message, &successes);
                 tally = tally.plus(&tally_of(&current.health, &change));
                 current.health = change.health;
                 return Ok(tally.plus(&self.send_notice(message, &mut current).await?));
@@ -78,26 +84,32 @@ impl<P: Ports> Delivery<P> {
 
     fn change(
         &self,
-        health: &Health,
+        endpoint: &Endpoint,
         message: &DeliveryMessage,
         answer: &Answer,
         verdict: Verdict,
+        successes: &Window,
     ) -> Option<Change> {
-        let now = self.clock.now();
+        let (health, now) = (&endpoint.health, self.clock.now());
         if verdict == Verdict::Delivered {
-            return health.after_success(now);
+            return health.after_success(successes, now);
         }
+        let is_probe = message.bypass.is_probe();
         let not_before = match verdict {
             Verdict::RetryAt(at) if answer.asks_for_a_pause() => Some(at),
             _ => None,
         };
+        if answer.is_too_many_requests() {
+            return health.after_refusal(endpoint.full_pace(), not_before, is_probe, now);
+        }
         let failed = Failed {
+            event: message.event,
             error: answer.to_string(),
             not_before,
-            is_probe: message.bypass == Bypass::Probe,
+            is_probe,
             is_gone: verdict == Verdict::DisableEndpoint,
         };
-        health.after_failure(&failed, now)
+        health.after_failure(&failed, successes, now)
     }
 
     /// Puts the notice of an endpoint into the inbox of its owner, and then removes it from the endpoint. If the removal

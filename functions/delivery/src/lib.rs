@@ -8,4 +8,5 @@ mod attempt;
 pub mod config;
 pub mod handler;
 mod health;
+mod successes;
 mod tally;

@@ -13,8 +13,10 @@
 use std::time::Duration;
 
 use domain::delivery::gate::{self, Gate};
-use domain::delivery::schedule::{EndpointRow, Parked, SHARDS, drain_delay, drained_per_minute};
+use domain::delivery::schedule::{EndpointRow, Parked, SHARDS, drain_delay};
 use domain::delivery::{Bypass, Step};
+use domain::endpoint::health::window::hash;
+use domain::endpoint::pace::Pace;
 use domain::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint};
 use domain::inbox::Head;
 use domain::timestamp::Timestamp;
@@ -64,8 +66,9 @@ impl<P: Ports> Scheduler<P> {
                 self.probe(row, &endpoint).await
             }
             endpoint => {
-                let rate = endpoint.map_or(DEFAULT_RATE_PER_SECOND, |endpoint| endpoint.rate_per_second);
-                self.drain(row, rate, until).await
+                let full = Pace::per_second(DEFAULT_RATE_PER_SECOND);
+                let pace = endpoint.map_or(full, |endpoint| endpoint.pace(self.clock.now()));
+                self.drain(row, pace, until).await
             }
         }
     }
@@ -78,31 +81,55 @@ impl<P: Ports> Scheduler<P> {
         Ok(RunCounts::default())
     }
 
-    /// Sends the oldest open delivery as a probe, if a probe is due.
+    /// Sends an open delivery as a probe, if a probe is due: the newest one and the oldest one in turn, and another event
+    /// than the last time if there is one.
     async fn probe(&self, row: &EndpointRow, endpoint: &Endpoint) -> PortResult<RunCounts> {
-        let Some(change) = endpoint.health.claim_probe(self.clock.now()) else {
+        let Some(open) = endpoint.health.due_probe(self.clock.now()) else {
             return Ok(RunCounts::default());
         };
-        let parked = self.schedule.parked(&row.tenant, &row.endpoint, None, STEP).await?;
+        let parked = if open.takes_newest() {
+            self.schedule.newest_parked(&row.tenant, &row.endpoint, STEP).await?
+        } else {
+            self.schedule.parked(&row.tenant, &row.endpoint, None, STEP).await?
+        };
         if parked.is_empty {
             self.schedule.delete_endpoint_row(row).await?;
         }
-        for parked in &parked.rows {
+        let mut rows = parked.rows;
+        rows.sort_by_key(|parked| open.last_probed == Some(hash(parked.message.event))); // keeps the order otherwise
+        for (place, parked) in rows.iter().enumerate() {
             // 1. Skip deliveries that are no longer open: their probe would not be sent.
             if !self.is_open(row, parked).await? {
                 self.schedule.unpark(parked).await?;
                 continue;
             }
-            // 2. Claim the probe. If the endpoint was changed, the next run decides again.
+            // 2. A delivery that was tried before spends its attempt if others wait: it must not hold them for ever.
+            let spends = parked.was_tried() && self.is_any_open(row, &rows[place + 1..]).await?;
+            let bypass = if spends { Bypass::SpendingProbe } else { Bypass::Probe };
+
+            // 3. Claim the probe. If the endpoint was changed, the next run decides again.
+            let Some(change) = endpoint.health.claim_probe(parked.message.event, self.clock.now()) else {
+                break;
+            };
             if self.control.change_health(&row.tenant, endpoint, &change).await? == Updated::Raced {
                 break;
             }
-            // 3. Send it, and delete the row only then.
-            self.deliveries.send(&[Delayed::at_once(parked.message.delayed(Bypass::Probe))]).await?;
+            // 4. Send it, and delete the row only then.
+            self.deliveries.send(&[Delayed::at_once(parked.message.delayed(bypass))]).await?;
             self.schedule.unpark(parked).await?;
             return Ok(RunCounts { probes: 1, ..RunCounts::default() });
         }
         Ok(RunCounts::default())
+    }
+
+    /// Returns whether any of these deliveries still waits for its attempt.
+    async fn is_any_open(&self, row: &EndpointRow, others: &[Parked]) -> PortResult<bool> {
+        for other in others {
+            if self.is_open(row, other).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Returns whether the parked delivery still waits for its attempt. If it does not, deletes what a probe in flight has
@@ -119,8 +146,8 @@ impl<P: Ports> Scheduler<P> {
     }
 
     /// Sends the parked deliveries of one minute, the oldest events first.
-    async fn drain(&self, row: &EndpointRow, rate: u32, until: Timestamp) -> PortResult<RunCounts> {
-        let per_minute = drained_per_minute(rate);
+    async fn drain(&self, row: &EndpointRow, pace: Pace, until: Timestamp) -> PortResult<RunCounts> {
+        let per_minute = pace.to_per_minute();
         let mut sent = 0;
         let mut last: Option<Parked> = None;
         while sent < per_minute && self.has_time(until) {
@@ -138,7 +165,7 @@ impl<P: Ports> Scheduler<P> {
             // 2. Send their messages, and delete the rows only then: a crash in between repeats a message and loses none.
             let places = rows.iter().zip(sent..);
             let messages: Vec<Delayed> =
-                places.map(|(parked, place)| delayed(parked, drain_delay(place, rate))).collect();
+                places.map(|(parked, place)| delayed(parked, drain_delay(place, pace))).collect();
             self.deliveries.send(&messages).await?;
             let deletions = stream::iter(&rows).map(|parked| self.schedule.unpark(parked));
             deletions.buffer_unordered(CONCURRENT_ROWS).try_collect::<()>().await?;

@@ -11,8 +11,9 @@
 //! twice, and sends their messages. The last step of a cancelled replay does so too.
 
 use domain::delivery::DeliveryMessage;
-use domain::delivery::schedule::{drain_delay, drained_per_minute};
+use domain::delivery::schedule::drain_delay;
 use domain::endpoint::Endpoint;
+use domain::endpoint::pace::Pace;
 use domain::inbox::Head;
 use domain::job::replay::Replay;
 use domain::job::{Job, Work};
@@ -56,7 +57,7 @@ impl<P: Ports> Scheduler<P> {
         if job.is_cancelled {
             return self.end_cancelled(job, replay, rate).await;
         }
-        let per_run = drained_per_minute(rate);
+        let per_run = Pace::per_second(rate).to_per_minute();
 
         // 1. Read the next heads, no more than may be sent in this run.
         let limit = per_run.saturating_sub(*sent).clamp(1, STEP);
@@ -109,7 +110,7 @@ impl<P: Ports> Scheduler<P> {
     ) -> PortResult<()> {
         let mut messages = Vec::new();
         for head in heads {
-            let delay = drain_delay(*sent, rate);
+            let delay = drain_delay(*sent, Pace::per_second(rate));
             let count_before = messages.len();
             messages.extend(first_messages(job, head).map(|message| Delayed { message, delay }));
             *sent += usize::from(messages.len() > count_before);

@@ -121,15 +121,25 @@ pub enum Bypass {
     /// The message skips no check: the circuit breaker and the rate of the endpoint hold for it.
     #[default]
     None,
-    /// The message skips the rate: it already waited for its turn.
+    /// The message skips the rate: it already waited for its turn. If the endpoint is throttled since, it waits again.
     Paced,
+    /// The message skips the rate: it already waited for its turn at the lower rate of a throttled endpoint.
+    Throttled,
     /// The message skips the open circuit breaker: its attempt shows whether the endpoint works again.
     Probe,
+    /// The same, and a failure uses up the attempt.
+    SpendingProbe,
 }
 
 impl Bypass {
     /// All bypasses.
-    pub const ALL: [Self; 3] = [Self::None, Self::Paced, Self::Probe];
+    pub const ALL: [Self; 5] = [Self::None, Self::Paced, Self::Throttled, Self::Probe, Self::SpendingProbe];
+
+    /// Returns whether the message is a probe.
+    #[must_use]
+    pub const fn is_probe(self) -> bool {
+        matches!(self, Self::Probe | Self::SpendingProbe)
+    }
 
     /// Returns the name of the bypass in messages.
     #[must_use]
@@ -137,7 +147,9 @@ impl Bypass {
         match self {
             Self::None => "none",
             Self::Paced => "paced",
+            Self::Throttled => "throttled",
             Self::Probe => "probe",
+            Self::SpendingProbe => "spending_probe",
         }
     }
 

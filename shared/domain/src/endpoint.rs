@@ -12,6 +12,7 @@ pub mod url;
 
 use self::health::Health;
 use self::id::EndpointId;
+use self::pace::Pace;
 use self::pattern::Pattern;
 use crate::event::event_type::EventType;
 use crate::sealed::Sealed;
@@ -23,7 +24,7 @@ pub enum EndpointState {
     /// The endpoint gets deliveries.
     #[default]
     Active,
-    /// The endpoint answered 410 Gone, or failed for five days without a success. Its deliveries fail until the owner
+    /// The endpoint answered 410 Gone, or only failed for five days. Its deliveries fail until the owner
     /// enables it again.
     Disabled,
 }
@@ -93,6 +94,18 @@ impl Endpoint {
     #[must_use]
     pub fn matches(&self, event_type: &EventType) -> bool {
         self.matching_pattern(event_type).is_some()
+    }
+
+    /// Returns the rate at `now`: the configured one, or less after a 429.
+    #[must_use]
+    pub fn pace(&self, now: Timestamp) -> Pace {
+        self.health.pace(self.full_pace(), now)
+    }
+
+    /// Returns the configured rate.
+    #[must_use]
+    pub fn full_pace(&self) -> Pace {
+        Pace::per_second(self.rate_per_second)
     }
 
     /// Returns the first pattern that this type matches.

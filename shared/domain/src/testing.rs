@@ -3,7 +3,7 @@
 use crate::delivery::LastAttempt;
 use crate::delivery::verdict::Verdict;
 use crate::endpoint::headers::Headers;
-use crate::endpoint::health::Health;
+use crate::endpoint::health::{Failed, Health};
 use crate::endpoint::id::EndpointId;
 use crate::endpoint::pattern::Pattern;
 use crate::endpoint::private::Private;
@@ -121,4 +121,11 @@ pub fn event(tenant: &TenantId, event_type: &str, payload: &str, now: Timestamp)
 #[must_use]
 pub fn attempted(verdict: Verdict, answer: &str) -> Outcome {
     Outcome::Attempted(verdict, LastAttempt { at: START, duration_ms: 1, answer: answer.to_owned() })
+}
+
+/// Makes a failed attempt of an event of its own.
+#[must_use]
+pub fn failed(is_probe: bool) -> Failed {
+    let event = EventId::generate(START, 1, &mut rand::rng());
+    Failed { event, error: "500".to_owned(), not_before: None, is_probe, is_gone: false }
 }

@@ -59,6 +59,9 @@ struct DeliveryV1 {
     fresh: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pass: Option<String>,
+    /// Says more about `pass`. The previous version reads `pass` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
 }
 
 /// Returns the body of the message for an accepted event.
@@ -103,8 +106,19 @@ pub fn delivery_body(message: &DeliveryMessage) -> String {
         generation: message.generation.clone(),
         n: message.n,
         fresh: message.fresh,
-        pass: (message.bypass != Bypass::None).then(|| message.bypass.as_str().to_owned()),
+        pass: known_to_previous(message.bypass).map(|bypass| bypass.as_str().to_owned()),
+        kind: (known_to_previous(message.bypass).unwrap_or_default() != message.bypass)
+            .then(|| message.bypass.as_str().to_owned()),
     }))
+}
+
+/// Returns the bypass that the previous version reads instead of this one; `None` for no bypass.
+const fn known_to_previous(bypass: Bypass) -> Option<Bypass> {
+    match bypass {
+        Bypass::None => None,
+        Bypass::Paced | Bypass::Throttled => Some(Bypass::Paced),
+        Bypass::Probe | Bypass::SpendingProbe => Some(Bypass::Probe),
+    }
 }
 
 /// Reads the delivery of a message from the queue `deliveries`.
@@ -113,7 +127,7 @@ pub fn delivery_body(message: &DeliveryMessage) -> String {
 /// [`UnknownFormat`] if this version cannot read the message.
 pub fn read_delivery(body: &str) -> Result<DeliveryMessage, UnknownFormat> {
     let DeliveryEnvelope::V1(v1) = serde_json::from_str(body).map_err(unknown)?;
-    let bypass = match v1.pass {
+    let bypass = match v1.kind.or(v1.pass) {
         Some(name) => Bypass::parse(&name).ok_or_else(|| unknown("pass"))?,
         None => Bypass::None,
     };
@@ -179,6 +193,25 @@ mod tests {
                 bypass,
             };
             assert_eq!(read_delivery(&delivery_body(&message)).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn the_previous_version_reads_a_bypass_that_it_knows() {
+        for (bypass, known) in [
+            (Bypass::None, None),
+            (Bypass::Paced, Some("paced")),
+            (Bypass::Throttled, Some("paced")),
+            (Bypass::Probe, Some("probe")),
+            (Bypass::SpendingProbe, Some("probe")),
+        ] {
+            let endpoint = domain::testing::endpoint(1).id;
+            let head = domain::inbox::Head::new(&event(), [endpoint.clone()]);
+            let first =
+                DeliveryMessage::first(&tenant(), head.id, &endpoint, &head.deliveries[&endpoint], false);
+            let body: serde_json::Value =
+                serde_json::from_str(&delivery_body(&first.delayed(bypass))).unwrap();
+            assert_eq!(body.get("pass").and_then(serde_json::Value::as_str), known);
         }
     }
 

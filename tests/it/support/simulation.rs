@@ -2,6 +2,7 @@
 //! as SQS' fair queues are documented to: of the tenant that has the fewest under way.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use store::data_keys::DataKeys;
@@ -160,6 +161,8 @@ pub(crate) struct Simulation<W: WebhookSender> {
     pub(crate) events: Events<Simulated<W>>,
     pub(crate) schedule: Schedule<MemoryTable>,
     pub(crate) queue: FairQueue,
+    /// How often a circuit breaker opened.
+    pub(crate) opened: Arc<AtomicUsize>,
     ports: Simulated<W>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -177,9 +180,13 @@ impl<W: WebhookSender> Simulation<W> {
             webhooks,
             clock,
         };
-        let delivery = Arc::new(Delivery::new(&ports, configs::delivery(), Box::new(|_| ())));
+        let opened = Arc::new(AtomicUsize::new(0));
         let worker = |_| {
-            let (delivery, queue) = (Arc::clone(&delivery), queue.clone());
+            let (queue, opened) = (queue.clone(), Arc::clone(&opened));
+            let log = move |line: &str| {
+                opened.fetch_add(usize::from(line.contains("breakers_opened")), Ordering::Relaxed);
+            };
+            let delivery = Delivery::new(&ports, configs::delivery(), Box::new(log));
             spawn_local(async move {
                 loop {
                     let batch = queue.take().await;
@@ -194,7 +201,7 @@ impl<W: WebhookSender> Simulation<W> {
         let keys = DataKeys::new(tables.control.clone(), ports.vault.clone(), clock);
         let events = Events::new(tables.events.clone(), keys);
         let schedule = Schedule::new(tables.schedule.clone());
-        Self { clock, tables, events, schedule, queue, ports, workers }
+        Self { clock, tables, events, schedule, queue, opened, ports, workers }
     }
 
     /// A scheduler of this system that sends through this queue.

@@ -6,26 +6,32 @@ use axum::extract::{Path, RawQuery, State};
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::verdict::{Answer, Verdict};
 use domain::delivery::{ORIGINAL_RUN, webhook_request};
+use domain::endpoint::Endpoint;
+use domain::endpoint::health::window::Window;
 use domain::endpoint::id::EndpointId;
 use domain::endpoint::url::EndpointUrl;
 use domain::event::Event;
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::Head;
+use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 use http::StatusCode;
 use runtime::answer;
 use serde_json::{Value, json};
 use store::clock::Clock;
 use store::events::attempt_item::LoggedAttempt;
+use store::items::Updated;
 use store::ports::Ports;
+use store::races::{Round, until_won};
+use store::unavailable::PortResult;
 use store::webhook_sender::WebhookSender;
 
 use super::endpoints::{find, open};
 use crate::body::{invalid, parameter};
 use crate::caller::{Caller, EndpointsAdmin};
 use crate::cursor::Cursors;
-use crate::deps::ApiState;
+use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
 use crate::query::{query_limit, query_value};
 
@@ -39,7 +45,7 @@ const SAMPLES: usize = 3;
 const TEST_TYPE: &str = "endpoint.test";
 
 /// Answers `POST /api/endpoints/{id}/test`: sends one signed test event now, and returns the attempt. The event is not
-/// stored.
+/// stored. A success closes an open circuit breaker.
 pub(crate) async fn test<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<EndpointsAdmin>,
@@ -67,7 +73,35 @@ pub(crate) async fn test<P: Ports>(
     };
     let ended_at = api.clock.now();
     let attempt = test_attempt(event.id, &answer, now, ended_at);
+    if matches!(answer, Answer::Status { code: 200..=299, .. }) {
+        close_breaker(&api, &bearer.tenant, &endpoint, ended_at).await?;
+    }
     Ok(answer::json(StatusCode::OK, &attempt))
+}
+
+/// Closes the circuit breaker of an endpoint that answered a test with success, if the breaker is still open and the
+/// endpoint still has the URL that was tested.
+async fn close_breaker<P: Ports>(
+    api: &Api<P>,
+    tenant: &TenantId,
+    tested: &Endpoint,
+    now: Timestamp,
+) -> PortResult<()> {
+    if tested.health.open.is_none() {
+        return Ok(());
+    }
+    until_won("closing a circuit breaker", || async {
+        let current = api.control.endpoint(tenant, &tested.id).await?;
+        let current = current.filter(|current| current.url == tested.url && current.health.open.is_some());
+        let closed =
+            current.and_then(|seen| Some((seen.health.after_success(&Window::default(), now)?, seen)));
+        let Some((change, seen)) = closed else { return Ok(Round::Ended(())) };
+        Ok(match api.control.change_health(tenant, &seen, &change).await? {
+            Updated::Done => Round::Ended(()),
+            Updated::Raced => Round::Lost,
+        })
+    })
+    .await
 }
 
 /// Returns the attempt of a test as JSON.

@@ -69,8 +69,11 @@ pub(super) fn configure(
     }
     match settings.paused {
         Patch::Absent => {}
-        Patch::Reset => endpoint.is_paused = false,
-        Patch::Set(is_paused) => endpoint.is_paused = is_paused,
+        Patch::Set(true) => endpoint.is_paused = true,
+        Patch::Reset | Patch::Set(false) => {
+            endpoint.is_paused = false;
+            endpoint.health.open = None; // the owner says that the endpoint gets deliveries
+        }
     }
     Ok(())
 }

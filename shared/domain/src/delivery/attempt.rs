@@ -52,13 +52,14 @@ impl Attempt {
     /// Returns whether the attempt was a probe.
     #[must_use]
     pub fn is_probe(&self) -> bool {
-        self.message.bypass == Bypass::Probe
+        self.message.bypass.is_probe()
     }
 
-    /// Returns whether the attempt uses up none of the delivery's attempts. That is so for a failed probe, unless the
-    /// endpoint is gone.
+    /// Returns whether the attempt uses up none of the delivery's attempts. That is so for a failed [`Bypass::Probe`],
+    /// unless the endpoint is gone.
     #[must_use]
     pub fn spends_no_attempt(&self) -> bool {
-        self.is_probe() && !matches!(self.verdict, Verdict::Delivered | Verdict::DisableEndpoint)
+        self.message.bypass == Bypass::Probe
+            && !matches!(self.verdict, Verdict::Delivered | Verdict::DisableEndpoint)
     }
 }

@@ -17,7 +17,7 @@ pub enum Gate {
 /// Decides whether the endpoint allows an attempt of a message with this bypass.
 #[must_use]
 pub fn gate(endpoint: &Endpoint, bypass: Bypass) -> Gate {
-    let is_held = endpoint.health.open.is_some() && bypass != Bypass::Probe;
+    let is_held = endpoint.health.open.is_some() && !bypass.is_probe();
     match endpoint.state {
         EndpointState::Disabled => Gate::Disabled,
         EndpointState::Active if endpoint.is_paused || is_held => Gate::Parked,
@@ -35,12 +35,15 @@ mod tests {
     fn an_open_breaker_allows_probes_only_and_a_pause_allows_nothing() {
         let mut endpoint = endpoint(1);
         assert_eq!(gate(&endpoint, Bypass::None), Gate::Open);
-        endpoint.health =
-            Health { open: Some(Open { probes: 0, next_probe_at: START }), ..Health::default() };
+        endpoint.health = Health {
+            open: Some(Open { probes: 0, next_probe_at: START, last_probed: None }),
+            ..Health::default()
+        };
         assert_eq!(
             (gate(&endpoint, Bypass::None), gate(&endpoint, Bypass::Probe)),
             (Gate::Parked, Gate::Open)
         );
+        assert_eq!(gate(&endpoint, Bypass::SpendingProbe), Gate::Open);
         assert_eq!(gate(&endpoint, Bypass::Paced), Gate::Parked);
         endpoint.is_paused = true;
         assert_eq!(gate(&endpoint, Bypass::Probe), Gate::Parked);

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::delivery::DeliveryMessage;
 use crate::endpoint::id::EndpointId;
+use crate::endpoint::pace::Pace;
 use crate::event::id::EventId;
 use crate::tenant::id::TenantId;
 use crate::timestamp::Timestamp;
@@ -43,6 +44,16 @@ pub struct Parked {
     pub message: DeliveryMessage,
     /// The token of this write of the row.
     pub token: String,
+    /// Whether the delivery was parked after a failed probe that spent no attempt.
+    pub was_probed: bool,
+}
+
+impl Parked {
+    /// Returns whether an attempt of the delivery, or a probe with it, was made in this run.
+    #[must_use]
+    pub fn was_tried(&self) -> bool {
+        self.was_probed || self.message.n > 1
+    }
 }
 
 /// The row of an endpoint that has parked deliveries, or recently had some.
@@ -69,18 +80,10 @@ pub fn shard_of_endpoint(endpoint: &EndpointId) -> u8 {
     u8::try_from(last).unwrap_or_default() % SHARDS
 }
 
-/// Returns the number of parked deliveries to send per minute.
-#[must_use]
-pub fn drained_per_minute(rate_per_second: u32) -> usize {
-    let per_minute = rate_per_second.max(1).saturating_mul(60);
-    usize::try_from(per_minute).unwrap_or(usize::MAX)
-}
-
 /// Returns the delay of the parked delivery at this place (from 0), so that a minute's deliveries are spread evenly.
 #[must_use]
-pub fn drain_delay(place: usize, rate_per_second: u32) -> Duration {
-    let rate = usize::try_from(rate_per_second.max(1)).unwrap_or(usize::MAX);
-    Duration::from_secs(u64::try_from(place / rate).unwrap_or(u64::MAX)).min(HORIZON)
+pub fn drain_delay(place: usize, rate: Pace) -> Duration {
+    rate.offset(place).min(HORIZON)
 }
 
 #[cfg(test)]
@@ -101,10 +104,13 @@ mod tests {
 
     #[test]
     fn a_drain_is_spread_over_its_minute_at_the_rate_of_the_endpoint() {
-        assert_eq!(drained_per_minute(30), 1800);
-        let delays: Vec<u64> = [0, 29, 30, 1799].map(|place| drain_delay(place, 30).as_secs()).to_vec();
+        let pace = Pace::per_second(30);
+        assert_eq!(pace.to_per_minute(), 1800);
+        let delays: Vec<u64> = [0, 29, 30, 1799].map(|place| drain_delay(place, pace).as_secs()).to_vec();
         assert_eq!(delays, [0, 0, 1, 59]);
-        assert_eq!(drained_per_minute(0), 60);
-        assert_eq!(drain_delay(59, 0).as_secs(), 59);
+        assert_eq!(Pace::per_second(0).to_per_minute(), 60);
+        assert_eq!(drain_delay(59, Pace::per_second(0)).as_secs(), 59);
+        let slow = Pace::per_hour(108);
+        assert_eq!((slow.to_per_minute(), drain_delay(1, slow).as_secs()), (2, 33));
     }
 }

@@ -34,6 +34,12 @@ impl Answer {
     pub const fn asks_for_a_pause(&self) -> bool {
         matches!(self, Self::Status { code: 429 | 503, retry_after: Some(_), .. })
     }
+
+    /// Returns whether the receiver refused the request because of its own rate limit: a 429.
+    #[must_use]
+    pub const fn is_too_many_requests(&self) -> bool {
+        matches!(self, Self::Status { code: 429, .. })
+    }
 }
 
 impl fmt::Display for Answer {

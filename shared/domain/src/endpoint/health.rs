@@ -1,25 +1,35 @@
-//! The circuit breaker of an endpoint. Five failures in a row open it. While it is open, deliveries are parked
-//! instead of sent, and single deliveries are sent as probes at growing intervals. The first successful probe closes
-//! it. An endpoint that fails for five days is disabled.
+//! The circuit breaker of an endpoint. It opens when most attempts of the last five minutes failed ([`window`]). While
+//! it is open, deliveries are parked instead of sent, and single deliveries are sent as probes at growing intervals.
+//! The first success closes it, and so does the owner. An endpoint that only fails for five days is disabled.
 //!
 //! ```text
-//!   closed ── 5 failures in a row ──> open ── a probe succeeds ──> closed: parked deliveries are sent at the endpoint's rate
-//!                                      │  └── a probe fails ─────> open: the next probe follows 1, 2, 5, 15, 60, 60 ... min later
-//!                                      └───── 10 failures over 5 days ──> disabled
+//!   closed ── 10 attempts in 5 min, ──> open ── a success ──────> closed: parked deliveries are sent at the endpoint's rate
+//!             70 % or more failed,       │  └── a probe fails ──> open: the next probe follows 1, 2, 5, 15, 60, 60 ... min later
+//!             of 3 events or more        └───── 10 failures over 5 days, no success ──> disabled
 //! ```
 //!
 //! A dead endpoint therefore costs a few requests per hour, for any number of waiting events. A parked delivery uses
-//! up no attempt.
+//! up no attempt. A 429 is no failure: it lowers the rate of the endpoint ([`throttle`]).
+
+pub mod throttle;
+pub mod window;
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
+use self::throttle::Throttle;
+use self::window::Window;
+use crate::endpoint::pace::Pace;
+use crate::event::id::EventId;
 use crate::timestamp::Timestamp;
-
-/// The number of failures in a row that opens the breaker.
-const FAILURES_TO_OPEN: u32 = 5;
 
 /// The minutes from the opening to the first probe, and from each probe to the next. The last value repeats.
 const PROBE_MINUTES: [u64; 5] = [1, 2, 5, 15, 60];
+
+/// The longest time by which a `Retry-After` moves the next probe.
+const MAX_PROBE_DELAY: Duration = Duration::from_hours(1);
 
 /// How long an endpoint must fail before its owner gets a notice.
 const TELL_AFTER: Duration = Duration::from_hours(1);
@@ -71,8 +81,8 @@ impl NoticeKind {
     }
 }
 
-/// The health of an endpoint. It is written on a failure, and on the first success after a failure. Other successes
-/// write nothing.
+/// The health of an endpoint. It is written on a failure, on the first success after a failure, and at most once a minute
+/// on a 429. Other successes write nothing.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Health {
     /// The number of writes. Each update is conditional on the value that it read.
@@ -83,8 +93,12 @@ pub struct Health {
     pub failing_since: Option<Timestamp>,
     /// A short text about the last of these failures.
     pub last_error: Option<String>,
+    /// The attempts of the last minutes.
+    pub window: Window,
     /// The open breaker; `None` while it is closed.
     pub open: Option<Open>,
+    /// The lower rate since the last 429.
+    pub throttle: Option<Throttle>,
     /// Whether the owner got a notice that the endpoint fails.
     pub has_failing_notice: bool,
     /// A notice that is not yet in the inbox.
@@ -98,11 +112,29 @@ pub struct Open {
     pub probes: u32,
     /// When the next probe may be sent.
     pub next_probe_at: Timestamp,
+    /// The hash of the event of the last probe.
+    pub last_probed: Option<u32>,
+}
+
+impl Open {
+    /// Returns whether the next probe is the newest parked delivery. The newest and the oldest take turns.
+    #[must_use]
+    pub const fn takes_newest(&self) -> bool {
+        self.probes.is_multiple_of(2)
+    }
+
+    /// Moves the next probe to the time that the endpoint asked for, by an hour at most.
+    fn postpone(&mut self, not_before: Option<Timestamp>, now: Timestamp) {
+        let asked = not_before.unwrap_or(now).min(now.after(MAX_PROBE_DELAY));
+        self.next_probe_at = self.next_probe_at.max(asked);
+    }
 }
 
 /// A failed attempt.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Failed {
+    /// The event.
+    pub event: EventId,
     /// A short text about the failure.
     pub error: String,
     /// When the endpoint accepts the next request, from its `Retry-After`.
@@ -123,21 +155,26 @@ pub struct Change {
 }
 
 impl Health {
-    /// Records a success. Returns `None` if there is nothing to write.
+    /// Records a success. `successes` are those that the writer has counted, with this one. Returns `None` if there is
+    /// nothing to write.
     #[must_use]
-    pub fn after_success(&self, now: Timestamp) -> Option<Change> {
-        if self.failures == 0 {
+    pub fn after_success(&self, successes: &Window, now: Timestamp) -> Option<Change> {
+        if self.failures == 0 && self.open.is_none() {
             return None;
         }
         let notice = self.has_failing_notice.then_some(Notice { kind: NoticeKind::Recovered, at: now });
-        let health = Self { rev: self.rev + 1, notice, ..Self::default() };
+        let window = match self.open {
+            Some(_) => Window::default(), // the failures that opened the breaker must not open it again
+            None => self.window.with_successes(successes, now),
+        };
+        let health = Self { rev: self.rev + 1, notice, window, throttle: self.throttle, ..Self::default() };
         Some(Change { health, disables: false })
     }
 
-    /// Records a failure. Returns `None` if there is nothing to write: an attempt that was in flight when the breaker
-    /// opened gives no new information.
+    /// Records a failure. `successes` are those that the writer has counted. Returns `None` if there is nothing to write:
+    /// an attempt that was in flight when the breaker opened gives no new information.
     #[must_use]
-    pub fn after_failure(&self, failed: &Failed, now: Timestamp) -> Option<Change> {
+    pub fn after_failure(&self, failed: &Failed, successes: &Window, now: Timestamp) -> Option<Change> {
         if self.open.is_some() && !failed.is_probe && !failed.is_gone {
             return None;
         }
@@ -149,12 +186,16 @@ impl Health {
         let failing_since = *health.failing_since.get_or_insert(now);
         let failing_for = now.since(failing_since);
         health.last_error = Some(failed.error.clone());
+        health.window = self.window.with_successes(successes, now);
+        health.window.count_failure(failed.event, now);
 
         // 2. Open the breaker, or move the next probe.
-        if health.failures >= FAILURES_TO_OPEN {
-            let first = Open { probes: 0, next_probe_at: now.after(probe_interval(0)) };
-            let open = health.open.get_or_insert(first);
-            open.next_probe_at = failed.not_before.unwrap_or(now).max(open.next_probe_at);
+        if health.open.is_none() && health.window.shows_outage(now) {
+            let next_probe_at = now.after(probe_interval(0));
+            health.open = Some(Open { probes: 0, next_probe_at, last_probed: None });
+        }
+        if let Some(open) = &mut health.open {
+            open.postpone(failed.not_before, now);
         }
 
         // 3. Disable the endpoint, or prepare a notice.
@@ -169,13 +210,48 @@ impl Health {
         Some(Change { health, disables })
     }
 
-    /// Claims the next probe for the writer of the result, who then sends it. Returns `None` if no probe is due.
+    /// Records a 429, which is no failure: it halves the rate of the endpoint, whose configured rate is `full`. A 429 that
+    /// answers a probe moves the next probe. Returns `None` if there is nothing to write.
     #[must_use]
-    pub fn claim_probe(&self, now: Timestamp) -> Option<Change> {
-        let open = self.open.filter(|open| open.next_probe_at <= now)?;
-        let probes = open.probes.saturating_add(1);
+    pub fn after_refusal(
+        &self,
+        full: Pace,
+        not_before: Option<Timestamp>,
+        is_probe: bool,
+        now: Timestamp,
+    ) -> Option<Change> {
+        let mut health = Self { rev: self.rev + 1, ..self.clone() };
+        if !self.throttle.is_some_and(|throttle| throttle.is_fresh(now)) {
+            let refused_per_hour = self.pace(full, now).to_per_hour();
+            health.throttle = Some(Throttle { refused_per_hour, at: now });
+        }
+        if let Some(open) = health.open.as_mut().filter(|_| is_probe) {
+            open.postpone(not_before, now);
+        }
+        let has_changed = (health.throttle, health.open) != (self.throttle, self.open);
+        has_changed.then_some(Change { health, disables: false })
+    }
+
+    /// Returns the rate at `now` of an endpoint whose configured rate is `full`.
+    #[must_use]
+    pub fn pace(&self, full: Pace, now: Timestamp) -> Pace {
+        self.throttle.map_or(full, |throttle| throttle.pace(full, now))
+    }
+
+    /// Returns the open breaker if a probe is due.
+    #[must_use]
+    pub fn due_probe(&self, now: Timestamp) -> Option<Open> {
+        self.open.filter(|open| open.next_probe_at <= now)
+    }
+
+    /// Claims the next probe for the writer of the result, who then sends it with this event. Returns `None` if no probe
+    /// is due.
+    #[must_use]
+    pub fn claim_probe(&self, event: EventId, now: Timestamp) -> Option<Change> {
+        let probes = self.due_probe(now)?.probes.saturating_add(1);
         let next_probe_at = now.after(probe_interval(probes));
-        let health = Self { rev: self.rev + 1, open: Some(Open { probes, next_probe_at }), ..self.clone() };
+        let open = Some(Open { probes, next_probe_at, last_probed: Some(window::hash(event)) });
+        let health = Self { rev: self.rev + 1, open, ..self.clone() };
         Some(Change { health, disables: false })
     }
 
@@ -190,100 +266,4 @@ impl Health {
 fn probe_interval(probes: u32) -> Duration {
     let step = usize::try_from(probes).unwrap_or(usize::MAX).min(PROBE_MINUTES.len() - 1);
     Duration::from_mins(PROBE_MINUTES[step])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::START;
-
-    fn failed(is_probe: bool) -> Failed {
-        Failed { error: "500".to_owned(), not_before: None, is_probe, is_gone: false }
-    }
-
-    fn minutes(minutes: u64) -> Timestamp {
-        START.after(Duration::from_mins(minutes))
-    }
-
-    fn after_failures(count: u32) -> Health {
-        (0..count)
-            .fold(Health::default(), |health, _| health.after_failure(&failed(false), START).unwrap().health)
-    }
-
-    #[test]
-    fn five_failures_in_a_row_open_the_breaker_and_a_success_resets_the_count() {
-        assert_eq!(after_failures(4).open, None);
-        assert_eq!(after_failures(5).open, Some(Open { probes: 0, next_probe_at: minutes(1) }));
-        let begun_anew = after_failures(4).after_success(START).unwrap().health;
-        assert_eq!(begun_anew, Health { rev: 5, ..Health::default() });
-        assert_eq!(begun_anew.after_success(START), None, "a further success writes nothing");
-    }
-
-    #[test]
-    fn probes_are_sent_at_growing_intervals() {
-        let mut health = after_failures(5);
-        let mut at = START;
-        let mut probes = Vec::new();
-        while probes.len() < 7 {
-            at = at.after(Duration::from_mins(1));
-            if let Some(change) = health.claim_probe(at) {
-                assert_eq!(change.health.claim_probe(at), None, "one probe at a time");
-                health = change.health.after_failure(&failed(true), at).unwrap().health;
-                probes.push(at.since(START).as_secs() / 60);
-            }
-        }
-        assert_eq!(probes, [1, 3, 8, 23, 83, 143, 203]);
-    }
-
-    #[test]
-    fn an_attempt_in_flight_when_the_breaker_opened_changes_nothing() {
-        assert_eq!(after_failures(5).after_failure(&failed(false), START), None);
-        let closed = after_failures(5).after_success(START).unwrap().health;
-        assert_eq!((closed.open, closed.failures), (None, 0));
-    }
-
-    #[test]
-    fn a_retry_after_postpones_the_probe() {
-        let asking = Failed { not_before: Some(minutes(30)), ..failed(false) };
-        let health = after_failures(4).after_failure(&asking, START).unwrap().health;
-        assert_eq!(health.open.unwrap().next_probe_at, minutes(30));
-        assert_eq!(health.claim_probe(minutes(29)), None);
-    }
-
-    #[test]
-    fn the_owner_gets_a_notice_after_an_hour_and_one_on_recovery() {
-        let health = after_failures(5);
-        assert_eq!(health.after_failure(&failed(true), minutes(59)).unwrap().health.notice, None);
-        let noticed = health.after_failure(&failed(true), minutes(60)).unwrap().health;
-        assert_eq!(noticed.notice, Some(Notice { kind: NoticeKind::Failing, at: minutes(60) }));
-        let again =
-            noticed.with_notice_sent().health.after_failure(&failed(true), minutes(90)).unwrap().health;
-        assert_eq!(again.notice, None, "one notice is enough");
-        let recovered = again.after_success(minutes(100)).unwrap().health;
-        assert_eq!(recovered.notice, Some(Notice { kind: NoticeKind::Recovered, at: minutes(100) }));
-        assert_eq!(
-            health.after_success(minutes(100)).unwrap().health.notice,
-            None,
-            "there was no notice of a failure"
-        );
-    }
-
-    #[test]
-    fn ten_failures_over_five_days_disable_the_endpoint() {
-        let days = |days: u64| START.after(Duration::from_hours(24 * days));
-        let change = |failures, at| after_failures(failures).after_failure(&failed(true), at).unwrap();
-        assert!(!change(5, days(6)).disables, "six failures are too few");
-        let nine = Health { failures: 9, ..after_failures(5) };
-        assert!(!nine.after_failure(&failed(true), days(4)).unwrap().disables);
-        let disabled = nine.after_failure(&failed(true), days(5)).unwrap();
-        assert!(disabled.disables);
-        assert_eq!(disabled.health.notice.unwrap().kind, NoticeKind::Disabled);
-    }
-
-    #[test]
-    fn a_410_disables_the_endpoint_at_once() {
-        let gone = Failed { is_gone: true, ..failed(false) };
-        assert!(Health::default().after_failure(&gone, START).unwrap().disables);
-        assert!(after_failures(5).after_failure(&gone, START).unwrap().disables);
-    }
 }

@@ -19,8 +19,12 @@ const TOLERANCE: Duration = Duration::from_millis(250);
 /// one message.
 pub const MAX_AT_ONCE: u32 = 30;
 
-/// A rate in requests per second, at least 1.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The furthest slot that a message of a throttled endpoint reserves. Its rate may change every minute, so a later slot
+/// would be at a rate that no longer holds.
+pub const MAX_THROTTLED_WAIT: Duration = Duration::from_mins(1);
+
+/// A rate in requests per hour, at least 1.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Pace(u32);
 
 /// The slots to reserve: their total length, and the earliest start.
@@ -36,7 +40,39 @@ impl Pace {
     /// Makes a rate. 0 counts as 1.
     #[must_use]
     pub fn per_second(requests: u32) -> Self {
+        Self(requests.max(1).saturating_mul(3600))
+    }
+
+    /// Makes a rate from requests per hour. 0 counts as 1.
+    #[must_use]
+    pub fn per_hour(requests: u32) -> Self {
         Self(requests.max(1))
+    }
+
+    /// Returns the requests per hour.
+    #[must_use]
+    pub const fn to_per_hour(self) -> u32 {
+        self.0
+    }
+
+    /// Returns the requests per minute, rounded up.
+    #[must_use]
+    pub fn to_per_minute(self) -> usize {
+        usize::try_from(self.0.div_ceil(60)).unwrap_or(usize::MAX)
+    }
+
+    /// Returns the time from the first request to the request at this place (from 0).
+    #[must_use]
+    pub fn offset(self, place: usize) -> Duration {
+        let place = u64::try_from(place).unwrap_or(u64::MAX);
+        Duration::from_secs(place.saturating_mul(3600) / u64::from(self.0))
+    }
+
+    /// Returns how many of `count` requests a throttled endpoint reserves slots for: what fits into
+    /// [`MAX_THROTTLED_WAIT`], and at least one.
+    #[must_use]
+    pub fn throttled_slots(self, count: usize) -> usize {
+        count.min(self.to_per_minute())
     }
 
     /// Returns the slots that `count` requests need at `now`.
@@ -59,7 +95,7 @@ impl Pace {
     }
 
     fn interval(self) -> u64 {
-        1_000_000 / u64::from(self.0)
+        3_600_000_000 / u64::from(self.0)
     }
 }
 

@@ -58,7 +58,7 @@ impl<T: Table> Control<T> {
     }
 
     /// Changes the settings of an endpoint, if they have not changed since they were read as `seen`. Deletes the health
-    /// of an endpoint that gets another URL or is enabled again.
+    /// of an endpoint that gets another URL, is enabled again, or whose circuit breaker `next` closes.
     pub async fn change_endpoint(
         &self,
         tenant: &TenantId,
@@ -70,7 +70,8 @@ impl<T: Table> Control<T> {
             .set_all(settings)
             .only_if(equals("rev", seen.rev));
         let is_enabled_again = (seen.state, next.state) == (EndpointState::Disabled, EndpointState::Active);
-        if is_enabled_again || seen.url != next.url {
+        let closes_breaker = seen.health.open.is_some() && next.health.open.is_none();
+        if is_enabled_again || closes_breaker || seen.url != next.url {
             // Attempts that have read the old health must not write it back: the higher health_rev refuses them.
             update = update.remove("health").add("health_rev", 1);
         }

@@ -42,6 +42,38 @@ impl<T: Table> Limits<T> {
         Ok(end.saturating_sub(span.length).max(span.earliest))
     }
 
+    /// Reserves the next span of a throttled endpoint's time, if it begins at `latest` (microseconds since the epoch) or
+    /// earlier. Returns when it begins; `None` if it would begin later. What was reserved at the full rate does not count.
+    pub async fn reserve_throttled(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        span: Span,
+        latest: u64,
+    ) -> PortResult<Option<u64>> {
+        let key = Key::new(keys::pace(tenant, endpoint), keys::ONLY);
+        let ttl = (latest + span.length) / MICROSECONDS + KEEP_SECONDS;
+        let at_once = Update::new(key.clone())
+            .set("throttled_until", span.earliest + span.length)
+            .set("ttl", ttl)
+            .only_if(absent_or_at_most("throttled_until", span.earliest));
+        let reserved = match update_once(&self.items, at_once).await? {
+            Outcome::Done(reserved) => reserved,
+            Outcome::Refused(_) => {
+                let after_last = Update::new(key)
+                    .add("throttled_until", span.length)
+                    .set("ttl", ttl)
+                    .only_if(absent_or_at_most("throttled_until", latest));
+                match update_once(&self.items, after_last).await? {
+                    Outcome::Done(reserved) => reserved,
+                    Outcome::Refused(_) => return Ok(None),
+                }
+            }
+        };
+        let end: u64 = reserved.number("throttled_until")?;
+        Ok(Some(end.saturating_sub(span.length).max(span.earliest)))
+    }
+
     /// Starts up to `wanted` requests to an endpoint, so that at most `most` requests of this minute are in flight.
     /// Returns the number of requests that may start.
     pub async fn start_requests(

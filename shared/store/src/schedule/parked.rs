@@ -52,6 +52,16 @@ impl<T: Table> Schedule<T> {
         self.rows(Query::consistent(keys::parked(tenant, endpoint)).range(range), most, read).await
     }
 
+    /// Returns at most `most` parked deliveries of an endpoint, newest event first, read consistently.
+    pub async fn newest_parked(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        most: usize,
+    ) -> PortResult<Rows<Parked>> {
+        self.rows(Query::consistent(keys::parked(tenant, endpoint)).backwards(), most, read).await
+    }
+
     /// Returns the number of parked deliveries of an endpoint, at most `most`.
     pub async fn count_parked(
         &self,
@@ -87,12 +97,19 @@ pub(crate) fn endpoint_key(tenant: &TenantId, endpoint: &EndpointId) -> Key {
 
 /// Returns the row of a parked delivery.
 pub(crate) fn write(parked: &Parked, expires_at: Timestamp) -> Item {
-    message_row(&parked.message, expires_at).with("token", parked.token.as_str()).at(key(parked))
+    message_row(&parked.message, expires_at)
+        .with("token", parked.token.as_str())
+        .with_some("probed", parked.was_probed.then_some(true))
+        .at(key(parked))
 }
 
 /// Reads a parked delivery.
 pub(crate) fn read(row: &Item) -> Result<Parked, Unreadable> {
-    Ok(Parked { message: read_message(row)?, token: row.text("token")?.to_owned() })
+    Ok(Parked {
+        message: read_message(row)?,
+        token: row.text("token")?.to_owned(),
+        was_probed: row.is_set("probed"),
+    })
 }
 
 /// Reads the row of an endpoint.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::task::yield_now;
 
@@ -34,6 +35,12 @@ impl ScriptedWebhooks {
     /// Adds a status to the script. The script answers the next requests in order.
     pub fn answer(&self, code: u16) {
         self.state().answers.push_back(answer(code));
+    }
+
+    /// Adds a status with this `Retry-After` to the script.
+    pub fn answer_after(&self, code: u16, retry_after: Duration) {
+        let answer = Answer::Status { code, retry_after: Some(retry_after), excerpt: String::new() };
+        self.state().answers.push_back(answer);
     }
 
     /// Answers every request by this rule.
