@@ -48,6 +48,13 @@ fn is_mismatch(answer: &Answer, name: &str, first: &Answer) {
     assert!(detail.contains(name) && detail.contains(&first), "{detail}");
 }
 
+/// Posts five events; afterwards ingest knows the key, and holds the tokens for three more.
+async fn warm(pipeline: &Pipeline) {
+    for n in 0..5 {
+        pipeline.post_event(&format!("warm {n}")).await;
+    }
+}
+
 #[tokio::test]
 async fn a_cloudevent_sent_again_is_a_duplicate_whatever_else_differs() {
     let pipeline = Pipeline::with_endpoints(0);
@@ -133,7 +140,7 @@ async fn an_item_of_a_batch_that_was_answered_503_is_accepted_the_next_time() {
     let pipeline = Pipeline::with_endpoints(0);
     let item = |name: &str| json!({"type": "a", "payload": 1, "dedup_id": name});
     let batch = json!({"events": [item("x"), item("x"), item("y")]}).to_string();
-    pipeline.post_event("warm").await;
+    warm(&pipeline).await;
     pipeline.faults.fail_at(3, Fault::AnswerLost); // three claims, then the message of the first two items
     let refused = body(&pipeline.post("/api/events/batch", &batch).await);
     assert!(pipeline.faults.recover());
@@ -213,7 +220,7 @@ async fn of_two_items_of_one_name_the_first_wins() {
 async fn if_the_claim_of_the_first_item_is_not_known_no_later_item_takes_its_place() {
     for fault in Fault::ALL {
         let pipeline = Pipeline::with_endpoints(0);
-        pipeline.post_event("warm").await;
+        warm(&pipeline).await;
         let item = |n: u8| json!({"type": "a", "payload": n, "dedup_id": "x"});
         let batch = json!({"events": [item(1), item(2)]}).to_string();
         pipeline.faults.fail_at(0, fault); // the claim of the first item

@@ -70,12 +70,15 @@ pub(super) fn configure(
     match settings.paused {
         Patch::Absent => {}
         Patch::Set(true) => endpoint.is_paused = true,
-        Patch::Reset | Patch::Set(false) => {
-            endpoint.is_paused = false;
-            endpoint.health.open = None; // the owner says that the endpoint gets deliveries
-        }
+        Patch::Reset | Patch::Set(false) => resume(endpoint),
     }
     Ok(())
+}
+
+/// Ends the pause, and closes the circuit breaker: the owner says that the endpoint gets deliveries.
+fn resume(endpoint: &mut Endpoint) {
+    endpoint.is_paused = false;
+    endpoint.health.open = None;
 }
 
 fn read_description(text: &str) -> Result<String, Problem> {
