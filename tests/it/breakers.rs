@@ -9,7 +9,6 @@ use domain::endpoint::health::{Notice, NoticeKind};
 use domain::inbox::Status;
 use domain::testing::{START, attempted};
 use domain::timestamp::Timestamp;
-use store::clock::Clock;
 use store::envelope::delivery_body;
 use store::testing::faults::Fault;
 

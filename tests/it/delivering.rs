@@ -170,7 +170,9 @@ fn a_redirect_is_a_failure_and_nobody_follows_it() {
     let (tenant, receiver) = (Tenant::new(), Receiver::with_script([redirect, Answer::status(200)]));
     tenant.set_webhook(&receiver.url());
     let id = tenant.accepted("a");
-    assert_eq!(receiver.wait_for(2)[1].id(), id);
+    let webhooks = receiver.wait_for(2);
+    assert_eq!(webhooks[1].id(), id);
+    assert_eq!([0, 1].map(|n| webhooks[n].header("webhook-attempt")), ["1", "2"]);
     assert_eq!(tenant.stored_as("delivered", &id).deliveries, [(2, "delivered".to_owned())]);
     assert_eq!(elsewhere.received().len(), 0);
     let history =

@@ -27,6 +27,7 @@ fn a_webhook_is_a_signed_post_of_json() {
     );
     assert_eq!(webhook.header("content-type"), "application/json");
     assert_eq!(webhook.header("x-event-type"), "user.created");
+    assert_eq!((webhook.header("webhook-attempt"), webhook.request.header("webhook-replay")), ("1", None));
     assert!(webhook.header("user-agent").starts_with("Triggers/"));
     assert_eq!(webhook.header("host"), receiver.url().split('/').nth(2).unwrap());
     let signed_at = Timestamp::from_seconds(webhook.header("webhook-timestamp").parse().unwrap());

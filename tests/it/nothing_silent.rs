@@ -26,6 +26,8 @@ fn an_unknown_or_repeated_query_parameter_is_refused_by_its_name() {
     refused(&tenant, "GET", "/api/tenant?verbose=1", "verbose");
     refused(&tenant, "GET", "/api/export?since=2026-01-01T00:00:00Z", "since");
     refused(&tenant, "POST", "/api/inbox/lease?lease_limit=5", "lease_limit");
+    refused(&tenant, "POST", "/api/events?dedup_id=order-1", "dedup_id");
+    refused(&tenant, "POST", "/api/events/batch?&atomic", "atomic");
     refused(&tenant, "DELETE", "/api/events/evt_01a2095618d1778092754a4cca9c2500?force=1", "force");
     tenant.call("GET", "/health?now=1", &[], "").expect(200); // a probe may add what it likes
 }

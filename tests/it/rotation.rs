@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use domain::delivery::signature::SigningSecrets;
-use domain::delivery::webhook_request;
+use domain::delivery::webhook_request::{self, AttemptOf};
 use domain::endpoint::private::Private;
 use domain::endpoint::secret::{Secret, Secrets};
 use domain::endpoint::url::{EndpointUrl, UrlPolicy};
@@ -52,6 +52,7 @@ fn a_hundred_thousand_deliveries_across_a_rotation_are_genuine_for_holders_of_ei
             &private,
             &signing,
             head.content(payload),
+            AttemptOf::FIRST,
             sent_at,
         );
         let mut headers = HeaderMap::new();

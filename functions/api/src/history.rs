@@ -3,6 +3,7 @@
 //! The head of an event holds the last attempt of each delivery; the other attempts are in the log. A first attempt
 //! that succeeds is only in the head, until a replay opens the delivery again and moves it to the log.
 
+use domain::delivery::webhook_request::replay_of;
 use domain::delivery::{Delivery, DeliveryState, LastAttempt};
 use domain::endpoint::id::EndpointId;
 use domain::event::id::EventId;
@@ -18,7 +19,7 @@ pub(crate) fn delivery(endpoint: &EndpointId, delivery: &Delivery, url: Option<&
         "endpoint_id": endpoint.as_str(),
         "url": url,
         "state": delivery.state.as_str(),
-        "replay_id": attempts::replay_of(&delivery.generation),
+        "replay_id": replay_of(&delivery.generation),
         "attempts": delivery.attempts,
         "next_at": is_open.then(|| delivery.next_at.to_string()),
     })

@@ -178,7 +178,10 @@ async fn take_token<P: Ports>(
             if is_allowed {
                 return Ok(Some(rate_limit));
             }
-            Err(Refused { rate_limit: Some(rate_limit), problem: rate_limit.to_problem("requests") })
+            Err(Refused {
+                rate_limit: Some(rate_limit),
+                problem: rate_limit.to_problem("requests", &mut rand::rng()),
+            })
         }
     }
 }

@@ -23,6 +23,7 @@ use domain::delivery::attempt::Attempt;
 use domain::delivery::schedule::{Due, MAX_DELAY, Parked};
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::verdict::{Answer, Verdict};
+use domain::delivery::webhook_request::{AttemptOf, replay_of};
 use domain::delivery::{Bypass, DeliveryMessage, ORIGINAL_RUN, Step, webhook_request};
 use domain::endpoint::Endpoint;
 use domain::endpoint::private::Private;
@@ -127,7 +128,8 @@ impl<P: Ports> Delivery<P> {
 
         // 2. POST, and decide on the answer.
         let at = self.clock.now();
-        let answer = self.post(endpoint, &private, found.head.content(&payload), at).await;
+        let of = AttemptOf { n: message.n, replay: replay_of(&message.generation) };
+        let answer = self.post(endpoint, &private, found.head.content(&payload), of, at).await;
         let ended = self.clock.now();
         let duration_ms = ended.millis_since(at);
         let verdict = Verdict::on(&answer, message.n, ended, &mut rand::rng());
@@ -166,12 +168,13 @@ impl<P: Ports> Delivery<P> {
         endpoint: &Endpoint,
         private: &Private,
         content: webhook_request::Content<'_>,
+        attempt: AttemptOf<'_>,
         now: Timestamp,
     ) -> Answer {
         let Ok(url) = EndpointUrl::parse(&endpoint.url, self.url_policy) else {
             return Answer::None(Failure::Refused);
         };
-        let request = webhook_request::request(url, endpoint, private, &self.signing, content, now);
+        let request = webhook_request::request(url, endpoint, private, &self.signing, content, attempt, now);
         self.webhooks.post(&request, now).await
     }
 

@@ -65,7 +65,11 @@ impl<P: Ports> Ingest<P> {
         // 2. Read each item that has a token.
         let has_token = |index| u32::try_from(index).is_ok_and(|index| index <= granted);
         let events = items.into_iter().enumerate().map(|(index, item)| {
-            if has_token(index) { Ok(form.read(item)?) } else { Err(rate_limit.to_problem("events")) }
+            if has_token(index) {
+                Ok(form.read(item)?)
+            } else {
+                Err(rate_limit.to_problem("events", &mut rand::rng()))
+            }
         });
         let (chains, mut results) = chains_of(events, request_key.as_ref());
 

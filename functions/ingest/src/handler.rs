@@ -12,7 +12,7 @@ use futures_util::future::join;
 use http::{HeaderMap, StatusCode};
 use runtime::answer;
 use runtime::answer::Answer;
-use runtime::request::idempotency_key;
+use runtime::request::{idempotency_key, require_no_query};
 use runtime::telemetry::Log;
 use serde_json::json;
 use store::authentication::{Authenticator, require};
@@ -58,11 +58,12 @@ impl<P: Ports> Ingest<P> {
         }
     }
 
-    /// Answers one request. Every failure becomes an answer.
-    pub async fn handle(&self, path: &str, headers: &HeaderMap, body: &[u8], request_id: &str) -> Answer {
+    /// Answers one request. `target` is its path, with its query if it has one. Every failure becomes an answer.
+    pub async fn handle(&self, target: &str, headers: &HeaderMap, body: &[u8], request_id: &str) -> Answer {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let path = path.trim_end_matches('/'); // API Gateway passes "/api/events/" on unchanged
         let mut invocation = Invocation::new(self.clock.now());
-        let result = self.answer(path, headers, body, &mut invocation).await;
+        let result = self.answer((path, query), headers, body, &mut invocation).await;
         let mut answer = result.unwrap_or_else(|problem| {
             log_cause(&problem);
             invocation.count_rejected(&problem);
@@ -80,7 +81,7 @@ impl<P: Ports> Ingest<P> {
 
     async fn answer(
         &self,
-        path: &str,
+        (path, query): (&str, &str),
         headers: &HeaderMap,
         body: &[u8],
         invocation: &mut Invocation,
@@ -89,6 +90,7 @@ impl<P: Ports> Ingest<P> {
         invocation.rate_limit = Some(self.limiter.events_status(&bearer, invocation.now));
         require(Scope::EventsWrite, &bearer)?;
         self.admit(&bearer, invocation).await?; // an invalid event uses a token too
+        require_no_query(query)?;
         let form = Form::of(path, headers)?;
         let body = form.decode(headers, body)?;
         match form {
@@ -105,7 +107,7 @@ impl<P: Ports> Ingest<P> {
         let ((granted, rate_limit), ()) = join(take_token, refresh).await;
         invocation.rate_limit = Some(rate_limit);
         if granted == 0 {
-            return Err(rate_limit.to_problem("events"));
+            return Err(rate_limit.to_problem("events", &mut rand::rng()));
         }
         self.backpressure.check(bearer, now)
     }

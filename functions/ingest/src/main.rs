@@ -15,8 +15,10 @@ async fn main() -> Result<(), lambda_http::Error> {
     let ingest = &Ingest::new(&aws, config, telemetry::stdout());
     lambda_http::run(service_fn(move |request: Request| async move {
         let request_id = request.lambda_context().request_id;
-        let path = request.raw_http_path();
-        let answer = Box::pin(ingest.handle(path, request.headers(), request.body().as_ref(), &request_id));
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        let target = format!("{}{query}", request.raw_http_path());
+        let answer =
+            Box::pin(ingest.handle(&target, request.headers(), request.body().as_ref(), &request_id));
         Ok::<_, lambda_http::Error>(answer.await.map(Body::from))
     }))
     .await

@@ -18,6 +18,17 @@ pub fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(unsupported_type(headers, "`application/json`"))
 }
 
+/// Checks that the request has no query parameter, for a route that knows none.
+///
+/// # Errors
+/// 422 that names the first parameter.
+pub fn require_no_query(query: &str) -> Result<(), Problem> {
+    let Some(first) = query.split('&').find(|pair| !pair.is_empty()) else { return Ok(()) };
+    let name = shortened(first.split('=').next().unwrap_or_default());
+    let detail = format!("`{name}` is not a query parameter of this request, which has none; remove it");
+    Err(Problem::new(Kind::Invalid, detail).in_query(name))
+}
+
 /// Returns whether a media type is that of JSON: `application/json`, a type that is based on it (RFC 6839), or none.
 #[must_use]
 pub fn is_json(media_type: &str) -> bool {

@@ -11,7 +11,7 @@ use store::ports::Ports;
 use store::queue::Queue;
 
 use aws::system_clock::SystemClock;
-use domain::tenant::rate_limit::slice;
+use domain::tenant::rate_limit::{RETRY_SPREAD_SECONDS, slice};
 use domain::tenant::tier::Tier;
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
@@ -127,7 +127,8 @@ impl Tally {
             202 => self.accepted += 1,
             429 => {
                 self.refused += 1;
-                assert_eq!(header("retry-after"), Some(reset.clone()));
+                let after: u32 = header("retry-after").and_then(|seconds| seconds.parse().ok()).unwrap();
+                assert!((60 - SECOND..=60 - SECOND + RETRY_SPREAD_SECONDS).contains(&after), "{after}");
                 assert_eq!(header("x-ratelimit-remaining").as_deref(), Some("0"));
                 assert_eq!(header("ratelimit"), Some(format!("\"events\";r=0;t={reset}")));
                 assert_eq!(header("ratelimit-policy").as_deref(), Some("\"events\";q=1000;w=60"));

@@ -49,6 +49,9 @@ fn an_event_goes_once_more_to_every_endpoint_that_had_it_or_to_the_one_that_is_n
         let webhooks = receiver.wait_for(2);
         assert_eq!((webhooks[0].id(), webhooks[1].id()), (id.as_str(), id.as_str()));
         assert_eq!(webhooks[0].text(), webhooks[1].text());
+        let replays = [0, 1].map(|n| webhooks[n].request.header("webhook-replay"));
+        assert_eq!(replays, [None, all.json()["replay_id"].as_str()], "a receiver can tell them apart");
+        assert_eq!([0, 1].map(|n| webhooks[n].header("webhook-attempt")), ["1", "1"]);
     }
     tenant.stored_as("delivered", &id);
     for delivery in read(&tenant, &id)["deliveries"].as_array().unwrap() {

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::verdict::{Answer, Verdict};
-use domain::delivery::{ORIGINAL_RUN, webhook_request};
+use domain::delivery::webhook_request::{self, AttemptOf, replay_of};
 use domain::endpoint::Endpoint;
 use domain::endpoint::health::window::Window;
 use domain::endpoint::id::EndpointId;
@@ -67,7 +67,15 @@ pub(crate) async fn test<P: Ports>(
         Err(_) => Answer::None(Failure::Refused),
         Ok(url) => {
             let content = head.content(&event.payload);
-            let request = webhook_request::request(url, &endpoint, &private, &api.signing, content, now);
+            let request = webhook_request::request(
+                url,
+                &endpoint,
+                &private,
+                &api.signing,
+                content,
+                AttemptOf::FIRST,
+                now,
+            );
             api.webhooks.post(&request, now).await
         }
     };
@@ -184,9 +192,4 @@ pub(crate) fn to_json(attempt: &LoggedAttempt) -> Value {
         "error": attempt.error,
         "answer": attempt.answer,
     })
-}
-
-/// Returns the id of the replay that a delivery or an attempt belongs to; `None` for the original run.
-pub(crate) fn replay_of(generation: &str) -> Option<&str> {
-    (generation != ORIGINAL_RUN).then_some(generation)
 }

@@ -3,7 +3,7 @@
 use axum::body::{self, Body};
 use axum::extract::State;
 use domain::delivery::gate::{Gate, gate};
-use domain::delivery::webhook_request::WebhookRequest;
+use domain::delivery::webhook_request::{AttemptOf, WebhookRequest};
 use domain::delivery::{Bypass, webhook_request};
 use domain::endpoint::pattern::Pattern;
 use domain::endpoint::url::EndpointUrl;
@@ -97,7 +97,15 @@ impl Candidate {
         let tenant: &TenantId = &self.event.tenant;
         let private = open(api, tenant, endpoint).await?;
         let content = self.head.content(&self.event.payload);
-        let request = webhook_request::request(url, endpoint, &private, &api.signing, content, self.now);
+        let request = webhook_request::request(
+            url,
+            endpoint,
+            &private,
+            &api.signing,
+            content,
+            AttemptOf::FIRST,
+            self.now,
+        );
         let is_secret = |name: &str| private.headers.iter().any(|(secret, _)| secret == name);
         Ok(Some(to_json(&request, is_secret)))
     }

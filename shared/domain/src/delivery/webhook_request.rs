@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::delivery::ORIGINAL_RUN;
 use crate::delivery::signature::{SigningSecrets, content, sign};
 use crate::endpoint::private::Private;
 use crate::endpoint::url::EndpointUrl;
@@ -44,6 +45,26 @@ impl Content<'_> {
     }
 }
 
+/// The attempt that a request makes, so that a receiver can tell a retry or a replay from a first attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct AttemptOf<'a> {
+    /// The number of the attempt, from 1.
+    pub n: u32,
+    /// The id of the replay; `None` for the original run.
+    pub replay: Option<&'a str>,
+}
+
+impl AttemptOf<'_> {
+    /// The first attempt of the original run.
+    pub const FIRST: Self = Self { n: 1, replay: None };
+}
+
+/// Returns the id of the replay that a run is; `None` for the original run.
+#[must_use]
+pub fn replay_of(run: &str) -> Option<&str> {
+    (run != ORIGINAL_RUN).then_some(run)
+}
+
 /// Makes the signed request for an attempt at `now`.
 #[must_use]
 pub fn request(
@@ -52,6 +73,7 @@ pub fn request(
     private: &Private,
     signing: &SigningSecrets,
     event: Content<'_>,
+    attempt: AttemptOf<'_>,
     now: Timestamp,
 ) -> WebhookRequest {
     // 1. Sign the exact bytes of the body.
@@ -71,10 +93,14 @@ pub fn request(
         ("webhook-id", id.clone()),
         ("webhook-timestamp", now.seconds().to_string()),
         ("webhook-signature", signatures.join(" ")),
+        ("webhook-attempt", attempt.n.to_string()),
         ("x-event-id", id),
         ("x-event-type", event.event_type.to_header()),
     ] {
         headers.push((name.to_owned(), value));
+    }
+    if let Some(replay) = attempt.replay {
+        headers.push(("webhook-replay".to_owned(), replay.to_owned()));
     }
     for (name, value) in private.headers.iter() {
         headers.push((name.to_owned(), value.to_owned()));

@@ -7,6 +7,8 @@
 //! The table never grants more than the limit. An instance that cannot reach the table grants itself tokens, but no
 //! more than the limit per minute. Unspent tokens expire with their minute.
 
+use rand::{Rng, RngExt};
+
 use crate::problem::{Kind, Problem};
 use crate::tenant::api_key::KeyRecord;
 use crate::tenant::id::TenantId;
@@ -72,6 +74,9 @@ impl Meter {
         (Self { tenant: bearer.tenant.clone(), metered }, limit)
     }
 }
+
+/// The largest number of seconds after the start of the next minute at which a refused client is asked to come back.
+pub const RETRY_SPREAD_SECONDS: u32 = 5;
 
 /// The share of the tokens left in a minute that one lease may take beyond its need: one twentieth.
 const SHARE_OF_REST: u32 = 20;
@@ -207,14 +212,16 @@ impl RateLimitStatus {
         if other.remaining < self.remaining { other } else { self }
     }
 
-    /// Makes the 429 for this minute. `things` names what is limited, for example `events`.
+    /// Makes the 429 for this minute. `things` names what is limited, for example `events`. The clients of a tenant are
+    /// told different seconds, up to [`RETRY_SPREAD_SECONDS`] apart, so that they do not all come back at once.
     #[must_use]
-    pub fn to_problem(&self, things: &str) -> Problem {
+    pub fn to_problem(&self, things: &str, rng: &mut impl Rng) -> Problem {
+        let seconds = self.reset_seconds + rng.random_range(0..=RETRY_SPREAD_SECONDS);
         let detail = format!(
-            "Rate limit exceeded: {} {things} per minute are allowed; send this again in {} seconds",
-            self.limit, self.reset_seconds
+            "Rate limit exceeded: {} {things} per minute are allowed; send this again in {seconds} seconds",
+            self.limit
         );
-        Problem { retry_after: Some(self.reset_seconds), ..Problem::new(Kind::RateLimited, detail) }
+        Problem { retry_after: Some(seconds), ..Problem::new(Kind::RateLimited, detail) }
     }
 
     /// Returns the headers `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers), and the older

@@ -57,7 +57,9 @@ impl Gateway {
                 let (parts, body) = request.into_parts();
                 let Ok(body) = to_bytes(Body::new(body), usize::MAX).await else { return refused() };
                 let ingest = self.ingest.take().await;
-                let answer = ingest.instance().handle(path, &parts.headers, &body, &request_id);
+                let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+                let target = format!("{path}{query}");
+                let answer = ingest.instance().handle(&target, &parts.headers, &body, &request_id);
                 Box::pin(answer).await.map(Body::from)
             }
             Some(_) => {
