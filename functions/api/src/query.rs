@@ -5,7 +5,7 @@ use axum::extract::{MatchedPath, RawQuery, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 use domain::event::json::pointer::shortened;
-use domain::event::json::read::without_zero_fraction;
+use domain::event::json::whole_number::without_zero_fraction;
 use domain::problem::Problem;
 use http::Method;
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use domain::event::NewEvent;
-use domain::event::claim::{ClaimName, DedupId};
+use domain::event::claim_name::{ClaimName, DedupId};
 use domain::event::fingerprint::Fingerprint;
 use domain::event::id::EventId;
 use domain::problem::{Kind, Problem};

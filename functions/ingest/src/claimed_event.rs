@@ -1,7 +1,8 @@
 //! An event that is claimed and may be sent to the queue.
 
 use domain::event::Event;
-use domain::event::claim::{Claim, ClaimName};
+use domain::event::claim::Claim;
+use domain::event::claim_name::ClaimName;
 
 /// An event with the id that its claims give it.
 pub(crate) struct ClaimedEvent {

@@ -9,7 +9,8 @@
 //! ```
 
 use domain::event::NewEvent;
-use domain::event::claim::{Claim, ClaimName, Claimed};
+use domain::event::claim::{Claim, Claimed};
+use domain::event::claim_name::ClaimName;
 use domain::event::fingerprint::Fingerprint;
 use domain::event::id::EventId;
 use domain::problem::{Kind, Problem};

@@ -4,7 +4,7 @@
 use std::slice;
 
 use domain::event::Event;
-use domain::event::claim::ClaimName;
+use domain::event::claim_name::ClaimName;
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::{KeyRecord, Scope};
 use domain::tenant::rate_limit::RateLimitStatus;

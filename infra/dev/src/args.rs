@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt as _};
 
-use crate::stack::Options;
+use crate::options::Options;
 
 /// The text that `cargo dev --help` prints.
 pub const USAGE: &str = "\

@@ -3,8 +3,9 @@
 use crate::background;
 use crate::error::Error;
 use crate::foreground;
+use crate::options::Options;
 use crate::output::note_progress;
-use crate::stack::{Options, Stack};
+use crate::stack::Stack;
 
 /// Calls `action` with the base URL of a stack that allows webhook URLs on this machine.
 ///

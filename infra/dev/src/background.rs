@@ -12,10 +12,11 @@ use std::time::Duration;
 use crate::error::{Error, IoContext as _};
 use crate::foreground;
 use crate::health;
+use crate::options::Options;
 use crate::output::{note, print_line, print_progress, say};
 use crate::process::wait_until;
 use crate::session;
-use crate::stack::{Options, Stack, Summary};
+use crate::stack::{Stack, Summary};
 use crate::state::State;
 
 /// How long a stack may take to stop.

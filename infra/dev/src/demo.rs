@@ -11,9 +11,9 @@ use crate::attach::run_on_stack;
 use crate::client::ApiClient;
 use crate::environment;
 use crate::error::{Error, IoContext as _};
+use crate::options::Options;
 use crate::output::say;
 use crate::receiver::{self, Request};
-use crate::stack::Options;
 
 /// How long each step may take. A step usually takes 1 s.
 const STEP_TIMEOUT: Duration = Duration::from_secs(15);

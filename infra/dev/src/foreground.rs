@@ -11,10 +11,11 @@ use signal_hook::iterator::Signals;
 
 use crate::error::{Error, IoContext as _};
 use crate::health::Watch;
+use crate::options::Options;
 use crate::output::{is_closed, print_line, print_progress, say};
 use crate::reload::Reload;
 use crate::session::Session;
-use crate::stack::{Options, Stack};
+use crate::stack::Stack;
 
 /// The pause between two checks for edited files and for failed helper processes.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::ApiClient;
 use crate::error::{Error, IoContext as _};
+use crate::options::Options;
 use crate::ports;
-use crate::stack::Options;
 
 /// The facts of the last start.
 #[derive(Debug, Default, Serialize, Deserialize)]

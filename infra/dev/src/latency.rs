@@ -8,9 +8,9 @@ use serde_json::json;
 use crate::attach::run_on_stack;
 use crate::client::ApiClient;
 use crate::error::Error;
+use crate::options::Options;
 use crate::output::say;
 use crate::receiver;
-use crate::stack::Options;
 
 /// Events that are not measured. They warm up every process.
 const WARM_UP: usize = 20;

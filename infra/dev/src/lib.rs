@@ -31,6 +31,7 @@ mod identity;
 mod kept;
 pub mod latency;
 pub mod load;
+pub mod options;
 pub mod output;
 mod ports;
 mod process;

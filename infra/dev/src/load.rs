@@ -16,8 +16,8 @@ use crate::client::ApiClient;
 use crate::error::Error;
 use crate::health;
 use crate::latency::summarize;
+use crate::options::Options;
 use crate::output::say;
-use crate::stack::Options;
 
 /// Clients at the end of the rise.
 const CLIENTS: u32 = 100;

@@ -1,6 +1,7 @@
 //! An event: what a client sends, what is accepted, and the rules between the two.
 
 pub mod claim;
+pub mod claim_name;
 pub mod cloud_event;
 pub mod event_type;
 pub mod fingerprint;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use self::claim::{ClaimName, DedupId};
+use self::claim_name::{ClaimName, DedupId};
 use self::event_type::{EventType, InvalidEventType};
 use self::id::EventId;
 use self::json::read::read;

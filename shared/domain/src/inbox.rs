@@ -23,7 +23,7 @@ use crate::delivery::webhook_request::Content;
 use crate::delivery::{Delivery, DeliveryMessage, DeliveryState, LastAttempt, ORIGINAL_RUN, Step};
 use crate::endpoint::id::EndpointId;
 use crate::event::Event;
-use crate::event::claim::DedupId;
+use crate::event::claim_name::DedupId;
 use crate::event::event_type::EventType;
 use crate::event::id::EventId;
 use crate::tenant::InboxMode;

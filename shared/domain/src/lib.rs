@@ -5,6 +5,7 @@
 //! The modules are declared in reading order.
 
 pub mod delivery;
+mod digest;
 pub mod endpoint;
 pub mod event;
 pub mod id;

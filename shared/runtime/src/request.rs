@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
-use domain::event::claim::DedupId;
+use domain::event::claim_name::DedupId;
 use domain::event::json::pointer::shortened;
 use domain::problem::{Kind, Problem};
 

@@ -9,7 +9,8 @@
 //!
 //! A second put marks a claim whose request was answered 503, and removes the mark with the first 202.
 
-use domain::event::claim::{Claim, ClaimName, Claimed};
+use domain::event::claim::{Claim, Claimed};
+use domain::event::claim_name::ClaimName;
 use domain::event::id::EventId;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;

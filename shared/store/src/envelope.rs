@@ -10,7 +10,7 @@ use crate::compression::{compress, decompress};
 use domain::delivery::{Bypass, DeliveryMessage};
 use domain::endpoint::id::EndpointId;
 use domain::event::Event;
-use domain::event::claim::DedupId;
+use domain::event::claim_name::DedupId;
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::tenant::id::TenantId;

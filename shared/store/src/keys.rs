@@ -8,7 +8,7 @@ use domain::delivery::DeliveryMessage;
 use domain::delivery::attempt::Attempt;
 use domain::delivery::schedule::Due;
 use domain::endpoint::id::EndpointId;
-use domain::event::claim::ClaimName;
+use domain::event::claim_name::ClaimName;
 use domain::event::id::EventId;
 use domain::id::hex;
 use domain::inbox::expiry::ExpiryBatch;
@@ -271,7 +271,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use domain::event::claim::DedupId;
+    use domain::event::claim_name::DedupId;
 
     #[test]
     fn two_tenants_share_no_key() {

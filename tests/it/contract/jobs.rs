@@ -3,7 +3,8 @@
 use std::time::Duration;
 use store::table::Table;
 
-use domain::event::claim::{Claim, ClaimName, Claimed, DedupId};
+use domain::event::claim::{Claim, Claimed};
+use domain::event::claim_name::{ClaimName, DedupId};
 use domain::event::event_type::EventType;
 use domain::event::fingerprint::Fingerprint;
 use domain::inbox::Status;

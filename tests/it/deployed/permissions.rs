@@ -6,7 +6,8 @@ use aws::ports::Aws;
 use std::fmt::Debug;
 use store::ports::Ports;
 
-use domain::event::claim::{Claim, ClaimName, DedupId};
+use domain::event::claim::Claim;
+use domain::event::claim_name::{ClaimName, DedupId};
 use domain::event::fingerprint::Fingerprint;
 use domain::event::id::EventId;
 use domain::inbox::Head;

@@ -3,7 +3,8 @@
 use axum::extract::{Path, State};
 use domain::endpoint::MAX_RATE_PER_SECOND;
 use domain::endpoint::id::EndpointId;
-use domain::event::claim::{Claim, ClaimName, Claimed};
+use domain::event::claim::{Claim, Claimed};
+use domain::event::claim_name::ClaimName;
 use domain::event::event_type::EventType;
 use domain::event::fingerprint::Fingerprint;
 use domain::inbox::Status;

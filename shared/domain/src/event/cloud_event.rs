@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use self::attribute::{judge, judge_name, of_header, of_member};
 use self::data::{data_member, judge_data};
-use crate::event::claim::ClaimName;
+use crate::event::claim_name::ClaimName;
 use crate::event::event_type::EventType;
 use crate::event::json::read::read;
 use crate::event::{InvalidEvent, MAX_BODY_BYTES, MAX_PAYLOAD_BYTES, NewEvent, PAYLOAD_BOUNDS, json, within};

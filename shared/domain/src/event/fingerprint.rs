@@ -1,9 +1,8 @@
 //! The fingerprint of a request: it shows whether a second request with the same name has the same content.
 
-use ring::digest::{Context, SHA256};
-
+use crate::digest::sha256;
 use crate::event::NewEvent;
-use crate::event::claim::ClaimName;
+use crate::event::claim_name::ClaimName;
 use crate::event::json::canonical::canonical;
 
 /// The fingerprint of a request's content.
@@ -60,17 +59,6 @@ impl Fingerprint {
             (Some(_), None) => self.text == held.text, // a claim of the previous version
         }
     }
-}
-
-/// Returns the SHA-256 of these parts, one after the other.
-pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    for part in parts {
-        context.update(part);
-    }
-    let mut digest = [0; 32];
-    digest.copy_from_slice(context.finish().as_ref());
-    digest
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod rule;
 mod scanner;
 pub mod shape;
 pub mod split;
+pub mod whole_number;
 
 use std::str;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::delivery::{Delivery, DeliveryState, LastAttempt};
 use domain::endpoint::id::EndpointId;
-use domain::event::claim::DedupId;
+use domain::event::claim_name::DedupId;
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::lease::{Lease, LeaseId};

@@ -2,7 +2,8 @@
 //! the job of a stored name always exists. Names are stored in the partition of the tenant's ended replays, and deleted
 //! with them.
 
-use domain::event::claim::{Claim, ClaimName, Claimed};
+use domain::event::claim::{Claim, Claimed};
+use domain::event::claim_name::ClaimName;
 use domain::job::{Job, JobId};
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;

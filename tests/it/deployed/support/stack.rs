@@ -3,7 +3,8 @@
 use std::sync::OnceLock;
 
 use dev::error::Error;
-use dev::stack::{Options, Stack};
+use dev::options::Options;
+use dev::stack::Stack;
 
 use crate::support::client::Tenant;
 use crate::support::place::Place;

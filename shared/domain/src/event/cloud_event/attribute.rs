@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::event::InvalidEvent;
 use crate::event::event_type::is_no_character;
-use crate::event::json::read::without_zero_fraction;
+use crate::event::json::whole_number::without_zero_fraction;
 use crate::timestamp::Timestamp;
 
 /// Checks the text of an attribute. The error is the broken rule.

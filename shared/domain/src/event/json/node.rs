@@ -7,8 +7,8 @@ use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqA
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::value::RawValue;
 
-use crate::event::json::read::without_zero_fraction;
 use crate::event::json::shape::InvalidShape;
+use crate::event::json::whole_number::without_zero_fraction;
 
 /// One value of a text, without white space around it.
 pub(super) struct Node<'de>(pub(super) &'de str);

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::event::claim::{ClaimName, DedupId};
+use crate::event::claim_name::{ClaimName, DedupId};
 use crate::event::cloud_event::parse_structured;
 use crate::event::event_type::EventType;
 use crate::event::json::check;

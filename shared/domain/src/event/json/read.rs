@@ -29,14 +29,6 @@ pub fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, InvalidShape> {
     serde_json::from_slice(text).or_else(|_| read_again(text))
 }
 
-/// Returns the digits of a whole number that is written with a fraction of zeros: `43.0` is the integer 43, as in JSON
-/// Schema. Any other text is returned unchanged.
-#[must_use]
-pub fn without_zero_fraction(number: &str) -> &str {
-    let parts = number.split_once('.').filter(|(_, zeros)| zeros.bytes().all(|digit| digit == b'0'));
-    parts.map_or(number, |(digits, _)| digits)
-}
-
 /// Reads the text again, slower than `serde_json`, to learn why it does not fit.
 fn read_again<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, InvalidShape> {
     let text = std::str::from_utf8(text).map_err(|_| InvalidShape::unknown())?;
