@@ -20,7 +20,7 @@ pub(crate) struct Session {
     inner: Mutex<Inner>,
     /// Held while the session lives. The operating system releases it when the process ends, even
     /// by SIGKILL.
-    _lock: File,
+    _lock: Lock,
 }
 
 #[derive(Debug)]
@@ -159,19 +159,30 @@ pub(crate) fn is_locked(dir: &Path) -> bool {
 ///
 /// The shared lock of a check by [`is_locked`] can block it for a moment. It retries until it gets
 /// the lock or finds an owner.
-fn take_lock(dir: &Path) -> Result<File, Error> {
+fn take_lock(dir: &Path) -> Result<Lock, Error> {
     let path = lock_path(dir);
     let action = || format!("lock {}", path.display());
     let file = OpenOptions::new().create(true).append(true).open(&path).context(action)?;
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(file),
+            Ok(()) => return Ok(Lock(file)),
             Err(TryLockError::WouldBlock) if is_locked(dir) => {
                 return Err(Error::AlreadyRunning(dir.to_path_buf()));
             }
             Err(TryLockError::WouldBlock) => std::thread::yield_now(),
             Err(TryLockError::Error(source)) => return Err(source).context(action),
         }
+    }
+}
+
+/// The lock of an owner. It is released explicitly: a process that is being started has a copy of the open file for a moment,
+/// which would hold the lock after the file is closed here.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _closed_soon = self.0.unlock();
     }
 }
 
