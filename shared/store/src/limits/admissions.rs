@@ -12,7 +12,7 @@ use crate::keys;
 use crate::table::Table;
 use crate::table::condition::absent_or_at_most;
 use crate::table::write::Update;
-use crate::unavailable::PortResult;
+use crate::unavailable::{PortResult, Unavailable};
 
 const MICROSECONDS: u64 = 1_000_000;
 
@@ -21,25 +21,8 @@ impl<T: Table> Limits<T> {
     /// at `span.earliest` or later, and spans of two callers do not overlap.
     pub async fn reserve(&self, tenant: &TenantId, endpoint: &EndpointId, span: Span) -> PortResult<u64> {
         let key = Key::new(keys::pace(tenant, endpoint), keys::ONLY);
-        let ttl = (span.earliest + span.length) / MICROSECONDS + KEEP_SECONDS;
-
-        // 1. If the last reservation ends before `span.earliest`, reserve from there.
-        let at_once = Update::new(key.clone())
-            .set("busy_until", span.earliest + span.length)
-            .set("ttl", ttl)
-            .only_if(absent_or_at_most("busy_until", span.earliest));
-        let reserved = match update_once(&self.items, at_once).await? {
-            Outcome::Done(reserved) => reserved,
-            // 2. Otherwise reserve from the end of the last reservation.
-            Outcome::Refused(_) => {
-                let after_last = Update::new(key).add("busy_until", span.length).set("ttl", ttl);
-                match update_once(&self.items, after_last).await? {
-                    Outcome::Done(reserved) | Outcome::Refused(reserved) => reserved,
-                }
-            }
-        };
-        let end: u64 = reserved.number("busy_until")?;
-        Ok(end.saturating_sub(span.length).max(span.earliest))
+        let begin = self.reserve_in("busy_until", key, span, None).await?;
+        begin.ok_or_else(|| Unavailable::new("reserving a slot", "a write without a condition was refused"))
     }
 
     /// Reserves the next span of a throttled endpoint's time, if it begins at `latest` (microseconds since the epoch) or
@@ -52,25 +35,37 @@ impl<T: Table> Limits<T> {
         latest: u64,
     ) -> PortResult<Option<u64>> {
         let key = Key::new(keys::pace(tenant, endpoint), keys::ONLY);
-        let ttl = (latest + span.length) / MICROSECONDS + KEEP_SECONDS;
+        self.reserve_in("throttled_until", key, span, Some(latest)).await
+    }
+
+    /// Reserves the next span; `attribute` holds the end of the last one. Returns when it begins; `None` if it would begin
+    /// after `latest`.
+    async fn reserve_in(
+        &self,
+        attribute: &'static str,
+        key: Key,
+        span: Span,
+        latest: Option<u64>,
+    ) -> PortResult<Option<u64>> {
+        let ttl = (latest.unwrap_or(span.earliest) + span.length) / MICROSECONDS + KEEP_SECONDS;
+
+        // 1. If the last reservation ends before `span.earliest`, reserve from there.
         let at_once = Update::new(key.clone())
-            .set("throttled_until", span.earliest + span.length)
+            .set(attribute, span.earliest + span.length)
             .set("ttl", ttl)
-            .only_if(absent_or_at_most("throttled_until", span.earliest));
-        let reserved = match update_once(&self.items, at_once).await? {
-            Outcome::Done(reserved) => reserved,
-            Outcome::Refused(_) => {
-                let after_last = Update::new(key)
-                    .add("throttled_until", span.length)
-                    .set("ttl", ttl)
-                    .only_if(absent_or_at_most("throttled_until", latest));
-                match update_once(&self.items, after_last).await? {
-                    Outcome::Done(reserved) => reserved,
-                    Outcome::Refused(_) => return Ok(None),
-                }
+            .only_if(absent_or_at_most(attribute, span.earliest));
+        let mut outcome = update_once(&self.items, at_once).await?;
+
+        // 2. Otherwise reserve from the end of the last reservation.
+        if !outcome.is_done() {
+            let mut after_last = Update::new(key).add(attribute, span.length).set("ttl", ttl);
+            if let Some(latest) = latest {
+                after_last = after_last.only_if(absent_or_at_most(attribute, latest));
             }
-        };
-        let end: u64 = reserved.number("throttled_until")?;
+            outcome = update_once(&self.items, after_last).await?;
+        }
+        let Outcome::Done(reserved) = outcome else { return Ok(None) };
+        let end: u64 = reserved.number(attribute)?;
         Ok(Some(end.saturating_sub(span.length).max(span.earliest)))
     }
 
