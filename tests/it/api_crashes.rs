@@ -111,7 +111,7 @@ async fn an_event_has_one_holder_and_none_is_lost_wherever_api_dies_in_a_lease()
             assert!(ids(&second).iter().all(|id| !ids(&first).contains(id)), "{context}: two holders");
             pipeline.clock.advance(Duration::from_secs(61));
             let later = lease(pipeline).await;
-            assert_eq!(ids(&later).len(), 3, "{context}: what nobody acknowledged is free again");
+            assert_eq!(ids(&later).len(), 3, "{context}: events without an acknowledgement are free again");
             let acknowledged = act(pipeline, "ack", &later.body, &json!({})).await;
             assert_eq!(acknowledged.body["acked"].as_array().unwrap().len(), 3, "{context}");
             assert_eq!(statuses(pipeline), [Status::Acked; 3], "{context}");

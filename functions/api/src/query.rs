@@ -1,5 +1,5 @@
 //! The query parameters of a request. An unknown, a repeated and a misspelt parameter are refused, so that none is ignored
-//! without a word.
+//! silently.
 
 use axum::extract::{MatchedPath, RawQuery, Request};
 use axum::middleware::Next;
@@ -8,6 +8,7 @@ use domain::event::json::pointer::shortened;
 use domain::event::json::whole_number::without_zero_fraction;
 use domain::problem::Problem;
 use http::Method;
+use runtime::request::no_query_allowed;
 
 use crate::body::{invalid, parameter};
 use crate::failure::Failure;
@@ -54,14 +55,13 @@ fn check_names(query: Option<&str>, allowed: &[&str]) -> Result<(), Problem> {
     let mut seen: Vec<String> = Vec::new();
     for (name, _) in pairs(query) {
         if !allowed.contains(&name.as_str()) {
-            let rule = if allowed.is_empty() {
-                "is not a query parameter of this request, which has none; remove it".to_owned()
-            } else {
-                let names = allowed.join(", ");
-                format!(
-                    "is not a query parameter of this request; allowed: {names}; correct its name or remove it"
-                )
-            };
+            if allowed.is_empty() {
+                return Err(no_query_allowed(&name));
+            }
+            let names = allowed.join(", ");
+            let rule = format!(
+                "is not a query parameter of this request; allowed: {names}; correct its name or remove it"
+            );
             return Err(invalid(parameter(&shortened(&name)), rule));
         }
         let meant = meant(&name).to_owned();

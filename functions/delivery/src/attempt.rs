@@ -16,8 +16,9 @@
 //!                            lost ────> read the head again, decide again
 //! ```
 //!
-//! A failed probe is parked again and uses no attempt, unless it is a probe that spends its attempt. After any error the message returns to its queue. After a crash
-//! between the POST and the update, the receiver gets the same `webhook-id` twice. No crash can lose an event.
+//! A failed probe is parked again and uses no attempt, unless it is a probe that spends its attempt. After any error the
+//! message returns to its queue. After a crash between the POST and the update, the receiver gets the same `webhook-id`
+//! twice. No crash can lose an event.
 
 use domain::delivery::attempt::Attempt;
 use domain::delivery::schedule::{Due, MAX_DELAY, Parked};

@@ -19,7 +19,7 @@ pub struct Options {
     /// Whether to reject webhook URLs on this machine, as in AWS.
     pub strict_endpoints: bool,
     /// The number of processes of `delivery`; other functions have two. A receiver that does not answer holds one of
-    /// them for 15 s. With the default of 16, six such receivers, with two batches each, delay nobody.
+    /// them for 15 s. With the default of 16, six such receivers, with two batches each, delay no other delivery.
     pub delivery_processes: usize,
     /// Receives a line for each step of the start.
     pub progress: fn(&str),

@@ -44,7 +44,7 @@ pub enum InboxMode {
     #[default]
     All,
     /// Only events that an endpoint matches. Others are kept in the log. They do not count as backlog, so a tenant that
-    /// uses webhooks alone is not refused because of events that nobody acknowledges.
+    /// uses webhooks alone is not refused because of events that no client acknowledges.
     Matched,
 }
 

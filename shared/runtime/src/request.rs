@@ -24,9 +24,15 @@ pub fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
 /// 422 that names the first parameter.
 pub fn require_no_query(query: &str) -> Result<(), Problem> {
     let Some(first) = query.split('&').find(|pair| !pair.is_empty()) else { return Ok(()) };
-    let name = shortened(first.split('=').next().unwrap_or_default());
+    Err(no_query_allowed(first.split('=').next().unwrap_or_default()))
+}
+
+/// Makes the 422 for a query parameter of a request that has none.
+#[must_use]
+pub fn no_query_allowed(name: &str) -> Problem {
+    let name = shortened(name);
     let detail = format!("`{name}` is not a query parameter of this request, which has none; remove it");
-    Err(Problem::new(Kind::Invalid, detail).in_query(name))
+    Problem::new(Kind::Invalid, detail).in_query(name)
 }
 
 /// Returns whether a media type is that of JSON: `application/json`, a type that is based on it (RFC 6839), or none.

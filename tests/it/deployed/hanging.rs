@@ -1,4 +1,4 @@
-//! Receivers that do not answer hold their processes until the timeout; nobody else waits for them.
+//! Receivers that do not answer hold their processes until the timeout. No other delivery waits for them.
 
 use std::time::{Duration, Instant};
 

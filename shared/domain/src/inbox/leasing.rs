@@ -66,8 +66,8 @@ impl Head {
         }
     }
 
-    /// Releases the event, which cannot be leased again within `delay`. The lease no longer counts: only leases that end
-    /// without a word count towards quarantine. Returns `None` if the lease does not hold the event.
+    /// Releases the event, which cannot be leased again within `delay`. The lease no longer counts: only leases that
+    /// expire count towards quarantine. Returns `None` if the lease does not hold the event.
     #[must_use]
     pub fn release(&self, lease: &LeaseId, delay: Duration, now: Timestamp) -> Option<Self> {
         if !self.is_held_by(lease, now) {
