@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use domain::delivery::run::Run;
 use domain::endpoint::Endpoint;
 use domain::endpoint::id::EndpointId;
 use domain::event::id::EventId;
 use domain::inbox::Status;
+use domain::job::id::JobId;
 use domain::job::replay::{Filter, Progress, Replay};
-use domain::job::{Job, JobId, Work};
+use domain::job::{Job, Work};
 use domain::tenant::backlog::Backlog;
 use domain::testing::{START, endpoint, endpoint_of};
 use domain::timestamp::Timestamp;
@@ -291,7 +293,7 @@ async fn die(death: &Death) -> (bool, usize) {
     let replayed = ids.iter().filter(|event| {
         let head = pipeline.tables.head(&pipeline.tenant, **event).unwrap();
         assert!(head.deliveries.values().all(|delivery| delivery.attempts == 1), "{context}");
-        head.was_replayed_by(id.as_str())
+        head.was_replayed_by(&Run::Replay(id.clone()))
     });
     let replayed: Vec<String> = replayed.map(ToString::to_string).collect();
     let state = if is_cancelled && under_way { "cancelled" } else { "done" };

@@ -1,6 +1,7 @@
 //! The ways to get the protocol wrong that an exhaustive search once found (docs/ARCHITECTURE.md, "Traces"), each as
 //! a story over the real handlers.
 
+use domain::delivery::run::Run;
 use domain::delivery::schedule::Parked;
 use domain::delivery::verdict::Verdict;
 use domain::delivery::{DeliveryMessage, DeliveryState};
@@ -116,7 +117,7 @@ async fn trace_6_a_message_of_another_run_moves_nothing() {
     let before = pipeline.only_head();
     let message = only_message(&pipeline);
     pipeline.drop_deliveries();
-    pipeline.deliver_again(&DeliveryMessage { generation: "job_1".to_owned(), ..message }).await;
+    pipeline.deliver_again(&DeliveryMessage { run: Run::from_stored("rpl_1"), ..message }).await;
     assert_eq!(pipeline.only_head(), before);
     assert!(pipeline.webhooks.received().is_empty());
 }

@@ -8,8 +8,9 @@ use store::testing::memory::Memory;
 
 use domain::endpoint::{Endpoint, MAX_RATE_PER_SECOND};
 use domain::inbox::Head;
+use domain::job::id::JobId;
 use domain::job::replay::{Filter, Progress, Replay};
-use domain::job::{Job, JobId, Work};
+use domain::job::{Job, Work};
 use domain::testing::{START, endpoint_of, event, tenant};
 use domain::timestamp::Timestamp;
 use scheduler::handler::Scheduler;

@@ -3,7 +3,7 @@
 //! The head of an event holds the last attempt of each delivery; the other attempts are in the log. A first attempt
 //! that succeeds is only in the head, until a replay opens the delivery again and moves it to the log.
 
-use domain::delivery::webhook_request::replay_of;
+use domain::delivery::verdict::VerdictKind;
 use domain::delivery::{Delivery, DeliveryState, LastAttempt};
 use domain::endpoint::id::EndpointId;
 use domain::event::id::EventId;
@@ -19,7 +19,7 @@ pub(crate) fn delivery(endpoint: &EndpointId, delivery: &Delivery, url: Option<&
         "endpoint_id": endpoint.as_str(),
         "url": url,
         "state": delivery.state.as_str(),
-        "replay_id": replay_of(&delivery.generation),
+        "replay_id": delivery.run.replay_id(),
         "attempts": delivery.attempts,
         "next_at": is_open.then(|| delivery.next_at.to_string()),
     })
@@ -58,20 +58,20 @@ pub(crate) fn last_attempt(
     let code = last.code().map(u64::from);
     let LastAttempt { at, duration_ms, answer } = last;
     let verdict = match delivery.state {
-        DeliveryState::Delivered => "delivered",
-        DeliveryState::Failed => "give_up",
-        DeliveryState::Open | DeliveryState::Cancelled | DeliveryState::Acked => "retry",
+        DeliveryState::Delivered => VerdictKind::Delivered,
+        DeliveryState::Failed => VerdictKind::GiveUp,
+        DeliveryState::Open | DeliveryState::Cancelled | DeliveryState::Acked => VerdictKind::Retry,
     };
     Some(LoggedAttempt {
         event,
         endpoint: endpoint.clone(),
-        generation: delivery.generation.clone(),
+        run: delivery.run.clone(),
         n: delivery.attempts.into(),
         is_probe: false,
         at,
         duration_ms,
         code,
-        verdict: verdict.to_owned(),
+        verdict,
         error: code.is_none().then_some(answer),
         answer: None,
     })

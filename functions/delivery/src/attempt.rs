@@ -21,11 +21,12 @@
 //! twice. No crash can lose an event.
 
 use domain::delivery::attempt::Attempt;
+use domain::delivery::run::Run;
 use domain::delivery::schedule::{Due, MAX_DELAY, Parked};
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::verdict::{Answer, Verdict};
-use domain::delivery::webhook_request::{AttemptOf, replay_of};
-use domain::delivery::{Bypass, DeliveryMessage, ORIGINAL_RUN, Step, webhook_request};
+use domain::delivery::webhook_request::AttemptOf;
+use domain::delivery::{Bypass, DeliveryMessage, Step, webhook_request};
 use domain::endpoint::Endpoint;
 use domain::endpoint::private::Private;
 use domain::endpoint::url::EndpointUrl;
@@ -85,7 +86,7 @@ impl<P: Ports> Delivery<P> {
     /// Returns what the message does, according to the head.
     fn step(&self, head: &Head, message: &DeliveryMessage) -> Step {
         match head.deliveries.get(&message.endpoint) {
-            Some(delivery) => delivery.step(&message.generation, message.n, self.clock.now()),
+            Some(delivery) => delivery.step(&message.run, message.n, self.clock.now()),
             None => Step::Nothing,
         }
     }
@@ -129,7 +130,7 @@ impl<P: Ports> Delivery<P> {
 
         // 2. POST, and decide on the answer.
         let at = self.clock.now();
-        let of = AttemptOf { n: message.n, replay: replay_of(&message.generation) };
+        let of = AttemptOf { n: message.n, run: &message.run };
         let answer = self.post(endpoint, &private, found.head.content(&payload), of, at).await;
         let ended = self.clock.now();
         let duration_ms = ended.millis_since(at);
@@ -292,7 +293,7 @@ fn tally_of(attempt: &Attempt) -> Tally {
         tally = tally.plus(&Tally::once("ssrf_refused"));
     }
     let message = &attempt.message;
-    if message.n == 1 && message.generation == ORIGINAL_RUN && !attempt.spends_no_attempt() {
+    if message.n == 1 && message.run == Run::Original && !attempt.spends_no_attempt() {
         let waited_ms = attempt.at.millis_since(message.event.accepted_at());
         tally = tally.plus(&Tally::first_attempt(&message.tenant, waited_ms));
     }
@@ -309,7 +310,7 @@ fn log(Attempt { message, answer, verdict, duration_ms, .. }: &Attempt) {
         event = %message.event,
         endpoint = %message.endpoint,
         n = message.n,
-        verdict = verdict.as_str(),
+        verdict = verdict.kind().as_str(),
         %answer,
         duration_ms,
         next_at,

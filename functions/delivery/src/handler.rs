@@ -167,8 +167,8 @@ impl<'a> ReadMessage<'a> {
     /// Returns the key that all messages for one attempt share.
     fn key(&self) -> String {
         match &self.delivery {
-            Ok(DeliveryMessage { tenant, event, endpoint, generation, n, fresh: _, bypass: _ }) => {
-                format!("{tenant} {event} {endpoint} {generation} {n}")
+            Ok(DeliveryMessage { tenant, event, endpoint, run, n, fresh: _, bypass: _ }) => {
+                format!("{tenant} {event} {endpoint} {run} {n}")
             }
             Err(_) => self.message.message_id.clone(),
         }

@@ -59,7 +59,8 @@ fn key_of(message: &DeliveryMessage) -> (TenantId, EndpointId) {
 mod tests {
     use std::time::Duration;
 
-    use domain::delivery::{Bypass, ORIGINAL_RUN};
+    use domain::delivery::Bypass;
+    use domain::delivery::run::Run;
     use domain::event::id::EventId;
     use domain::testing::{START, endpoint, tenant};
 
@@ -70,7 +71,7 @@ mod tests {
             tenant: tenant.clone(),
             event: EventId::generate(START, 1, &mut rand::rng()),
             endpoint: endpoint(1).id,
-            generation: ORIGINAL_RUN.to_owned(),
+            run: Run::Original,
             n: 1,
             fresh: false,
             bypass: Bypass::None,

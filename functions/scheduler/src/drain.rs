@@ -184,6 +184,5 @@ fn delayed(parked: &Parked, delay: Duration) -> Delayed {
 fn needs_attempt(head: &Head, Parked { message, .. }: &Parked) -> bool {
     let end_of_time = Timestamp::from_millis(u64::MAX);
     let delivery = head.deliveries.get(&message.endpoint);
-    delivery
-        .is_some_and(|delivery| delivery.step(&message.generation, message.n, end_of_time) == Step::Attempt)
+    delivery.is_some_and(|delivery| delivery.step(&message.run, message.n, end_of_time) == Step::Attempt)
 }

@@ -11,6 +11,7 @@
 //! twice, and sends their messages. The last step of a cancelled replay does so too.
 
 use domain::delivery::DeliveryMessage;
+use domain::delivery::run::Run;
 use domain::delivery::schedule::drain_delay;
 use domain::endpoint::Endpoint;
 use domain::endpoint::pace::Pace;
@@ -70,7 +71,7 @@ impl<P: Ports> Scheduler<P> {
         // 3. Send their messages.
         self.send_first_messages(job, &heads, rate, sent).await?;
 
-        let next = replay.advanced(job.id.as_str(), &heads, page.reached, self.clock.now());
+        let next = replay.advanced(&run_of(job), &heads, page.reached, self.clock.now());
         let is_done = next.is_done();
         let work = Work::Replay(Box::new(next));
         Ok(if is_done {
@@ -95,7 +96,7 @@ impl<P: Ports> Scheduler<P> {
             }
         }
         self.send_first_messages(job, &heads, rate, &mut 0).await?;
-        let ended = replay.count_unfinished_step(job.id.as_str(), &heads);
+        let ended = replay.count_unfinished_step(&run_of(job), &heads);
         Ok(StepResult::Done(Work::Replay(Box::new(ended))))
     }
 
@@ -108,11 +109,12 @@ impl<P: Ports> Scheduler<P> {
         rate: u32,
         sent: &mut usize,
     ) -> PortResult<()> {
+        let run = run_of(job);
         let mut messages = Vec::new();
         for head in heads {
             let delay = drain_delay(*sent, Pace::per_second(rate));
             let count_before = messages.len();
-            messages.extend(first_messages(job, head).map(|message| Delayed { message, delay }));
+            messages.extend(first_messages(job, &run, head).map(|message| Delayed { message, delay }));
             *sent += usize::from(messages.len() > count_before);
         }
         self.deliveries.send(&messages).await
@@ -147,7 +149,7 @@ impl<P: Ports> Scheduler<P> {
         endpoints: &[Endpoint],
         head: &Head,
     ) -> PortResult<Round<Head>> {
-        let Some(next) = replay.reopen(job.id.as_str(), head, endpoints, self.clock.now()) else {
+        let Some(next) = replay.reopen(&run_of(job), head, endpoints, self.clock.now()) else {
             return Ok(Round::Ended(head.clone()));
         };
         if self.events.reopen(&job.tenant, head, &next).await? == Updated::Raced {
@@ -168,14 +170,23 @@ impl<P: Ports> Scheduler<P> {
     }
 }
 
+/// Returns the run of the deliveries that a replay opens.
+fn run_of(job: &Job) -> Run {
+    Run::Replay(job.id.clone())
+}
+
 /// Returns the part of the current shard that the replay has not read.
 fn range_left(Replay { filter, progress, .. }: &Replay) -> LogRange {
     LogRange { shard: progress.shard, since: filter.since, until: filter.until, after: progress.after }
 }
 
 /// Returns the first message of each delivery that this replay opened in a head and that has no attempt.
-fn first_messages<'a>(job: &'a Job, head: &'a Head) -> impl Iterator<Item = DeliveryMessage> + 'a {
-    let without_attempt = head.without_attempt_in(job.id.as_str());
+fn first_messages<'a>(
+    job: &'a Job,
+    run: &'a Run,
+    head: &'a Head,
+) -> impl Iterator<Item = DeliveryMessage> + 'a {
+    let without_attempt = head.without_attempt_in(run);
     without_attempt
         .map(|(endpoint, delivery)| DeliveryMessage::first(&job.tenant, head.id, endpoint, delivery, false))
 }

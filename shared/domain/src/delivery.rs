@@ -4,6 +4,7 @@
 pub mod attempt;
 pub mod gate;
 pub mod retry_schedule;
+pub mod run;
 pub mod schedule;
 pub mod signature;
 pub mod verdict;
@@ -11,6 +12,7 @@ pub mod webhook_request;
 
 use std::time::Duration;
 
+use self::run::Run;
 use crate::endpoint::id::EndpointId;
 use crate::event::id::EventId;
 use crate::tenant::id::TenantId;
@@ -63,8 +65,8 @@ impl DeliveryState {
 pub struct Delivery {
     /// The state of the delivery.
     pub state: DeliveryState,
-    /// The run that the delivery belongs to: [`ORIGINAL_RUN`], or the job id of a replay.
-    pub generation: String,
+    /// The run that the delivery belongs to.
+    pub run: Run,
     /// The number of recorded attempts.
     pub attempts: u32,
     /// When the next attempt is due. It has a meaning only while the delivery is open.
@@ -92,9 +94,6 @@ impl LastAttempt {
     }
 }
 
-/// The run that an event's first deliveries belong to.
-pub const ORIGINAL_RUN: &str = "0";
-
 /// The content of a queue message or a `Schedule` row: make attempt `n` of this delivery.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct DeliveryMessage {
@@ -105,7 +104,7 @@ pub struct DeliveryMessage {
     /// The endpoint to send it to.
     pub endpoint: EndpointId,
     /// The run that the attempt belongs to.
-    pub generation: String,
+    pub run: Run,
     /// The number of the attempt, from 1.
     pub n: u32,
     /// Whether the head was created by the same conditional write that led to this message. The head has hardly
@@ -174,7 +173,7 @@ impl DeliveryMessage {
             tenant: tenant.clone(),
             event,
             endpoint: endpoint.clone(),
-            generation: delivery.generation.clone(),
+            run: delivery.run.clone(),
             n: 1,
             fresh,
             bypass: Bypass::None,
@@ -209,14 +208,14 @@ pub enum Step {
 }
 
 impl Delivery {
-    /// Decides what message `n` of run `generation` does at `now`.
+    /// Decides what message `n` of `run` does at `now`.
     ///
     /// The message makes its attempt only if the delivery is open, belongs to the same run, and has n-1 recorded
     /// attempts. If n attempts are recorded, the message schedules the next attempt. It does so even if another
     /// process recorded them, and at every receive of the message.
     #[must_use]
-    pub fn step(&self, generation: &str, n: u32, now: Timestamp) -> Step {
-        if self.state != DeliveryState::Open || self.generation != generation {
+    pub fn step(&self, run: &Run, n: u32, now: Timestamp) -> Step {
+        if self.state != DeliveryState::Open || self.run != *run {
             Step::Nothing
         } else if self.attempts == n {
             Step::EnsureNext(self.next_at)
@@ -237,24 +236,24 @@ mod tests {
     const DUE: Timestamp = Timestamp::from_seconds(1000);
 
     fn entry(state: DeliveryState, attempts: u32) -> Delivery {
-        Delivery { state, generation: ORIGINAL_RUN.to_owned(), attempts, next_at: DUE, last: None }
+        Delivery { state, run: Run::Original, attempts, next_at: DUE, last: None }
     }
 
     #[test]
     fn a_message_makes_only_its_own_attempt() {
         let open = |attempts| entry(DeliveryState::Open, attempts);
-        assert_eq!(open(0).step(ORIGINAL_RUN, 1, DUE), Step::Attempt);
-        assert_eq!(open(1).step(ORIGINAL_RUN, 1, DUE), Step::EnsureNext(DUE));
-        assert_eq!(open(2).step(ORIGINAL_RUN, 1, DUE), Step::Nothing);
-        assert_eq!(open(0).step(ORIGINAL_RUN, 2, DUE), Step::Nothing);
-        assert_eq!(open(0).step("job", 1, DUE), Step::Nothing);
+        assert_eq!(open(0).step(&Run::Original, 1, DUE), Step::Attempt);
+        assert_eq!(open(1).step(&Run::Original, 1, DUE), Step::EnsureNext(DUE));
+        assert_eq!(open(2).step(&Run::Original, 1, DUE), Step::Nothing);
+        assert_eq!(open(0).step(&Run::Original, 2, DUE), Step::Nothing);
+        assert_eq!(open(0).step(&Run::from_stored("rpl_1"), 1, DUE), Step::Nothing);
     }
 
     #[test]
     fn a_message_does_nothing_with_a_final_delivery() {
         for state in DeliveryState::ALL.into_iter().filter(|state| *state != DeliveryState::Open) {
             for n in 0..3 {
-                assert_eq!(entry(state, 1).step(ORIGINAL_RUN, n, DUE), Step::Nothing);
+                assert_eq!(entry(state, 1).step(&Run::Original, n, DUE), Step::Nothing);
             }
             assert_eq!(DeliveryState::parse(state.as_str()), Some(state));
         }
@@ -263,7 +262,7 @@ mod tests {
     #[test]
     fn an_early_message_waits_unless_it_is_within_the_clock_tolerance() {
         let open = entry(DeliveryState::Open, 1);
-        assert_eq!(open.step(ORIGINAL_RUN, 2, Timestamp::from_seconds(998)), Step::Wait(DUE));
-        assert_eq!(open.step(ORIGINAL_RUN, 2, Timestamp::from_seconds(999)), Step::Attempt);
+        assert_eq!(open.step(&Run::Original, 2, Timestamp::from_seconds(998)), Step::Wait(DUE));
+        assert_eq!(open.step(&Run::Original, 2, Timestamp::from_seconds(999)), Step::Attempt);
     }
 }

@@ -18,9 +18,10 @@ mod interleavings;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::delivery::run::Run;
 use crate::delivery::verdict::Verdict;
 use crate::delivery::webhook_request::Content;
-use crate::delivery::{Delivery, DeliveryMessage, DeliveryState, LastAttempt, ORIGINAL_RUN, Step};
+use crate::delivery::{Delivery, DeliveryMessage, DeliveryState, LastAttempt, Step};
 use crate::endpoint::id::EndpointId;
 use crate::event::Event;
 use crate::event::claim_name::DedupId;
@@ -147,7 +148,7 @@ impl Head {
         let accepted_at = event.id.accepted_at();
         let open = Delivery {
             state: DeliveryState::Open,
-            generation: ORIGINAL_RUN.to_owned(),
+            run: Run::Original,
             attempts: 0,
             next_at: accepted_at,
             last: None,
@@ -205,7 +206,7 @@ impl Head {
     pub fn record(&self, message: &DeliveryMessage, outcome: &Outcome) -> Option<Self> {
         let mut next = self.next();
         let entry = next.deliveries.get_mut(&message.endpoint)?;
-        if entry.step(&message.generation, message.n, Timestamp::from_millis(u64::MAX)) != Step::Attempt {
+        if entry.step(&message.run, message.n, Timestamp::from_millis(u64::MAX)) != Step::Attempt {
             return None;
         }
         match outcome {
@@ -371,7 +372,7 @@ mod tests {
     fn trace_6_a_message_of_another_run_changes_nothing() {
         let ids = endpoints(1);
         let head = Head::new(&event(), ids.clone());
-        let other = DeliveryMessage { generation: "job_1".to_owned(), ..message(&head, &ids[0], 1) };
+        let other = DeliveryMessage { run: Run::from_stored("rpl_1"), ..message(&head, &ids[0], 1) };
         assert_eq!(head.record(&other, &delivered()), None);
     }
 

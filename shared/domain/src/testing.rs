@@ -13,7 +13,7 @@ use crate::event::event_type::EventType;
 use crate::event::id::EventId;
 use crate::event::{Event, NewEvent};
 use crate::inbox::Outcome;
-use crate::job::JobId;
+use crate::job::id::JobId;
 use crate::sealed::{DataKey, Sealed};
 use crate::tenant::api_key::{ApiKey, KeyRecord, Pepper, Scope};
 use crate::tenant::id::TenantId;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::compression::{compress, decompress};
+use domain::delivery::run::Run;
 use domain::delivery::{Bypass, DeliveryMessage};
 use domain::endpoint::id::EndpointId;
 use domain::event::Event;
@@ -103,7 +104,7 @@ pub fn delivery_body(message: &DeliveryMessage) -> String {
         tenant: message.tenant.to_string(),
         event: message.event.to_string(),
         endpoint: message.endpoint.to_string(),
-        generation: message.generation.clone(),
+        generation: message.run.to_string(),
         n: message.n,
         fresh: message.fresh,
         pass: known_to_previous(message.bypass).map(|bypass| bypass.as_str().to_owned()),
@@ -135,7 +136,7 @@ pub fn read_delivery(body: &str) -> Result<DeliveryMessage, UnknownFormat> {
         tenant: stored_tenant(v1.tenant),
         event: EventId::parse(&v1.event).ok_or_else(|| unknown("event"))?,
         endpoint: EndpointId::from_stored(v1.endpoint),
-        generation: v1.generation,
+        run: Run::from_stored(&v1.generation),
         n: v1.n,
         fresh: v1.fresh,
         bypass,
@@ -187,7 +188,7 @@ mod tests {
                 tenant: tenant(),
                 event: event().id,
                 endpoint: EndpointId::from_stored("ep_1"),
-                generation: "0".to_owned(),
+                run: Run::Original,
                 n: 3,
                 fresh: true,
                 bypass,

@@ -13,7 +13,7 @@ use domain::event::id::EventId;
 use domain::id::hex;
 use domain::inbox::expiry::ExpiryBatch;
 use domain::inbox::lease::LeaseId;
-use domain::job::JobId;
+use domain::job::id::JobId;
 use domain::tenant::api_key::KeyHash;
 use domain::tenant::id::TenantId;
 use domain::tenant::rate_limit::{Meter, Metered};
@@ -197,7 +197,7 @@ pub fn parked(tenant: &TenantId, endpoint: &EndpointId) -> String {
 
 /// Returns the sort key in `Schedule` of a parked delivery. The oldest event sorts first.
 pub(crate) fn parked_row(message: &DeliveryMessage) -> String {
-    format!("{}#{}#{}", message.event, message.generation, message.n)
+    format!("{}#{}#{}", message.event, message.run, message.n)
 }
 
 /// Returns the partition in `Schedule` of one shard of the endpoints that have parked deliveries.

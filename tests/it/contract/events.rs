@@ -6,6 +6,7 @@ use store::ports::Ports;
 
 use aws::system_clock::SystemClock;
 use domain::delivery::attempt::Attempt;
+use domain::delivery::run::Run;
 use domain::delivery::verdict::{Answer, Verdict};
 use domain::delivery::{Bypass, DeliveryMessage};
 use domain::event::Event;
@@ -126,7 +127,12 @@ async fn opened_again(events: &Events<impl Ports>, tenant: &TenantId) -> PortRes
     let message = DeliveryMessage::first(tenant, event.id, ep, delivery, false);
     let seen = born.record(&message, &attempted(Verdict::Delivered, "200")).unwrap();
     assert_eq!(events.update(tenant, &seen).await?, Updated::Done);
-    let what = Reopening { run: "rpl_1", endpoints: &ids, only_undelivered: false, also_to: None };
+    let what = Reopening {
+        run: &Run::from_stored("rpl_1"),
+        endpoints: &ids,
+        only_undelivered: false,
+        also_to: None,
+    };
     let next = seen.reopen(&what, START).unwrap();
     Ok((seen, next))
 }

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::verdict::{Answer, Verdict};
-use domain::delivery::webhook_request::{self, AttemptOf, replay_of};
+use domain::delivery::webhook_request::{self, AttemptOf};
 use domain::endpoint::Endpoint;
 use domain::endpoint::health::window::Window;
 use domain::endpoint::id::EndpointId;
@@ -123,7 +123,7 @@ fn test_attempt(event: EventId, answer: &Answer, started_at: Timestamp, ended_at
         "at": started_at.to_string(),
         "duration_ms": ended_at.millis_since(started_at),
         "status": status,
-        "verdict": Verdict::on(answer, 1, ended_at, &mut rand::rng()).as_str(),
+        "verdict": Verdict::on(answer, 1, ended_at, &mut rand::rng()).kind().as_str(),
         "error": error,
         "answer": excerpt,
     })
@@ -182,13 +182,13 @@ pub(crate) fn to_json(attempt: &LoggedAttempt) -> Value {
     json!({
         "event_id": attempt.event.to_string(),
         "endpoint_id": attempt.endpoint.as_str(),
-        "replay_id": replay_of(&attempt.generation),
+        "replay_id": attempt.run.replay_id(),
         "n": attempt.n,
         "probe": attempt.is_probe,
         "at": attempt.at.to_string(),
         "duration_ms": attempt.duration_ms,
         "status": attempt.code,
-        "verdict": attempt.verdict,
+        "verdict": attempt.verdict.as_str(),
         "error": attempt.error,
         "answer": attempt.answer,
     })

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use axum::extract::{Path, RawQuery, State};
 use domain::delivery::DeliveryMessage;
+use domain::delivery::run::Run;
 use domain::delivery::schedule::{Due, HORIZON};
 use domain::endpoint::Endpoint;
 use domain::endpoint::id::EndpointId;
 use domain::event::id::EventId;
 use domain::inbox::replay::{Reopening, targets};
 use domain::inbox::{Head, Status};
-use domain::job::JobId;
+use domain::job::id::JobId;
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::KeyRecord;
 use domain::tenant::stats::TenantChange;
@@ -97,9 +98,9 @@ pub(crate) async fn replay<P: Ports>(
     let endpoints = api.control.endpoints(&bearer.tenant).await?;
     let named = request.endpoint_id.as_deref().map(|id| find_id(id, &endpoints)).transpose()?;
     let targets = targets(&endpoints, named.as_ref());
-    let run = JobId::generate_replay(now, &mut rand::rng());
+    let run = Run::Replay(JobId::generate_replay(now, &mut rand::rng()));
     let what = Reopening {
-        run: run.as_str(),
+        run: &run,
         endpoints: &targets,
         only_undelivered: false,
         also_to: named.as_ref().filter(|named| targets.contains(*named)),
@@ -109,7 +110,7 @@ pub(crate) async fn replay<P: Ports>(
     let (seen, reopened) = until_won("opening deliveries again", || async {
         let seen = find(&api, &bearer, &id, now).await?.head;
         let next = seen.reopen(&what, now).ok_or_else(nothing_to_replay)?;
-        Ok::<_, Problem>(match reopen(&api, &bearer, (&seen, &next), run.as_str(), now).await? {
+        Ok::<_, Problem>(match reopen(&api, &bearer, (&seen, &next), &run, now).await? {
             Updated::Done => Round::Ended((seen, next)),
             Updated::Raced => Round::Lost,
         })
@@ -121,7 +122,7 @@ pub(crate) async fn replay<P: Ports>(
         let change = TenantChange::for_reopened(seen.id.accepted_at());
         counting::count(&api, &bearer.tenant, &[change], now).await;
     }
-    let opened: Vec<&str> = reopened.without_attempt_in(run.as_str()).map(|(id, _)| id.as_str()).collect();
+    let opened: Vec<&str> = reopened.without_attempt_in(&run).map(|(id, _)| id.as_str()).collect();
     let body = json!({"id": seen.id.to_string(), "replay_id": run.as_str(), "endpoint_ids": opened});
     Ok(answer::json(StatusCode::ACCEPTED, &body))
 }
@@ -134,7 +135,7 @@ async fn reopen<P: Ports>(
     api: &Api<P>,
     bearer: &KeyRecord,
     (seen, next): (&Head, &Head),
-    run: &str,
+    run: &Run,
     now: Timestamp,
 ) -> PortResult<Updated> {
     // 1. Schedule the messages.

@@ -3,7 +3,8 @@
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use domain::job::erasure::Erasure;
-use domain::job::{Job, JobId, Work};
+use domain::job::id::JobId;
+use domain::job::{Job, Work};
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::Scope;
 use domain::timestamp::Timestamp;

@@ -78,15 +78,50 @@ impl Verdict {
         next_attempt_at(n, now, retry_after, rng).map_or(Self::GiveUp, Self::RetryAt)
     }
 
-    /// Returns the name of the verdict in logs.
+    /// Returns the kind of the verdict.
+    #[must_use]
+    pub const fn kind(self) -> VerdictKind {
+        match self {
+            Self::Delivered => VerdictKind::Delivered,
+            Self::RetryAt(_) => VerdictKind::Retry,
+            Self::GiveUp => VerdictKind::GiveUp,
+            Self::DisableEndpoint => VerdictKind::DisableEndpoint,
+        }
+    }
+}
+
+/// A verdict without its time, as the log of attempts keeps it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum VerdictKind {
+    /// The receiver has the event.
+    Delivered,
+    /// There was another attempt, or will be one.
+    Retry,
+    /// All attempts were used up.
+    GiveUp,
+    /// The receiver is gone, and the endpoint was disabled.
+    DisableEndpoint,
+}
+
+impl VerdictKind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Delivered, Self::Retry, Self::GiveUp, Self::DisableEndpoint];
+
+    /// Returns the name of the kind in JSON, tables and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
-            Self::RetryAt(_) => "retry",
+            Self::Retry => "retry",
             Self::GiveUp => "give_up",
             Self::DisableEndpoint => "disable_endpoint",
         }
+    }
+
+    /// Returns the kind with this name; `None` for an unknown name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 }
 
@@ -115,6 +150,13 @@ mod tests {
         let retry_after = seconds.map(Duration::from_secs);
         let answer = Answer::Status { code, retry_after, excerpt: String::new() };
         Verdict::on(&answer, n, NOW, &mut rand::rng())
+    }
+
+    #[test]
+    fn a_kind_is_read_as_it_was_written() {
+        for kind in VerdictKind::ALL {
+            assert_eq!(VerdictKind::parse(kind.as_str()), Some(kind));
+        }
     }
 
     #[test]

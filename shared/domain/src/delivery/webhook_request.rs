@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::delivery::ORIGINAL_RUN;
+use crate::delivery::run::Run;
 use crate::delivery::signature::{SigningSecrets, content, sign};
 use crate::endpoint::private::Private;
 use crate::endpoint::url::EndpointUrl;
@@ -50,19 +50,13 @@ impl Content<'_> {
 pub struct AttemptOf<'a> {
     /// The number of the attempt, from 1.
     pub n: u32,
-    /// The id of the replay; `None` for the original run.
-    pub replay: Option<&'a str>,
+    /// The run that the attempt belongs to.
+    pub run: &'a Run,
 }
 
 impl AttemptOf<'_> {
     /// The first attempt of the original run.
-    pub const FIRST: Self = Self { n: 1, replay: None };
-}
-
-/// Returns the id of the replay that a run is; `None` for the original run.
-#[must_use]
-pub fn replay_of(run: &str) -> Option<&str> {
-    (run != ORIGINAL_RUN).then_some(run)
+    pub const FIRST: Self = Self { n: 1, run: &Run::Original };
 }
 
 /// Makes the signed request for an attempt at `now`.
@@ -99,7 +93,7 @@ pub fn request(
     ] {
         headers.push((name.to_owned(), value));
     }
-    if let Some(replay) = attempt.replay {
+    if let Some(replay) = attempt.run.replay_id() {
         headers.push(("webhook-replay".to_owned(), replay.to_owned()));
     }
     for (name, value) in private.headers.iter() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use crate::delivery::run::Run;
 use crate::delivery::verdict::Verdict;
 use crate::delivery::{DeliveryMessage, DeliveryState};
 use crate::endpoint::id::EndpointId;
@@ -128,7 +129,7 @@ impl Story {
 
     fn replay(&mut self, only_undelivered: bool, also_to: bool) {
         self.runs += 1;
-        let run = format!("rpl_{:03}", self.runs);
+        let run = Run::from_stored(&format!("rpl_{:03}", self.runs));
         let extra = endpoint(9).id;
         let endpoints: BTreeSet<EndpointId> = self.head.deliveries.keys().cloned().collect();
         let also_to = also_to.then_some(&extra);

@@ -1,12 +1,13 @@
 //! Replays an event: opens its final deliveries again, in a new run.
 //!
-//! The id of a run is the `generation` of the deliveries that it opened. Ids of runs sort by time. A run does not
+//! Each delivery names the run that opened it. Runs sort by time. A run does not
 //! touch a delivery of its own run or of a later one, so a repeat changes nothing, and two runs at the same time do
 //! not undo each other.
 
 use std::collections::BTreeSet;
 
 use crate::delivery::attempt::Attempt;
+use crate::delivery::run::Run;
 use crate::delivery::{Delivery, DeliveryMessage, DeliveryState};
 use crate::endpoint::id::EndpointId;
 use crate::endpoint::{Endpoint, EndpointState, MAX_ENDPOINTS};
@@ -17,8 +18,8 @@ use crate::timestamp::Timestamp;
 /// The deliveries that a run opens.
 #[derive(Clone, Debug)]
 pub struct Reopening<'a> {
-    /// The id of the run.
-    pub run: &'a str,
+    /// The run.
+    pub run: &'a Run,
     /// The endpoints whose deliveries are opened.
     pub endpoints: &'a BTreeSet<EndpointId>,
     /// Whether only failed and cancelled deliveries are opened.
@@ -44,7 +45,7 @@ impl Head {
         let mut next = self.next();
         let open = Delivery {
             state: DeliveryState::Open,
-            generation: what.run.to_owned(),
+            run: what.run.clone(),
             attempts: 0,
             next_at: at,
             last: None,
@@ -81,7 +82,7 @@ impl Head {
         let mut forgotten = Vec::new();
         for (endpoint, delivery) in &self.deliveries {
             let opened = next.deliveries.get(endpoint);
-            if opened.is_some_and(|opened| opened.generation != delivery.generation) {
+            if opened.is_some_and(|opened| opened.run != delivery.run) {
                 let message = DeliveryMessage::first(tenant, self.id, endpoint, delivery, false);
                 forgotten.extend(Attempt::from_head(&message, delivery));
             }
@@ -92,15 +93,15 @@ impl Head {
     /// Returns the open deliveries of this run without a recorded attempt. Each of them needs a message.
     pub fn without_attempt_in<'a>(
         &'a self,
-        run: &'a str,
+        run: &'a Run,
     ) -> impl Iterator<Item = (&'a EndpointId, &'a Delivery)> {
-        self.without_attempt().filter(move |(_, delivery)| delivery.generation == run)
+        self.without_attempt().filter(move |(_, delivery)| delivery.run == *run)
     }
 
     /// Returns whether this run opened any of the deliveries.
     #[must_use]
-    pub fn was_replayed_by(&self, run: &str) -> bool {
-        self.deliveries.values().any(|delivery| delivery.generation == run)
+    pub fn was_replayed_by(&self, run: &Run) -> bool {
+        self.deliveries.values().any(|delivery| delivery.run == *run)
     }
 }
 
@@ -111,12 +112,13 @@ impl Reopening<'_> {
             DeliveryState::Failed | DeliveryState::Cancelled => true,
             DeliveryState::Delivered | DeliveryState::Acked => !self.only_undelivered,
         };
-        is_wanted && delivery.generation.as_str() < self.run
+        is_wanted && delivery.run < *self.run
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
     use std::time::Duration;
 
     use super::*;
@@ -125,7 +127,7 @@ mod tests {
     use crate::inbox::lease::{Acknowledged, LeaseId, LeaseTerms};
     use crate::testing::{START, attempted, endpoint, event, tenant};
 
-    const RUN: &str = "rpl_1";
+    static RUN: LazyLock<Run> = LazyLock::new(|| Run::from_stored("rpl_1"));
 
     /// An event that the first endpoint has and the second does not.
     fn half_delivered() -> (Head, BTreeSet<EndpointId>) {
@@ -141,7 +143,7 @@ mod tests {
     }
 
     fn all(endpoints: &BTreeSet<EndpointId>) -> Reopening<'_> {
-        Reopening { run: RUN, endpoints, only_undelivered: false, also_to: None }
+        Reopening { run: &RUN, endpoints, only_undelivered: false, also_to: None }
     }
 
     #[test]
@@ -149,12 +151,13 @@ mod tests {
         let (head, endpoints) = half_delivered();
         let replayed = head.reopen(&all(&endpoints), START).unwrap();
         assert_eq!((replayed.status, replayed.rev), (Status::Delivering, head.rev + 1));
-        assert_eq!(replayed.without_attempt_in(RUN).count(), 2);
+        assert_eq!(replayed.without_attempt_in(&RUN).count(), 2);
         assert_eq!(replayed.reopen(&all(&endpoints), START), None, "its deliveries are open");
-        assert!(replayed.was_replayed_by(RUN) && !head.was_replayed_by(RUN));
+        assert!(replayed.was_replayed_by(&RUN) && !head.was_replayed_by(&RUN));
         let acked = replayed.acknowledge().unwrap();
         assert_eq!(acked.reopen(&all(&endpoints), START), None, "the run opened them before");
-        let later = Reopening { run: "rpl_2", ..all(&endpoints) };
+        let second = Run::from_stored("rpl_2");
+        let later = Reopening { run: &second, ..all(&endpoints) };
         let again = acked.reopen(&later, START).unwrap();
         assert_eq!(
             again.acknowledge().unwrap().reopen(&all(&endpoints), START),
@@ -201,7 +204,7 @@ mod tests {
         let (head, endpoints) = half_delivered();
         let retry = Reopening { only_undelivered: true, ..all(&endpoints) };
         let replayed = head.reopen(&retry, START).unwrap();
-        let opened: Vec<&EndpointId> = replayed.without_attempt_in(RUN).map(|(id, _)| id).collect();
+        let opened: Vec<&EndpointId> = replayed.without_attempt_in(&RUN).map(|(id, _)| id).collect();
         assert_eq!(opened, [&endpoint(2).id]);
     }
 
@@ -213,7 +216,7 @@ mod tests {
         assert_eq!(head.reopen(&all(&none), START), None);
         let also = Reopening { also_to: Some(&new), ..all(&none) };
         let replayed = head.reopen(&also, START).unwrap();
-        assert_eq!(replayed.without_attempt_in(RUN).map(|(id, _)| id).collect::<Vec<_>>(), [&new]);
+        assert_eq!(replayed.without_attempt_in(&RUN).map(|(id, _)| id).collect::<Vec<_>>(), [&new]);
         let fifty = (0..50).map(|n| (endpoint(100 + n).id, head.deliveries[&endpoint(1).id].clone()));
         let full = Head { deliveries: fifty.collect(), ..head };
         assert_eq!(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::delivery::run::Run;
 use crate::endpoint::Endpoint;
 use crate::endpoint::id::EndpointId;
 use crate::event::event_type::EventType;
@@ -96,7 +97,7 @@ impl Replay {
     /// Opens the event's deliveries for this run. Returns `None` if there is nothing to open, or if the run opened it
     /// before.
     #[must_use]
-    pub fn reopen(&self, run: &str, head: &Head, endpoints: &[Endpoint], now: Timestamp) -> Option<Head> {
+    pub fn reopen(&self, run: &Run, head: &Head, endpoints: &[Endpoint], now: Timestamp) -> Option<Head> {
         if !self.filter.matches(head, now) {
             return None;
         }
@@ -118,7 +119,7 @@ impl Replay {
     /// Records a step that read these events; `heads` has them as they are stored now. An event that the run opened
     /// before a crash counts in this step.
     #[must_use]
-    pub fn advanced(&self, run: &str, heads: &[Head], reached: Option<EventId>, now: Timestamp) -> Self {
+    pub fn advanced(&self, run: &Run, heads: &[Head], reached: Option<EventId>, now: Timestamp) -> Self {
         let mut next = self.clone();
         let not_opened = heads.iter().filter(|head| !head.was_replayed_by(run));
         let matching = not_opened.filter(|head| self.filter.matches(head, now)).count();
@@ -133,7 +134,7 @@ impl Replay {
 
     /// Counts the events that an unfinished step of a cancelled replay may have opened.
     #[must_use]
-    pub fn count_unfinished_step(&self, run: &str, heads: &[Head]) -> Self {
+    pub fn count_unfinished_step(&self, run: &Run, heads: &[Head]) -> Self {
         let mut next = self.clone();
         next.progress.count(run, heads);
         next
@@ -142,9 +143,9 @@ impl Replay {
 
 impl Progress {
     /// Counts those of the events that the run has opened.
-    fn count(&mut self, run: &str, heads: &[Head]) {
+    fn count(&mut self, run: &Run, heads: &[Head]) {
         for head in heads.iter().filter(|head| head.was_replayed_by(run)) {
-            let opened = head.deliveries.values().filter(|delivery| delivery.generation == run).count();
+            let opened = head.deliveries.values().filter(|delivery| delivery.run == *run).count();
             self.seen += 1;
             self.replayed += 1;
             self.deliveries += u64::try_from(opened).unwrap_or(u64::MAX);
@@ -154,12 +155,14 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::endpoint::EndpointState;
     use crate::endpoint::pattern::Pattern;
     use crate::testing::{START, endpoint, event, tenant};
 
-    const RUN: &str = "rpl_1";
+    static RUN: LazyLock<Run> = LazyLock::new(|| Run::from_stored("rpl_1"));
 
     fn replay() -> Replay {
         let filter = Filter { shards: 2, since: START, until: START, event_type: None, status: None };
@@ -190,39 +193,39 @@ mod tests {
     #[test]
     fn a_disabled_endpoint_is_not_a_target() {
         let disabled = Endpoint { state: EndpointState::Disabled, ..endpoint(1) };
-        assert_eq!(replay().reopen(RUN, &acked(), &[disabled], START), None);
-        assert!(replay().reopen(RUN, &acked(), &[endpoint(1)], START).is_some());
+        assert_eq!(replay().reopen(&RUN, &acked(), &[disabled], START), None);
+        assert!(replay().reopen(&RUN, &acked(), &[endpoint(1)], START).is_some());
     }
 
     #[test]
     fn a_named_endpoint_gets_matching_events_even_if_it_is_new() {
         let named = Replay { endpoint: Some(endpoint(2).id), ..replay() };
-        let opened = named.reopen(RUN, &acked(), &[endpoint(1), endpoint(2)], START).unwrap();
+        let opened = named.reopen(&RUN, &acked(), &[endpoint(1), endpoint(2)], START).unwrap();
         assert_eq!(
-            opened.without_attempt_in(RUN).map(|(id, _)| id.clone()).collect::<Vec<_>>(),
+            opened.without_attempt_in(&RUN).map(|(id, _)| id.clone()).collect::<Vec<_>>(),
             [endpoint(2).id]
         );
         let unwilling = Endpoint { event_types: vec![Pattern::parse("b").unwrap()], ..endpoint(2) };
-        assert_eq!(named.reopen(RUN, &acked(), &[unwilling], START), None);
+        assert_eq!(named.reopen(&RUN, &acked(), &[unwilling], START), None);
     }
 
     #[test]
     fn an_event_is_counted_once_if_a_step_is_repeated_after_a_crash() {
-        let opened = replay().reopen(RUN, &acked(), &[endpoint(1)], START).unwrap();
+        let opened = replay().reopen(&RUN, &acked(), &[endpoint(1)], START).unwrap();
         let untouched = Head::new(&event(&tenant(), "a", "1", START), []);
         let heads = [opened, untouched];
-        let first = replay().advanced(RUN, &heads, Some(heads[1].id), START);
+        let first = replay().advanced(&RUN, &heads, Some(heads[1].id), START);
         let expected = Progress { shard: 0, after: Some(heads[1].id), seen: 2, replayed: 1, deliveries: 1 };
         assert_eq!(first.progress, expected);
-        let next = first.advanced(RUN, &[], None, START);
+        let next = first.advanced(&RUN, &[], None, START);
         assert_eq!((next.progress.shard, next.progress.after, next.is_done()), (1, None, false));
-        assert!(next.advanced(RUN, &[], None, START).is_done());
+        assert!(next.advanced(&RUN, &[], None, START).is_done());
     }
 
     #[test]
     fn the_events_opened_by_a_cancelled_step_are_counted() {
-        let opened = replay().reopen(RUN, &acked(), &[endpoint(1)], START).unwrap();
-        let cut_off = replay().count_unfinished_step(RUN, &[opened, acked()]);
+        let opened = replay().reopen(&RUN, &acked(), &[endpoint(1)], START).unwrap();
+        let cut_off = replay().count_unfinished_step(&RUN, &[opened, acked()]);
         assert_eq!(cut_off.progress, Progress { seen: 1, replayed: 1, deliveries: 1, ..Progress::default() });
     }
 }

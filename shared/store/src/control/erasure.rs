@@ -1,6 +1,6 @@
 //! The erasure of a tenant: marks it as erased first, then deletes everything except the mark.
 
-use domain::job::JobId;
+use domain::job::id::JobId;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 

@@ -3,7 +3,8 @@
 
 use domain::delivery::DeliveryMessage;
 use domain::delivery::attempt::Attempt;
-use domain::delivery::verdict::Answer;
+use domain::delivery::run::Run;
+use domain::delivery::verdict::{Answer, VerdictKind};
 use domain::endpoint::id::EndpointId;
 use domain::event::id::EventId;
 use domain::timestamp::Timestamp;
@@ -18,8 +19,8 @@ pub struct LoggedAttempt {
     pub event: EventId,
     /// The endpoint.
     pub endpoint: EndpointId,
-    /// The run: `0` for the first delivery, the id of the replay for a replay.
-    pub generation: String,
+    /// The run that the attempt belongs to.
+    pub run: Run,
     /// The attempt number in the run, counted from 1.
     pub n: u64,
     /// Whether it was a probe of an open circuit breaker.
@@ -31,7 +32,7 @@ pub struct LoggedAttempt {
     /// The HTTP status of the answer, if there was one.
     pub code: Option<u64>,
     /// The verdict.
-    pub verdict: String,
+    pub verdict: VerdictKind,
     /// Why there was no answer.
     pub error: Option<String>,
     /// The first bytes of the answer's body.
@@ -40,14 +41,14 @@ pub struct LoggedAttempt {
 
 /// Returns the item of an attempt. It expires with its event.
 pub(crate) fn write(attempt: &Attempt, expires_at: Timestamp) -> Item {
-    let DeliveryMessage { tenant, event, endpoint, generation, n, .. } = &attempt.message;
+    let DeliveryMessage { tenant, event, endpoint, run, n, .. } = &attempt.message;
     let is_listed = attempt.is_listed();
     let item = Item::from([
         ("attempted_at", attempt.at.into()),
-        ("generation", generation.as_str().into()),
+        ("generation", run.as_str().into()),
         ("n", (*n).into()),
         ("duration_ms", attempt.duration_ms.into()),
-        ("verdict", attempt.verdict.as_str().into()),
+        ("verdict", attempt.verdict.kind().as_str().into()),
         ("ttl", expires_at.seconds().into()),
     ])
     .with_some("attempts_pk", is_listed.then(|| keys::attempts(tenant, endpoint)))
@@ -70,13 +71,13 @@ pub(crate) fn read(item: &Item) -> Result<LoggedAttempt, Unreadable> {
     Ok(LoggedAttempt {
         event,
         endpoint,
-        generation: item.text("generation")?.to_owned(),
+        run: Run::from_stored(item.text("generation")?),
         n: item.number("n")?,
         is_probe: item.is_set("probe"),
         at: item.timestamp("attempted_at")?,
         duration_ms: item.number("duration_ms")?,
         code: item.number("code").ok(),
-        verdict: item.text("verdict")?.to_owned(),
+        verdict: VerdictKind::parse(item.text("verdict")?).ok_or(Unreadable("verdict"))?,
         error: optional("error"),
         answer: optional("answer"),
     })

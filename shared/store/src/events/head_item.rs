@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::delivery::run::Run;
 use domain::delivery::{Delivery, DeliveryState, LastAttempt};
 use domain::endpoint::id::EndpointId;
 use domain::event::claim_name::DedupId;
@@ -81,7 +82,7 @@ fn entry(delivery: &Delivery) -> Item {
     let last = delivery.last.as_ref();
     Item::from([
         ("s", delivery.state.as_str().into()),
-        ("g", delivery.generation.as_str().into()),
+        ("g", delivery.run.as_str().into()),
         ("n", delivery.attempts.into()),
         ("at", delivery.next_at.into()),
     ])
@@ -135,7 +136,7 @@ fn read_entry(entry: &Item) -> Result<Delivery, Unreadable> {
     };
     Ok(Delivery {
         state: DeliveryState::parse(entry.text("s")?).ok_or(Unreadable("s"))?,
-        generation: entry.text("g")?.to_owned(),
+        run: Run::from_stored(entry.text("g")?),
         attempts: entry.number("n")?,
         next_at: entry.timestamp("at")?,
         last,

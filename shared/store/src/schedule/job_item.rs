@@ -10,8 +10,9 @@ use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::Status;
 use domain::job::erasure::{Erasure, Phase};
+use domain::job::id::JobId;
 use domain::job::replay::{Filter, Progress, Replay};
-use domain::job::{Job, JobId, Work};
+use domain::job::{Job, Work};
 use domain::timestamp::Timestamp;
 
 #[derive(Deserialize, Serialize)]

@@ -4,7 +4,8 @@
 
 use domain::event::claim::{Claim, Claimed};
 use domain::event::claim_name::ClaimName;
-use domain::job::{Job, JobId};
+use domain::job::Job;
+use domain::job::id::JobId;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 

@@ -1,7 +1,8 @@
 //! Jobs. The rows of running jobs are in one partition, which the scheduler reads. An ended replay moves to a partition
 //! of its tenant, an ended erasure to a partition of its own.
 
-use domain::job::{Job, JobId, Work};
+use domain::job::id::JobId;
+use domain::job::{Job, Work};
 use domain::tenant::id::TenantId;
 
 use super::{Schedule, job_item};

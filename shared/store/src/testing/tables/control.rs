@@ -2,7 +2,7 @@
 
 use domain::endpoint::Endpoint;
 use domain::endpoint::id::EndpointId;
-use domain::job::JobId;
+use domain::job::id::JobId;
 use domain::tenant::api_key::{KeyHash, KeyRecord};
 use domain::tenant::id::TenantId;
 use domain::tenant::{InboxMode, Tenant};
