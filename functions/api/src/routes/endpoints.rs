@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use domain::endpoint::headers::Headers;
 use domain::endpoint::health::Health;
 use domain::endpoint::id::EndpointId;
+use domain::endpoint::pace::Pace;
 use domain::endpoint::pattern::Pattern;
 use domain::endpoint::private::Private;
 use domain::endpoint::secret::{Secret, Secrets};
@@ -344,6 +345,7 @@ async fn to_json<P: Ports>(api: &Api<P>, tenant: &TenantId, endpoint: &Endpoint)
         "event_types": patterns,
         "header_names": headers,
         "rate_per_second": endpoint.rate_per_second,
+        "throttled_rate_per_minute": endpoint.throttled_pace(now).map(Pace::to_per_minute),
         "signing": endpoint.signing.as_str(),
         "public_key": public_key,
         "previous_secret_until": overlap_ends.map(|until| until.to_string()),
