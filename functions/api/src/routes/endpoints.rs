@@ -123,15 +123,14 @@ pub(crate) async fn change<P: Ports>(
 }
 
 /// Answers `DELETE /api/endpoints/{id}`: deletes the endpoint. Its open deliveries are cancelled, and their events stay
-/// in the inbox.
+/// in the inbox. A repeat has the same answer; only an id that no endpoint can have is a 404.
 pub(crate) async fn delete<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
     Path(id): Path<String>,
 ) -> Outcome {
-    if let Some(id) = EndpointId::parse(&id) {
-        api.control.delete_endpoint(&bearer.tenant, &id).await?;
-    }
+    let id = EndpointId::parse(&id).ok_or_else(no_endpoint)?;
+    api.control.delete_endpoint(&bearer.tenant, &id).await?;
     Ok(answer::no_content())
 }
 
