@@ -70,7 +70,7 @@ async fn a_stored_event_reaches_both_endpoints_wherever_consumer_dies() {
 async fn an_event_reaches_its_endpoint_wherever_delivery_dies_at_a_first_attempt_or_at_a_retry() {
     let mut spoiled = 0;
     for fault in Fault::ALL {
-        for first_answer in [200, 500] {
+        for first_answer in [200, 500, 429] {
             for call in 0..MANY {
                 let (pipeline, _) = Pipeline::stored_event(1).await;
                 pipeline.webhooks.answer(first_answer);
@@ -83,7 +83,7 @@ async fn an_event_reaches_its_endpoint_wherever_delivery_dies_at_a_first_attempt
             }
         }
     }
-    assert!(spoiled >= 2 * 2 * 4, "head, endpoint, payload and update each failed in both ways: {spoiled}");
+    assert!(spoiled >= 2 * 3 * 4, "head, endpoint, payload and update each failed in both ways: {spoiled}");
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ mod openapi;
 mod operators;
 mod pager;
 mod pipeline;
+mod put_off;
 mod queue;
 mod rate_limits;
 mod rebinding;

@@ -33,6 +33,52 @@ fn an_unknown_or_repeated_query_parameter_is_refused_by_its_name() {
 }
 
 #[test]
+fn a_method_that_a_path_lacks_is_405_with_all_its_methods_whatever_the_query_is() {
+    let tenant = Tenant::new();
+    for (method, path, allowed) in [
+        ("PUT", "/api/events?since=1", "GET, HEAD, POST"),
+        ("OPTIONS", "/api/events?cursor=", "GET, HEAD, POST"),
+        ("POST", "/api/inbox?limit=5&x=1", "GET,HEAD"),
+        ("GET", "/api/inbox/lease?limit=5", "POST"),
+    ] {
+        let reply = tenant.call(method, path, &[], "");
+        reply.problem(405, "method-not-allowed");
+        assert_eq!(reply.header("allow"), Some(allowed), "{method} {path}");
+    }
+}
+
+#[test]
+fn null_for_an_optional_member_and_an_empty_query_value_mean_absent() {
+    let tenant = Tenant::new();
+    let post = |path: &str, body: Value| {
+        tenant.call("POST", path, &[("content-type", "application/json")], body.to_string())
+    };
+    post("/api/events", json!({"type": "a", "payload": 1, "dedup_id": null})).expect(202);
+    post("/api/explain", json!({"type": "a", "payload": 1, "dedup_id": null})).expect(200);
+    let nulls = json!({"since": "0001-01-01T00:00:00Z", "until": null, "type": null, "status": null, "endpoint_id": null, "rate_per_second": null});
+    post("/api/replays", nulls).expect(202);
+    let key = json!({"name": "reader", "scopes": ["inbox:read"], "expires_at": null, "rate_limit_per_minute": null});
+    post("/api/keys", key).expect(201);
+    post("/api/inbox/ack", json!({"lease_id": null, "event_ids": null})).problem(422, "invalid");
+    let ids = json!({"lease_id": null, "event_ids": ["evt_01a2095618d1778092754a4cca9c2500"]});
+    post("/api/inbox/release", ids.clone()).expect(200);
+    post("/api/inbox/ack", ids).expect(200);
+    tenant
+        .get("/api/events?since=0001-01-01T00:00:00Z&until=&type=&status=&order=&limit=&cursor=")
+        .expect(200);
+    tenant.get("/api/stats?window=").expect(200);
+}
+
+#[test]
+fn an_id_that_no_endpoint_can_have_is_not_found_and_an_unknown_one_is_deleted() {
+    let tenant = Tenant::new();
+    tenant.call("DELETE", "/api/endpoints/ep_00000000000000000000000000000000", &[], "").expect(204);
+    for malformed in ["ep_1", "%1C", "x"] {
+        tenant.call("DELETE", &format!("/api/endpoints/{malformed}"), &[], "").problem(404, "not-found");
+    }
+}
+
+#[test]
 fn the_inbox_and_the_log_know_their_filters_under_both_names() {
     let tenant = Tenant::new();
     let id = tenant.accepted("a");

@@ -18,7 +18,7 @@ fn routes() -> BTreeSet<String> {
     let of_route = |route: &str| {
         let (path, handlers) = route.split_once('"').expect("a path");
         let names =
-            |word: &str| [',', '.'].iter().any(|before| handlers.contains(&format!("{before}{word}(")));
+            |word: &str| [',', '.', '('].iter().any(|before| handlers.contains(&format!("{before}{word}(")));
         let methods = ["get", "post", "put", "patch", "delete"].into_iter().filter(|word| names(word));
         methods.map(|method| format!("{} {path}", method.to_uppercase())).collect::<Vec<_>>()
     };

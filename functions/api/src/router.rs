@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::{Bytes, HttpBody};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, delete, get, post};
+use axum::routing::{MethodRouter, any, delete, get, post};
 use axum::{BoxError, Router};
 use domain::problem::{Kind, Problem};
 use domain::tenant::rate_limit::RateLimitStatus;
@@ -31,7 +31,6 @@ pub fn router<P: Ports>(api: Arc<Api<P>>) -> Router {
         .merge(endpoint_routes())
         .merge(event_routes())
         .merge(inbox_routes())
-        .route_layer(from_fn(query::check))
         .route("/health", get(health::live))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready::<P>))
@@ -44,53 +43,61 @@ pub fn router<P: Ports>(api: Arc<Api<P>>) -> Router {
 
 fn tenant_routes<P: Ports>() -> Router<Arc<Api<P>>> {
     Router::new()
-        .route("/api/keys/generate", post(keys::generate::<P>))
-        .route("/api/keys", get(keys::list::<P>).post(keys::create::<P>))
-        .route("/api/keys/rotate", post(keys::rotate::<P>))
-        .route("/api/keys/{id}", delete(keys::delete::<P>))
-        .route("/api/tenant", get(tenant::read::<P>).patch(tenant::change::<P>).delete(privacy::erase::<P>))
-        .route("/api/export", get(privacy::export::<P>))
-        .route("/api/erasures/{id}", get(privacy::receipt::<P>))
-        .route("/api/stats", get(stats::stats::<P>))
+        .route("/api/keys/generate", checked(post(keys::generate::<P>)))
+        .route("/api/keys", checked(get(keys::list::<P>).post(keys::create::<P>)))
+        .route("/api/keys/rotate", checked(post(keys::rotate::<P>)))
+        .route("/api/keys/{id}", checked(delete(keys::delete::<P>)))
+        .route(
+            "/api/tenant",
+            checked(get(tenant::read::<P>).patch(tenant::change::<P>).delete(privacy::erase::<P>)),
+        )
+        .route("/api/export", checked(get(privacy::export::<P>)))
+        .route("/api/erasures/{id}", checked(get(privacy::receipt::<P>)))
+        .route("/api/stats", checked(get(stats::stats::<P>)))
 }
 
 fn endpoint_routes<P: Ports>() -> Router<Arc<Api<P>>> {
     Router::new()
-        .route("/api/webhook/config", post(webhook::configure::<P>))
-        .route("/api/endpoints", get(endpoints::list::<P>).post(endpoints::create::<P>))
+        .route("/api/webhook/config", checked(post(webhook::configure::<P>)))
+        .route("/api/endpoints", checked(get(endpoints::list::<P>).post(endpoints::create::<P>)))
         .route(
             "/api/endpoints/{id}",
-            get(endpoints::read::<P>).patch(endpoints::change::<P>).delete(endpoints::delete::<P>),
+            checked(get(endpoints::read::<P>).patch(endpoints::change::<P>).delete(endpoints::delete::<P>)),
         )
-        .route("/api/endpoints/{id}/enable", post(endpoints::enable::<P>))
-        .route("/api/endpoints/{id}/rotate-secret", post(endpoints::rotate::<P>))
-        .route("/api/endpoints/{id}/test", post(attempts::test::<P>))
-        .route("/api/endpoints/{id}/attempts", get(attempts::list::<P>))
-        .route("/api/endpoints/{id}/sample", get(attempts::sample::<P>))
-        .route("/api/explain", post(explain::explain::<P>))
-        .route("/.well-known/webhook-keys", get(attempts::public_keys::<P>))
+        .route("/api/endpoints/{id}/enable", checked(post(endpoints::enable::<P>)))
+        .route("/api/endpoints/{id}/rotate-secret", checked(post(endpoints::rotate::<P>)))
+        .route("/api/endpoints/{id}/test", checked(post(attempts::test::<P>)))
+        .route("/api/endpoints/{id}/attempts", checked(get(attempts::list::<P>)))
+        .route("/api/endpoints/{id}/sample", checked(get(attempts::sample::<P>)))
+        .route("/api/explain", checked(post(explain::explain::<P>)))
+        .route("/.well-known/webhook-keys", checked(get(attempts::public_keys::<P>)))
 }
 
 /// Makes the routes of the log. The function `ingest` answers `POST /api/events` and `POST /api/events/batch`; requests
 /// with other methods come here.
 fn event_routes<P: Ports>() -> Router<Arc<Api<P>>> {
     Router::new()
-        .route("/api/events", get(events::list::<P>).fallback(allow_get_and_post))
+        .route("/api/events", checked(get(events::list::<P>).fallback(allow_get_and_post)))
         .route("/api/events/batch", any(allow_post))
-        .route("/api/events/{id}", get(events::read::<P>).delete(events::delete::<P>))
-        .route("/api/events/{id}/replay", post(events::replay::<P>))
-        .route("/api/replays", post(replays::create::<P>))
-        .route("/api/replays/{id}", get(replays::read::<P>).delete(replays::cancel::<P>))
+        .route("/api/events/{id}", checked(get(events::read::<P>).delete(events::delete::<P>)))
+        .route("/api/events/{id}/replay", checked(post(events::replay::<P>)))
+        .route("/api/replays", checked(post(replays::create::<P>)))
+        .route("/api/replays/{id}", checked(get(replays::read::<P>).delete(replays::cancel::<P>)))
 }
 
 fn inbox_routes<P: Ports>() -> Router<Arc<Api<P>>> {
     Router::new()
-        .route("/api/inbox", get(inbox::list::<P>))
-        .route("/api/inbox/lease", post(queue::lease::<P>))
-        .route("/api/inbox/ack", post(queue::acknowledge::<P>))
-        .route("/api/inbox/release", post(queue::release::<P>))
-        .route("/api/inbox/extend", post(queue::extend::<P>))
-        .route("/api/ack/{id}", post(inbox::acknowledge::<P>))
+        .route("/api/inbox", checked(get(inbox::list::<P>)))
+        .route("/api/inbox/lease", checked(post(queue::lease::<P>)))
+        .route("/api/inbox/ack", checked(post(queue::acknowledge::<P>)))
+        .route("/api/inbox/release", checked(post(queue::release::<P>)))
+        .route("/api/inbox/extend", checked(post(queue::extend::<P>)))
+        .route("/api/ack/{id}", checked(post(inbox::acknowledge::<P>)))
+}
+
+/// Checks the query of requests with the methods of a route. Other methods get a 405, whatever their query is.
+fn checked<S: Clone + Send + Sync + 'static>(methods: MethodRouter<S>) -> MethodRouter<S> {
+    methods.route_layer(from_fn(query::check))
 }
 
 async fn allow_post() -> impl IntoResponse {

@@ -1,7 +1,7 @@
 //! Decides which messages of a batch may be sent now. Reads each endpoint once per batch, and reserves the rate-limit slots
-//! of all its messages in one write. If other messages wait for the same endpoint, at most [`MAX_AT_ONCE`] requests to it
-//! are in flight: otherwise an endpoint with a high rate that answers slowly could occupy every instance until its circuit
-//! breaker opens.
+//! of all its messages in one write. If other messages wait for the same endpoint, a limited number of requests to it are
+//! in flight ([`max_at_once`]): otherwise an endpoint with a high rate that answers slowly could occupy every instance until
+//! its circuit breaker opens, and a burst would send a dead endpoint many requests before the first one fails.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use domain::delivery::gate::{self, Gate};
 use domain::delivery::{Bypass, DeliveryMessage};
 use domain::endpoint::Endpoint;
 use domain::endpoint::id::EndpointId;
-use domain::endpoint::pace::{MAX_AT_ONCE, MAX_THROTTLED_WAIT, Pace, Span};
+use domain::endpoint::pace::{MAX_THROTTLED_WAIT, Pace, Span, max_at_once};
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
@@ -88,13 +88,14 @@ impl<'a> Admissions<'a> {
         Self { entries, in_flight, minute: now.minutes() }
     }
 
-    /// Counts the requests as no longer in flight. The count is per minute, so the count of a crashed process ends with its
-    /// minute.
-    pub(crate) async fn leave<T: Table>(self, limits: &Limits<T>) {
-        let ends = self
-            .in_flight
-            .into_iter()
-            .map(|((tenant, endpoint), count)| limits.end_requests(tenant, endpoint, self.minute, count));
+    /// Counts the requests as no longer in flight, and those of `delivered` as successes. The count is per minute, so the
+    /// count of a crashed process ends with its minute.
+    pub(crate) async fn leave<T: Table>(self, limits: &Limits<T>, delivered: &[&DeliveryMessage]) {
+        let ends = self.in_flight.into_iter().map(|(target, count)| {
+            let of_target = delivered.iter().filter(|message| (&message.tenant, &message.endpoint) == target);
+            let succeeded = u32::try_from(of_target.count()).unwrap_or(u32::MAX).min(count);
+            limits.end_requests(target.0, target.1, self.minute, count, succeeded)
+        });
         for error in join_all(ends).await.into_iter().filter_map(Result::err) {
             tracing::warn!(cause = %error, "webhook requests that have ended still count as in flight, until the next minute starts; until then their endpoint gets fewer requests at the same time");
         }
@@ -194,19 +195,19 @@ impl RateReservation {
         };
         let span = self.reserve_slots(limits, target, waiting, now).await?;
 
-        // 2. Count the messages whose slot has begun. If no message waited before, the requests in flight need no limit.
+        // 2. Count the messages whose slot has begun. A single one needs no limit if no message waited before it.
         let has_begun =
             |slot: &usize| self.begin.is_some_and(|begin| self.pace.turn(begin, *slot, now).is_none());
         let ready = with_slot + (0..waiting.min(self.slots)).filter(has_begun).count();
         let was_idle = with_slot == 0 && self.begin == Some(span.earliest);
-        if ready == 0 || was_idle {
+        if ready == 0 || (was_idle && ready == 1) {
             return Ok(());
         }
 
         // 3. Apply the limit. The messages beyond it get slots behind all others.
         let (tenant, id) = target;
         let wanted = u32::try_from(ready).unwrap_or(u32::MAX);
-        self.in_flight = limits.start_requests(tenant, id, now.minutes(), wanted, MAX_AT_ONCE).await?;
+        self.in_flight = limits.start_requests(tenant, id, now.minutes(), wanted, max_at_once).await?;
         self.sends_left = Some(self.in_flight);
         if self.in_flight < wanted && !self.is_throttled {
             let refused = ready - usize::try_from(self.in_flight).unwrap_or_default();

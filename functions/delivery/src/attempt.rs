@@ -12,7 +12,7 @@
 //!             │ ── rate limit reached ──────────────────────> send n again ─> done
 //!             │ ── a lower rate after a 429 is reached ─────> park n ─────> done
 //!             └── POST ─> one update, if `rev` is unchanged
-//!                            written ─> send n+1 at its time ─────────────> done
+//!                            written ─> send n+1, or n if a 429 put it off ─> done
 //!                            lost ────> read the head again, decide again
 //! ```
 //!
@@ -134,7 +134,8 @@ impl<P: Ports> Delivery<P> {
         let answer = self.post(endpoint, &private, found.head.content(&payload), of, at).await;
         let ended = self.clock.now();
         let duration_ms = ended.millis_since(at);
-        let verdict = Verdict::on(&answer, message.n, ended, &mut rand::rng());
+        let put_off_since = found.head.put_off_since(&message.endpoint);
+        let verdict = Verdict::on(&answer, message.n, put_off_since, ended, &mut rand::rng());
         let attempt = Attempt { message: message.clone(), at, duration_ms, answer, verdict };
         log(&attempt);
 
@@ -142,7 +143,7 @@ impl<P: Ports> Delivery<P> {
         self.log_attempt(&attempt, found.head.expires_at).await;
 
         // 4. Record the outcome in the head, and schedule the next attempt. Only now is the message handled.
-        let recorded = if attempt.spends_no_attempt() {
+        let recorded = if attempt.is_parked_again() {
             self.park(&found.head, message, true).await?
         } else {
             let outcome = Outcome::Attempted(verdict, attempt.to_last_attempt());
@@ -240,11 +241,14 @@ impl<P: Ports> Delivery<P> {
         Ok(Tally::default())
     }
 
-    /// Schedules the attempt after this message, if the head needs it.
+    /// Schedules the attempt after this message, or the same attempt if it was put off, if the head needs it.
     async fn ensure_next(&self, head: &Head, message: &DeliveryMessage) -> PortResult<Tally> {
         match self.step(head, message) {
             Step::EnsureNext(at) => self.send_at(message.next(), at, head).await,
-            Step::Attempt | Step::Wait(_) | Step::Nothing => Ok(Tally::default()),
+            Step::Wait(at) => self.send_at(message.delayed(Bypass::None), at, head).await,
+            // The attempt was put off, and is due by now.
+            Step::Attempt => self.send_at(message.delayed(Bypass::None), self.clock.now(), head).await,
+            Step::Nothing => Ok(Tally::default()),
         }
     }
 
@@ -267,7 +271,7 @@ impl<P: Ports> Delivery<P> {
         outcome: &Outcome,
     ) -> Tally {
         let tally = match outcome {
-            Outcome::Attempted(Verdict::RetryAt(_), _) => Tally::default(),
+            Outcome::Attempted(Verdict::RetryAt(_) | Verdict::PutOff(_), _) => Tally::default(),
             Outcome::Attempted(Verdict::Delivered, _) => {
                 let ms = self.clock.now().millis_since(after.id.accepted_at());
                 let DeliveryMessage { event, endpoint, n, .. } = message;
@@ -286,6 +290,7 @@ fn tally_of(attempt: &Attempt) -> Tally {
         _ if attempt.is_probe() && attempt.verdict != Verdict::Delivered => "probes_failed",
         Verdict::Delivered => "attempts_delivered",
         Verdict::RetryAt(_) => "attempts_retry",
+        Verdict::PutOff(_) => "attempts_put_off",
         Verdict::GiveUp => "attempts_give_up",
         Verdict::DisableEndpoint => "attempts_disable_endpoint",
     });
@@ -302,7 +307,7 @@ fn tally_of(attempt: &Attempt) -> Tally {
 
 fn log(Attempt { message, answer, verdict, duration_ms, .. }: &Attempt) {
     let next_at = match verdict {
-        Verdict::RetryAt(at) => Some(at.to_string()),
+        Verdict::RetryAt(at) | Verdict::PutOff(at) => Some(at.to_string()),
         Verdict::Delivered | Verdict::GiveUp | Verdict::DisableEndpoint => None,
     };
     tracing::debug!(

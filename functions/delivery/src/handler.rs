@@ -124,7 +124,13 @@ impl<P: Ports> Delivery<P> {
         let outcomes = batch::once_per_key(&keys, handle).await;
 
         // 3. The requests are no longer in flight.
-        admissions.leave(&self.limits).await;
+        let delivered: Vec<&DeliveryMessage> = read
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| outcome.result.as_ref().is_ok_and(|tally| tally.counts.delivered > 0))
+            .filter_map(|(message, _)| message.delivery.as_ref().ok())
+            .collect();
+        admissions.leave(&self.limits, &delivered).await;
         outcomes
     }
 

@@ -14,9 +14,9 @@ use store::unavailable::PortResult;
 use crate::handler::Delivery;
 use crate::tally::Tally;
 
-/// The largest number of tries. Each lost try means that another attempt updated the health, so a further update would say
-/// much the same.
-const MAX_RACES: usize = 5;
+/// The largest number of tries. Each lost try means that another attempt updated the health. The failures of a burst end
+/// together, so this is more than the ten failures that open the circuit breaker: an open one needs no further update.
+const MAX_RACES: usize = 12;
 
 impl<P: Ports> Delivery<P> {
     /// Updates the health of an endpoint. A failure is logged only: the attempt is recorded, and the next attempt updates
@@ -96,7 +96,7 @@ impl<P: Ports> Delivery<P> {
         }
         let is_probe = message.bypass.is_probe();
         let not_before = match verdict {
-            Verdict::RetryAt(at) if answer.asks_for_a_pause() => Some(at),
+            Verdict::RetryAt(at) | Verdict::PutOff(at) if answer.asks_for_a_pause() => Some(at),
             _ => None,
         };
         if answer.is_too_many_requests() {

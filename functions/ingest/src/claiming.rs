@@ -49,6 +49,9 @@ impl<P: Ports> Ingest<P> {
                     return Err(mismatch(&name, first));
                 }
                 Err(problem) => {
+                    if id == new_id {
+                        claims.push(HeldClaim { name, claim: ours, is_new: true }); // its put may have taken effect
+                    }
                     self.mark(tenant, &claims, true).await;
                     return Err(problem);
                 }

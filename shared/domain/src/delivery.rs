@@ -71,8 +71,10 @@ pub struct Delivery {
     pub attempts: u32,
     /// When the next attempt is due. It has a meaning only while the delivery is open.
     pub next_at: Timestamp,
-    /// The last attempt of this run, if there was one.
+    /// The last recorded attempt of this run, if there was one.
     pub last: Option<LastAttempt>,
+    /// When an attempt of this run was first put off because of a 429.
+    pub put_off_since: Option<Timestamp>,
 }
 
 /// The attempt as the head of an event keeps it.
@@ -198,7 +200,7 @@ impl DeliveryMessage {
 pub enum Step {
     /// Make the attempt.
     Attempt,
-    /// The attempt is not due yet. Send the message again at this time.
+    /// The attempt is not due yet, or was put off. Send the message again at this time.
     Wait(Timestamp),
     /// The attempt is recorded, but the process may have crashed before it scheduled the next one. Schedule the next
     /// attempt at this time.
@@ -236,7 +238,7 @@ mod tests {
     const DUE: Timestamp = Timestamp::from_seconds(1000);
 
     fn entry(state: DeliveryState, attempts: u32) -> Delivery {
-        Delivery { state, run: Run::Original, attempts, next_at: DUE, last: None }
+        Delivery { state, run: Run::Original, attempts, next_at: DUE, last: None, put_off_since: None }
     }
 
     #[test]

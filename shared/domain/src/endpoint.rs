@@ -102,6 +102,12 @@ impl Endpoint {
         self.health.pace(self.full_pace(), now)
     }
 
+    /// Returns the rate at `now` if it is lower than the configured one.
+    #[must_use]
+    pub fn throttled_pace(&self, now: Timestamp) -> Option<Pace> {
+        Some(self.pace(now)).filter(|pace| *pace < self.full_pace())
+    }
+
     /// Returns the configured rate.
     #[must_use]
     pub fn full_pace(&self) -> Pace {

@@ -10,6 +10,7 @@ pub mod expiry;
 pub mod lease;
 pub mod leasing;
 pub mod notice;
+mod recording;
 pub mod replay;
 
 #[cfg(test)]
@@ -21,7 +22,7 @@ use std::time::Duration;
 use crate::delivery::run::Run;
 use crate::delivery::verdict::Verdict;
 use crate::delivery::webhook_request::Content;
-use crate::delivery::{Delivery, DeliveryMessage, DeliveryState, LastAttempt, Step};
+use crate::delivery::{Delivery, DeliveryState, LastAttempt};
 use crate::endpoint::id::EndpointId;
 use crate::event::Event;
 use crate::event::claim_name::DedupId;
@@ -152,6 +153,7 @@ impl Head {
             attempts: 0,
             next_at: accepted_at,
             last: None,
+            put_off_since: None,
         };
         let retention = Duration::from_hours(24 * u64::from(event.tier.limits().retention_days));
         let head = Self {
@@ -199,38 +201,6 @@ impl Head {
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.deliveries.values().map(|delivery| delivery.attempts).sum()
-    }
-
-    /// Records the outcome of this message. Returns `None` if the message must not change the delivery any more.
-    #[must_use]
-    pub fn record(&self, message: &DeliveryMessage, outcome: &Outcome) -> Option<Self> {
-        let mut next = self.next();
-        let entry = next.deliveries.get_mut(&message.endpoint)?;
-        if entry.step(&message.run, message.n, Timestamp::from_millis(u64::MAX)) != Step::Attempt {
-            return None;
-        }
-        match outcome {
-            Outcome::EndpointDeleted => entry.state = DeliveryState::Cancelled,
-            Outcome::EndpointDisabled => entry.state = DeliveryState::Failed,
-            Outcome::Attempted(verdict, attempt) => {
-                entry.attempts = message.n;
-                entry.last = Some(attempt.clone());
-                match verdict {
-                    Verdict::Delivered => entry.state = DeliveryState::Delivered,
-                    Verdict::RetryAt(at) => entry.next_at = *at,
-                    Verdict::GiveUp | Verdict::DisableEndpoint => entry.state = DeliveryState::Failed,
-                }
-            }
-        }
-        next.status = match next.status_of_deliveries() {
-            left @ (Status::Delivered | Status::Acked) => left,
-            _ if self.status == Status::Quarantined => Status::Quarantined,
-            left => left,
-        };
-        if !next.status.is_in_inbox() {
-            next.lease = None; // a webhook delivered the event, so the lease is lost
-        }
-        Some(next)
     }
 
     /// Acknowledges the event by its id, without a lease. Returns `None` if the event is not in the inbox. Open
@@ -286,6 +256,7 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::DeliveryMessage;
     use crate::tenant::tier::Tier;
     use crate::testing::{attempted, tenant};
 

@@ -81,11 +81,12 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Reads an RFC 3339 time with any offset. Returns `None` for any other text, and for a time before 1970.
+    /// Reads an RFC 3339 time with any offset. Returns `None` for any other text. A time before 1970, such
+    /// as the zero time of a programming language, counts as the start of 1970.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        u64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
+        u64::try_from(time.unix_timestamp_nanos().max(0) / 1_000_000).ok().map(Self)
     }
 
     /// Returns whether the text is an RFC 3339 time, in any year.
@@ -122,7 +123,7 @@ mod tests {
         let utc = Timestamp::parse("2026-01-01T12:00:00Z");
         assert_eq!(Timestamp::parse("2026-01-01T14:00:00+02:00"), utc);
         assert!(utc.is_some());
-        assert_eq!(Timestamp::parse("1960-01-01T00:00:00Z"), None);
+        assert_eq!(Timestamp::parse("0001-01-01T00:00:00Z"), Some(Timestamp::from_millis(0)));
         assert_eq!(Timestamp::parse("yesterday"), None);
     }
 }

@@ -142,10 +142,11 @@ impl Operation {
         let parameter = |it: &'static Value| {
             let place = if it["in"] == "path" { Place::Path } else { Place::Query };
             let (name, required) = (it["name"].as_str()?, it["required"] == true);
-            Some(Slot { name, kind: Kind::parse(&it["schema"])?, place, required })
+            Some(Slot { name, kind: Kind::parse(named(&it["schema"]))?, place, required })
         };
         let required = self.body().map(required).unwrap_or_default();
         let member = |(name, schema): (&'static String, &'static Value)| {
+            let schema = named(schema);
             let (kind, place) = match Kind::parse(schema) {
                 Some(kind) => (kind, Place::Body),
                 None => (Kind::parse(&resolved(schema)["items"])?, Place::List),
@@ -182,7 +183,8 @@ impl Operation {
 
     fn example(&self, name: &str) -> Value {
         let schema = &self.body().expect("a body")["properties"][name];
-        let example = [schema, resolved(schema)].into_iter().find_map(|schema| schema["examples"].get(0));
+        let example =
+            [schema, resolved(named(schema))].into_iter().find_map(|schema| schema["examples"].get(0));
         example.cloned().unwrap_or_else(|| panic!("{}: an example for \"{name}\" is needed", self.name()))
     }
 }
@@ -207,6 +209,12 @@ impl Built {
         self.target += if self.target.contains('?') { "&limit=1" } else { "?limit=1" };
         self
     }
+}
+
+/// The schema of a value that may also be null or empty, without that.
+fn named(schema: &'static Value) -> &'static Value {
+    let first = &schema["anyOf"][0];
+    if first.get("$ref").is_some() { first } else { schema }
 }
 
 /// The members that an object must have.

@@ -123,7 +123,7 @@ fn test_attempt(event: EventId, answer: &Answer, started_at: Timestamp, ended_at
         "at": started_at.to_string(),
         "duration_ms": ended_at.millis_since(started_at),
         "status": status,
-        "verdict": Verdict::on(answer, 1, ended_at, &mut rand::rng()).kind().as_str(),
+        "verdict": Verdict::on(answer, 1, None, ended_at, &mut rand::rng()).kind().as_str(),
         "error": error,
         "answer": excerpt,
     })

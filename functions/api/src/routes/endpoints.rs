@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use domain::endpoint::headers::Headers;
 use domain::endpoint::health::Health;
 use domain::endpoint::id::EndpointId;
+use domain::endpoint::pace::Pace;
 use domain::endpoint::pattern::Pattern;
 use domain::endpoint::private::Private;
 use domain::endpoint::secret::{Secret, Secrets};
@@ -122,15 +123,14 @@ pub(crate) async fn change<P: Ports>(
 }
 
 /// Answers `DELETE /api/endpoints/{id}`: deletes the endpoint. Its open deliveries are cancelled, and their events stay
-/// in the inbox.
+/// in the inbox. A repeat has the same answer; only an id that no endpoint can have is a 404.
 pub(crate) async fn delete<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
     Path(id): Path<String>,
 ) -> Outcome {
-    if let Some(id) = EndpointId::parse(&id) {
-        api.control.delete_endpoint(&bearer.tenant, &id).await?;
-    }
+    let id = EndpointId::parse(&id).ok_or_else(no_endpoint)?;
+    api.control.delete_endpoint(&bearer.tenant, &id).await?;
     Ok(answer::no_content())
 }
 
@@ -344,6 +344,7 @@ async fn to_json<P: Ports>(api: &Api<P>, tenant: &TenantId, endpoint: &Endpoint)
         "event_types": patterns,
         "header_names": headers,
         "rate_per_second": endpoint.rate_per_second,
+        "throttled_rate_per_minute": endpoint.throttled_pace(now).map(Pace::to_per_minute),
         "signing": endpoint.signing.as_str(),
         "public_key": public_key,
         "previous_secret_until": overlap_ends.map(|until| until.to_string()),

@@ -55,11 +55,17 @@ impl Attempt {
         self.message.bypass.is_probe()
     }
 
-    /// Returns whether the attempt uses up none of the delivery's attempts. That is so for a failed [`Bypass::Probe`],
-    /// unless the endpoint is gone.
+    /// Returns whether the delivery is parked again. That is so after a failed [`Bypass::Probe`], unless the endpoint is
+    /// gone.
     #[must_use]
-    pub fn spends_no_attempt(&self) -> bool {
+    pub fn is_parked_again(&self) -> bool {
         self.message.bypass == Bypass::Probe
             && !matches!(self.verdict, Verdict::Delivered | Verdict::DisableEndpoint)
+    }
+
+    /// Returns whether the attempt uses up none of the delivery's attempts.
+    #[must_use]
+    pub fn spends_no_attempt(&self) -> bool {
+        self.is_parked_again() || matches!(self.verdict, Verdict::PutOff(_))
     }
 }

@@ -34,6 +34,16 @@ const JITTER_PERCENT: u64 = 20;
 /// The largest `Retry-After` that is honoured.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
+/// How long a delivery can be put off: as long as the retry schedule lasts.
+pub const MAX_PUT_OFF: Duration = Duration::from_secs(103 * HOUR + 42 * MINUTE + 35);
+
+/// An attempt that is put off waits for this part of the time since the delivery was first put off, so that a receiver
+/// that accepts nothing gets few requests.
+const PUT_OFF_PART: u32 = 8;
+
+/// The shortest and the longest wait of an attempt that is put off, without a `Retry-After`.
+const PUT_OFF_RANGE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
+
 /// The number of attempts of a delivery.
 pub const ATTEMPTS: u32 = 14;
 
@@ -47,10 +57,29 @@ pub fn next_attempt_at(
     rng: &mut impl Rng,
 ) -> Option<Timestamp> {
     let step = *DELAYS_SECONDS.get(usize::try_from(n).ok()?)? * 1000;
+    Some(now.after(delay(step, retry_after, rng)))
+}
+
+/// Returns when an attempt that was answered with 429 is made again, if its delivery was first put off at `since`; `None`
+/// if that is [`MAX_PUT_OFF`] ago.
+pub fn put_off_until(
+    since: Timestamp,
+    now: Timestamp,
+    retry_after: Option<Duration>,
+    rng: &mut impl Rng,
+) -> Option<Timestamp> {
+    let age = now.since(since);
+    let step = (age / PUT_OFF_PART).clamp(PUT_OFF_RANGE.0, PUT_OFF_RANGE.1);
+    let step = u64::try_from(step.as_millis()).unwrap_or(u64::MAX);
+    (age < MAX_PUT_OFF).then(|| now.after(delay(step, retry_after, rng)))
+}
+
+/// Returns a delay of about `step` milliseconds, and never shorter than `retry_after`, up to its maximum.
+fn delay(step: u64, retry_after: Option<Duration>, rng: &mut impl Rng) -> Duration {
     let jitter = step * JITTER_PERCENT / 100;
     let ours = Duration::from_millis(rng.random_range(step - jitter..=step + jitter));
     let theirs = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
-    Some(now.after(ours.max(theirs)))
+    ours.max(theirs)
 }
 
 #[cfg(test)]
@@ -61,7 +90,7 @@ mod tests {
     fn the_total_is_the_documented_one() {
         let total: u64 = DELAYS_SECONDS.iter().sum();
         assert_eq!(total, 103 * HOUR + 42 * MINUTE + 35);
-        assert_eq!(ATTEMPTS, 14);
+        assert_eq!((ATTEMPTS, MAX_PUT_OFF.as_secs()), (14, total));
         assert!(DELAYS_SECONDS.is_sorted());
     }
 
@@ -78,6 +107,19 @@ mod tests {
         }
         assert_eq!(next_attempt_at(ATTEMPTS, now, None, &mut rand::rng()), None);
         assert_eq!(next_attempt_at(u32::MAX, now, None, &mut rand::rng()), None);
+    }
+
+    #[test]
+    fn an_attempt_that_is_put_off_again_and_again_is_made_about_a_hundred_and_forty_times() {
+        let since = Timestamp::from_seconds(1000);
+        let (mut now, mut times) = (since, 0);
+        while let Some(at) = put_off_until(since, now, None, &mut rand::rng()) {
+            assert!(at >= now.after(Duration::from_secs(48)) && at <= now.after(Duration::from_mins(72)));
+            (now, times) = (at, times + 1);
+        }
+        assert!((120..160).contains(&times), "{times}");
+        let asked = put_off_until(since, since, Some(Duration::from_hours(30)), &mut rand::rng());
+        assert_eq!(asked, Some(since.after(Duration::from_hours(24))));
     }
 
     #[test]

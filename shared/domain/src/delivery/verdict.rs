@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use crate::delivery::retry_schedule::next_attempt_at;
+use crate::delivery::retry_schedule::{next_attempt_at, put_off_until};
 use crate::timestamp::Timestamp;
 
 /// The result of one POST.
@@ -58,6 +58,8 @@ pub enum Verdict {
     Delivered,
     /// Retry at this time.
     RetryAt(Timestamp),
+    /// The receiver asked for fewer requests (429). Make the same attempt again at this time.
+    PutOff(Timestamp),
     /// Stop: all attempts are used up.
     GiveUp,
     /// The receiver is gone (410). The delivery fails, and the endpoint is disabled.
@@ -65,14 +67,28 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Decides the verdict on the answer to attempt `n`, from 1.
+    /// Decides the verdict on the answer to attempt `n`, from 1, of a delivery that was first put off at `put_off_since`.
     ///
-    /// A redirect is a failure, and is never followed. `Retry-After` counts only with 429 and 503.
-    pub fn on(answer: &Answer, n: u32, now: Timestamp, rng: &mut impl Rng) -> Self {
+    /// A redirect is a failure, and is never followed. `Retry-After` counts only with 429 and 503. A 429 puts the attempt
+    /// off, or is a failure like any other if the delivery has been put off for as long as the retry schedule lasts.
+    pub fn on(
+        answer: &Answer,
+        n: u32,
+        put_off_since: Option<Timestamp>,
+        now: Timestamp,
+        rng: &mut impl Rng,
+    ) -> Self {
         let retry_after = match *answer {
             Answer::Status { code: 200..=299, .. } => return Self::Delivered,
             Answer::Status { code: 410, .. } => return Self::DisableEndpoint,
-            Answer::Status { code: 429 | 503, retry_after, .. } => retry_after,
+            Answer::Status { code: 429, retry_after, .. } => {
+                let until = put_off_until(put_off_since.unwrap_or(now), now, retry_after, rng);
+                if let Some(at) = until {
+                    return Self::PutOff(at);
+                }
+                retry_after
+            }
+            Answer::Status { code: 503, retry_after, .. } => retry_after,
             Answer::Status { .. } | Answer::None(_) => None,
         };
         next_attempt_at(n, now, retry_after, rng).map_or(Self::GiveUp, Self::RetryAt)
@@ -84,6 +100,7 @@ impl Verdict {
         match self {
             Self::Delivered => VerdictKind::Delivered,
             Self::RetryAt(_) => VerdictKind::Retry,
+            Self::PutOff(_) => VerdictKind::PutOff,
             Self::GiveUp => VerdictKind::GiveUp,
             Self::DisableEndpoint => VerdictKind::DisableEndpoint,
         }
@@ -97,6 +114,8 @@ pub enum VerdictKind {
     Delivered,
     /// There was another attempt, or will be one.
     Retry,
+    /// The receiver asked for fewer requests, and the attempt used up none of the delivery's attempts.
+    PutOff,
     /// All attempts were used up.
     GiveUp,
     /// The receiver is gone, and the endpoint was disabled.
@@ -105,7 +124,8 @@ pub enum VerdictKind {
 
 impl VerdictKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Delivered, Self::Retry, Self::GiveUp, Self::DisableEndpoint];
+    pub const ALL: [Self; 5] =
+        [Self::Delivered, Self::Retry, Self::PutOff, Self::GiveUp, Self::DisableEndpoint];
 
     /// Returns the name of the kind in JSON, tables and logs.
     #[must_use]
@@ -113,6 +133,7 @@ impl VerdictKind {
         match self {
             Self::Delivered => "delivered",
             Self::Retry => "retry",
+            Self::PutOff => "put_off",
             Self::GiveUp => "give_up",
             Self::DisableEndpoint => "disable_endpoint",
         }
@@ -142,14 +163,14 @@ pub fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::retry_schedule::ATTEMPTS;
+    use crate::delivery::retry_schedule::{ATTEMPTS, MAX_PUT_OFF};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
     fn on(code: u16, seconds: Option<u64>, n: u32) -> Verdict {
         let retry_after = seconds.map(Duration::from_secs);
         let answer = Answer::Status { code, retry_after, excerpt: String::new() };
-        Verdict::on(&answer, n, NOW, &mut rand::rng())
+        Verdict::on(&answer, n, None, NOW, &mut rand::rng())
     }
 
     #[test]
@@ -169,19 +190,34 @@ mod tests {
 
     #[test]
     fn every_other_answer_is_retried_until_the_attempts_are_used_up() {
-        for code in [100, 301, 302, 307, 400, 401, 404, 408, 425, 429, 500, 502, 503, 504, 999] {
+        for code in [100, 301, 302, 307, 400, 401, 404, 408, 425, 500, 502, 503, 504, 999] {
             assert!(matches!(on(code, None, 1), Verdict::RetryAt(_)), "{code}");
             assert_eq!(on(code, None, ATTEMPTS), Verdict::GiveUp, "{code}");
         }
         let none = Answer::None(Failure::TimedOut);
-        assert!(matches!(Verdict::on(&none, 13, NOW, &mut rand::rng()), Verdict::RetryAt(_)));
+        assert!(matches!(Verdict::on(&none, 13, None, NOW, &mut rand::rng()), Verdict::RetryAt(_)));
     }
 
     #[test]
     fn retry_after_counts_only_with_429_and_503() {
         assert_eq!(on(503, Some(120), 1), Verdict::RetryAt(NOW.after(Duration::from_secs(120))));
-        assert_eq!(on(429, Some(120), 1), Verdict::RetryAt(NOW.after(Duration::from_secs(120))));
+        assert_eq!(on(429, Some(120), 1), Verdict::PutOff(NOW.after(Duration::from_secs(120))));
         assert_ne!(on(500, Some(120), 1), Verdict::RetryAt(NOW.after(Duration::from_secs(120))));
+    }
+
+    #[test]
+    fn a_429_puts_off_every_attempt_until_the_delivery_has_been_put_off_for_the_whole_schedule() {
+        let refused = Answer::Status { code: 429, retry_after: None, excerpt: String::new() };
+        let on = |n, age| {
+            let since = Timestamp::from_seconds(1000);
+            Verdict::on(&refused, n, Some(since), since.after(age), &mut rand::rng())
+        };
+        let almost = MAX_PUT_OFF.saturating_sub(Duration::from_secs(1));
+        for n in [1, ATTEMPTS] {
+            assert!(matches!(on(n, almost), Verdict::PutOff(_)), "{n}");
+        }
+        assert!(matches!(on(1, MAX_PUT_OFF), Verdict::RetryAt(_)));
+        assert_eq!(on(ATTEMPTS, MAX_PUT_OFF), Verdict::GiveUp);
     }
 
     #[test]

@@ -49,6 +49,7 @@ impl Head {
             attempts: 0,
             next_at: at,
             last: None,
+            put_off_since: None,
         };
         let mut opened = 0;
         for (endpoint, delivery) in &mut next.deliveries {

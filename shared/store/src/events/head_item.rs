@@ -89,6 +89,7 @@ fn entry(delivery: &Delivery) -> Item {
     .with_some("a", last.map(|last| last.answer.as_str()))
     .with_some("t", last.map(|last| last.at))
     .with_some("ms", last.map(|last| last.duration_ms))
+    .with_some("w", delivery.put_off_since)
 }
 
 /// Reads a head, and its payload if it is in the head.
@@ -140,5 +141,6 @@ fn read_entry(entry: &Item) -> Result<Delivery, Unreadable> {
         attempts: entry.number("n")?,
         next_at: entry.timestamp("at")?,
         last,
+        put_off_since: entry.timestamp("w").ok(),
     })
 }

@@ -69,18 +69,20 @@ impl<T: Table> Limits<T> {
         Ok(Some(end.saturating_sub(span.length).max(span.earliest)))
     }
 
-    /// Starts up to `wanted` requests to an endpoint, so that at most `most` requests of this minute are in flight.
-    /// Returns the number of requests that may start.
+    /// Starts up to `wanted` requests to an endpoint, so that at most `most` requests of this minute are in flight, where
+    /// `most` follows from the number of requests of this minute that succeeded. Returns the number of requests that may
+    /// start.
     pub async fn start_requests(
         &self,
         tenant: &TenantId,
         endpoint: &EndpointId,
         minute: u64,
         wanted: u32,
-        most: u32,
+        most: impl Fn(u32) -> u32,
     ) -> PortResult<u32> {
         let key = Key::new(keys::in_flight(tenant, endpoint, minute), keys::ONLY);
-        let mut ours = wanted.min(most);
+        let mut limit = most(0);
+        let mut ours = wanted.min(limit);
         // The second try asks for the number that the first one found to be left.
         for _ in 0..2 {
             if ours == 0 {
@@ -89,19 +91,21 @@ impl<T: Table> Limits<T> {
             let take = Update::new(key.clone())
                 .add("held", ours)
                 .set("ttl", ttl(minute))
-                .only_if(absent_or_at_most("held", most - ours));
+                .only_if(absent_or_at_most("held", limit - ours));
             match update_once(&self.items, take).await? {
                 Outcome::Done(_) => return Ok(ours),
                 Outcome::Refused(found) => {
                     let held: u32 = found.number("held").unwrap_or_default();
-                    ours = most.saturating_sub(held).min(ours);
+                    limit = most(found.number("succeeded").unwrap_or_default());
+                    ours = limit.saturating_sub(held).min(wanted);
                 }
             }
         }
         Ok(0)
     }
 
-    /// Ends requests that [`Limits::start_requests`] started in this minute. Each call counts.
+    /// Ends requests that [`Limits::start_requests`] started in this minute, of which `succeeded` succeeded. Each call
+    /// counts.
     ///
     /// # Errors
     /// When the table does not answer. The call may have counted then.
@@ -111,8 +115,13 @@ impl<T: Table> Limits<T> {
         endpoint: &EndpointId,
         minute: u64,
         count: u32,
+        succeeded: u32,
     ) -> PortResult<()> {
         let key = Key::new(keys::in_flight(tenant, endpoint, minute), keys::ONLY);
-        update_once(&self.items, Update::new(key).add("held", -i64::from(count))).await.map(drop)
+        let mut end = Update::new(key).add("held", -i64::from(count));
+        if succeeded > 0 {
+            end = end.add("succeeded", succeeded);
+        }
+        update_once(&self.items, end).await.map(drop)
     }
 }
