@@ -36,6 +36,7 @@ mod keys;
 mod leases;
 mod log;
 mod nothing_silent;
+mod notices;
 mod openapi;
 mod operators;
 mod pager;

@@ -1,4 +1,4 @@
-//! Updates the health of an endpoint after an attempt, and puts notices into the inbox of its owner.
+//! Updates the health of an endpoint after an attempt, and sends notices to its owner.
 
 use domain::delivery::DeliveryMessage;
 use domain::delivery::verdict::{Answer, Verdict};
@@ -6,8 +6,8 @@ use domain::endpoint::Endpoint;
 use domain::endpoint::health::window::Window;
 use domain::endpoint::health::{Change, Failed, Health};
 use store::clock::Clock;
-use store::events::Inserted;
 use store::items::Updated;
+use store::notices::Sent;
 use store::ports::Ports;
 use store::unavailable::PortResult;
 
@@ -112,21 +112,21 @@ impl<P: Ports> Delivery<P> {
         health.after_failure(&failed, successes, now)
     }
 
-    /// Puts the notice of an endpoint into the inbox of its owner, and then removes it from the endpoint. If the removal
-    /// fails or loses a race, the notice is sent again later: it is the same event, which is stored once.
+    /// Sends the notice of an endpoint, and then removes it from the endpoint. If the removal fails or loses a race, the
+    /// notice is sent again later: it is the same event, which is stored once.
     async fn send_notice(&self, message: &DeliveryMessage, endpoint: &mut Endpoint) -> PortResult<Tally> {
         let Some(notice) = endpoint.health.notice.clone() else { return Ok(Tally::default()) };
-        let Some(tier) = self.control.tier(&message.tenant).await? else {
+        let event = notice.event(&message.tenant, endpoint);
+        let id = event.id;
+        let sent = self.notices.send(event).await?;
+        if sent == Sent::ToNobody {
             return Ok(Tally::default()); // the tenant is being erased, so no further event is stored
-        };
-        let (event, head) = notice.event(&message.tenant, tier, endpoint);
-        let inserted = self.events.insert(&event, &head).await?;
+        }
         let removal = endpoint.health.with_notice_sent();
         if self.control.change_health(&message.tenant, endpoint, &removal).await? == Updated::Done {
             endpoint.health = removal.health;
         }
-        let is_new = inserted == Inserted::New;
-        Ok(if is_new { Tally::stored(&message.tenant, event.id) } else { Tally::default() })
+        Ok(if sent == Sent::New { Tally::stored(&message.tenant, id) } else { Tally::default() })
     }
 }
 

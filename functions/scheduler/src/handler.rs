@@ -13,6 +13,7 @@ use store::control::Control;
 use store::data_keys::DataKeys;
 use store::events::Events;
 use store::limits::Limits;
+use store::notices::Notices;
 use store::ports::Ports;
 use store::queues::DeliveriesQueue;
 use store::schedule::Schedule;
@@ -30,6 +31,7 @@ pub struct Scheduler<P: Ports> {
     pub(crate) limits: Limits<P::Table>,
     pub(crate) schedule: Schedule<P::Table>,
     pub(crate) deliveries: DeliveriesQueue<P::Queue>,
+    pub(crate) notices: Notices<P>,
     pub(crate) clock: P::Clock,
     /// The pause of an erasure before all data is searched once more.
     pub(crate) erasure_pause: Duration,
@@ -60,12 +62,16 @@ impl<P: Ports> Scheduler<P> {
         let Config { control_table, events_table, limits_table, schedule_table, .. } = config;
         let control = ports.table(control_table);
         let keys = DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock());
+        let control = Control::new(control);
+        let events = Events::new(ports.table(events_table), keys);
+        let deliveries = DeliveriesQueue::new(ports.queue(&config.deliveries_queue));
         Self {
-            control: Control::new(control),
-            events: Events::new(ports.table(events_table), keys),
+            notices: Notices::new(control.clone(), events.clone(), deliveries.clone()),
+            control,
+            events,
+            deliveries,
             limits: Limits::new(ports.table(limits_table)),
             schedule: Schedule::new(ports.table(schedule_table)),
-            deliveries: DeliveriesQueue::new(ports.queue(&config.deliveries_queue)),
             clock: ports.clock(),
             erasure_pause: config.erasure_pause,
             log,

@@ -72,6 +72,15 @@ async fn who_never_reads_an_event_or_claims_a_name_may_not() {
 }
 
 #[tokio::test]
+async fn who_stores_events_or_notices_may_find_the_endpoints_that_get_them() {
+    let tables = &shared().summary().tables;
+    for function in FUNCTIONS {
+        let control = Control::new(as_function(function).await.table(&tables["Control"]));
+        check(control.settings(&tenant()).await, function != "ingest", function);
+    }
+}
+
+#[tokio::test]
 async fn a_grant_ends_where_its_condition_does() {
     let (tables, ours) = (&shared().summary().tables, tenant());
     let control = Control::new(as_function("ingest").await.table(&tables["Control"]));
