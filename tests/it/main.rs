@@ -33,6 +33,7 @@ mod inbox;
 mod inbox_modes;
 mod key_ends;
 mod keys;
+mod last_deliveries;
 mod leases;
 mod log;
 mod nothing_silent;

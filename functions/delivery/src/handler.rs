@@ -26,6 +26,7 @@ use store::schedule::Schedule;
 
 use crate::admission::{Admission, Admissions};
 use crate::config::Config;
+use crate::last_deliveries::LastDeliveries;
 use crate::successes::Successes;
 use crate::tally::Tally;
 
@@ -48,6 +49,8 @@ pub struct Delivery<P: Ports> {
     pub(crate) clock: P::Clock,
     /// The successes that no write carries yet.
     pub(crate) successes: Successes,
+    /// The deliveries that are shown as the last ones of their endpoints.
+    pub(crate) last_deliveries: LastDeliveries,
     /// The secrets for the signatures of the service itself.
     pub(crate) signing: SigningSecrets,
     /// The URLs that endpoints may have.
@@ -81,6 +84,7 @@ impl<P: Ports> Delivery<P> {
             webhooks: ports.webhooks(),
             clock: ports.clock(),
             successes: Successes::default(),
+            last_deliveries: LastDeliveries::new(),
             signing: SigningSecrets::new(config.signing_secrets),
             url_policy: config.url_policy,
             dead_letters_arn: config.dead_letters_arn,

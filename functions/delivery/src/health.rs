@@ -19,8 +19,8 @@ use crate::tally::Tally;
 const MAX_RACES: usize = 5;
 
 impl<P: Ports> Delivery<P> {
-    /// Updates the health of an endpoint. A failure is logged only: the attempt is recorded, and the next attempt updates
-    /// the health again.
+    /// Updates the health of an endpoint, and when it last took a delivery. A failure is logged only: the attempt is recorded,
+    /// and the next attempt updates the health again.
     pub(crate) async fn update_health(
         &self,
         message: &DeliveryMessage,
@@ -28,6 +28,9 @@ impl<P: Ports> Delivery<P> {
         answer: &Answer,
         verdict: Verdict,
     ) -> Tally {
+        if verdict == Verdict::Delivered {
+            self.last_deliveries.record(&self.control, message, endpoint, self.clock.now()).await;
+        }
         let updated = self.try_update_health(message, endpoint, answer, verdict).await;
         updated.unwrap_or_else(|error| {
             tracing::warn!(cause = %error, "the health of an endpoint was not updated; the next attempt updates it");
