@@ -31,6 +31,7 @@ mod hostile_urls;
 mod identity;
 mod inbox;
 mod inbox_modes;
+mod inbox_notices;
 mod key_ends;
 mod keys;
 mod last_deliveries;

@@ -12,7 +12,7 @@ use store::testing::faults::Fault;
 use crate::pipeline::Pipeline;
 
 /// More calls than one step makes.
-const MANY: usize = 60;
+const MANY: usize = 80;
 
 /// Makes a system whose endpoints have these patterns.
 fn with_patterns(patterns: &[&[&'static str]]) -> Pipeline {

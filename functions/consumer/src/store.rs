@@ -10,6 +10,7 @@ use domain::event::id::EventId;
 use domain::inbox::Head;
 use domain::inbox::expiry::ExpiryBatch;
 use domain::tenant::id::TenantId;
+use domain::tenant::tier::Tier;
 use store::control::tenants::TenantSettings;
 use store::events;
 use store::events::Events;
@@ -23,6 +24,8 @@ pub(crate) struct Stored {
     pub(crate) messages: Vec<DeliveryMessage>,
     /// The event and its tenant; `None` if no event is stored.
     pub(crate) event: Option<(TenantId, EventId)>,
+    /// The tier of the tenant.
+    pub(crate) tier: Tier,
     /// The batch with which the event expires; `None` if the event is not in the inbox.
     pub(crate) expiry_batch: Option<ExpiryBatch>,
     /// Whether this message stored the event. It is false for an event that existed before.
@@ -48,6 +51,7 @@ impl Stored {
         Ok(Self {
             messages,
             event: Some((event.tenant.clone(), event.id)),
+            tier: event.tier,
             expiry_batch: head.status.is_in_inbox().then(|| ExpiryBatch::of(&event.tenant, &head)),
             is_new,
             is_unreadable: false,

@@ -2,13 +2,9 @@
 //! the row. A notice that is sent twice is the same event, which is stored once.
 
 use domain::inbox::expiry::{ExpiryBatch, MAX_LOOKED_AT};
-use domain::tenant::stats::{TenantChange, TenantChanges};
 use domain::timestamp::Timestamp;
 use futures_util::stream::{self, StreamExt};
-use runtime::batch;
 use store::clock::Clock;
-use store::limits::counters::Counts;
-use store::notices::Sent;
 use store::ports::Ports;
 use store::unavailable::PortResult;
 
@@ -42,13 +38,7 @@ impl<P: Ports> Scheduler<P> {
         let undelivered = self.events.undelivered(row, MAX_LOOKED_AT).await?;
         let mut counts = RunCounts::default();
         if let Some(notice) = row.notice(&undelivered, self.clock.now()) {
-            let change = TenantChange::for_stored(notice.id.accepted_at());
-            if self.notices.send(notice).await? == Sent::New {
-                counts.expiring = 1;
-                let changes = TenantChanges::default().with(&row.tenant, &change);
-                let stored = Counts { stored: 1, ..Counts::default() };
-                batch::count(&self.limits, stored, None, &changes, self.clock.now()).await;
-            }
+            counts.expiring = u64::from(self.send_notice(notice).await?);
         }
         self.schedule.delete_expiring(row).await?;
         Ok(counts)

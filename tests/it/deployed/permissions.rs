@@ -12,6 +12,7 @@ use domain::event::fingerprint::Fingerprint;
 use domain::event::id::EventId;
 use domain::inbox::Head;
 use domain::inbox::expiry::ExpiryBatch;
+use domain::inbox::notice_request::{NoticeRequest, Reason};
 use domain::job::erasure::Erasure;
 use domain::job::{Job, Work};
 use domain::testing::{START, erasure_id, event, tenant};
@@ -90,6 +91,8 @@ async fn a_grant_ends_where_its_condition_does() {
     let schedule = Schedule::new(as_function("consumer").await.table(&tables["Schedule"]));
     let cohort = ExpiryBatch::of(&ours, &Head::new(&event(&ours, "a", "1", START), []));
     check(schedule.put_expiring(&cohort).await, true, "consumer, of what expires");
+    let request = NoticeRequest::new(&ours, Reason::Filling, START);
+    check(schedule.request_notice(&request).await, true, "consumer, of a notice");
     let job = Job::new(erasure_id(), ours, Work::Erasure(Box::new(Erasure::begin())), START);
     check(schedule.put_job(&job).await, false, "consumer, of anything else");
 }
