@@ -31,8 +31,9 @@ use domain::event::claim_name::{ClaimName, DedupId};
 use domain::event::fingerprint::Fingerprint;
 use domain::event::id::EventId;
 use domain::inbox::Head;
+use domain::inbox::notice_request::{NoticeRequest, Reason};
 use domain::tenant::api_key::{KeyRecord, Pepper};
-use domain::tenant::backlog::Backlog;
+use domain::tenant::backlog::{Backlog, DayChange};
 use domain::tenant::id::TenantId;
 use domain::tenant::rate_limit::{Leased, Meter, Metered};
 use domain::tenant::tier::Tier;
@@ -97,7 +98,14 @@ pub(crate) async fn limits_keep_their_promises(limits: &Limits<impl Table>) -> P
     }
     assert_eq!(limits.backlog(&ours.tenant).await?, Backlog::default());
     for change in [[(20_000, 2), (20_001, 1)], [(20_000, -1), (20_001, -1)]] {
-        limits.change_backlog(&ours.tenant, &Backlog::of(change)).await?;
+        let counted = limits.change_backlog(&ours.tenant, &Backlog::of(change)).await?;
+        let sums =
+            change.map(|(day, by)| (day, by, if by > 0 { by } else { 20_001 - i64::try_from(day).unwrap() }));
+        assert_eq!(counted, sums.map(|(day, change, count)| DayChange { day, change, count }));
+    }
+    for (at, first) in [(START, START), (START.after(Duration::from_mins(5)), START)] {
+        let request = NoticeRequest::new(&ours.tenant, Reason::Filling, at);
+        assert_eq!(limits.first_notice_at(&request, at).await?, first, "one time for a day");
     }
     assert_eq!(limits.backlog(&ours.tenant).await?.plus(&Backlog::default()), Backlog::of([(20_000, 1)]));
     assert_eq!(limits.backlog(&other.tenant).await?, Backlog::default());
@@ -173,7 +181,7 @@ async fn endpoints_keep_their_promises(control: &Control<impl Table>, tenant: &T
     assert_eq!(control.endpoints(&stranger).await?, []);
     assert_eq!(control.settings(&stranger).await?, TenantSettings::default());
     assert_eq!(control.change_health(&stranger, &seen, &change).await?, Updated::Raced);
-    assert_eq!(control.tier(&stranger).await?, None);
+    assert_eq!(control.settings(&stranger).await?.tier, None);
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use store::testing::faults::Fault;
 use crate::pipeline::{Pipeline, id_of};
 
 /// More calls than one visit makes.
-const MANY: usize = 60;
+const MANY: usize = 80;
 
 /// Posts an event and stores it.
 async fn stored(pipeline: &Pipeline, name: &str) -> EventId {

@@ -79,7 +79,7 @@ fn newest_first(oldest_first: &[String]) -> Vec<String> {
 }
 
 /// Writes that an event was leased nine times, each lease ended without a word.
-fn count_nine_leases(tenant: &Tenant, event: &str) {
+pub(crate) fn count_nine_leases(tenant: &Tenant, event: &str) {
     let pk = format!("t#{}#{}", tenant.id, EventId::parse(event).expect("an id").shard());
     let mut head = tenant.place.item("Events", &pk, event).expect("its head");
     head["lease_count"] = json!({"N": "9"});

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
-use domain::inbox::Head;
 use domain::inbox::lease::{Acknowledged, LeaseId, LeaseTerms};
+use domain::inbox::notice_request::{NoticeRequest, Reason};
+use domain::inbox::{Head, Status};
 use domain::tenant::api_key::KeyRecord;
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::TenantChange;
@@ -188,7 +189,23 @@ pub(crate) async fn lease<P: Ports>(
     let ids: Vec<EventId> = events.iter().map(|(head, _)| head.id).collect();
     // The list is stored after the heads. Without it the client gets no lease id, and the lease ends by itself.
     api.events.record_lease(&bearer.tenant, &terms.holder, &ids, terms.until).await?;
+    request_notice(api, &bearer.tenant, &events, now).await;
     Ok(events)
+}
+
+/// Requests the notice that an event was quarantined, if this lease was the last allowed one of any. A failure is logged only:
+/// the clients of the lease get their events.
+async fn request_notice<P: Ports>(
+    api: &Api<P>,
+    tenant: &TenantId,
+    leased: &[(Head, String)],
+    now: Timestamp,
+) {
+    let Some((head, _)) = leased.iter().find(|(head, _)| head.status == Status::Quarantined) else { return };
+    let request = NoticeRequest::new(tenant, Reason::Quarantined(head.id), now);
+    if let Err(error) = api.schedule.request_notice(&request).await {
+        tracing::warn!(cause = %error, "the notice of a quarantined event was not requested");
+    }
 }
 
 /// Leases free events in rounds.

@@ -7,6 +7,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use domain::event::Event;
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::{Stats, TenantChange, TenantChanges};
+use domain::tenant::tier::Tier;
 use domain::timestamp::Timestamp;
 use futures_util::future::{join, join_all};
 use runtime::batch;
@@ -27,6 +28,7 @@ use store::schedule::Schedule;
 
 use crate::config::Config;
 use crate::expirations::Expirations;
+use crate::filling::Filling;
 use crate::store::Stored;
 
 /// The function and all that it uses. Its IAM policy allows no more.
@@ -35,6 +37,7 @@ pub struct Consumer<P: Ports> {
     events: Events<P>,
     limits: Limits<P::Table>,
     expirations: Expirations<P::Table>,
+    filling: Filling<P::Table>,
     source: P::Queue,
     deliveries: DeliveriesQueue<P::Queue>,
     clock: P::Clock,
@@ -55,11 +58,13 @@ impl<P: Ports> Consumer<P> {
     pub fn new(ports: &P, config: Config, log: Log) -> Self {
         let control = ports.table(&config.control_table);
         let keys = DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock());
+        let schedule = Schedule::new(ports.table(&config.schedule_table));
         Self {
             control: Control::new(control),
             events: Events::new(ports.table(&config.events_table), keys),
             limits: Limits::new(ports.table(&config.limits_table)),
-            expirations: Expirations::new(Schedule::new(ports.table(&config.schedule_table))),
+            expirations: Expirations::new(schedule.clone()),
+            filling: Filling::new(schedule),
             source: ports.queue(&config.events_queue),
             deliveries: DeliveriesQueue::new(ports.queue(&config.deliveries_queue)),
             clock: ports.clock(),
@@ -167,8 +172,18 @@ impl<P: Ports> Consumer<P> {
         if let Some(wait) = &wait {
             metrics.set_milliseconds("queue_ms", wait.waited_ms);
         }
-        batch::count(&self.limits, counts, wait, &tenant_changes(messages, outcomes), now).await;
+        let changes = tenant_changes(messages, outcomes);
+        let backlogs = batch::count(&self.limits, counts, wait, &changes, now).await;
+        self.filling.request(backlogs, &tiers(outcomes), now).await;
     }
+}
+
+/// Returns the tier of each tenant whose events were stored.
+fn tiers(outcomes: &[Outcome]) -> HashMap<TenantId, Tier> {
+    let stored = batch::successes(outcomes);
+    stored
+        .filter_map(|stored| stored.event.as_ref().map(|(tenant, _)| (tenant.clone(), stored.tier)))
+        .collect()
 }
 
 /// Returns the changes of each tenant's numbers by the batch.

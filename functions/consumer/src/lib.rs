@@ -4,5 +4,6 @@
 
 pub mod config;
 mod expirations;
+mod filling;
 pub mod handler;
 mod store;

@@ -1,11 +1,4 @@
-//! Stores one event once, and makes a message for each endpoint that has no recorded attempt.
-//!
-//! ```text
-//!   put the head, only if it does not exist
-//!     |-- new ------> a message for every matching endpoint, marked as fresh
-//!     `-- exists ---> a message for every open delivery without an attempt: the process
-//!                     that stored the event may have crashed before it sent them
-//! ```
+//! Stores one event once, and makes a message for each endpoint that has no recorded attempt ([`Events::store`]).
 //!
 //! All steps are safe to repeat: the conditional put decides which process stores the event, and a second message for the
 //! same attempt changes nothing. Only events of an erased tenant are dropped. After any failure, SQS makes the message of
@@ -17,8 +10,10 @@ use domain::event::id::EventId;
 use domain::inbox::Head;
 use domain::inbox::expiry::ExpiryBatch;
 use domain::tenant::id::TenantId;
+use domain::tenant::tier::Tier;
 use store::control::tenants::TenantSettings;
-use store::events::{Events, Inserted};
+use store::events;
+use store::events::Events;
 use store::ports::Ports;
 use store::unavailable::PortResult;
 
@@ -29,6 +24,8 @@ pub(crate) struct Stored {
     pub(crate) messages: Vec<DeliveryMessage>,
     /// The event and its tenant; `None` if no event is stored.
     pub(crate) event: Option<(TenantId, EventId)>,
+    /// The tier of the tenant.
+    pub(crate) tier: Tier,
     /// The batch with which the event expires; `None` if the event is not in the inbox.
     pub(crate) expiry_batch: Option<ExpiryBatch>,
     /// Whether this message stored the event. It is false for an event that existed before.
@@ -45,25 +42,16 @@ impl Stored {
         event: &Event,
         settings: &TenantSettings,
     ) -> PortResult<Self> {
-        // 1. Put the head, if it does not exist.
         let matching = settings.endpoints.iter().filter(|endpoint| endpoint.matches(&event.event_type));
         let endpoints = matching.map(|endpoint| endpoint.id.clone());
         let retention_days = settings.retention_days.unwrap_or(u16::MAX);
-        let new_head = Head::new(event, endpoints).for_inbox(settings.inbox).limit_retention(retention_days);
-        let (head, is_new) = match events.insert(event, &new_head).await? {
-            Inserted::New => (new_head, true),
-            Inserted::Existing(head) => (*head, false),
-        };
-
-        // 2. Make the messages of the deliveries without an attempt.
-        let mut messages = Vec::new();
-        for (endpoint, delivery) in head.without_attempt() {
-            messages.push(DeliveryMessage::first(&event.tenant, event.id, endpoint, delivery, is_new));
-        }
+        let head = Head::new(event, endpoints).for_inbox(settings.inbox).limit_retention(retention_days);
+        let events::Stored { head, is_new, messages } = events.store(event, head).await?;
         tracing::debug!(step = "stored", event = %event.id, new = is_new, deliveries = messages.len());
         Ok(Self {
             messages,
             event: Some((event.tenant.clone(), event.id)),
+            tier: event.tier,
             expiry_batch: head.status.is_in_inbox().then(|| ExpiryBatch::of(&event.tenant, &head)),
             is_new,
             is_unreadable: false,

@@ -19,12 +19,14 @@ use store::envelope::{UnknownFormat, read_delivery};
 use store::events::Events;
 use store::limits::Limits;
 use store::limits::counters::QueueName;
+use store::notices::Notices;
 use store::ports::Ports;
 use store::queues::DeliveriesQueue;
 use store::schedule::Schedule;
 
 use crate::admission::{Admission, Admissions};
 use crate::config::Config;
+use crate::last_deliveries::LastDeliveries;
 use crate::successes::Successes;
 use crate::tally::Tally;
 
@@ -41,11 +43,14 @@ pub struct Delivery<P: Ports> {
     source: P::Queue,
     /// The same queue, for the messages of further attempts.
     pub(crate) deliveries: DeliveriesQueue<P::Queue>,
+    pub(crate) notices: Notices<P>,
     pub(crate) keys: DataKeys<P>,
     pub(crate) webhooks: P::Webhooks,
     pub(crate) clock: P::Clock,
     /// The successes that no write carries yet.
     pub(crate) successes: Successes,
+    /// The deliveries that are shown as the last ones of their endpoints.
+    pub(crate) last_deliveries: LastDeliveries,
     /// The secrets for the signatures of the service itself.
     pub(crate) signing: SigningSecrets,
     /// The URLs that endpoints may have.
@@ -64,17 +69,22 @@ impl<P: Ports> Delivery<P> {
     pub fn new(ports: &P, config: Config, log: Log) -> Self {
         let control = ports.table(&config.control_table);
         let keys = DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock());
+        let control = Control::new(control);
+        let events = Events::new(ports.table(&config.events_table), keys.clone());
+        let deliveries = DeliveriesQueue::new(ports.queue(&config.deliveries_queue));
         Self {
-            control: Control::new(control),
-            events: Events::new(ports.table(&config.events_table), keys.clone()),
+            notices: Notices::new(control.clone(), events.clone(), deliveries.clone()),
+            control,
+            events,
+            deliveries,
             limits: Limits::new(ports.table(&config.limits_table)),
             schedule: Schedule::new(ports.table(&config.schedule_table)),
             source: ports.queue(&config.deliveries_queue),
-            deliveries: DeliveriesQueue::new(ports.queue(&config.deliveries_queue)),
             keys,
             webhooks: ports.webhooks(),
             clock: ports.clock(),
             successes: Successes::default(),
+            last_deliveries: LastDeliveries::new(),
             signing: SigningSecrets::new(config.signing_secrets),
             url_policy: config.url_policy,
             dead_letters_arn: config.dead_letters_arn,

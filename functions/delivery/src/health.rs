@@ -1,4 +1,4 @@
-//! Updates the health of an endpoint after an attempt, and puts notices into the inbox of its owner.
+//! Updates the health of an endpoint after an attempt, and sends notices to its owner.
 
 use domain::delivery::DeliveryMessage;
 use domain::delivery::verdict::{Answer, Verdict};
@@ -6,8 +6,8 @@ use domain::endpoint::Endpoint;
 use domain::endpoint::health::window::Window;
 use domain::endpoint::health::{Change, Failed, Health};
 use store::clock::Clock;
-use store::events::Inserted;
 use store::items::Updated;
+use store::notices::Sent;
 use store::ports::Ports;
 use store::unavailable::PortResult;
 
@@ -19,8 +19,8 @@ use crate::tally::Tally;
 const MAX_RACES: usize = 12;
 
 impl<P: Ports> Delivery<P> {
-    /// Updates the health of an endpoint. A failure is logged only: the attempt is recorded, and the next attempt updates
-    /// the health again.
+    /// Updates the health of an endpoint, and when it last took a delivery. A failure is logged only: the attempt is recorded,
+    /// and the next attempt updates the health again.
     pub(crate) async fn update_health(
         &self,
         message: &DeliveryMessage,
@@ -28,6 +28,9 @@ impl<P: Ports> Delivery<P> {
         answer: &Answer,
         verdict: Verdict,
     ) -> Tally {
+        if verdict == Verdict::Delivered {
+            self.last_deliveries.record(&self.control, message, endpoint, self.clock.now()).await;
+        }
         let updated = self.try_update_health(message, endpoint, answer, verdict).await;
         updated.unwrap_or_else(|error| {
             tracing::warn!(cause = %error, "the health of an endpoint was not updated; the next attempt updates it");
@@ -112,21 +115,21 @@ impl<P: Ports> Delivery<P> {
         health.after_failure(&failed, successes, now)
     }
 
-    /// Puts the notice of an endpoint into the inbox of its owner, and then removes it from the endpoint. If the removal
-    /// fails or loses a race, the notice is sent again later: it is the same event, which is stored once.
+    /// Sends the notice of an endpoint, and then removes it from the endpoint. If the removal fails or loses a race, the
+    /// notice is sent again later: it is the same event, which is stored once.
     async fn send_notice(&self, message: &DeliveryMessage, endpoint: &mut Endpoint) -> PortResult<Tally> {
         let Some(notice) = endpoint.health.notice.clone() else { return Ok(Tally::default()) };
-        let Some(tier) = self.control.tier(&message.tenant).await? else {
+        let event = notice.event(&message.tenant, endpoint);
+        let id = event.id;
+        let sent = self.notices.send(event).await?;
+        if sent == Sent::ToNobody {
             return Ok(Tally::default()); // the tenant is being erased, so no further event is stored
-        };
-        let (event, head) = notice.event(&message.tenant, tier, endpoint);
-        let inserted = self.events.insert(&event, &head).await?;
+        }
         let removal = endpoint.health.with_notice_sent();
         if self.control.change_health(&message.tenant, endpoint, &removal).await? == Updated::Done {
             endpoint.health = removal.health;
         }
-        let is_new = inserted == Inserted::New;
-        Ok(if is_new { Tally::stored(&message.tenant, event.id) } else { Tally::default() })
+        Ok(if sent == Sent::New { Tally::stored(&message.tenant, id) } else { Tally::default() })
     }
 }
 

@@ -8,5 +8,6 @@ mod attempt;
 pub mod config;
 pub mod handler;
 mod health;
+mod last_deliveries;
 mod successes;
 mod tally;

@@ -2,13 +2,9 @@
 //! the row. A notice that is sent twice is the same event, which is stored once.
 
 use domain::inbox::expiry::{ExpiryBatch, MAX_LOOKED_AT};
-use domain::tenant::stats::{TenantChange, TenantChanges};
 use domain::timestamp::Timestamp;
 use futures_util::stream::{self, StreamExt};
-use runtime::batch;
 use store::clock::Clock;
-use store::events::Inserted;
-use store::limits::counters::Counts;
 use store::ports::Ports;
 use store::unavailable::PortResult;
 
@@ -41,16 +37,8 @@ impl<P: Ports> Scheduler<P> {
     async fn send_expiry_notice(&self, row: &ExpiryBatch) -> PortResult<RunCounts> {
         let undelivered = self.events.undelivered(row, MAX_LOOKED_AT).await?;
         let mut counts = RunCounts::default();
-        if !undelivered.events.is_empty()
-            && let Some(tier) = self.control.tier(&row.tenant).await?
-            && let Some((event, head)) = row.notice(tier, &undelivered, self.clock.now())
-            && self.events.insert(&event, &head).await? == Inserted::New
-        {
-            counts.expiring = 1;
-            let change = TenantChange::for_stored(event.id.accepted_at());
-            let changes = TenantChanges::default().with(&row.tenant, &change);
-            let stored = Counts { stored: 1, ..Counts::default() };
-            batch::count(&self.limits, stored, None, &changes, self.clock.now()).await;
+        if let Some(notice) = row.notice(&undelivered, self.clock.now()) {
+            counts.expiring = u64::from(self.send_notice(notice).await?);
         }
         self.schedule.delete_expiring(row).await?;
         Ok(counts)

@@ -4,8 +4,11 @@
 
 use std::time::Duration;
 
+use domain::inbox::notice::NoticeEvent;
+use domain::tenant::stats::{TenantChange, TenantChanges};
 use domain::timestamp::Timestamp;
-use futures_util::future::join4;
+use futures_util::future::join5;
+use runtime::batch;
 use runtime::metrics::Metrics;
 use runtime::telemetry::Log;
 use store::clock::Clock;
@@ -13,6 +16,8 @@ use store::control::Control;
 use store::data_keys::DataKeys;
 use store::events::Events;
 use store::limits::Limits;
+use store::limits::counters::Counts;
+use store::notices::{Notices, Sent};
 use store::ports::Ports;
 use store::queues::DeliveriesQueue;
 use store::schedule::Schedule;
@@ -30,6 +35,7 @@ pub struct Scheduler<P: Ports> {
     pub(crate) limits: Limits<P::Table>,
     pub(crate) schedule: Schedule<P::Table>,
     pub(crate) deliveries: DeliveriesQueue<P::Queue>,
+    pub(crate) notices: Notices<P>,
     pub(crate) clock: P::Clock,
     /// The pause of an erasure before all data is searched once more.
     pub(crate) erasure_pause: Duration,
@@ -48,6 +54,8 @@ pub(crate) struct RunCounts {
     pub(crate) probes: u64,
     /// Expiry notices that were stored.
     pub(crate) expiring: u64,
+    /// Other notices that were stored.
+    pub(crate) notices: u64,
     /// Steps of jobs that have a further step.
     pub(crate) steps: u64,
     /// Steps that failed. The next run repeats them.
@@ -60,12 +68,16 @@ impl<P: Ports> Scheduler<P> {
         let Config { control_table, events_table, limits_table, schedule_table, .. } = config;
         let control = ports.table(control_table);
         let keys = DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock());
+        let control = Control::new(control);
+        let events = Events::new(ports.table(events_table), keys);
+        let deliveries = DeliveriesQueue::new(ports.queue(&config.deliveries_queue));
         Self {
-            control: Control::new(control),
-            events: Events::new(ports.table(events_table), keys),
+            notices: Notices::new(control.clone(), events.clone(), deliveries.clone()),
+            control,
+            events,
+            deliveries,
             limits: Limits::new(ports.table(limits_table)),
             schedule: Schedule::new(ports.table(schedule_table)),
-            deliveries: DeliveriesQueue::new(ports.queue(&config.deliveries_queue)),
             clock: ports.clock(),
             erasure_pause: config.erasure_pause,
             log,
@@ -75,20 +87,22 @@ impl<P: Ports> Scheduler<P> {
     /// Handles what is due. Begins no step that could not end before `until`.
     pub async fn handle(&self, until: Timestamp) {
         let began = self.clock.now();
-        let (due, drained, notices, jobs) = join4(
+        let (due, drained, expiring, notices, jobs) = join5(
             Box::pin(self.send_due(until)),
             Box::pin(self.drain_endpoints(until)),
             Box::pin(self.send_expiry_notices(until)),
+            Box::pin(self.send_inbox_notices(until)),
             Box::pin(self.advance_jobs(until)),
         )
         .await;
-        let counts = due.plus(drained).plus(notices).plus(jobs);
+        let counts = due.plus(drained).plus(expiring).plus(notices).plus(jobs);
         let mut metrics = Metrics::new("scheduler", "run ended");
         for (name, number) in [
             ("due", counts.due),
             ("drained", counts.drained),
             ("probes", counts.probes),
             ("expiring", counts.expiring),
+            ("notices", counts.notices),
             ("job_steps", counts.steps),
             ("failures", counts.failures),
         ] {
@@ -96,6 +110,18 @@ impl<P: Ports> Scheduler<P> {
         }
         metrics.set_milliseconds("handler_ms", self.clock.now().millis_since(began));
         (self.log)(&metrics.into_line(self.clock.now()));
+    }
+
+    /// Sends a notice, and counts it as stored. Returns whether it is new.
+    pub(crate) async fn send_notice(&self, notice: NoticeEvent) -> PortResult<bool> {
+        let (tenant, change) = (notice.tenant.clone(), TenantChange::for_stored(notice.id.accepted_at()));
+        let is_new = self.notices.send(notice).await? == Sent::New;
+        if is_new {
+            let changes = TenantChanges::default().with(&tenant, &change);
+            let stored = Counts { stored: 1, ..Counts::default() };
+            batch::count(&self.limits, stored, None, &changes, self.clock.now()).await;
+        }
+        Ok(is_new)
     }
 
     /// Returns whether there is time for another step.
@@ -112,6 +138,7 @@ impl RunCounts {
             drained: self.drained + other.drained,
             probes: self.probes + other.probes,
             expiring: self.expiring + other.expiring,
+            notices: self.notices + other.notices,
             steps: self.steps + other.steps,
             failures: self.failures + other.failures,
         }

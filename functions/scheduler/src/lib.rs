@@ -9,6 +9,7 @@ mod due;
 mod erasure;
 mod expiring;
 pub mod handler;
+mod inbox_notices;
 mod jobs;
 mod replay;
 mod step;

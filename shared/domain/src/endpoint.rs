@@ -10,6 +10,8 @@ pub mod private;
 pub mod secret;
 pub mod url;
 
+use std::time::Duration;
+
 use self::health::Health;
 use self::id::EndpointId;
 use self::pace::Pace;
@@ -87,13 +89,24 @@ pub struct Endpoint {
     pub rate_per_second: u32,
     /// The state of the circuit breaker, and the latest failures.
     pub health: Health,
+    /// The time of a delivery. The next one that is recorded is at least [`DELIVERY_RECORD_INTERVAL`] later.
+    pub last_delivered_at: Option<Timestamp>,
 }
+
+/// The shortest time between two recorded deliveries of an endpoint. A write for each delivery would cost as much as the delivery.
+pub const DELIVERY_RECORD_INTERVAL: Duration = Duration::from_mins(15);
 
 impl Endpoint {
     /// Returns whether the endpoint gets events of this type.
     #[must_use]
     pub fn matches(&self, event_type: &EventType) -> bool {
         self.matching_pattern(event_type).is_some()
+    }
+
+    /// Returns whether a delivery at `now` is to be recorded.
+    #[must_use]
+    pub fn records_delivery(&self, now: Timestamp) -> bool {
+        self.last_delivered_at.is_none_or(|last| last.after(DELIVERY_RECORD_INTERVAL) <= now)
     }
 
     /// Returns the rate at `now`: the configured one, or less after a 429.

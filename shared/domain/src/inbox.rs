@@ -10,6 +10,7 @@ pub mod expiry;
 pub mod lease;
 pub mod leasing;
 pub mod notice;
+pub mod notice_request;
 mod recording;
 pub mod replay;
 

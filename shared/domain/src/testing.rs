@@ -102,6 +102,7 @@ pub fn endpoint(number: u8) -> Endpoint {
         is_paused: false,
         rate_per_second: DEFAULT_RATE_PER_SECOND,
         health: Health::default(),
+        last_delivered_at: None,
     }
 }
 

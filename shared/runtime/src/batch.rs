@@ -9,6 +9,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::future::{join, join_all};
 
 use crate::metrics::Metrics;
+use domain::tenant::backlog::DayChange;
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::{TenantChange, TenantChanges};
 use domain::timestamp::Timestamp;
@@ -19,7 +20,7 @@ use store::limits::counters::{Counts, QueueName, Wait};
 use store::ports::Ports;
 use store::queue::Queue;
 use store::table::Table;
-use store::unavailable::PortResult;
+use store::unavailable::{PortResult, Unavailable};
 
 /// From this receive count on, a message is a suspect: it may have crashed the processes that received it.
 const SUSPECT_RECEIVE_COUNT: u32 = 3;
@@ -93,22 +94,31 @@ pub fn longest_wait<'a>(
     Some(Wait { queue, waited_ms, at: now })
 }
 
-/// Adds a batch to the counters, and to the backlog and the statistics of each tenant. A failure is logged only: the work
-/// of the batch is done, and must not be repeated.
+/// Adds a batch to the counters, and to the backlog and the statistics of each tenant. Returns the changed counts of the
+/// backlogs. A failure is logged only: the work of the batch is done, and must not be repeated.
 pub async fn count<T: Table>(
     limits: &Limits<T>,
     counts: Counts,
     wait: Option<Wait>,
     changes: &TenantChanges,
     now: Timestamp,
-) {
+) -> Vec<(TenantId, DayChange)> {
     let by_tenant =
         changes.iter().map(|(tenant, change)| count_tenant(limits, tenant, change, now.minutes()));
     let (counted, counted_tenants) = join(limits.count(counts, wait), join_all(by_tenant)).await;
-    let results = counted_tenants.into_iter().flatten().chain([counted]);
-    for error in results.filter_map(Result::err) {
+    let mut backlogs = Vec::new();
+    let mut errors: Vec<Unavailable> = counted.err().into_iter().collect();
+    for ((tenant, _), (backlog, stats)) in changes.iter().zip(counted_tenants) {
+        match backlog {
+            Ok(days) => backlogs.extend(days.into_iter().map(|day| (tenant.clone(), day))),
+            Err(error) => errors.push(error),
+        }
+        errors.extend(stats.err());
+    }
+    for error in errors {
         tracing::warn!(cause = %error, "a batch is missing in the counters");
     }
+    backlogs
 }
 
 /// Adds a change to the backlog and to the statistics of one tenant.
@@ -117,10 +127,10 @@ async fn count_tenant<T: Table>(
     tenant: &TenantId,
     change: &TenantChange,
     minute: u64,
-) -> [PortResult<()>; 2] {
+) -> (PortResult<Vec<DayChange>>, PortResult<()>) {
     let backlog = limits.change_backlog(tenant, &change.backlog);
     let stats = limits.add_stats(tenant, minute, &change.stats);
-    join(backlog, stats).await.into()
+    join(backlog, stats).await
 }
 
 /// The outcome of one message.

@@ -16,6 +16,7 @@ pub mod payload;
 pub mod recent;
 pub mod unreadable;
 
+use domain::delivery::DeliveryMessage;
 use domain::inbox::Head;
 
 use crate::data_keys::DataKeys;
@@ -39,6 +40,17 @@ pub enum Inserted {
     New,
     /// The event was already stored, and has this head.
     Existing(Box<Head>),
+}
+
+/// A stored event.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Stored {
+    /// The head in the table.
+    pub head: Head,
+    /// Whether this call stored the event. It is false for an event that existed before.
+    pub is_new: bool,
+    /// The messages of the deliveries without an attempt. They must be sent before the caller's own work is done.
+    pub messages: Vec<DeliveryMessage>,
 }
 
 impl<P: Ports> Events<P> {

@@ -13,6 +13,7 @@ use domain::event::id::EventId;
 use domain::id::hex;
 use domain::inbox::expiry::ExpiryBatch;
 use domain::inbox::lease::LeaseId;
+use domain::inbox::notice_request::NoticeRequest;
 use domain::job::id::JobId;
 use domain::tenant::api_key::KeyHash;
 use domain::tenant::id::TenantId;
@@ -254,6 +255,19 @@ pub(crate) const EXPIRING: &str = "expiring";
 /// Returns the sort key in `Schedule` of a batch of events that will expire. Batches sort by the time of their notice.
 pub(crate) fn expiring_row(batch: &ExpiryBatch) -> String {
     format!("{}#{}#{}", due_until(batch.notice_at()), batch.tenant, batch.accepted_from.millis())
+}
+
+/// The partition in `Schedule` of the requests for notices, of all tenants.
+pub(crate) const NOTICES: &str = "notices";
+
+/// Returns the sort key in `Schedule` of a request for a notice: one for each tenant, kind and day.
+pub(crate) fn notice_row(request: &NoticeRequest) -> String {
+    format!("{}#{}#{}", request.tenant, request.reason.event_type(), request.day)
+}
+
+/// Returns the sort key, in the partition of a tenant's backlog, of the first notice of a kind on one day.
+pub(crate) fn first_notice(request: &NoticeRequest) -> String {
+    format!("{}#{}", request.reason.event_type(), request.day)
 }
 
 /// Returns the partition in `Events` of unreadable messages: those that name this tenant, or those that name none.

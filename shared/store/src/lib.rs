@@ -21,6 +21,7 @@ pub mod items;
 pub mod keys;
 pub mod limiter;
 pub mod limits;
+pub mod notices;
 pub mod ports;
 pub mod queue;
 pub mod queues;

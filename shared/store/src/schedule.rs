@@ -1,4 +1,5 @@
-//! The table `Schedule`: messages that are due later, parked deliveries, events that will expire, and jobs.
+//! The table `Schedule`: messages that are due later, parked deliveries, events that will expire, requests for notices, and
+//! jobs.
 //!
 //! An unreadable row, for example one that a newer version wrote before a rollback, is skipped and not deleted. It
 //! still counts as a row: the row of an endpoint is deleted only when the endpoint has no row at all.
@@ -8,6 +9,7 @@ pub mod expiring;
 pub(crate) mod job_item;
 mod job_names;
 pub mod jobs;
+pub(crate) mod notices;
 pub mod parked;
 
 use domain::delivery::DeliveryMessage;

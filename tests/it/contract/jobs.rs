@@ -182,12 +182,12 @@ pub(crate) async fn tenants_end(
     let (first, second) = (erasure_id(), erasure_id());
     let before = control.settings(ours).await?;
     assert_eq!((before.endpoints.len(), before.is_erased), (1, false));
-    assert!(control.key(key).await?.is_some() && control.tier(ours).await?.is_some());
+    assert!(control.key(key).await?.is_some() && control.settings(ours).await?.tier.is_some());
     for job in [&first, &second, &first] {
         assert_eq!(control.mark_erased(ours, job, START).await?, first, "the first one counts");
     }
     assert!(control.settings(ours).await?.is_erased);
-    assert_eq!(control.tier(ours).await?, None, "an erased tenant is told nothing more");
+    assert_eq!(control.settings(ours).await?.tier, None, "an erased tenant is told nothing more");
     assert!(control.purge(ours).await? > 0);
     assert_eq!(control.purge(ours).await?, 0, "twice is once");
     let after = control.settings(ours).await?;

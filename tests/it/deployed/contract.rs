@@ -95,13 +95,14 @@ async fn how_a_tenant_stands_is_read_at_once() {
     let (key, record) = key_of(&tenant, Tier::Pro);
     let owner = owner(&record);
     control.create_tenant(&owner, &key.hash(&Pepper::new("pepper")), &record).await.unwrap();
-    let standing = TenantSettings { endpoints: vec![endpoint], ..TenantSettings::default() };
+    let standing =
+        TenantSettings { endpoints: vec![endpoint], tier: Some(Tier::Pro), ..TenantSettings::default() };
     assert_eq!(control.settings(&tenant).await.unwrap(), standing);
     let set = json!({"TableName": table("Control"), "UpdateExpression": "SET retention_days = :days, erased_at = :at",
         "Key": {"pk": {"S": format!("t#{tenant}")}, "sk": {"S": "tenant"}},
         "ExpressionAttributeValues": {":days": {"N": "3"}, ":at": {"N": "1"}}});
     dynamodb(&shared().summary().emulator, "UpdateItem", &set).expect(200);
-    let standing = TenantSettings { retention_days: Some(3), is_erased: true, ..standing };
+    let standing = TenantSettings { tier: None, retention_days: Some(3), is_erased: true, ..standing };
     assert_eq!(control.settings(&tenant).await.unwrap(), standing);
 }
 

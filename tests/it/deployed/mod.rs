@@ -21,6 +21,7 @@ mod identity;
 mod key_ends;
 mod killing;
 mod lost_answers;
+mod notices;
 mod operators;
 mod outages;
 mod permissions;

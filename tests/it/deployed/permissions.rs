@@ -12,6 +12,7 @@ use domain::event::fingerprint::Fingerprint;
 use domain::event::id::EventId;
 use domain::inbox::Head;
 use domain::inbox::expiry::ExpiryBatch;
+use domain::inbox::notice_request::{NoticeRequest, Reason};
 use domain::job::erasure::Erasure;
 use domain::job::{Job, Work};
 use domain::testing::{START, erasure_id, event, tenant};
@@ -72,6 +73,15 @@ async fn who_never_reads_an_event_or_claims_a_name_may_not() {
 }
 
 #[tokio::test]
+async fn who_stores_events_or_notices_may_find_the_endpoints_that_get_them() {
+    let tables = &shared().summary().tables;
+    for function in FUNCTIONS {
+        let control = Control::new(as_function(function).await.table(&tables["Control"]));
+        check(control.settings(&tenant()).await, function != "ingest", function);
+    }
+}
+
+#[tokio::test]
 async fn a_grant_ends_where_its_condition_does() {
     let (tables, ours) = (&shared().summary().tables, tenant());
     let control = Control::new(as_function("ingest").await.table(&tables["Control"]));
@@ -81,6 +91,8 @@ async fn a_grant_ends_where_its_condition_does() {
     let schedule = Schedule::new(as_function("consumer").await.table(&tables["Schedule"]));
     let cohort = ExpiryBatch::of(&ours, &Head::new(&event(&ours, "a", "1", START), []));
     check(schedule.put_expiring(&cohort).await, true, "consumer, of what expires");
+    let request = NoticeRequest::new(&ours, Reason::Filling, START);
+    check(schedule.request_notice(&request).await, true, "consumer, of a notice");
     let job = Job::new(erasure_id(), ours, Work::Erasure(Box::new(Erasure::begin())), START);
     check(schedule.put_job(&job).await, false, "consumer, of anything else");
 }

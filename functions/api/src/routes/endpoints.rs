@@ -284,6 +284,7 @@ async fn new<P: Ports>(
         is_paused: false,
         rate_per_second: DEFAULT_RATE_PER_SECOND,
         health: Health::default(),
+        last_delivered_at: None,
     })
 }
 
@@ -357,6 +358,7 @@ async fn to_json<P: Ports>(api: &Api<P>, tenant: &TenantId, endpoint: &Endpoint)
         "failures": health.failures,
         "failing_since": health.failing_since.map(|since| since.to_string()),
         "last_error": health.last_error,
+        "last_delivered_at": endpoint.last_delivered_at.map(|at| at.to_string()),
         "next_probe_at": health.open.map(|open| open.next_probe_at.to_string()),
         "created_at": endpoint.created_at.to_string(),
     }))

@@ -58,6 +58,14 @@ impl Pattern {
         }
         rest.ends_with(last)
     }
+
+    /// Returns whether the pattern asks for a notice of this type. It must match, and begin with the first word of the type
+    /// and its dot: `inbox.*` and `inbox.filling` ask for `inbox.filling`; `*` and `*.filling` do not.
+    #[must_use]
+    pub fn names(&self, notice: &EventType) -> bool {
+        let family = notice.as_str().split_inclusive('.').next().unwrap_or_default();
+        self.0.starts_with(family) && self.matches(notice)
+    }
 }
 
 impl fmt::Display for Pattern {
@@ -115,6 +123,25 @@ mod tests {
             assert_eq!(Pattern::parse(bad), Err(InvalidPattern), "{bad}");
         }
         assert!(Pattern::parse(&"*".repeat(255)).is_ok());
+    }
+
+    #[test]
+    fn a_pattern_names_a_notice_only_by_its_first_word() {
+        let notice = EventType::parse("endpoint.failing").unwrap();
+        for (pattern, is_named) in [
+            ("endpoint.failing", true),
+            ("endpoint.*", true),
+            ("endpoint.f*", true),
+            ("*", false),
+            ("*.failing", false),
+            ("**", false),
+            ("e*", false),
+            ("endpoint*", false),
+            ("endpoint.disabled", false),
+            ("inbox.*", false),
+        ] {
+            assert_eq!(Pattern::parse(pattern).unwrap().names(&notice), is_named, "{pattern}");
+        }
     }
 
     /// The definition of a match, in its simplest form.

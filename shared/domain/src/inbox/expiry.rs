@@ -14,12 +14,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::event::Event;
 use crate::event::event_type::EventType;
 use crate::event::id::EventId;
 use crate::inbox::Head;
+use crate::inbox::notice::NoticeEvent;
 use crate::tenant::id::TenantId;
-use crate::tenant::tier::Tier;
 use crate::timestamp::Timestamp;
 
 /// The type of the notice.
@@ -83,10 +82,9 @@ impl ExpiryBatch {
         self.expires_from().after(self.span())
     }
 
-    /// Makes the notice and its head. No endpoint gets it, so it stays in the inbox. Returns `None` if no event is
-    /// about to expire.
+    /// Makes the notice. Returns `None` if no event is about to expire.
     #[must_use]
-    pub fn notice(&self, tier: Tier, untaken: &UndeliveredEvents, now: Timestamp) -> Option<(Event, Head)> {
+    pub fn notice(&self, untaken: &UndeliveredEvents, now: Timestamp) -> Option<NoticeEvent> {
         // 1. Leave out expired events, and notices of this kind.
         let mut expiring: Vec<EventId> = Vec::new();
         for (id, event_type) in &untaken.events {
@@ -97,7 +95,8 @@ impl ExpiryBatch {
         let oldest = expiring.first()?;
         let newest = expiring.last()?;
 
-        // 2. Make the notice. Its id is derived from the batch, so a repeat makes the same event.
+        // 2. Make the notice. Its id is derived from the batch, so a repeat makes the same event. It is kept no longer than the
+        // events of the batch.
         let last_expires_at = if untaken.is_all { self.expiry_of(*newest) } else { self.expired_at() };
         let payload = json!({
             "day": self.accepted_from.to_string().split('T').next(),
@@ -107,19 +106,14 @@ impl ExpiryBatch {
             "first_expires_at": self.expiry_of(*oldest).to_string(),
             "last_expires_at": last_expires_at.to_string(),
         });
-        let event = Event {
+        Some(NoticeEvent {
             id: EventId::derive(self.notice_at(), &format!("{} {}", self.tenant, self.accepted_from)),
             tenant: self.tenant.clone(),
-            tier,
             event_type: EventType::from_stored(EVENT_TYPE),
             payload: payload.to_string(),
-            dedup_id: None,
-        };
-
-        // 3. Keep the notice no longer than the events of the batch are kept.
-        let days = u16::try_from(self.retention_hours.div_ceil(24)).unwrap_or(u16::MAX);
-        let head = Head::new(&event, []).limit_retention(days);
-        Some((event, head))
+            max_days: u16::try_from(self.retention_hours.div_ceil(24)).unwrap_or(u16::MAX),
+            not_to: None,
+        })
     }
 
     fn span(&self) -> Duration {
@@ -145,7 +139,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::inbox::Status;
     use crate::testing::{START, event, tenant};
 
     fn cohort(retention_hours: u64) -> ExpiryBatch {
@@ -182,29 +175,28 @@ mod tests {
         let events =
             vec![accepted(&cohort, 1, "a"), accepted(&cohort, 2, EVENT_TYPE), accepted(&cohort, 23, "b")];
         let all = UndeliveredEvents { events: events.clone(), is_all: true };
-        let (notice, head) = cohort.notice(Tier::Free, &all, cohort.notice_at()).unwrap();
-        assert_eq!((notice.event_type.as_str(), head.status), (EVENT_TYPE, Status::Pending));
+        let notice = cohort.notice(&all, cohort.notice_at()).unwrap();
+        assert_eq!((notice.event_type.as_str(), notice.max_days), (EVENT_TYPE, 7));
         assert_eq!(notice.id.accepted_at(), cohort.notice_at());
         let payload: serde_json::Value = serde_json::from_str(&notice.payload).unwrap();
         let expected = json!({"day": "2023-11-14", "count": 2, "count_is_exact": true,
             "oldest_event_id": events[0].0.to_string(), "first_expires_at": "2023-11-21T01:00:00.000Z",
             "last_expires_at": "2023-11-21T23:00:00.000Z"});
         assert_eq!(payload, expected);
-        let later =
-            cohort.notice(Tier::Free, &all, cohort.expired_at().before(Duration::from_hours(2))).unwrap().0;
+        let later = cohort.notice(&all, cohort.expired_at().before(Duration::from_hours(2))).unwrap();
         assert_eq!(later.id, notice.id, "it is the same event");
         assert!(later.payload.contains(r#""count":1"#), "an expired event does not count: {}", later.payload);
 
         let some = UndeliveredEvents { is_all: false, ..all };
-        let (partial, _) = cohort.notice(Tier::Free, &some, cohort.notice_at()).unwrap();
+        let partial = cohort.notice(&some, cohort.notice_at()).unwrap();
         assert!(
             partial.payload.contains(r#""last_expires_at":"2023-11-22T00:00:00.000Z""#),
             "{}",
             partial.payload
         );
         let own = UndeliveredEvents { events: events[1..2].to_vec(), is_all: true };
-        assert_eq!(cohort.notice(Tier::Free, &own, cohort.notice_at()), None);
-        assert_eq!(cohort.notice(Tier::Free, &some, cohort.expired_at()), None);
+        assert_eq!(cohort.notice(&own, cohort.notice_at()), None);
+        assert_eq!(cohort.notice(&some, cohort.expired_at()), None);
     }
 
     proptest! {

@@ -1,10 +1,16 @@
-//! The notice about an endpoint's health, as an event in the tenant's inbox. The notice is first stored with the
-//! health of the endpoint. Its id is derived from its content, so a repeat after a crash makes the same event.
+//! Notices: events that the service itself puts into the inbox of a tenant. The id of a notice is derived from its content,
+//! so a repeat after a crash makes the same event.
+//!
+//! A notice also goes to the healthy endpoints with a pattern that names it, such as `endpoint.*` or `inbox.expiring`. The
+//! pattern `*` asks for the tenant's own events, and names no notice.
 
 use serde_json::json;
 
+use crate::delivery::Bypass;
+use crate::delivery::gate::{Gate, gate};
 use crate::endpoint::Endpoint;
-use crate::endpoint::health::Notice;
+use crate::endpoint::health::{Notice, NoticeKind};
+use crate::endpoint::id::EndpointId;
 use crate::event::Event;
 use crate::event::event_type::EventType;
 use crate::event::id::EventId;
@@ -12,10 +18,56 @@ use crate::inbox::Head;
 use crate::tenant::id::TenantId;
 use crate::tenant::tier::Tier;
 
-impl Notice {
-    /// Makes the event of the notice, and its head. No endpoint gets it, so it stays in the inbox.
+/// A notice before it is stored: its event without the tier, and what decides who gets it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NoticeEvent {
+    /// The id, derived from the content.
+    pub id: EventId,
+    /// The tenant that gets the notice.
+    pub tenant: TenantId,
+    /// The type.
+    pub event_type: EventType,
+    /// The payload, as JSON.
+    pub payload: String,
+    /// The longest time in days that the notice is kept.
+    pub max_days: u16,
+    /// The endpoint that does not get the notice: it is the one that fails.
+    pub not_to: Option<EndpointId>,
+}
+
+impl NoticeEvent {
+    /// Makes the event and its head, with an open delivery for each endpoint that gets the notice.
     #[must_use]
-    pub fn event(&self, tenant: &TenantId, tier: Tier, endpoint: &Endpoint) -> (Event, Head) {
+    pub fn into_event(self, tier: Tier, endpoints: &[Endpoint]) -> (Event, Head) {
+        let recipients: Vec<EndpointId> = endpoints
+            .iter()
+            .filter(|endpoint| self.is_for(endpoint))
+            .map(|endpoint| endpoint.id.clone())
+            .collect();
+        let event = Event {
+            id: self.id,
+            tenant: self.tenant,
+            tier,
+            event_type: self.event_type,
+            payload: self.payload,
+            dedup_id: None,
+        };
+        let head = Head::new(&event, recipients).limit_retention(self.max_days);
+        (event, head)
+    }
+
+    /// Returns whether the endpoint gets the notice: it gets requests now, and one of its patterns names the notice.
+    fn is_for(&self, endpoint: &Endpoint) -> bool {
+        let is_named = endpoint.event_types.iter().any(|pattern| pattern.names(&self.event_type));
+        is_named && gate(endpoint, Bypass::None) == Gate::Open && self.not_to.as_ref() != Some(&endpoint.id)
+    }
+}
+
+impl Notice {
+    /// Makes the event of a notice about this endpoint. An endpoint gets no notice that it fails itself, because it
+    /// would not arrive.
+    #[must_use]
+    pub fn event(&self, tenant: &TenantId, endpoint: &Endpoint) -> NoticeEvent {
         let event_type = self.kind.event_type();
         let payload = json!({
             "endpoint_id": endpoint.id.as_str(),
@@ -24,25 +76,38 @@ impl Notice {
             "failing_since": endpoint.health.failing_since.map(|since| since.to_string()),
             "last_error": endpoint.health.last_error,
         });
-        let event = Event {
+        NoticeEvent {
             id: EventId::derive(self.at, &format!("{} {event_type}", endpoint.id)),
             tenant: tenant.clone(),
-            tier,
             event_type: EventType::from_stored(event_type),
             payload: payload.to_string(),
-            dedup_id: None,
-        };
-        let head = Head::new(&event, []);
-        (event, head)
+            max_days: u16::MAX,
+            not_to: match self.kind {
+                NoticeKind::Failing | NoticeKind::Disabled => Some(endpoint.id.clone()),
+                NoticeKind::Recovered => None,
+            },
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::health::NoticeKind;
+    use crate::endpoint::EndpointState;
+    use crate::endpoint::health::Open;
+    use crate::endpoint::pattern::Pattern;
     use crate::inbox::Status;
     use crate::testing::{START, endpoint, tenant};
+
+    /// An endpoint that gets every notice.
+    fn listener(number: u8) -> Endpoint {
+        let event_types = ["endpoint.*", "inbox.*"].map(Pattern::from_stored).into();
+        Endpoint { event_types, ..endpoint(number) }
+    }
+
+    fn failing(endpoint: &Endpoint) -> NoticeEvent {
+        Notice { kind: NoticeKind::Failing, at: START }.event(&tenant(), endpoint)
+    }
 
     #[test]
     fn every_kind_of_notice_has_its_own_event_type() {
@@ -55,13 +120,38 @@ mod tests {
 
     #[test]
     fn a_repeated_notice_is_the_same_event() {
-        let tenant = tenant();
-        let notice = Notice { kind: NoticeKind::Failing, at: START };
-        let (event, head) = notice.event(&tenant, Tier::Pro, &endpoint(1));
-        let (again, _) = notice.event(&tenant, Tier::Pro, &endpoint(1));
-        let (other, _) = notice.event(&tenant, Tier::Pro, &endpoint(2));
-        assert_eq!((event.id, head.status), (again.id, Status::Pending));
-        assert_ne!(event.id, other.id);
-        assert_eq!(event.id.accepted_at(), START);
+        let notice = failing(&endpoint(1));
+        assert_eq!(failing(&endpoint(1)).id, notice.id);
+        assert_ne!(failing(&endpoint(2)).id, notice.id);
+        assert_eq!(notice.id.accepted_at(), START);
+        let (_, head) = notice.into_event(Tier::Pro, &[endpoint(1)]);
+        assert_eq!((head.status, head.deliveries.len()), (Status::Pending, 0));
+    }
+
+    #[test]
+    fn a_notice_goes_to_the_healthy_endpoints_whose_patterns_name_it() {
+        let open = Open { probes: 0, next_probe_at: START, last_probed: None };
+        let mut broken = listener(4);
+        broken.health.open = Some(open);
+        let endpoints = [
+            endpoint(1), // `*`
+            listener(2),
+            Endpoint { is_paused: true, ..listener(3) },
+            broken,
+            Endpoint { state: EndpointState::Disabled, ..listener(5) },
+            Endpoint { event_types: vec![Pattern::from_stored("inbox.*")], ..endpoint(6) },
+        ];
+        let (_, head) = failing(&endpoint(9)).into_event(Tier::Pro, &endpoints);
+        assert_eq!(head.deliveries.keys().collect::<Vec<_>>(), [&endpoint(2).id]);
+        assert_eq!(head.status, Status::Delivering);
+    }
+
+    #[test]
+    fn an_endpoint_gets_no_notice_that_it_fails_but_one_that_it_works_again() {
+        for kind in NoticeKind::ALL {
+            let notice = Notice { kind, at: START }.event(&tenant(), &listener(1));
+            let (_, head) = notice.into_event(Tier::Pro, &[listener(1)]);
+            assert_eq!(head.deliveries.len(), usize::from(kind == NoticeKind::Recovered), "{kind:?}");
+        }
     }
 }

@@ -9,9 +9,35 @@ use crate::problem::{Kind, Problem};
 use crate::tenant::tier::Tier;
 use crate::timestamp::Timestamp;
 
+/// The percentage of the maximum at which a tenant gets a notice that its inbox fills up.
+pub const FILLING_PERCENT: u64 = 80;
+
 /// The events in the inbox by the day on which they were accepted, or a change of these numbers.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Backlog(BTreeMap<u64, i64>);
+
+/// How a batch has changed the count of one day.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DayChange {
+    /// The day since the epoch.
+    pub day: u64,
+    /// The change.
+    pub change: i64,
+    /// The count after the change.
+    pub count: i64,
+}
+
+impl DayChange {
+    /// Returns the hundredths of the tier's maximum that the count of the day has reached, if this change reached a further
+    /// one. Only then is it worth the cost to look at the whole backlog.
+    #[must_use]
+    pub fn reached_step(&self, tier: Tier) -> Option<i64> {
+        let step = i64::try_from(tier.limits().undelivered_events / 100).unwrap_or(i64::MAX);
+        let steps = self.count / step;
+        let steps_before = (self.count - self.change) / step;
+        (steps > steps_before && steps > 0).then_some(steps)
+    }
+}
 
 impl Backlog {
     /// Makes the change for one more event.
@@ -53,6 +79,13 @@ impl Backlog {
         self.0.range(oldest..).map(|(_, number)| u64::try_from(*number).unwrap_or_default()).sum()
     }
 
+    /// Returns whether the inbox is so full that its tenant gets a notice: it holds [`FILLING_PERCENT`] of the tier's
+    /// maximum, or more.
+    #[must_use]
+    pub fn is_filling(&self, tier: Tier, now: Timestamp) -> bool {
+        self.count(tier, now) * 100 >= tier.limits().undelivered_events * FILLING_PERCENT
+    }
+
     /// Checks that the tenant may post one more event.
     ///
     /// # Errors
@@ -92,6 +125,23 @@ mod tests {
             let refused = Backlog::of([(DAY - 1, 1), (DAY, most - 1)]).check(tier, NOW).unwrap_err();
             assert_eq!((refused.kind, refused.status()), (Kind::BacklogFull, 429));
         }
+    }
+
+    #[test]
+    fn a_backlog_is_filling_from_four_fifths_of_the_maximum_on() {
+        for tier in Tier::ALL {
+            let filling = i64::try_from(tier.limits().undelivered_events / 5 * 4).unwrap();
+            assert!(!Backlog::of([(DAY - 1, 1), (DAY, filling - 2)]).is_filling(tier, NOW));
+            assert!(Backlog::of([(DAY - 1, 1), (DAY, filling - 1)]).is_filling(tier, NOW));
+        }
+    }
+
+    #[test]
+    fn a_change_reaches_a_step_only_upwards_and_once() {
+        let reached = |count, change| DayChange { day: DAY, change, count }.reached_step(Tier::Free);
+        assert_eq!((reached(100, 1), reached(101, 1), reached(105, 10)), (Some(1), None, Some(1)));
+        assert_eq!((reached(350, 250), reached(99, -1), reached(100, -5)), (Some(3), None, None));
+        assert_eq!((reached(0, 1), reached(1, 1), reached(-100, 7)), (None, None, None));
     }
 
     #[test]

@@ -10,6 +10,9 @@ use super::health_item;
 use crate::item::{Item, Key, Unreadable, Value};
 use crate::keys;
 
+/// The attribute with the time of the last recorded delivery. The previous version does not know it.
+pub(crate) const DELIVERED_AT: &str = "delivered_at";
+
 pub(crate) const ACTIVE: &str = "active";
 pub(crate) const DISABLED: &str = "disabled";
 
@@ -27,6 +30,7 @@ pub(crate) fn is_endpoint(item: &Item) -> bool {
 pub(crate) fn write(tenant: &TenantId, endpoint: &Endpoint) -> Item {
     settings(endpoint)
         .with("created_at", endpoint.created_at)
+        .with_some(DELIVERED_AT, endpoint.last_delivered_at)
         .with("health_rev", endpoint.health.rev)
         .at(key(tenant, &endpoint.id))
 }
@@ -72,5 +76,6 @@ pub(crate) fn read(item: &Item) -> Result<Endpoint, Unreadable> {
         is_paused: item.is_set("paused"),
         rate_per_second: item.number("rate")?,
         health: health_item::read(item)?,
+        last_delivered_at: item.timestamp(DELIVERED_AT).ok(),
     })
 }

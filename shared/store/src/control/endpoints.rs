@@ -3,15 +3,16 @@
 
 use domain::endpoint::health::Change;
 use domain::endpoint::id::EndpointId;
-use domain::endpoint::{Endpoint, EndpointState, MAX_ENDPOINTS};
+use domain::endpoint::{DELIVERY_RECORD_INTERVAL, Endpoint, EndpointState, MAX_ENDPOINTS};
 use domain::tenant::id::TenantId;
+use domain::timestamp::Timestamp;
 
 use super::{Control, endpoint_item, health_item};
 use crate::item::Key;
 use crate::items::{Committed, Outcome, Updated};
 use crate::keys;
 use crate::table::Table;
-use crate::table::condition::{absent, equals, exists, less};
+use crate::table::condition::{absent, absent_or_at_most, equals, exists, less};
 use crate::table::write::{Delete, Put, Update, Write};
 use crate::unavailable::PortResult;
 
@@ -58,7 +59,8 @@ impl<T: Table> Control<T> {
     }
 
     /// Changes the settings of an endpoint, if they have not changed since they were read as `seen`. Deletes the health
-    /// of an endpoint that gets another URL, is enabled again, or whose circuit breaker `next` closes.
+    /// of an endpoint that gets another URL, is enabled again, or whose circuit breaker `next` closes. Another URL has no last
+    /// delivery.
     pub async fn change_endpoint(
         &self,
         tenant: &TenantId,
@@ -75,7 +77,20 @@ impl<T: Table> Control<T> {
             // Attempts that have read the old health must not write it back: the higher health_rev refuses them.
             update = update.remove("health").add("health_rev", 1);
         }
+        if seen.url != next.url {
+            update = update.remove(endpoint_item::DELIVERED_AT);
+        }
         self.items.update(update).await.map(Outcome::updated)
+    }
+
+    /// Records a delivery at `at`, if none was recorded within [`DELIVERY_RECORD_INTERVAL`] before it, and the endpoint has
+    /// the URL that was read as `seen`. A repeat writes nothing.
+    pub async fn record_delivery(&self, tenant: &TenantId, seen: &Endpoint, at: Timestamp) -> PortResult<()> {
+        let is_due = absent_or_at_most(endpoint_item::DELIVERED_AT, at.before(DELIVERY_RECORD_INTERVAL));
+        let update = Update::new(endpoint_item::key(tenant, &seen.id))
+            .set(endpoint_item::DELIVERED_AT, at)
+            .only_if(equals("url", seen.url.as_str()).and(is_due));
+        self.items.update(update).await.map(drop)
     }
 
     /// Changes the health of an endpoint, and disables the endpoint if the change says so. Writes nothing if the health

@@ -24,6 +24,8 @@ use crate::unavailable::PortResult;
 pub struct TenantSettings {
     /// The endpoints.
     pub endpoints: Vec<Endpoint>,
+    /// The tier; `None` for a tenant that is unknown or erased.
+    pub tier: Option<Tier>,
     /// The retention that the tenant set, in days. Its tier may have a lower limit.
     pub retention_days: Option<u16>,
     /// Which events the inbox takes.
@@ -50,11 +52,6 @@ impl<T: Table> Control<T> {
         Ok(live.map(|item| tenant_item::read(id, &item)).transpose()?)
     }
 
-    /// Returns the tier of a tenant; `None` if it is unknown or erased.
-    pub async fn tier(&self, id: &TenantId) -> PortResult<Option<Tier>> {
-        Ok(self.tenant(id).await?.map(|tenant| tenant.tier))
-    }
-
     /// Returns the settings of a tenant; the default settings for an unknown one. The read is consistent, so that a new
     /// endpoint gets the next event, and no event of an erased tenant is stored.
     ///
@@ -65,7 +62,9 @@ impl<T: Table> Control<T> {
         let items = self.list_all(id).await?;
         let tenant = items.iter().find(|item| tenant_item::is_tenant(item));
         let endpoints = items.iter().filter(|item| endpoint_item::is_endpoint(item));
+        let live = tenant.filter(|item| !tenant_item::is_erased(item));
         Ok(TenantSettings {
+            tier: live.map(tenant_item::read_tier).transpose()?,
             endpoints: endpoints.map(endpoint_item::read).collect::<Result<_, _>>()?,
             retention_days: tenant.and_then(tenant_item::retention_days),
             inbox: tenant.map(tenant_item::inbox).unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! The heads of events: one item for each event, with its status and its deliveries.
 
+use domain::delivery::DeliveryMessage;
 use domain::event::Event;
 use domain::event::id::EventId;
 use domain::inbox::{Head, Status};
@@ -7,7 +8,7 @@ use domain::tenant::id::TenantId;
 use futures_util::future::join_all;
 
 use super::head_item::{self, Found};
-use super::{Events, Inserted, payload};
+use super::{Events, Inserted, Stored, payload};
 use crate::items::{Outcome, Updated};
 use crate::ports::Ports;
 use crate::table::condition::{absent, equals};
@@ -15,6 +16,29 @@ use crate::table::write::Put;
 use crate::unavailable::PortResult;
 
 impl<P: Ports> Events<P> {
+    /// Stores an event, if it is not stored yet, and makes a message for each open delivery without a recorded attempt:
+    ///
+    /// ```text
+    ///   put the head, only if it does not exist
+    ///     |-- new ------> a message for every delivery, marked as fresh
+    ///     `-- exists ---> a message for every open delivery without an attempt: the process
+    ///                     that stored the event may have crashed before it sent them
+    /// ```
+    ///
+    /// # Errors
+    /// When the table or KMS does not answer.
+    pub async fn store(&self, event: &Event, new_head: Head) -> PortResult<Stored> {
+        let (head, is_new) = match self.insert(event, &new_head).await? {
+            Inserted::New => (new_head, true),
+            Inserted::Existing(head) => (*head, false),
+        };
+        let first = |(endpoint, delivery)| {
+            DeliveryMessage::first(&event.tenant, event.id, endpoint, delivery, is_new)
+        };
+        let messages = head.without_attempt().map(first).collect();
+        Ok(Stored { head, is_new, messages })
+    }
+
     /// Stores an event, if it is not stored yet.
     ///
     /// # Errors

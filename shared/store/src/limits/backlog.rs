@@ -1,14 +1,18 @@
 //! The backlog of a tenant: its undelivered events, one item for each day of their acceptance.
 
-use domain::tenant::backlog::Backlog;
+use domain::inbox::notice_request::NoticeRequest;
+use domain::tenant::backlog::{Backlog, DayChange};
 use domain::tenant::id::TenantId;
+use domain::timestamp::Timestamp;
 use futures_util::future::try_join_all;
 
 use super::Limits;
 use super::once::update_once;
 use crate::item::{Item, Key};
+use crate::items::Outcome;
 use crate::keys;
 use crate::table::Table;
+use crate::table::condition::absent;
 use crate::table::query::Query;
 use crate::table::write::Update;
 use crate::unavailable::PortResult;
@@ -16,21 +20,39 @@ use crate::unavailable::PortResult;
 /// How long the item of a day is kept, in days. No event is kept longer.
 const KEEP_DAYS: u64 = 100;
 
+/// How long the time of the first notice of a day is kept, in days: longer than its request.
+const KEEP_FIRST_NOTICE_DAYS: u64 = 4;
+
 const DAY_SECONDS: u64 = 86_400;
 
 impl<T: Table> Limits<T> {
-    /// Adds a change to the backlog of a tenant. Each call counts.
+    /// Adds a change to the backlog of a tenant; returns the new count of each changed day. Each call counts.
     ///
     /// # Errors
     /// When the table does not answer. The call may have counted then.
-    pub async fn change_backlog(&self, tenant: &TenantId, change: &Backlog) -> PortResult<()> {
-        let changes = change.days().map(|(day, change)| {
+    pub async fn change_backlog(&self, tenant: &TenantId, change: &Backlog) -> PortResult<Vec<DayChange>> {
+        let changes = change.days().map(|(day, change)| async move {
             let update = Update::new(Key::new(keys::backlog(tenant), keys::backlog_day(day)))
                 .add("waiting", change)
                 .set("ttl", (day + KEEP_DAYS) * DAY_SECONDS);
-            update_once(&self.items, update)
+            let (Outcome::Done(item) | Outcome::Refused(item)) = update_once(&self.items, update).await?;
+            PortResult::Ok(DayChange { day, change, count: item.number("waiting")? })
         });
-        try_join_all(changes).await.map(drop)
+        try_join_all(changes).await
+    }
+
+    /// Returns when the first notice of this tenant, kind and day was made: now, unless an earlier call is on record.
+    pub async fn first_notice_at(&self, request: &NoticeRequest, now: Timestamp) -> PortResult<Timestamp> {
+        let key = Key::new(keys::backlog(&request.tenant), keys::first_notice(request));
+        let first = Update::new(key)
+            .returning()
+            .set("first_at", now)
+            .set("ttl", (request.day + KEEP_FIRST_NOTICE_DAYS) * DAY_SECONDS)
+            .only_if(absent("first_at"));
+        Ok(match self.items.update(first).await? {
+            Outcome::Done(_) => now,
+            Outcome::Refused(found) => found.timestamp("first_at")?,
+        })
     }
 
     /// Returns the approximate backlog of a tenant.

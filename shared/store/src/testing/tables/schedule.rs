@@ -2,12 +2,13 @@
 
 use domain::delivery::schedule::{EndpointRow, Parked};
 use domain::inbox::expiry::ExpiryBatch;
+use domain::inbox::notice_request::NoticeRequest;
 use domain::job::Job;
 use domain::timestamp::Timestamp;
 
 use super::MemoryTables;
 use crate::item::{Item, Unreadable};
-use crate::schedule::{expiring, job_item, parked};
+use crate::schedule::{expiring, job_item, notices, parked};
 
 impl MemoryTables {
     /// Returns when the next message is due; `None` if there is none.
@@ -32,6 +33,12 @@ impl MemoryTables {
     #[must_use]
     pub fn expiring(&self) -> Vec<ExpiryBatch> {
         self.rows(|item| item.has("born_from"), expiring::read)
+    }
+
+    /// Returns all requests for notices.
+    #[must_use]
+    pub fn notice_requests(&self) -> Vec<NoticeRequest> {
+        self.rows(|item| item.has("notice"), notices::read)
     }
 
     /// Returns all jobs, running or ended.
