@@ -30,7 +30,8 @@ const SHORT: std::ops::RangeInclusive<u64> = 1..=3;
 /// What the clients of one inbox share.
 pub(crate) struct Inbox<'a> {
     pub(crate) tenant: &'a Tenant,
-    events: usize,
+    /// The events of the story. Notices lie in the inbox too, and clients acknowledge them, but they do not count.
+    events: BTreeSet<String>,
     acked: AtomicUsize,
     /// Events that nobody acknowledges before they have been in quarantine.
     poisonous: Mutex<BTreeSet<String>>,
@@ -125,12 +126,12 @@ impl Manner {
 
 impl<'a> Inbox<'a> {
     /// The inbox with these events; some of them are to go through quarantine.
-    pub(crate) fn new(tenant: &'a Tenant, events: usize, poisonous: BTreeSet<String>) -> Self {
+    pub(crate) fn new(tenant: &'a Tenant, events: BTreeSet<String>, poisonous: BTreeSet<String>) -> Self {
         Self { tenant, events, acked: AtomicUsize::new(0), poisonous: Mutex::new(poisonous) }
     }
 
     fn is_empty(&self) -> bool {
-        self.acked.load(Ordering::SeqCst) >= self.events
+        self.acked.load(Ordering::SeqCst) >= self.events.len()
     }
 
     fn is_poisonous(&self, event: &str) -> bool {
@@ -268,7 +269,7 @@ impl<'a> Consumer<'a> {
                 self.diary.stale_events += 1;
             }
             if is_done && !was_acked {
-                self.inbox.acked.fetch_add(1, Ordering::SeqCst);
+                self.inbox.acked.fetch_add(usize::from(self.inbox.events.contains(&event)), Ordering::SeqCst);
                 (hold.is_acked, hold.free, hold.until) = (true, None, hold.until.min(sent));
             }
         }
