@@ -38,6 +38,7 @@ mod log;
 mod nothing_silent;
 mod openapi;
 mod operators;
+mod own_webhooks;
 mod pager;
 mod pipeline;
 mod queue;
