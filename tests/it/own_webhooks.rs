@@ -1,7 +1,11 @@
 //! An endpoint that leads back to this API starts nothing, and a test of an endpoint is short.
 
+use std::time::Duration;
+
 use domain::endpoint::EndpointState;
 use serde_json::{Value, json};
+use store::clock::Clock;
+use tokio::join;
 use tokio::time::Instant;
 
 use crate::endpoints::{create, patch};
@@ -94,4 +98,34 @@ async fn a_test_waits_five_seconds_for_a_receiver_that_does_not_answer() {
     let attempt = pipeline.call("POST", &test_path(), &Value::Null).await;
     assert_eq!((attempt.status.as_u16(), &attempt.body["error"]), (200, &json!("timed_out")));
     assert_eq!(began.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_has_one_test_at_a_time_in_all_instances() {
+    let pipeline = Pipeline::with_endpoints(1);
+    pipeline.webhooks.hang();
+    let (path, other) = (test_path(), pipeline.start_api());
+    let one = pipeline.call("POST", &path, &Value::Null);
+    let another = pipeline.call_instance(&other, "POST", &path, &Value::Null);
+    let (one, another) = join!(one, another);
+    let (first, second) = if one.status == 200 { (one, another) } else { (another, one) };
+    assert_eq!((first.status.as_u16(), second.status.as_u16()), (200, 429), "{:?}", second.body);
+    assert_eq!(second.headers["retry-after"], "6");
+    assert_eq!(second.body["type"], "urn:triggers:problem:rate-limited");
+    assert_eq!(pipeline.call("POST", &path, &Value::Null).await.status, 200, "the turn is given back");
+}
+
+#[tokio::test]
+async fn the_turn_of_a_test_that_crashed_ends_by_itself_and_stays_with_the_next() {
+    let (pipeline, turn) = (Pipeline::with_endpoints(1), Duration::from_secs(6));
+    let ends = pipeline.clock.now().after(turn);
+    pipeline.limits.start_test(&pipeline.tenant, pipeline.clock.now(), ends).await.unwrap();
+    assert_eq!(pipeline.call("POST", &test_path(), &Value::Null).await.status, 429);
+    pipeline.clock.advance(turn);
+    let next_ends = ends.after(turn);
+    pipeline.limits.start_test(&pipeline.tenant, ends, next_ends).await.unwrap();
+    pipeline.limits.end_test(&pipeline.tenant, ends).await.unwrap(); // the first one was only slow
+    assert_eq!(pipeline.call("POST", &test_path(), &Value::Null).await.status, 429);
+    pipeline.limits.end_test(&pipeline.tenant, next_ends).await.unwrap();
+    assert_eq!(pipeline.call("POST", &test_path(), &Value::Null).await.status, 200);
 }

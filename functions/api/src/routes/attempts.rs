@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 use store::clock::Clock;
 use store::events::attempt_item::LoggedAttempt;
 use store::items::Updated;
+use store::limits::test_turn::Turn;
 use store::ports::Ports;
 use store::races::{Round, until_won};
 use store::unavailable::PortResult;
@@ -52,6 +53,9 @@ const TEST_TYPE: &str = "endpoint.test";
 /// The longest time of a test: an instance answers nothing else meanwhile.
 const TEST_TIME: Duration = Duration::from_secs(5);
 
+/// The longest time in which no other test of the tenant starts. A crashed test ends with it.
+const TURN: Duration = Duration::from_secs(6);
+
 /// Answers `POST /api/endpoints/{id}/test`: sends one signed test event now, and returns the attempt. The event is not
 /// stored. A success closes an open circuit breaker. An endpoint that is paused or disabled gets no test.
 pub(crate) async fn test<P: Ports>(
@@ -71,7 +75,11 @@ pub(crate) async fn test<P: Ports>(
         payload: json!({"test": true, "endpoint_id": endpoint.id.as_str()}).to_string(),
         dedup_id: None,
     };
+    let turn_ends = take_turn(&api, &bearer.tenant).await?;
     let answer = send_test(&api, &endpoint, &private, &event, now).await;
+    if let Err(error) = api.limits.end_test(&bearer.tenant, turn_ends).await {
+        tracing::warn!(%error, "the turn of a test was not given back; it ends by itself");
+    }
     let ended_at = api.clock.now();
     let attempt = test_attempt(event.id, &answer, now, ended_at);
     if matches!(answer, Answer::Status { code: 200..=299, .. }) {
@@ -95,6 +103,24 @@ fn check_active(endpoint: &Endpoint) -> Result<(), Problem> {
         EndpointState::Active => return Ok(()),
     };
     Err(Problem::new(Kind::EndpointInactive, detail))
+}
+
+/// Takes the turn of the tenant's tests; returns when it ends.
+///
+/// # Errors
+/// 429 if another test is under way, 503 if the table does not answer.
+async fn take_turn<P: Ports>(api: &Api<P>, tenant: &TenantId) -> Result<Timestamp, Problem> {
+    let now = api.clock.now();
+    let end = now.after(TURN);
+    match api.limits.start_test(tenant, now, end).await? {
+        Turn::Taken => Ok(end),
+        Turn::BusyUntil(until) => {
+            let detail = "another test of the tenant is under way, and one at a time is allowed; send the request again after `Retry-After`";
+            let seconds = until.millis_since(now).div_ceil(1000).clamp(1, TURN.as_secs());
+            let retry_after = u32::try_from(seconds).ok();
+            Err(Problem { retry_after, ..Problem::new(Kind::RateLimited, detail) })
+        }
+    }
 }
 
 /// Sends the event of a test, and waits at most [`TEST_TIME`] for the answer.
