@@ -41,6 +41,7 @@ mod nothing_silent;
 mod notices;
 mod openapi;
 mod operators;
+mod own_webhooks;
 mod pager;
 mod pipeline;
 mod put_off;

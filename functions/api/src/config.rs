@@ -1,8 +1,9 @@
 //! The configuration of the function, read from environment variables.
 
+use domain::endpoint::own_hosts::OwnHosts;
 use domain::endpoint::url::UrlPolicy;
 use domain::tenant::api_key::Peppers;
-use runtime::config::{self, InvalidVariable, parsed, peppers, required, url_policy};
+use runtime::config::{self, InvalidVariable, own_hosts, parsed, peppers, required, url_policy};
 
 use crate::access::{Environment, Signup};
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub environment: Environment,
     /// The URLs that may be endpoints.
     pub url_policy: UrlPolicy,
+    /// The hosts of this API, which no endpoint may have.
+    pub own_hosts: OwnHosts,
     /// The number of leases after which an event is quarantined.
     pub max_leases: u32,
 }
@@ -65,6 +68,7 @@ impl Config {
             signup: if config::is("SIGNUP", "open") { Signup::Open } else { Signup::Admin },
             environment: if is_local { Environment::Local } else { Environment::Aws },
             url_policy: url_policy(),
+            own_hosts: own_hosts()?,
             max_leases: parsed("QUARANTINE_AFTER_LEASES")?,
         })
     }

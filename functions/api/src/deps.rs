@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use domain::delivery::signature::SigningSecrets;
+use domain::endpoint::own_hosts::OwnHosts;
 use domain::endpoint::url::UrlPolicy;
 use store::authentication::Authenticator;
 use store::control::Control;
@@ -39,6 +40,7 @@ pub struct Api<P: Ports> {
     pub(crate) signup: Signup,
     pub(crate) environment: Environment,
     pub(crate) url_policy: UrlPolicy,
+    pub(crate) own_hosts: OwnHosts,
     /// The number of leases after which an event is quarantined.
     pub(crate) max_leases: u32,
 }
@@ -80,6 +82,7 @@ impl<P: Ports> Api<P> {
             signup: config.signup,
             environment: config.environment,
             url_policy: config.url_policy,
+            own_hosts: config.own_hosts,
             max_leases: config.max_leases,
         }
     }

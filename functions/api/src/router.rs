@@ -10,8 +10,9 @@ use axum::{BoxError, Router};
 use domain::problem::{Kind, Problem};
 use domain::tenant::rate_limit::RateLimitStatus;
 use http::header::{ALLOW, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use runtime::answer;
+use runtime::request::refuse_own_webhook;
 use store::clock::Clock;
 use store::ports::Ports;
 use tower::ServiceExt;
@@ -131,8 +132,8 @@ where
     let method = request.method().to_string();
     let started_at = api.clock.now();
 
-    // 1. Take a token, and call the handler.
-    let (rate_limit, response) = match take_token(api, path, request.headers()).await {
+    // 1. Refuse our own webhook, take a token, and call the handler.
+    let (rate_limit, response) = match admit(api, request.method(), path, request.headers()).await {
         Err(refused) => (refused.rate_limit, Failure(refused.problem).into_response()),
         Ok(rate_limit) => match with_raw_path(request, path) {
             None => (rate_limit, Failure(Problem::not_found()).into_response()),
@@ -161,6 +162,22 @@ where
 struct Refused {
     rate_limit: Option<RateLimitStatus>,
     problem: Problem,
+}
+
+/// Refuses a webhook of this API, and takes a rate-limit token for any other request.
+///
+/// # Errors
+/// 403 for a webhook, and the errors of [`take_token`].
+async fn admit<P: Ports>(
+    api: &Api<P>,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<Option<RateLimitStatus>, Refused> {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        refuse_own_webhook(headers).map_err(|problem| Refused { rate_limit: None, problem })?;
+    }
+    take_token(api, path, headers).await
 }
 
 /// Takes a rate-limit token for a request with a valid API key, and returns the rate limit of the caller. A request

@@ -174,7 +174,8 @@ impl<P: Ports> Delivery<P> {
         attempt: AttemptOf<'_>,
         now: Timestamp,
     ) -> Answer {
-        let Ok(url) = EndpointUrl::parse(&endpoint.url, self.url_policy) else {
+        let url = EndpointUrl::parse(&endpoint.url, self.url_policy).ok();
+        let Some(url) = url.filter(|url| !self.own_hosts.has(url)) else {
             return Answer::None(Failure::Refused);
         };
         let request = webhook_request::request(url, endpoint, private, &self.signing, content, attempt, now);

@@ -1,8 +1,9 @@
 //! The configuration of delivery: its environment variables.
 
+use domain::endpoint::own_hosts::OwnHosts;
 use domain::endpoint::url::UrlPolicy;
 use domain::tenant::api_key::Peppers;
-use runtime::config::{InvalidVariable, peppers, required, url_policy};
+use runtime::config::{InvalidVariable, own_hosts, peppers, required, url_policy};
 
 /// The configuration of delivery.
 pub struct Config {
@@ -24,6 +25,8 @@ pub struct Config {
     pub signing_secrets: Peppers,
     /// The URLs that endpoints may have.
     pub url_policy: UrlPolicy,
+    /// The hosts of this API, to which no webhook is sent.
+    pub own_hosts: OwnHosts,
 }
 
 impl Config {
@@ -42,6 +45,7 @@ impl Config {
             data_kms_key: required("DATA_KMS_KEY")?,
             signing_secrets: peppers("SIGNING_SECRET")?,
             url_policy: url_policy(),
+            own_hosts: own_hosts()?,
         })
     }
 }

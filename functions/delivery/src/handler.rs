@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use domain::delivery::DeliveryMessage;
 use domain::delivery::signature::SigningSecrets;
+use domain::endpoint::own_hosts::OwnHosts;
 use domain::endpoint::url::UrlPolicy;
 use domain::timestamp::Timestamp;
 use runtime::batch;
@@ -55,6 +56,8 @@ pub struct Delivery<P: Ports> {
     pub(crate) signing: SigningSecrets,
     /// The URLs that endpoints may have.
     pub(crate) url_policy: UrlPolicy,
+    /// The hosts of this API, to which no webhook is sent.
+    pub(crate) own_hosts: OwnHosts,
     /// The ARN of the dead-letter queue. An unreadable message from it is kept in the table.
     dead_letters_arn: String,
     /// Writes the log line of each invocation.
@@ -87,6 +90,7 @@ impl<P: Ports> Delivery<P> {
             last_deliveries: LastDeliveries::new(),
             signing: SigningSecrets::new(config.signing_secrets),
             url_policy: config.url_policy,
+            own_hosts: config.own_hosts,
             dead_letters_arn: config.dead_letters_arn,
             log,
         }

@@ -1,5 +1,5 @@
-//! Handles one request. The order of the steps makes sure that no accepted event is lost: authenticate, take a token,
-//! validate, claim, send, answer 202.
+//! Handles one request. The order of the steps makes sure that no accepted event is lost: refuse our own webhook,
+//! authenticate, take a token, validate, claim, send, answer 202.
 
 use std::slice;
 
@@ -12,7 +12,7 @@ use futures_util::future::join;
 use http::{HeaderMap, StatusCode};
 use runtime::answer;
 use runtime::answer::Answer;
-use runtime::request::{idempotency_key, require_no_query};
+use runtime::request::{idempotency_key, refuse_own_webhook, require_no_query};
 use runtime::telemetry::Log;
 use serde_json::json;
 use store::authentication::{Authenticator, require};
@@ -86,6 +86,7 @@ impl<P: Ports> Ingest<P> {
         body: &[u8],
         invocation: &mut Invocation,
     ) -> Result<Answer, Problem> {
+        refuse_own_webhook(headers)?;
         let (_, bearer) = self.authenticator.bearer(headers, invocation.now).await?;
         invocation.rate_limit = Some(self.limiter.events_status(&bearer, invocation.now));
         require(Scope::EventsWrite, &bearer)?;

@@ -4,6 +4,7 @@ pub mod address;
 pub mod headers;
 pub mod health;
 pub mod id;
+pub mod own_hosts;
 pub mod pace;
 pub mod pattern;
 pub mod private;

@@ -15,6 +15,8 @@ pub enum Kind {
     Unauthorized,
     /// 403: the API key lacks the scope that the route needs.
     Forbidden,
+    /// 403: the request is a webhook of a stack of this API.
+    OwnWebhook,
     /// 404: the resource does not exist, or belongs to another tenant.
     NotFound,
     /// 405: the path exists, but not with this method.
@@ -29,6 +31,8 @@ pub enum Kind {
     LeaseLost,
     /// 409: the event has no final delivery that a replay can open again.
     NothingToReplay,
+    /// 409: the endpoint is paused or disabled.
+    EndpointInactive,
     /// 422: the `dedup_id` or `Idempotency-Key` was used before with other content.
     IdempotencyMismatch,
     /// 429: all tokens of this minute are spent.
@@ -43,11 +47,12 @@ pub enum Kind {
 
 impl Kind {
     /// All types.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Malformed,
         Self::CursorInvalid,
         Self::Unauthorized,
         Self::Forbidden,
+        Self::OwnWebhook,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::TooLarge,
@@ -55,6 +60,7 @@ impl Kind {
         Self::Invalid,
         Self::LeaseLost,
         Self::NothingToReplay,
+        Self::EndpointInactive,
         Self::IdempotencyMismatch,
         Self::RateLimited,
         Self::BacklogFull,
@@ -70,10 +76,12 @@ impl Kind {
             Self::CursorInvalid => (400, "cursor-invalid", "Invalid cursor"),
             Self::Unauthorized => (401, "unauthorized", "Invalid API key"),
             Self::Forbidden => (403, "forbidden", "Permission denied"),
+            Self::OwnWebhook => (403, "own-webhook", "Webhook of this API"),
             Self::NotFound => (404, "not-found", "Not found"),
             Self::MethodNotAllowed => (405, "method-not-allowed", "Method not allowed"),
             Self::LeaseLost => (409, "lease-lost", "The lease has expired, or does not exist"),
             Self::NothingToReplay => (409, "nothing-to-replay", "Nothing to replay"),
+            Self::EndpointInactive => (409, "endpoint-inactive", "The endpoint is paused or disabled"),
             Self::TooLarge => (413, "too-large", "Request too large"),
             Self::UnsupportedMediaType => (415, "unsupported-media-type", "Unsupported Content-Type"),
             Self::Invalid => (422, "invalid", "Invalid request"),

@@ -3,6 +3,7 @@
 use std::env;
 use std::str::FromStr;
 
+use domain::endpoint::own_hosts::OwnHosts;
 use domain::endpoint::url::UrlPolicy;
 use domain::tenant::api_key::Peppers;
 use thiserror::Error;
@@ -60,6 +61,15 @@ pub fn aws_patience() -> Result<u32, InvalidVariable> {
 #[must_use]
 pub fn url_policy() -> UrlPolicy {
     if is("LOOPBACK_ENDPOINTS", "allowed") { UrlPolicy::LoopbackAllowed } else { UrlPolicy::Strict }
+}
+
+/// Returns the hosts of this API: `OWN_HOSTS`, or none.
+///
+/// # Errors
+/// [`InvalidVariable`] if the variable is no list of hosts.
+pub fn own_hosts() -> Result<OwnHosts, InvalidVariable> {
+    let name = "OWN_HOSTS";
+    OwnHosts::parse(&optional(name).unwrap_or_default()).ok_or(InvalidVariable(name))
 }
 
 /// Returns the value of a variable; `None` if it is missing or empty.

@@ -3,6 +3,7 @@
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
+use domain::delivery::webhook_request::MARKS;
 use domain::event::claim_name::DedupId;
 use domain::event::json::pointer::shortened;
 use domain::problem::{Kind, Problem};
@@ -16,6 +17,22 @@ pub fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
         return Ok(());
     }
     Err(unsupported_type(headers, "`application/json`"))
+}
+
+/// Checks that the request is no webhook of this API, by the headers that each of them has. A webhook that comes back must
+/// start nothing: its effect could be the next webhook.
+///
+/// # Errors
+/// 403 for a webhook.
+pub fn refuse_own_webhook(headers: &HeaderMap) -> Result<(), Problem> {
+    if !MARKS.iter().all(|name| headers.contains_key(*name)) {
+        return Ok(());
+    }
+    let names = MARKS.join(", ");
+    let detail = format!(
+        "the request is a webhook of this API: it has the headers {names}; set the URL of the endpoint to your own receiver, which sends requests without these headers"
+    );
+    Err(Problem::new(Kind::OwnWebhook, detail))
 }
 
 /// Checks that the request has no query parameter, for a route that knows none.
@@ -74,6 +91,16 @@ pub fn unsupported_type(headers: &HeaderMap, allowed: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_all_marks_together_make_a_webhook_of_this_api() {
+        let mut headers = HeaderMap::new();
+        for name in MARKS {
+            assert!(refuse_own_webhook(&headers).is_ok()); // Standard Webhooks of another sender have two of the three
+            headers.insert(name, "1".parse().unwrap());
+        }
+        assert_eq!(refuse_own_webhook(&headers).unwrap_err().kind, Kind::OwnWebhook);
+    }
 
     #[test]
     fn json_has_many_content_types() {

@@ -89,6 +89,11 @@ pub(crate) fn stats_minute(minute: u64) -> String {
     format!("{minute:010}")
 }
 
+/// Returns the partition in `Limits` of the test of an endpoint that a tenant has under way.
+pub(crate) fn test_turn(tenant: &TenantId) -> String {
+    format!("t#{tenant}#test_turn")
+}
+
 /// The partition in `Limits` of the counters of `/metrics`.
 pub(crate) const COUNTERS: &str = "counters";
 

@@ -6,6 +6,7 @@ mod backlog;
 pub mod counters;
 mod once;
 mod stats;
+pub mod test_turn;
 
 use domain::tenant::id::TenantId;
 use domain::tenant::rate_limit::{Leased, Meter};

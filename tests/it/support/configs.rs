@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api::access::{Environment, Signup};
+use domain::endpoint::own_hosts::OwnHosts;
 use domain::endpoint::url::UrlPolicy;
 use domain::tenant::api_key::Pepper;
 use store::testing::memory::{
@@ -12,8 +13,15 @@ use store::testing::memory::{
 /// The admin token of every stack in memory.
 pub(crate) const ADMIN_TOKEN: &str = "admin token";
 
+/// A host of every stack in memory.
+pub(crate) const OWN_HOST: &str = "api.triggers.example.com";
+
 /// The dead-letter queue of every function.
 pub(crate) const DEAD_LETTERS: &str = "arn:aws:sqs:us-east-1:000000000000:dead-letters";
+
+fn own_hosts() -> OwnHosts {
+    OwnHosts::parse(OWN_HOST).expect("a host")
+}
 
 pub(crate) fn ingest() -> ingest::config::Config {
     ingest::config::Config {
@@ -50,6 +58,7 @@ pub(crate) fn delivery() -> delivery::config::Config {
         data_kms_key: "key".to_owned(),
         signing_secrets: Pepper::new("signing").into(),
         url_policy: UrlPolicy::Strict,
+        own_hosts: own_hosts(),
     }
 }
 
@@ -82,6 +91,7 @@ pub(crate) fn api() -> api::config::Config {
         signup: Signup::Admin,
         environment: Environment::Aws,
         url_policy: UrlPolicy::Strict,
+        own_hosts: own_hosts(),
         max_leases: 10,
     }
 }

@@ -1,19 +1,23 @@
 //! The attempts of an endpoint: test attempts, the log of attempts, sample events, and the public keys of its
 //! signatures.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::verdict::{Answer, Verdict};
 use domain::delivery::webhook_request::{self, AttemptOf};
-use domain::endpoint::Endpoint;
 use domain::endpoint::health::window::Window;
 use domain::endpoint::id::EndpointId;
+use domain::endpoint::private::Private;
 use domain::endpoint::url::EndpointUrl;
+use domain::endpoint::{Endpoint, EndpointState};
 use domain::event::Event;
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::Head;
+use domain::problem::{Kind, Problem};
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 use http::StatusCode;
@@ -22,10 +26,12 @@ use serde_json::{Value, json};
 use store::clock::Clock;
 use store::events::attempt_item::LoggedAttempt;
 use store::items::Updated;
+use store::limits::test_turn::Turn;
 use store::ports::Ports;
 use store::races::{Round, until_won};
 use store::unavailable::PortResult;
 use store::webhook_sender::WebhookSender;
+use tokio::time::timeout;
 
 use super::endpoints::{find, open};
 use crate::body::{invalid, parameter};
@@ -44,8 +50,14 @@ const SAMPLES: usize = 3;
 /// The type of the event that a test sends.
 const TEST_TYPE: &str = "endpoint.test";
 
+/// The longest time of a test: an instance answers nothing else meanwhile.
+const TEST_TIME: Duration = Duration::from_secs(5);
+
+/// The longest time in which no other test of the tenant starts. A crashed test ends with it.
+const TURN: Duration = Duration::from_secs(6);
+
 /// Answers `POST /api/endpoints/{id}/test`: sends one signed test event now, and returns the attempt. The event is not
-/// stored. A success closes an open circuit breaker.
+/// stored. A success closes an open circuit breaker. An endpoint that is paused or disabled gets no test.
 pub(crate) async fn test<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<EndpointsAdmin>,
@@ -53,6 +65,7 @@ pub(crate) async fn test<P: Ports>(
     _: Body,
 ) -> Outcome {
     let endpoint = find(&api, &bearer.tenant, &id).await?;
+    check_active(&endpoint)?;
     let private = open(&api, &bearer.tenant, &endpoint).await?;
     let event = Event {
         id: EventId::generate(now, 1, &mut rand::rng()),
@@ -62,29 +75,70 @@ pub(crate) async fn test<P: Ports>(
         payload: json!({"test": true, "endpoint_id": endpoint.id.as_str()}).to_string(),
         dedup_id: None,
     };
-    let head = Head::new(&event, []);
-    let answer = match EndpointUrl::parse(&endpoint.url, api.url_policy) {
-        Err(_) => Answer::None(Failure::Refused),
-        Ok(url) => {
-            let content = head.content(&event.payload);
-            let request = webhook_request::request(
-                url,
-                &endpoint,
-                &private,
-                &api.signing,
-                content,
-                AttemptOf::FIRST,
-                now,
-            );
-            api.webhooks.post(&request, now).await
-        }
-    };
+    let turn_ends = take_turn(&api, &bearer.tenant).await?;
+    let answer = send_test(&api, &endpoint, &private, &event, now).await;
+    if let Err(error) = api.limits.end_test(&bearer.tenant, turn_ends).await {
+        tracing::warn!(%error, "the turn of a test was not given back; it ends by itself");
+    }
     let ended_at = api.clock.now();
     let attempt = test_attempt(event.id, &answer, now, ended_at);
     if matches!(answer, Answer::Status { code: 200..=299, .. }) {
         close_breaker(&api, &bearer.tenant, &endpoint, ended_at).await?;
     }
     Ok(answer::json(StatusCode::OK, &attempt))
+}
+
+/// Checks that an endpoint may be tested.
+///
+/// # Errors
+/// 409 for an endpoint that is disabled or paused.
+fn check_active(endpoint: &Endpoint) -> Result<(), Problem> {
+    let detail = match endpoint.state {
+        EndpointState::Disabled => {
+            "the endpoint is disabled and gets no requests; enable it with `POST /api/endpoints/{id}/enable`, then test it"
+        }
+        EndpointState::Active if endpoint.is_paused => {
+            "the endpoint is paused and gets no requests; resume it with `PATCH /api/endpoints/{id}` and `\"paused\": false`, then test it"
+        }
+        EndpointState::Active => return Ok(()),
+    };
+    Err(Problem::new(Kind::EndpointInactive, detail))
+}
+
+/// Takes the turn of the tenant's tests; returns when it ends.
+///
+/// # Errors
+/// 429 if another test is under way, 503 if the table does not answer.
+async fn take_turn<P: Ports>(api: &Api<P>, tenant: &TenantId) -> Result<Timestamp, Problem> {
+    let now = api.clock.now();
+    let end = now.after(TURN);
+    match api.limits.start_test(tenant, now, end).await? {
+        Turn::Taken => Ok(end),
+        Turn::BusyUntil(until) => {
+            let detail = "another test of the tenant is under way, and one at a time is allowed; send the request again after `Retry-After`";
+            let seconds = until.millis_since(now).div_ceil(1000).clamp(1, TURN.as_secs());
+            let retry_after = u32::try_from(seconds).ok();
+            Err(Problem { retry_after, ..Problem::new(Kind::RateLimited, detail) })
+        }
+    }
+}
+
+/// Sends the event of a test, and waits at most [`TEST_TIME`] for the answer.
+async fn send_test<P: Ports>(
+    api: &Api<P>,
+    endpoint: &Endpoint,
+    private: &Private,
+    event: &Event,
+    now: Timestamp,
+) -> Answer {
+    let url = EndpointUrl::parse(&endpoint.url, api.url_policy).ok().filter(|url| !api.own_hosts.has(url));
+    let Some(url) = url else { return Answer::None(Failure::Refused) };
+    let head = Head::new(event, []);
+    let content = head.content(&event.payload);
+    let request =
+        webhook_request::request(url, endpoint, private, &api.signing, content, AttemptOf::FIRST, now);
+    let answer = timeout(TEST_TIME, api.webhooks.post(&request, now)).await;
+    answer.unwrap_or(Answer::None(Failure::TimedOut))
 }
 
 /// Closes the circuit breaker of an endpoint that answered a test with success, if the breaker is still open and the

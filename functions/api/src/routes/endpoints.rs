@@ -47,13 +47,13 @@ const MAX_COUNTED: usize = 10_000;
 pub(crate) async fn create<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
-    _headers: HeaderMap,
+    request_headers: HeaderMap,
     Json(settings): Json<Settings>,
 ) -> Outcome {
     let Some(url) = settings.url.value() else {
         return Err(invalid(member("/url"), "is missing; add it").into());
     };
-    let url = read_url(&api, url, "/url").await?;
+    let url = read_url(&api, &request_headers, url, "/url").await?;
     let id = EndpointId::generate(&mut rand::rng());
     let secret = secret_or_new(settings.secret.value().map(String::as_str))?;
     let headers = change_headers(&Headers::default(), &settings)?;
@@ -102,7 +102,7 @@ pub(crate) async fn read<P: Ports>(
 pub(crate) async fn change<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
-    _headers: HeaderMap,
+    request_headers: HeaderMap,
     Path(id): Path<String>,
     Json(settings): Json<Settings>,
 ) -> Outcome {
@@ -112,7 +112,7 @@ pub(crate) async fn change<P: Ports>(
     }
     let url = match settings.url.required("/url")? {
         None => None,
-        Some(url) => Some(read_url(&api, url, "/url").await?),
+        Some(url) => Some(read_url(&api, &request_headers, url, "/url").await?),
     };
     let changed = update(&api, &bearer.tenant, &id, |endpoint, private| {
         private.headers = change_headers(&private.headers, &settings)?;

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use domain::endpoint::headers::Headers;
+use domain::endpoint::own_hosts::OwnHosts;
 use domain::endpoint::pattern::Pattern;
 use domain::endpoint::secret::Secret;
 use domain::endpoint::url::EndpointUrl;
 use domain::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint, MAX_RATE_PER_SECOND, Signing};
 use domain::problem::Problem;
+use http::HeaderMap;
+use http::header::HOST;
 use serde::Deserialize;
 use store::ports::Ports;
 use store::webhook_sender::WebhookSender;
@@ -109,19 +112,30 @@ fn read_signing(name: &str) -> Result<Signing, Problem> {
         .ok_or_else(|| invalid(member("/signing"), format!("must be one of {names}; correct it")))
 }
 
-/// Reads a URL, and checks its form and the current addresses of its host.
+/// Reads a URL, and checks its form, that its host is not of this API, and the current addresses of its host.
 pub(super) async fn read_url<P: Ports>(
     api: &Api<P>,
+    headers: &HeaderMap,
     text: &str,
     pointer: &str,
 ) -> Result<EndpointUrl, Problem> {
     let url = EndpointUrl::parse(text, api.url_policy)
         .map_err(|refused| invalid(member(pointer), format!("is refused: {refused}")))?;
+    if api.own_hosts.has(&url) || called_host(headers).has(&url) {
+        let rule = "is refused: its host is that of this API; use the URL of your own receiver";
+        return Err(invalid(member(pointer), rule));
+    }
     if api.webhooks.check(&url).await.is_err() {
         let rule = "is refused: its host has an address that is not public; use a public host";
         return Err(invalid(member(pointer), rule));
     }
     Ok(url)
+}
+
+/// Returns the host to which the client sent this request.
+fn called_host(headers: &HeaderMap) -> OwnHosts {
+    let host = headers.get(HOST).and_then(|value| value.to_str().ok());
+    host.and_then(OwnHosts::parse).unwrap_or_default()
 }
 
 /// Returns the headers with the changes of the request: a name with a value is set, a name with `null` is removed, and

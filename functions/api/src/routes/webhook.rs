@@ -1,7 +1,7 @@
 //! The default endpoint of a tenant.
 
 use axum::extract::State;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use runtime::answer;
 use serde::Deserialize;
 use serde_json::json;
@@ -25,9 +25,10 @@ pub(crate) struct Configure {
 pub(crate) async fn configure<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
+    headers: HeaderMap,
     Json(request): Json<Configure>,
 ) -> Outcome {
-    let url = read_url(&api, &request.webhook_url, "/webhook_url").await?;
+    let url = read_url(&api, &headers, &request.webhook_url, "/webhook_url").await?;
     let created = set_default(&api, &bearer.tenant, &url).await?;
     let mut answer = json!({"success": true, "webhook_url": url.as_str()});
     if let Some(secret) = created {

@@ -11,6 +11,10 @@ use crate::event::event_type::EventType;
 use crate::event::id::EventId;
 use crate::timestamp::Timestamp;
 
+/// Headers that every request to an endpoint has. An owner's own headers cannot set, change or remove them, because their
+/// names are reserved.
+pub const MARKS: [&str; 3] = ["webhook-id", "webhook-signature", "webhook-attempt"];
+
 /// A signed request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WebhookRequest {

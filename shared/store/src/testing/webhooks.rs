@@ -1,6 +1,7 @@
 //! Receivers of webhooks that answer from a script.
 
 use std::collections::VecDeque;
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ struct State {
     answers: VecDeque<Answer>,
     during: Option<During>,
     rule: Option<Rule>,
+    hangs: bool,
     received: Vec<(Timestamp, WebhookRequest)>,
 }
 
@@ -46,6 +48,11 @@ impl ScriptedWebhooks {
     /// Answers every request by this rule.
     pub fn answer_by(&self, rule: impl Fn(&WebhookRequest, Timestamp) -> Option<u16> + Send + 'static) {
         self.state().rule = Some(Box::new(rule));
+    }
+
+    /// Answers no request from now on.
+    pub fn hang(&self) {
+        self.state().hangs = true;
     }
 
     /// Runs this action while the receiver handles the next request.
@@ -76,6 +83,9 @@ impl WebhookSender for ScriptedWebhooks {
         let during = self.state().during.take();
         if let Some(act) = during {
             act();
+        }
+        if self.state().hangs {
+            return pending().await;
         }
         let mut state = self.state();
         state.received.push((now, request.clone()));
