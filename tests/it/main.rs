@@ -42,6 +42,7 @@ mod pager;
 mod pipeline;
 mod queue;
 mod rate_limits;
+mod raw_events;
 mod rebinding;
 mod refusing;
 mod repeats;
