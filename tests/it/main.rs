@@ -47,6 +47,7 @@ mod pipeline;
 mod put_off;
 mod queue;
 mod rate_limits;
+mod raw_events;
 mod rebinding;
 mod refusing;
 mod repeats;

@@ -8,7 +8,7 @@ use api::router;
 use aws::clients::Patience;
 use aws::ports::Aws;
 use lambda_http::{Request, RequestExt, service_fn};
-use runtime::{config, telemetry};
+use runtime::{config, gateway, telemetry};
 use webhooks::client::WebhookClient;
 
 #[tokio::main(flavor = "current_thread")]
@@ -19,7 +19,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let aws = aws.with_webhooks(WebhookClient::new()?);
     let api = &Arc::new(Api::new(&aws, config));
     let router = &router::router(Arc::clone(api));
-    lambda_http::run(service_fn(move |request: Request| async move {
+    gateway::run(service_fn(move |request: Request| async move {
         let path = request.raw_http_path().to_owned();
         let request_id = request.lambda_context().request_id;
         let answer = router::answer(api, router.clone(), request, &path, &request_id).await;

@@ -5,7 +5,7 @@ use aws::ports::Aws;
 use ingest::config::Config;
 use ingest::handler::Ingest;
 use lambda_http::{Body, Request, RequestExt, service_fn};
-use runtime::{config, telemetry};
+use runtime::{config, gateway, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -13,7 +13,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let config = Config::from_env()?;
     let aws = Aws::connect(Patience::Interactive, config::aws_patience()?).await?;
     let ingest = &Ingest::new(&aws, config, telemetry::stdout());
-    lambda_http::run(service_fn(move |request: Request| async move {
+    gateway::run(service_fn(move |request: Request| async move {
         let request_id = request.lambda_context().request_id;
         let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
         let target = format!("{}{query}", request.raw_http_path());

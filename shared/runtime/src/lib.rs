@@ -4,6 +4,7 @@ pub mod answer;
 pub mod batch;
 pub mod config;
 pub mod encoding;
+pub mod gateway;
 pub mod metrics;
 pub mod request;
 pub mod telemetry;
