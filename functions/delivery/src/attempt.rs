@@ -29,7 +29,6 @@ use domain::delivery::webhook_request::AttemptOf;
 use domain::delivery::{Bypass, DeliveryMessage, Step, webhook_request};
 use domain::endpoint::Endpoint;
 use domain::endpoint::private::Private;
-use domain::endpoint::url::EndpointUrl;
 use domain::inbox::{Head, Outcome, Status};
 use domain::timestamp::Timestamp;
 use store::clock::Clock;
@@ -174,8 +173,7 @@ impl<P: Ports> Delivery<P> {
         attempt: AttemptOf<'_>,
         now: Timestamp,
     ) -> Answer {
-        let url = EndpointUrl::parse(&endpoint.url, self.url_policy).ok();
-        let Some(url) = url.filter(|url| !self.own_hosts.has(url)) else {
+        let Some(url) = self.own_hosts.url_elsewhere(&endpoint.url, self.url_policy) else {
             return Answer::None(Failure::Refused);
         };
         let request = webhook_request::request(url, endpoint, private, &self.signing, content, attempt, now);

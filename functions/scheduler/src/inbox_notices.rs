@@ -30,7 +30,8 @@ impl<P: Ports> Scheduler<P> {
 
     async fn send_inbox_notice(&self, request: &NoticeRequest) -> PortResult<RunCounts> {
         let mut counts = RunCounts::default();
-        if let Some(tier) = self.control.settings(&request.tenant).await?.tier {
+        if let Some(tenant) = self.control.tenant(&request.tenant).await? {
+            let tier = tenant.tier;
             let now = self.clock.now();
             let backlog = self.limits.backlog(&request.tenant).await?;
             let is_due = match request.reason {

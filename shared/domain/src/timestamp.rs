@@ -9,6 +9,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
+const DAY_MILLIS: u64 = 86_400_000;
+
 /// A point in time, in milliseconds since 1970-01-01T00:00:00Z.
 ///
 /// ```
@@ -25,6 +27,12 @@ impl Timestamp {
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
+    }
+
+    /// Makes the time at which the day begins that is `days` days after the epoch.
+    #[must_use]
+    pub const fn from_days(days: u64) -> Self {
+        Self(days.saturating_mul(DAY_MILLIS))
     }
 
     /// Makes the time that is `seconds` seconds after the epoch.
@@ -54,7 +62,7 @@ impl Timestamp {
     /// Returns the whole days since the epoch, rounded down.
     #[must_use]
     pub const fn days(self) -> u64 {
-        self.0 / 86_400_000
+        self.0 / DAY_MILLIS
     }
 
     /// Returns the time `duration` later.

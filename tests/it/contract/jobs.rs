@@ -187,7 +187,7 @@ pub(crate) async fn tenants_end(
         assert_eq!(control.mark_erased(ours, job, START).await?, first, "the first one counts");
     }
     assert!(control.settings(ours).await?.is_erased);
-    assert_eq!(control.settings(ours).await?.tier, None, "an erased tenant is told nothing more");
+    assert_eq!(control.settings(ours).await?.tier, None, "an erased tenant has no tier");
     assert!(control.purge(ours).await? > 0);
     assert_eq!(control.purge(ours).await?, 0, "twice is once");
     let after = control.settings(ours).await?;

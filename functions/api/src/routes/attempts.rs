@@ -11,7 +11,6 @@ use domain::delivery::webhook_request::{self, AttemptOf};
 use domain::endpoint::health::window::Window;
 use domain::endpoint::id::EndpointId;
 use domain::endpoint::private::Private;
-use domain::endpoint::url::EndpointUrl;
 use domain::endpoint::{Endpoint, EndpointState};
 use domain::event::Event;
 use domain::event::event_type::EventType;
@@ -131,8 +130,9 @@ async fn send_test<P: Ports>(
     event: &Event,
     now: Timestamp,
 ) -> Answer {
-    let url = EndpointUrl::parse(&endpoint.url, api.url_policy).ok().filter(|url| !api.own_hosts.has(url));
-    let Some(url) = url else { return Answer::None(Failure::Refused) };
+    let Some(url) = api.own_hosts.url_elsewhere(&endpoint.url, api.url_policy) else {
+        return Answer::None(Failure::Refused);
+    };
     let head = Head::new(event, []);
     let content = head.content(&event.payload);
     let request =

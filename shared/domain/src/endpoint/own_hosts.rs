@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::endpoint::url::EndpointUrl;
+use crate::endpoint::url::{EndpointUrl, UrlPolicy};
 
 /// The hosts of this API, each with its port.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -15,6 +15,13 @@ impl OwnHosts {
     pub fn parse(text: &str) -> Option<Self> {
         let hosts = text.split(',').map(str::trim).filter(|host| !host.is_empty());
         hosts.map(read).collect::<Option<_>>().map(Self)
+    }
+
+    /// Reads the URL of an endpoint for a request; `None` if the policy does not allow it, or if it leads to one of these
+    /// hosts.
+    #[must_use]
+    pub fn url_elsewhere(&self, text: &str, policy: UrlPolicy) -> Option<EndpointUrl> {
+        EndpointUrl::parse(text, policy).ok().filter(|url| !self.has(url))
     }
 
     /// Returns whether a URL leads to one of these hosts.
@@ -36,7 +43,6 @@ fn read(host: &str) -> Option<(String, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::url::UrlPolicy;
 
     fn has(hosts: &str, url: &str) -> bool {
         let url = EndpointUrl::parse(url, UrlPolicy::LoopbackAllowed).unwrap();

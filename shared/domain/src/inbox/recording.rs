@@ -25,14 +25,17 @@ impl Head {
             Outcome::EndpointDeleted => entry.state = DeliveryState::Cancelled,
             Outcome::EndpointDisabled => entry.state = DeliveryState::Failed,
             Outcome::Attempted(Verdict::PutOff(at), attempt) => put_off(entry, *at, attempt)?,
-            Outcome::Attempted(verdict, attempt) => {
-                entry.attempts = message.n;
-                entry.last = Some(attempt.clone());
-                match verdict {
-                    Verdict::Delivered => entry.state = DeliveryState::Delivered,
-                    Verdict::RetryAt(at) | Verdict::PutOff(at) => entry.next_at = *at,
-                    Verdict::GiveUp | Verdict::DisableEndpoint => entry.state = DeliveryState::Failed,
-                }
+            Outcome::Attempted(Verdict::RetryAt(at), attempt) => {
+                spend(entry, message.n, attempt);
+                entry.next_at = *at;
+            }
+            Outcome::Attempted(Verdict::Delivered, attempt) => {
+                spend(entry, message.n, attempt);
+                entry.state = DeliveryState::Delivered;
+            }
+            Outcome::Attempted(Verdict::GiveUp | Verdict::DisableEndpoint, attempt) => {
+                spend(entry, message.n, attempt);
+                entry.state = DeliveryState::Failed;
             }
         }
         next.status = match next.status_of_deliveries() {
@@ -45,6 +48,12 @@ impl Head {
         }
         Some(next)
     }
+}
+
+/// Records attempt `n` as made.
+fn spend(delivery: &mut Delivery, n: u32, attempt: &LastAttempt) {
+    delivery.attempts = n;
+    delivery.last = Some(attempt.clone());
 }
 
 /// Puts an attempt off: its number is not spent. Returns `None` if another process made the same attempt meanwhile and put

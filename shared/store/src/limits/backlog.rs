@@ -23,8 +23,6 @@ const KEEP_DAYS: u64 = 100;
 /// How long the time of the first notice of a day is kept, in days: longer than its request.
 const KEEP_FIRST_NOTICE_DAYS: u64 = 4;
 
-const DAY_SECONDS: u64 = 86_400;
-
 impl<T: Table> Limits<T> {
     /// Adds a change to the backlog of a tenant; returns the new count of each changed day. Each call counts.
     ///
@@ -34,7 +32,7 @@ impl<T: Table> Limits<T> {
         let changes = change.days().map(|(day, change)| async move {
             let update = Update::new(Key::new(keys::backlog(tenant), keys::backlog_day(day)))
                 .add("waiting", change)
-                .set("ttl", (day + KEEP_DAYS) * DAY_SECONDS);
+                .set("ttl", Timestamp::from_days(day + KEEP_DAYS).seconds());
             let (Outcome::Done(item) | Outcome::Refused(item)) = update_once(&self.items, update).await?;
             PortResult::Ok(DayChange { day, change, count: item.number("waiting")? })
         });
@@ -47,7 +45,7 @@ impl<T: Table> Limits<T> {
         let first = Update::new(key)
             .returning()
             .set("first_at", now)
-            .set("ttl", (request.day + KEEP_FIRST_NOTICE_DAYS) * DAY_SECONDS)
+            .set("ttl", Timestamp::from_days(request.day + KEEP_FIRST_NOTICE_DAYS).seconds())
             .only_if(absent("first_at"));
         Ok(match self.items.update(first).await? {
             Outcome::Done(_) => now,

@@ -2,6 +2,7 @@
 
 use domain::event::id::EventId;
 use domain::inbox::notice_request::{NoticeRequest, Reason};
+use domain::timestamp::Timestamp;
 
 use super::Schedule;
 use crate::item::{Item, Key, Unreadable};
@@ -14,8 +15,6 @@ use crate::unavailable::PortResult;
 /// How long a row is kept that no scheduler reads, in days.
 const KEEP_DAYS: u64 = 3;
 
-const DAY_SECONDS: u64 = 86_400;
-
 impl<T: Table> Schedule<T> {
     /// Puts the row of a request, if there is none: the first reason is the one that the notice names.
     pub async fn request_notice(&self, request: &NoticeRequest) -> PortResult<()> {
@@ -27,7 +26,7 @@ impl<T: Table> Schedule<T> {
             ("tenant", request.tenant.as_str().into()),
             ("day", request.day.into()),
             ("notice", request.reason.event_type().into()),
-            ("ttl", ((request.day + KEEP_DAYS) * DAY_SECONDS).into()),
+            ("ttl", Timestamp::from_days(request.day + KEEP_DAYS).seconds().into()),
         ]);
         self.items.put_new(row.with_some("event", event).at(key(request))).await.map(drop)
     }
