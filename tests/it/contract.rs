@@ -21,6 +21,7 @@ use store::testing::faults::Faults;
 use store::testing::memory::Memory;
 
 use domain::delivery::DeliveryMessage;
+use domain::delivery::line::Line;
 use domain::delivery::schedule::{Due, Parked, shard_of_endpoint, shard_of_event};
 use domain::endpoint::health::Failed;
 use domain::endpoint::health::window::Window;
@@ -110,32 +111,33 @@ pub(crate) async fn limits_keep_their_promises(limits: &Limits<impl Table>) -> P
     assert_eq!(limits.backlog(&ours.tenant).await?.plus(&Backlog::default()), Backlog::of([(20_000, 1)]));
     assert_eq!(limits.backlog(&other.tenant).await?, Backlog::default());
     stats::keep_their_promises(limits, &ours.tenant, &other.tenant).await?;
-    let (line, span) = (endpoint(1).id, Pace::per_second(10).span(50, START));
-    assert_eq!(limits.reserve(&ours.tenant, &line, span).await?, span.earliest);
-    assert_eq!(limits.reserve(&ours.tenant, &line, span).await?, span.earliest + span.length);
-    assert_eq!(limits.reserve(&other.tenant, &line, span).await?, span.earliest);
+    let (id, span) = (endpoint(1).id, Pace::per_second(10).span(50, START));
+    let line = Line::Endpoint(&id);
+    assert_eq!(limits.reserve(&ours.tenant, line, span).await?, span.earliest);
+    assert_eq!(limits.reserve(&ours.tenant, line, span).await?, span.earliest + span.length);
+    assert_eq!(limits.reserve(&other.tenant, line, span).await?, span.earliest);
     let slow = Pace::per_hour(60).span(1, START);
     let latest = START.after(Duration::from_mins(1)).millis() * 1000;
-    let reserve = || limits.reserve_throttled(&ours.tenant, &line, slow, latest);
+    let reserve = || limits.reserve_throttled(&ours.tenant, line, slow, latest);
     let begun = [reserve().await?, reserve().await?, reserve().await?];
     assert_eq!(begun, [Some(slow.earliest), Some(slow.earliest + slow.length), None], "within a minute");
     let later = Pace::per_second(10).span(1, START.after(Duration::from_secs(60)));
     assert_eq!(
-        limits.reserve(&ours.tenant, &line, later).await?,
+        limits.reserve(&ours.tenant, line, later).await?,
         later.earliest,
         "nobody stands there any more"
     );
     let tenant = &ours.tenant;
     for (minute, wanted, given) in [(7, 20, 20), (7, 20, 10), (7, 1, 0), (8, 50, 30)] {
         assert_eq!(
-            limits.start_requests(tenant, &line, minute, wanted, |_| 30).await?,
+            limits.start_requests(tenant, line, minute, wanted, |_| 30).await?,
             given,
             "{wanted} in minute {minute}"
         );
     }
-    limits.end_requests(tenant, &line, 7, 20, 3).await?;
+    limits.end_requests(tenant, line, 7, 20, 3).await?;
     let most = |succeeded| if succeeded == 3 { 30 } else { 10 };
-    assert_eq!(limits.start_requests(tenant, &line, 7, 30, most).await?, 20);
+    assert_eq!(limits.start_requests(tenant, line, 7, 30, most).await?, 20);
     limits.count(Counts::default(), None).await?;
     let wait = Wait { queue: QueueName::Events, waited_ms: 1000, at: START };
     limits.count(Counts::default(), Some(wait)).await?;

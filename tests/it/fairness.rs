@@ -9,7 +9,7 @@ use domain::delivery::verdict::failure::Failure;
 use domain::delivery::webhook_request::WebhookRequest;
 use domain::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint, MAX_RATE_PER_SECOND};
 use domain::tenant::id::TenantId;
-use domain::testing::{endpoint_of, tenant};
+use domain::testing::{START, endpoint_of, tenant};
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 use store::clock::Clock;
@@ -106,6 +106,109 @@ async fn quiet_tenants_do_not_wait_for_one_whose_endpoint_hangs() {
             p99(&beside)
         );
         assert_eq!((alone.len(), beside.len()), (QUIET_TENANTS * QUIET_EVENTS, QUIET_TENANTS * QUIET_EVENTS));
+        assert!(p99(&beside) <= 2 * p99(&alone), "{:?} and {:?}", p99(&alone), p99(&beside));
+    }
+}
+
+/// How long a slow receiver takes to answer 200.
+const SLOW: Duration = Duration::from_secs(12);
+
+/// The numbers of the slow endpoints of one tenant.
+const SLOW_ENDPOINTS: std::ops::Range<u8> = 100..150;
+
+/// Receivers, of which some answer 200 after twelve seconds from `slow_after` on.
+#[derive(Clone)]
+struct SlowReceivers {
+    waited: Arc<Mutex<Vec<Duration>>>,
+    slow_after: Timestamp,
+    in_flight: Arc<Mutex<(usize, usize)>>,
+}
+
+impl WebhookSender for SlowReceivers {
+    async fn post(&self, request: &WebhookRequest, now: Timestamp) -> Answer {
+        let host = request.url.host();
+        let number: u8 = host.trim_start_matches("receiver-").split('.').next().unwrap().parse().unwrap();
+        if SLOW_ENDPOINTS.contains(&number) {
+            {
+                let mut in_flight = self.in_flight.lock().unwrap();
+                in_flight.0 += 1;
+                in_flight.1 = in_flight.1.max(in_flight.0);
+            }
+            sleep(if now >= self.slow_after { SLOW } else { GOOD }).await;
+            self.in_flight.lock().unwrap().0 -= 1;
+        } else {
+            let (_, id) = request.headers.iter().find(|(name, _)| name == "webhook-id").unwrap();
+            let accepted_at = domain::event::id::EventId::parse(id).unwrap().accepted_at();
+            self.waited.lock().unwrap().push(now.since(accepted_at));
+            sleep(GOOD).await;
+        }
+        Answer::Status { code: 200, retry_after: None, excerpt: String::new() }
+    }
+
+    async fn check(&self, _: &EndpointUrl) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// The waits of a quiet tenant's events during some minutes, sorted, and the most requests of the slow tenant in flight.
+async fn beside_slow(events_a_minute: usize, slow_after: Duration) -> (Vec<Duration>, usize) {
+    const MINUTES: usize = 2;
+    let receivers = SlowReceivers {
+        waited: Arc::default(),
+        slow_after: START.after(slow_after),
+        in_flight: Arc::default(),
+    };
+    let system = Simulation::start(receivers.clone());
+    let (quiet, slow) = (tenant(), tenant());
+    system.tables.put_endpoint(&quiet, &endpoint_of(&quiet, 1));
+    for number in SLOW_ENDPOINTS {
+        system.tables.put_endpoint(&slow, &endpoint_of(&slow, number));
+    }
+    let (scheduler, clock) = (system.scheduler(system.queue.clone()), system.clock);
+    let visits = spawn_local(async move {
+        loop {
+            sleep(Duration::from_mins(1)).await;
+            scheduler.handle(clock.now().after(Duration::from_secs(55))).await;
+        }
+    });
+    let quiet_posts = async {
+        for _ in 0..MINUTES * 120 {
+            sleep(Duration::from_millis(500)).await;
+            system.post(&quiet, 1).await;
+        }
+    };
+    let slow_posts = async {
+        for _ in 0..MINUTES {
+            // All events of a minute at once is the worst that the rate limit allows.
+            for _ in 0..events_a_minute {
+                system.post_to_all(&slow, SLOW_ENDPOINTS).await;
+            }
+            sleep(Duration::from_mins(1)).await;
+        }
+    };
+    futures_util::future::join(quiet_posts, slow_posts).await;
+    sleep(Duration::from_secs(20)).await;
+    visits.abort();
+    let mut waited = receivers.waited.lock().unwrap().clone();
+    waited.sort_unstable();
+    let most = receivers.in_flight.lock().unwrap().1;
+    (waited, most)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_tenant_does_not_wait_for_one_whose_fifty_endpoints_are_slow() {
+    let p99 = |waited: &[Duration]| waited[waited.len() * 99 / 100];
+    let (alone, _) = LocalSet::new().run_until(beside_slow(0, Duration::ZERO)).await;
+    println!("p99 alone {:?}", p99(&alone));
+    for (events, slow_after) in [(100, 0), (100, 60)] {
+        let (beside, most) =
+            LocalSet::new().run_until(beside_slow(events, Duration::from_secs(slow_after))).await;
+        println!(
+            "{events} events a minute to 50 endpoints, slow after {slow_after} s: p99 {:?}, longest {:?}, at most {most} requests in flight",
+            p99(&beside),
+            beside.last()
+        );
+        assert_eq!(alone.len(), beside.len());
         assert!(p99(&beside) <= 2 * p99(&alone), "{:?} and {:?}", p99(&alone), p99(&beside));
     }
 }

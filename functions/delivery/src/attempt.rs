@@ -130,7 +130,8 @@ impl<P: Ports> Delivery<P> {
         // 2. POST, and decide on the answer.
         let at = self.clock.now();
         let of = AttemptOf { n: message.n, run: &message.run };
-        let answer = self.post(endpoint, &private, found.head.content(&payload), of, at).await;
+        let request = self.post(endpoint, &private, found.head.content(&payload), of, at);
+        let answer = self.watch_slowness(message, endpoint, request).await;
         let ended = self.clock.now();
         let duration_ms = ended.millis_since(at);
         let put_off_since = found.head.put_off_since(&message.endpoint);

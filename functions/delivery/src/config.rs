@@ -3,7 +3,8 @@
 use domain::endpoint::own_hosts::OwnHosts;
 use domain::endpoint::url::UrlPolicy;
 use domain::tenant::api_key::Peppers;
-use runtime::config::{InvalidVariable, own_hosts, peppers, required, url_policy};
+use domain::tenant::capacity::Capacity;
+use runtime::config::{InvalidVariable, own_hosts, parsed, peppers, required, url_policy};
 
 /// The configuration of delivery.
 pub struct Config {
@@ -25,6 +26,8 @@ pub struct Config {
     pub signing_secrets: Peppers,
     /// The URLs that endpoints may have.
     pub url_policy: UrlPolicy,
+    /// The instances that deliver at the same time.
+    pub capacity: Capacity,
     /// The hosts of this API, to which no webhook is sent.
     pub own_hosts: OwnHosts,
 }
@@ -45,6 +48,7 @@ impl Config {
             data_kms_key: required("DATA_KMS_KEY")?,
             signing_secrets: peppers("SIGNING_SECRET")?,
             url_policy: url_policy(),
+            capacity: Capacity::of(parsed("MAX_INSTANCES")?),
             own_hosts: own_hosts()?,
         })
     }

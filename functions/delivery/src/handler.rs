@@ -8,6 +8,7 @@ use domain::delivery::DeliveryMessage;
 use domain::delivery::signature::SigningSecrets;
 use domain::endpoint::own_hosts::OwnHosts;
 use domain::endpoint::url::UrlPolicy;
+use domain::tenant::capacity::Capacity;
 use domain::timestamp::Timestamp;
 use runtime::batch;
 use runtime::batch::{Message, MessageOutcome};
@@ -25,11 +26,12 @@ use store::ports::Ports;
 use store::queues::DeliveriesQueue;
 use store::schedule::Schedule;
 
-use crate::admission::{Admission, Admissions};
+use crate::admission::{Admission, Admitter};
 use crate::config::Config;
 use crate::last_deliveries::LastDeliveries;
 use crate::successes::Successes;
 use crate::tally::Tally;
+use crate::tiers::Tiers;
 
 /// The longest time for one message: the exchange with the receiver, and the calls to AWS around it.
 const MAX_DELIVERY: Duration = Duration::from_secs(20);
@@ -52,6 +54,10 @@ pub struct Delivery<P: Ports> {
     pub(crate) successes: Successes,
     /// The deliveries that are shown as the last ones of their endpoints.
     pub(crate) last_deliveries: LastDeliveries,
+    /// The tiers of tenants that were read.
+    tiers: Tiers,
+    /// The instances that deliver at the same time.
+    capacity: Capacity,
     /// The secrets for the signatures of the service itself.
     pub(crate) signing: SigningSecrets,
     /// The URLs that endpoints may have.
@@ -88,6 +94,8 @@ impl<P: Ports> Delivery<P> {
             clock: ports.clock(),
             successes: Successes::default(),
             last_deliveries: LastDeliveries::new(),
+            tiers: Tiers::new(),
+            capacity: config.capacity,
             signing: SigningSecrets::new(config.signing_secrets),
             url_policy: config.url_policy,
             own_hosts: config.own_hosts,
@@ -124,7 +132,9 @@ impl<P: Ports> Delivery<P> {
         let read: Vec<ReadMessage<'_>> = messages.iter().map(|message| ReadMessage::new(message)).collect();
         let deliveries: Vec<&DeliveryMessage> =
             read.iter().filter_map(|message| message.delivery.as_ref().ok()).collect();
-        let admissions = Admissions::enter(&self.control, &self.limits, &deliveries, now).await;
+        let Self { control, limits, tiers, capacity, .. } = self;
+        let admitter = Admitter { control, limits, tiers, capacity: *capacity, now };
+        let admissions = admitter.admit(&deliveries).await;
 
         // 2. Handle each attempt once, although a batch can have several messages for it. Only readable messages have an
         // admission.
@@ -187,7 +197,7 @@ impl<'a> ReadMessage<'a> {
     /// Returns the key that all messages for one attempt share.
     fn key(&self) -> String {
         match &self.delivery {
-            Ok(DeliveryMessage { tenant, event, endpoint, run, n, fresh: _, bypass: _ }) => {
+            Ok(DeliveryMessage { tenant, event, endpoint, run, n, fresh: _, bypass: _, units: _ }) => {
                 format!("{tenant} {event} {endpoint} {run} {n}")
             }
             Err(_) => self.message.message_id.clone(),

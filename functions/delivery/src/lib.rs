@@ -9,5 +9,7 @@ pub mod config;
 pub mod handler;
 mod health;
 mod last_deliveries;
+mod slowness;
 mod successes;
 mod tally;
+mod tiers;

@@ -75,6 +75,7 @@ mod tests {
             n: 1,
             fresh: false,
             bypass: Bypass::None,
+            units: 0,
         }
     }
 

@@ -187,6 +187,7 @@ fn first_messages<'a>(
     head: &'a Head,
 ) -> impl Iterator<Item = DeliveryMessage> + 'a {
     let without_attempt = head.without_attempt_in(run);
-    without_attempt
-        .map(|(endpoint, delivery)| DeliveryMessage::first(&job.tenant, head.id, endpoint, delivery, false))
+    without_attempt.map(|(endpoint, delivery)| {
+        DeliveryMessage::first(&job.tenant, head.id, endpoint, delivery, false).charged(head.units)
+    })
 }

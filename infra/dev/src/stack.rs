@@ -94,7 +94,10 @@ impl Stack {
         let started_at = Instant::now();
         let mut functions = Vec::new();
         for name in names {
-            let environment = function_environment(&aws, &name, &runtime_api, &emulator)?;
+            let mut environment = function_environment(&aws, &name, &runtime_api, &emulator)?;
+            if let Some(instances) = environment.get_mut("MAX_INSTANCES") {
+                *instances = options.processes_of(&name).to_string();
+            }
             let binary = workspace::find_binary(&binaries, &name)?.to_path_buf();
             let output = Output::new(&name, &session.log(&name), options.events)?;
             let processes = options.processes_of(&name);

@@ -3,6 +3,7 @@
 
 pub mod attempt;
 pub mod gate;
+pub mod line;
 pub mod retry_schedule;
 pub mod run;
 pub mod schedule;
@@ -114,6 +115,9 @@ pub struct DeliveryMessage {
     pub fresh: bool,
     /// The checks that the message skips.
     pub bypass: Bypass,
+    /// The units that each attempt takes from the tenant's allowance; 0 for a delivery that its event includes
+    /// ([`allowance`](crate::tenant::allowance)).
+    pub units: u32,
 }
 
 /// The checks that a message skips.
@@ -179,7 +183,14 @@ impl DeliveryMessage {
             n: 1,
             fresh,
             bypass: Bypass::None,
+            units: 0,
         }
+    }
+
+    /// Makes the same message, whose attempts take these units from the tenant's allowance.
+    #[must_use]
+    pub fn charged(self, units: u32) -> Self {
+        Self { units, ..self }
     }
 
     /// Makes the message for the next attempt.

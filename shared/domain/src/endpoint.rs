@@ -9,6 +9,7 @@ pub mod pace;
 pub mod pattern;
 pub mod private;
 pub mod secret;
+pub mod slowness;
 pub mod url;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use self::health::Health;
 use self::id::EndpointId;
 use self::pace::Pace;
 use self::pattern::Pattern;
+use self::slowness::Slowness;
 use crate::event::event_type::EventType;
 use crate::sealed::Sealed;
 use crate::timestamp::Timestamp;
@@ -92,6 +94,8 @@ pub struct Endpoint {
     pub health: Health,
     /// The time of a delivery. The next one that is recorded is at least [`DELIVERY_RECORD_INTERVAL`] later.
     pub last_delivered_at: Option<Timestamp>,
+    /// How slowly the endpoint answers; `None` if it always answered quickly.
+    pub slowness: Option<Slowness>,
 }
 
 /// The shortest time between two recorded deliveries of an endpoint. A write for each delivery would cost as much as the delivery.
@@ -120,6 +124,12 @@ impl Endpoint {
     #[must_use]
     pub fn throttled_pace(&self, now: Timestamp) -> Option<Pace> {
         Some(self.pace(now)).filter(|pace| *pace < self.full_pace())
+    }
+
+    /// Returns the time that a request takes, in seconds, if the endpoint is slow at `now`.
+    #[must_use]
+    pub fn slow_seconds(&self, now: Timestamp) -> Option<u32> {
+        self.slowness.and_then(|slowness| slowness.seconds_at(now))
     }
 
     /// Returns the configured rate.

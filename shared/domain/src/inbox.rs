@@ -29,7 +29,7 @@ use crate::event::Event;
 use crate::event::claim_name::DedupId;
 use crate::event::event_type::EventType;
 use crate::event::id::EventId;
-use crate::tenant::InboxMode;
+use crate::tenant::{InboxMode, allowance};
 use crate::timestamp::Timestamp;
 
 use lease::Lease;
@@ -120,6 +120,9 @@ pub struct Head {
     pub lease: Option<Lease>,
     /// The number of leases since the event was stored or last released from quarantine.
     pub lease_count: u32,
+    /// The units of the tenant's allowance that one delivery of the payload takes
+    /// ([`allowance`](crate::tenant::allowance)).
+    pub units: u32,
     /// The number of writes of the head. Each update is conditional on the value that it read.
     pub rev: u64,
     /// When the event expires, delivered or not.
@@ -165,6 +168,7 @@ impl Head {
             deliveries: matches.into_iter().map(|endpoint| (endpoint, open.clone())).collect(),
             lease: None,
             lease_count: 0,
+            units: allowance::units_of(event.payload.len()),
             rev: 1,
             expires_at: accepted_at.after(retention),
         };

@@ -1,7 +1,9 @@
 //! A tenant and its settings.
 
+pub mod allowance;
 pub mod api_key;
 pub mod backlog;
+pub mod capacity;
 pub mod id;
 pub mod rate_limit;
 pub mod spread;

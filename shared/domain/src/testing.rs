@@ -103,6 +103,7 @@ pub fn endpoint(number: u8) -> Endpoint {
         rate_per_second: DEFAULT_RATE_PER_SECOND,
         health: Health::default(),
         last_delivered_at: None,
+        slowness: None,
     }
 }
 

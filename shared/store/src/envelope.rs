@@ -63,6 +63,14 @@ struct DeliveryV1 {
     /// Says more about `pass`. The previous version reads `pass` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
+    /// The previous version does not know it: its deliveries take nothing from the allowance.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    units: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Returns the body of the message for an accepted event.
@@ -110,6 +118,7 @@ pub fn delivery_body(message: &DeliveryMessage) -> String {
         pass: known_to_previous(message.bypass).map(|bypass| bypass.as_str().to_owned()),
         kind: (known_to_previous(message.bypass).unwrap_or_default() != message.bypass)
             .then(|| message.bypass.as_str().to_owned()),
+        units: message.units,
     }))
 }
 
@@ -140,6 +149,7 @@ pub fn read_delivery(body: &str) -> Result<DeliveryMessage, UnknownFormat> {
         n: v1.n,
         fresh: v1.fresh,
         bypass,
+        units: v1.units,
     })
 }
 
@@ -192,6 +202,7 @@ mod tests {
                 n: 3,
                 fresh: true,
                 bypass,
+                units: 54,
             };
             assert_eq!(read_delivery(&delivery_body(&message)).unwrap(), message);
         }

@@ -6,6 +6,7 @@
 
 use domain::delivery::DeliveryMessage;
 use domain::delivery::attempt::Attempt;
+use domain::delivery::line::Line;
 use domain::delivery::schedule::Due;
 use domain::endpoint::id::EndpointId;
 use domain::event::claim_name::ClaimName;
@@ -102,14 +103,24 @@ pub(crate) fn counters_shard(shard: u8) -> String {
     shard.to_string()
 }
 
-/// Returns the partition in `Limits` of the reserved time of an endpoint.
-pub(crate) fn pace(tenant: &TenantId, endpoint: &EndpointId) -> String {
-    format!("t#{tenant}#pace#{endpoint}")
+/// Returns the partition in `Limits` of the reserved time of a line.
+pub(crate) fn pace(tenant: &TenantId, line: Line<'_>) -> String {
+    format!("t#{tenant}#pace#{}", line_name(line))
 }
 
-/// Returns the partition in `Limits` of the requests in flight to an endpoint that began in one minute since the epoch.
-pub(crate) fn in_flight(tenant: &TenantId, endpoint: &EndpointId, minute: u64) -> String {
-    format!("t#{tenant}#under_way#{endpoint}#{minute}")
+/// Returns the partition in `Limits` of the requests of a line that are in flight and began in one minute since the epoch.
+pub(crate) fn in_flight(tenant: &TenantId, line: Line<'_>, minute: u64) -> String {
+    format!("t#{tenant}#under_way#{}#{minute}", line_name(line))
+}
+
+/// Returns the name of a line. The id of an endpoint begins with `ep_`, so it is no name of another line.
+fn line_name(line: Line<'_>) -> &str {
+    match line {
+        Line::Endpoint(endpoint) => endpoint.as_str(),
+        Line::Slow => "slow",
+        Line::Burst => "burst",
+        Line::Allowance => "allowance",
+    }
 }
 
 /// Returns the partition in `Claims` of a client's name for an event or a request.
@@ -312,8 +323,12 @@ mod tests {
                 payload(id, event),
                 backlog(id),
                 stats(id),
-                pace(id, &endpoint),
-                in_flight(id, &endpoint, 7),
+                pace(id, Line::Endpoint(&endpoint)),
+                pace(id, Line::Slow),
+                pace(id, Line::Burst),
+                pace(id, Line::Allowance),
+                in_flight(id, Line::Endpoint(&endpoint), 7),
+                in_flight(id, Line::Slow, 7),
                 parked(id, &endpoint),
                 attempts(id, &endpoint),
                 lease(id, &lease_id),
@@ -325,7 +340,7 @@ mod tests {
         let a = TenantId::generate(now, &mut rand::rng());
         let b = TenantId::generate(now, &mut rand::rng());
         let all: HashSet<String> = keys(&a).into_iter().chain(keys(&b)).collect();
-        assert_eq!(all.len(), 34);
+        assert_eq!(all.len(), 42);
         for key in keys(&a) {
             assert!(key.starts_with(&format!("t#{a}")), "{key}");
         }

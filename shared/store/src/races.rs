@@ -4,8 +4,9 @@ use std::future::Future;
 
 use crate::unavailable::Unavailable;
 
-/// The maximum number of rounds. In each lost round another writer made progress.
-const MAX_ROUNDS: usize = 20;
+/// The maximum number of rounds. In each lost round another writer made progress, and the 50 deliveries of an event can end at
+/// the same time.
+const MAX_ROUNDS: usize = 60;
 
 /// How one round of reading, deciding and writing ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

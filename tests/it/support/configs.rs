@@ -6,6 +6,7 @@ use api::access::{Environment, Signup};
 use domain::endpoint::own_hosts::OwnHosts;
 use domain::endpoint::url::UrlPolicy;
 use domain::tenant::api_key::Pepper;
+use domain::tenant::capacity::Capacity;
 use store::testing::memory::{
     CLAIMS, CONTROL, DELIVERIES_DLQ, DELIVERIES_QUEUE, EVENTS, EVENTS_DLQ, EVENTS_QUEUE, LIMITS, SCHEDULE,
 };
@@ -58,6 +59,7 @@ pub(crate) fn delivery() -> delivery::config::Config {
         data_kms_key: "key".to_owned(),
         signing_secrets: Pepper::new("signing").into(),
         url_policy: UrlPolicy::Strict,
+        capacity: Capacity::of(100),
         own_hosts: own_hosts(),
     }
 }

@@ -218,12 +218,21 @@ impl<W: WebhookSender> Simulation<W> {
 
     /// Stores an event for the endpoint of this number, and sends its first message.
     pub(crate) async fn post(&self, tenant: &TenantId, number: u8) -> EventId {
+        self.post_to_all(tenant, [number]).await
+    }
+
+    /// Stores an event for the endpoints of these numbers, and sends its first messages.
+    pub(crate) async fn post_to_all(
+        &self,
+        tenant: &TenantId,
+        numbers: impl IntoIterator<Item = u8>,
+    ) -> EventId {
         let event = event(tenant, "a", "1", self.clock.now());
-        let head = Head::new(&event, [endpoint_of(tenant, number).id]);
+        let head = Head::new(&event, numbers.into_iter().map(|number| endpoint_of(tenant, number).id));
         self.events.insert(&event, &head).await.unwrap();
-        let (endpoint, entry) = head.deliveries.first_key_value().unwrap();
-        let first = DeliveryMessage::first(tenant, event.id, endpoint, entry, true);
-        DeliveriesQueue::new(self.queue.clone()).send(&[Delayed::at_once(first)]).await.unwrap();
+        let first = |(endpoint, entry)| DeliveryMessage::first(tenant, event.id, endpoint, entry, true);
+        let messages: Vec<Delayed> = head.deliveries.iter().map(first).map(Delayed::at_once).collect();
+        DeliveriesQueue::new(self.queue.clone()).send(&messages).await.unwrap();
         event.id
     }
 }

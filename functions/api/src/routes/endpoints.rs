@@ -285,6 +285,7 @@ async fn new<P: Ports>(
         rate_per_second: DEFAULT_RATE_PER_SECOND,
         health: Health::default(),
         last_delivered_at: None,
+        slowness: None,
     })
 }
 

@@ -86,13 +86,19 @@ impl Pace {
         count.min(self.to_per_minute())
     }
 
-    /// Returns the slots that `count` requests need at `now`.
+    /// Returns the slots that `count` requests need at `now`. Without other requests, those of one second are sent at once.
     #[must_use]
     pub fn span(self, count: usize, now: Timestamp) -> Span {
+        self.span_with_burst(count, BURST, now)
+    }
+
+    /// Returns the slots that `count` requests need at `now`. Without other requests, those of `burst` are sent at once.
+    #[must_use]
+    pub fn span_with_burst(self, count: usize, burst: Duration, now: Timestamp) -> Span {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         Span {
             length: self.interval().saturating_mul(count),
-            earliest: now.before(BURST).millis().saturating_mul(1000),
+            earliest: now.before(burst).millis().saturating_mul(1000),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use domain::endpoint::id::EndpointId;
 use domain::endpoint::pattern::Pattern;
+use domain::endpoint::slowness::Slowness;
 use domain::endpoint::{Endpoint, EndpointState, Signing};
 use domain::sealed::Sealed;
 use domain::tenant::id::TenantId;
@@ -12,6 +13,10 @@ use crate::keys;
 
 /// The attribute with the time of the last recorded delivery. The previous version does not know it.
 pub(crate) const DELIVERED_AT: &str = "delivered_at";
+
+/// The attributes with the time that a request takes, in seconds, and when it was recorded.
+pub(crate) const SLOW_SECONDS: &str = "slow_s";
+pub(crate) const SLOW_AT: &str = "slow_at";
 
 pub(crate) const ACTIVE: &str = "active";
 pub(crate) const DISABLED: &str = "disabled";
@@ -31,6 +36,8 @@ pub(crate) fn write(tenant: &TenantId, endpoint: &Endpoint) -> Item {
     settings(endpoint)
         .with("created_at", endpoint.created_at)
         .with_some(DELIVERED_AT, endpoint.last_delivered_at)
+        .with_some(SLOW_SECONDS, endpoint.slowness.map(|slowness| slowness.seconds))
+        .with_some(SLOW_AT, endpoint.slowness.map(|slowness| slowness.at))
         .with("health_rev", endpoint.health.rev)
         .at(key(tenant, &endpoint.id))
 }
@@ -77,5 +84,10 @@ pub(crate) fn read(item: &Item) -> Result<Endpoint, Unreadable> {
         rate_per_second: item.number("rate")?,
         health: health_item::read(item)?,
         last_delivered_at: item.timestamp(DELIVERED_AT).ok(),
+        slowness: read_slowness(item),
     })
+}
+
+fn read_slowness(item: &Item) -> Option<Slowness> {
+    Some(Slowness { seconds: item.number(SLOW_SECONDS).ok()?, at: item.timestamp(SLOW_AT).ok()? })
 }

@@ -3,6 +3,7 @@
 
 use domain::endpoint::health::Change;
 use domain::endpoint::id::EndpointId;
+use domain::endpoint::slowness::Slowness;
 use domain::endpoint::{DELIVERY_RECORD_INTERVAL, Endpoint, EndpointState, MAX_ENDPOINTS};
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
@@ -78,7 +79,7 @@ impl<T: Table> Control<T> {
             update = update.remove("health").add("health_rev", 1);
         }
         if seen.url != next.url {
-            update = update.remove(endpoint_item::DELIVERED_AT);
+            update = update.remove(endpoint_item::DELIVERED_AT).remove(endpoint_item::SLOW_AT);
         }
         self.items.update(update).await.map(Outcome::updated)
     }
@@ -91,6 +92,25 @@ impl<T: Table> Control<T> {
             .set(endpoint_item::DELIVERED_AT, at)
             .only_if(equals("url", seen.url.as_str()).and(is_due));
         self.items.update(update).await.map(drop)
+    }
+
+    /// Records how slowly an endpoint answers, if nothing was recorded since it was read as `seen`, and it has the same URL. A
+    /// repeat writes nothing.
+    pub async fn record_slowness(
+        &self,
+        tenant: &TenantId,
+        seen: &Endpoint,
+        next: Slowness,
+    ) -> PortResult<Updated> {
+        let is_unchanged = match seen.slowness {
+            Some(slowness) => equals(endpoint_item::SLOW_AT, slowness.at),
+            None => absent(endpoint_item::SLOW_AT),
+        };
+        let update = Update::new(endpoint_item::key(tenant, &seen.id))
+            .set(endpoint_item::SLOW_SECONDS, next.seconds)
+            .set(endpoint_item::SLOW_AT, next.at)
+            .only_if(equals("url", seen.url.as_str()).and(is_unchanged));
+        self.items.update(update).await.map(Outcome::updated)
     }
 
     /// Changes the health of an endpoint, and disables the endpoint if the change says so. Writes nothing if the health

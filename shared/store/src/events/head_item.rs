@@ -50,6 +50,7 @@ pub(crate) fn write(tenant: &TenantId, head: &Head) -> Item {
         ("rev", head.rev.into()),
         ("ttl", head.expires_at.seconds().into()),
     ])
+    .with_some("units", (head.units > 1).then_some(head.units))
     .with_some("dedup_id", head.dedup_id.as_ref().map(DedupId::as_str))
     .with_some(PENDING, pending)
     .at(key)
@@ -121,6 +122,7 @@ pub(crate) fn read(item: &Item) -> Result<Head, Unreadable> {
         deliveries,
         lease,
         lease_count: if item.has("lease_count") { item.number("lease_count")? } else { 0 },
+        units: if item.has("units") { item.number("units")? } else { 1 },
         rev: item.number("rev")?,
         expires_at: Timestamp::from_seconds(item.number("ttl")?),
     })

@@ -4,6 +4,7 @@ use domain::delivery::DeliveryMessage;
 use domain::event::Event;
 use domain::event::id::EventId;
 use domain::inbox::{Head, Status};
+use domain::tenant::allowance;
 use domain::tenant::id::TenantId;
 use futures_util::future::join_all;
 
@@ -32,10 +33,11 @@ impl<P: Ports> Events<P> {
             Inserted::New => (new_head, true),
             Inserted::Existing(head) => (*head, false),
         };
-        let first = |(endpoint, delivery)| {
-            DeliveryMessage::first(&event.tenant, event.id, endpoint, delivery, is_new)
+        let first = |(place, (endpoint, delivery))| {
+            let first = DeliveryMessage::first(&event.tenant, event.id, endpoint, delivery, is_new);
+            first.charged(allowance::charge(head.units, place, allowance::INCLUDED))
         };
-        let messages = head.without_attempt().map(first).collect();
+        let messages = head.without_attempt().enumerate().map(first).collect();
         Ok(Stored { head, is_new, messages })
     }
 

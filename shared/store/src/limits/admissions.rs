@@ -1,6 +1,6 @@
-//! The rate limit of an endpoint: the time that messages reserve, and the requests in flight in one minute.
+//! The lines of a tenant: the time that messages reserve, and the requests in flight in one minute.
 
-use domain::endpoint::id::EndpointId;
+use domain::delivery::line::Line;
 use domain::endpoint::pace::Span;
 use domain::tenant::id::TenantId;
 
@@ -17,10 +17,10 @@ use crate::unavailable::{PortResult, Unavailable};
 const MICROSECONDS: u64 = 1_000_000;
 
 impl<T: Table> Limits<T> {
-    /// Reserves the next span of an endpoint's time; returns when it begins, in microseconds since the epoch. It begins
+    /// Reserves the next span of a line's time; returns when it begins, in microseconds since the epoch. It begins
     /// at `span.earliest` or later, and spans of two callers do not overlap.
-    pub async fn reserve(&self, tenant: &TenantId, endpoint: &EndpointId, span: Span) -> PortResult<u64> {
-        let key = Key::new(keys::pace(tenant, endpoint), keys::ONLY);
+    pub async fn reserve(&self, tenant: &TenantId, line: Line<'_>, span: Span) -> PortResult<u64> {
+        let key = Key::new(keys::pace(tenant, line), keys::ONLY);
         let begin = self.reserve_in("busy_until", key, span, None).await?;
         begin.ok_or_else(|| Unavailable::new("reserving a slot", "a write without a condition was refused"))
     }
@@ -30,11 +30,11 @@ impl<T: Table> Limits<T> {
     pub async fn reserve_throttled(
         &self,
         tenant: &TenantId,
-        endpoint: &EndpointId,
+        line: Line<'_>,
         span: Span,
         latest: u64,
     ) -> PortResult<Option<u64>> {
-        let key = Key::new(keys::pace(tenant, endpoint), keys::ONLY);
+        let key = Key::new(keys::pace(tenant, line), keys::ONLY);
         self.reserve_in("throttled_until", key, span, Some(latest)).await
     }
 
@@ -69,18 +69,18 @@ impl<T: Table> Limits<T> {
         Ok(Some(end.saturating_sub(span.length).max(span.earliest)))
     }
 
-    /// Starts up to `wanted` requests to an endpoint, so that at most `most` requests of this minute are in flight, where
+    /// Starts up to `wanted` requests of a line, so that at most `most` requests of this minute are in flight, where
     /// `most` follows from the number of requests of this minute that succeeded. Returns the number of requests that may
     /// start.
     pub async fn start_requests(
         &self,
         tenant: &TenantId,
-        endpoint: &EndpointId,
+        line: Line<'_>,
         minute: u64,
         wanted: u32,
         most: impl Fn(u32) -> u32,
     ) -> PortResult<u32> {
-        let key = Key::new(keys::in_flight(tenant, endpoint, minute), keys::ONLY);
+        let key = Key::new(keys::in_flight(tenant, line, minute), keys::ONLY);
         let mut limit = most(0);
         let mut ours = wanted.min(limit);
         // The second try asks for the number that the first one found to be left.
@@ -112,12 +112,12 @@ impl<T: Table> Limits<T> {
     pub async fn end_requests(
         &self,
         tenant: &TenantId,
-        endpoint: &EndpointId,
+        line: Line<'_>,
         minute: u64,
         count: u32,
         succeeded: u32,
     ) -> PortResult<()> {
-        let key = Key::new(keys::in_flight(tenant, endpoint, minute), keys::ONLY);
+        let key = Key::new(keys::in_flight(tenant, line, minute), keys::ONLY);
         let mut end = Update::new(key).add("held", -i64::from(count));
         if succeeded > 0 {
             end = end.add("succeeded", succeeded);

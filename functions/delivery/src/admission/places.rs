@@ -1,0 +1,125 @@
+//! The requests in flight, counted where they could occupy many instances: to slow endpoints, in bursts of one tenant, and to
+//! an endpoint for which other messages wait. A message that finds no place gets a time behind all others of its line.
+
+use std::time::Duration;
+
+use domain::delivery::line::Line;
+use domain::endpoint::pace::{Pace, max_at_once};
+use domain::tenant::capacity::{BURST, Capacity};
+use domain::tenant::id::TenantId;
+use domain::tenant::tier::Tier;
+use domain::timestamp::Timestamp;
+use store::limits::Limits;
+use store::table::Table;
+use store::unavailable::PortResult;
+
+use super::candidate::{Candidate, Group, Turn};
+
+/// The shortest delay of a message that is not sent because too many requests are in flight.
+const MIN_DELAY: Duration = Duration::from_secs(1);
+
+/// Requests that count as in flight until the batch ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places<'a> {
+    pub(crate) tenant: &'a TenantId,
+    pub(crate) line: Line<'a>,
+    pub(crate) count: u32,
+}
+
+/// Returns whether so many candidates of a tenant may be sent now that they count as a burst.
+pub(crate) fn is_burst(groups: &[Group<'_>], now: Timestamp) -> bool {
+    let quick = groups.iter().filter(|group| !group.is_slow(now));
+    quick.map(Group::count_ready).sum::<usize>() >= BURST
+}
+
+/// Takes places for the candidates for slow endpoints of a tenant that may be sent now.
+pub(crate) async fn take_for_slow<'a, T: Table>(
+    limits: &Limits<T>,
+    groups: &mut [Group<'a>],
+    capacity: Capacity,
+    now: Timestamp,
+) -> PortResult<Option<Places<'a>>> {
+    let longest = groups.iter().filter_map(|group| group.endpoint.slow_seconds(now)).max();
+    let pace = capacity.slow_pace(longest.unwrap_or(1));
+    let slow = groups.iter_mut().filter(|group| group.is_slow(now));
+    let most = |_| capacity.slow_at_once();
+    take_in(limits, Line::Slow, slow, pace, most, now).await
+}
+
+/// Takes places for the candidates of a burst of a tenant.
+pub(crate) async fn take_for_burst<'a, T: Table>(
+    limits: &Limits<T>,
+    groups: &mut [Group<'a>],
+    capacity: Capacity,
+    tier: Tier,
+    now: Timestamp,
+) -> PortResult<Option<Places<'a>>> {
+    let quick = groups.iter_mut().filter(|group| !group.is_slow(now));
+    let most = |_| capacity.burst_at_once(tier);
+    take_in(limits, Line::Burst, quick, capacity.burst_pace(tier), most, now).await
+}
+
+/// Takes places for the candidates for one endpoint that may be sent now. A single one needs none if no message waited before
+/// it. A throttled endpoint has no times behind all others: its refused candidates are parked.
+pub(crate) async fn take_for_endpoint<'a, T: Table>(
+    limits: &Limits<T>,
+    group: &mut Group<'a>,
+    now: Timestamp,
+) -> PortResult<Option<Places<'a>>> {
+    if group.was_idle && group.count_ready() == 1 {
+        return Ok(None);
+    }
+    let (line, pace, is_throttled) =
+        (Line::Endpoint(group.id), group.endpoint.full_pace(), group.is_throttled);
+    if !is_throttled {
+        return take_in(limits, line, std::iter::once(group), pace, max_at_once, now).await;
+    }
+    let taken = take(limits, group.tenant, line, group.count_ready(), max_at_once, now).await?;
+    group.ready().skip(to_usize(taken.count)).for_each(|candidate| candidate.turn = Turn::TooLate);
+    Ok(Some(taken))
+}
+
+/// Takes places of a line for the candidates of these groups that may be sent now. The others get times at this rate.
+async fn take_in<'g, 'a: 'g, T: Table>(
+    limits: &Limits<T>,
+    line: Line<'a>,
+    groups: impl Iterator<Item = &'g mut Group<'a>>,
+    pace: Pace,
+    most: impl Fn(u32) -> u32,
+    now: Timestamp,
+) -> PortResult<Option<Places<'a>>> {
+    let mut tenant = None;
+    let mut ready: Vec<&mut Candidate<'a>> = Vec::new();
+    for group in groups {
+        tenant = Some(group.tenant);
+        ready.extend(group.ready());
+    }
+    let Some(tenant) = tenant.filter(|_| !ready.is_empty()) else { return Ok(None) };
+    let taken = take(limits, tenant, line, ready.len(), most, now).await?;
+    let refused = ready.split_off(to_usize(taken.count).min(ready.len()));
+    if !refused.is_empty() {
+        let begin = limits.reserve(tenant, line, pace.span(refused.len(), now)).await?;
+        for (slot, candidate) in refused.into_iter().enumerate() {
+            let later = pace.turn(begin, slot, now).unwrap_or(now).max(now.after(MIN_DELAY));
+            candidate.turn = Turn::Later(later);
+        }
+    }
+    Ok(Some(taken))
+}
+
+async fn take<'a, T: Table>(
+    limits: &Limits<T>,
+    tenant: &'a TenantId,
+    line: Line<'a>,
+    wanted: usize,
+    most: impl Fn(u32) -> u32,
+    now: Timestamp,
+) -> PortResult<Places<'a>> {
+    let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+    let count = limits.start_requests(tenant, line, now.minutes(), wanted, most).await?;
+    Ok(Places { tenant, line, count })
+}
+
+fn to_usize(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,80 @@
+//! The lines of a tenant, in which messages wait beside the line of their endpoint: for the tenant's allowance, and for the
+//! instances that slow endpoints may occupy. Ordinary messages need neither.
+
+use std::time::Duration;
+
+use domain::delivery::Bypass;
+use domain::delivery::line::Line;
+use domain::tenant::allowance;
+use domain::tenant::capacity::Capacity;
+use domain::tenant::tier::Tier;
+use domain::timestamp::Timestamp;
+use store::limits::Limits;
+use store::table::Table;
+use store::unavailable::PortResult;
+
+use super::candidate::{Candidate, Group, Turn};
+
+/// The allowance of this time can be used at once.
+const ALLOWANCE_BURST: Duration = Duration::from_mins(1);
+
+/// Returns whether a delivery takes units from the allowance now. Each attempt takes them once, before it waits.
+pub(crate) fn is_charged(candidate: &Candidate<'_>) -> bool {
+    let message = candidate.message;
+    message.units > 0 && message.bypass == Bypass::None && candidate.turn != Turn::TooLate
+}
+
+/// Gives the charged candidates of a tenant their times in the line of its allowance.
+pub(crate) async fn take_allowance<T: Table>(
+    limits: &Limits<T>,
+    groups: &mut [Group<'_>],
+    tier: Tier,
+    now: Timestamp,
+) -> PortResult<()> {
+    let Some(tenant) = groups.first().map(|group| group.tenant) else { return Ok(()) };
+    let charged =
+        || groups.iter().flat_map(|group| &group.candidates).filter(|candidate| is_charged(candidate));
+    let total: usize = charged().map(units).sum();
+    let pace = allowance::pace(tier);
+    let span = pace.span_with_burst(total, ALLOWANCE_BURST, now);
+    let begin = limits.reserve(tenant, Line::Allowance, span).await?;
+    let mut taken = 0;
+    let candidates = groups.iter_mut().flat_map(|group| &mut group.candidates);
+    for candidate in candidates.filter(|candidate| is_charged(candidate)) {
+        candidate.turn = candidate.turn.not_before(pace.turn(begin, taken, now));
+        taken += units(candidate);
+    }
+    Ok(())
+}
+
+/// Gives the new candidates for slow endpoints of a tenant their times.
+pub(crate) async fn wait_for_slow<T: Table>(
+    limits: &Limits<T>,
+    groups: &mut [Group<'_>],
+    capacity: Capacity,
+    now: Timestamp,
+) -> PortResult<()> {
+    let Some(tenant) = groups.first().map(|group| group.tenant) else { return Ok(()) };
+    let mut slow: Vec<&mut Candidate<'_>> = Vec::new();
+    let mut longest = 0;
+    for group in groups.iter_mut() {
+        let Some(seconds) = group.endpoint.slow_seconds(now) else { continue };
+        longest = longest.max(seconds);
+        let waits = |candidate: &&mut Candidate<'_>| candidate.is_new && candidate.turn != Turn::TooLate;
+        slow.extend(group.candidates.iter_mut().filter(waits));
+    }
+    if slow.is_empty() {
+        return Ok(());
+    }
+    let pace = capacity.slow_pace(longest);
+    let span = pace.span_with_burst(slow.len(), Duration::from_secs(longest.into()), now);
+    let begin = limits.reserve(tenant, Line::Slow, span).await?;
+    for (slot, candidate) in slow.into_iter().enumerate() {
+        candidate.turn = candidate.turn.not_before(pace.turn(begin, slot, now));
+    }
+    Ok(())
+}
+
+fn units(candidate: &Candidate<'_>) -> usize {
+    usize::try_from(candidate.message.units).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,88 @@
+//! The share of the instances of delivery that one tenant may occupy. A request in flight occupies its instance until the
+//! receiver answers, and other tenants need free instances at any time.
+
+use crate::endpoint::pace::Pace;
+use crate::tenant::tier::Tier;
+
+/// The number of instances that deliver at the same time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Capacity {
+    instances: u32,
+}
+
+/// Messages of one tenant in one batch, from which on they count as a burst. A smaller number costs more writes; with this
+/// one, a tenant with `n` requests of bursts in flight occupies at most `n / 5` instances.
+pub const BURST: usize = 5;
+
+/// A refused request of a burst comes back after a quarter of a second for each request that may be in flight.
+const BURST_RETRIES_PER_SECOND: u32 = 4;
+
+impl Capacity {
+    /// Makes the capacity of a stack with this many instances. 0 counts as 1.
+    #[must_use]
+    pub const fn of(instances: u32) -> Self {
+        Self { instances: if instances == 0 { 1 } else { instances } }
+    }
+
+    /// Returns the largest number of requests to slow endpoints that a tenant may have in flight: three tenths of the
+    /// instances, since each of them can be alone in its batch.
+    #[must_use]
+    pub fn slow_at_once(self) -> u32 {
+        self.percent(30)
+    }
+
+    /// Returns the largest number of requests of bursts that a tenant may have in flight.
+    #[must_use]
+    pub fn burst_at_once(self, tier: Tier) -> u32 {
+        self.percent(match tier {
+            Tier::Free => 30,
+            Tier::Pro => 100,
+            Tier::Business => 200,
+            Tier::Enterprise => 400,
+        })
+    }
+
+    /// Returns the rate of a tenant's requests to slow endpoints that take `seconds` each: at this rate, as many as allowed
+    /// are in flight.
+    #[must_use]
+    pub fn slow_pace(self, seconds: u32) -> Pace {
+        Pace::per_hour(self.slow_at_once().saturating_mul(3600) / seconds.max(1))
+    }
+
+    /// Returns the rate at which refused requests of bursts come back.
+    #[must_use]
+    pub fn burst_pace(self, tier: Tier) -> Pace {
+        Pace::per_second(self.burst_at_once(tier).saturating_mul(BURST_RETRIES_PER_SECOND))
+    }
+
+    fn percent(self, percent: u32) -> u32 {
+        (self.instances.saturating_mul(percent) / 100).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_tenant_may_occupy_all_instances() {
+        let capacity = Capacity::of(100);
+        assert_eq!(capacity.slow_at_once(), 30);
+        let burst = u32::try_from(BURST).unwrap();
+        assert_eq!(Tier::ALL.map(|tier| capacity.burst_at_once(tier) / burst), [6, 20, 40, 80]);
+    }
+
+    #[test]
+    fn a_small_stack_allows_one_request_at_least() {
+        for instances in [0, 1, 3] {
+            let capacity = Capacity::of(instances);
+            assert_eq!((capacity.slow_at_once(), capacity.burst_at_once(Tier::Free)), (1, 1));
+        }
+    }
+
+    #[test]
+    fn slow_requests_come_at_the_rate_at_which_they_end() {
+        assert_eq!(Capacity::of(100).slow_pace(12).to_per_minute(), 150);
+        assert_eq!(Capacity::of(1).slow_pace(0), Pace::per_hour(3600));
+    }
+}
