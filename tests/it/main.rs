@@ -26,6 +26,7 @@ mod expiring;
 mod explain;
 mod fairness;
 mod forms;
+mod front;
 mod hostile_receivers;
 mod hostile_urls;
 mod identity;

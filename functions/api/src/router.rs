@@ -147,6 +147,7 @@ where
     // 2. Write the problem document and the headers of every response.
     let mut response = write_problem(response, request_id);
     let headers = response.headers_mut();
+    answer::protect(headers);
     let rate_limit_headers = rate_limit.iter().flat_map(RateLimitStatus::headers);
     for (name, value) in rate_limit_headers.chain([("x-request-id", request_id.to_owned())]) {
         if let Ok(value) = HeaderValue::from_str(&value) {

@@ -70,6 +70,7 @@ impl<P: Ports> Ingest<P> {
             answer::problem(&problem, request_id)
         });
         answer::add_header(&mut answer, "x-request-id", request_id);
+        answer::protect(answer.headers_mut());
         for (name, value) in invocation.rate_limit.iter().flat_map(RateLimitStatus::headers) {
             answer::add_header(&mut answer, name, &value);
         }
