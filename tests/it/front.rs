@@ -1,5 +1,8 @@
-//! What every answer has, whatever was asked: headers that protect its reader.
+//! What every request meets first: headers that protect the reader of the answer, and documents that caches keep.
 
+use std::io::Read;
+
+use flate2::bufread::MultiGzDecoder;
 use http::HeaderMap;
 use lambda_http::lambda_runtime::{Context, LambdaEvent, Service};
 use lambda_http::{Error, Request, service_fn};
@@ -56,4 +59,33 @@ fn a_request_without_a_valid_form_and_what_the_gateway_answers_itself_are_protec
         let of_template = |line: &str| line.to_ascii_lowercase().contains(&format!("{name}: \"'{value}'\""));
         assert!(responses.iter().all(|line| of_template(line)), "{name}");
     }
+}
+
+/// Decodes gzip.
+fn gunzip(body: &[u8]) -> String {
+    let mut text = String::new();
+    MultiGzDecoder::new(body).read_to_string(&mut text).expect("gzip of a text");
+    text
+}
+
+#[test]
+fn the_document_is_compressed_and_sent_only_to_clients_that_lack_it() {
+    let tenant = Tenant::new();
+    let get = |headers: &[(&str, &str)]| tenant.call("GET", "/openapi.json", headers, "");
+    let plain = get(&[("accept-encoding", "identity")]).expect(200);
+    let gzip = get(&[("accept-encoding", "br, gzip;q=0.5")]).expect(200);
+    assert_eq!(gunzip(&gzip.body), plain.text());
+    assert!(gzip.body.len() * 5 < plain.body.len(), "{} bytes of {}", gzip.body.len(), plain.body.len());
+    assert_eq!((plain.header("content-encoding"), gzip.header("content-encoding")), (None, Some("gzip")));
+    let tag = plain.header("etag").expect("a tag").to_owned();
+    let has_it = get(&[("if-none-match", &format!("\"other\", {tag}"))]).expect(304);
+    assert_eq!(has_it.text(), "");
+    for reply in [&plain, &gzip, &has_it] {
+        assert_eq!(reply.header("etag"), Some(tag.as_str()));
+        assert_eq!(reply.header("cache-control"), Some("public, max-age=300"));
+        assert_eq!(reply.header("vary"), Some("accept-encoding"));
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+    }
+    get(&[("if-none-match", "W/\"other\"")]).expect(200);
+    get(&[("if-none-match", tag.trim_start_matches("W/"))]).expect(304);
 }

@@ -10,6 +10,7 @@ pub mod config;
 mod counting;
 mod cursor;
 pub mod deps;
+mod document;
 mod export;
 mod failure;
 mod history;
