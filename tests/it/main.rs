@@ -33,6 +33,7 @@ mod identity;
 mod inbox;
 mod inbox_modes;
 mod inbox_notices;
+mod invented;
 mod key_ends;
 mod keys;
 mod last_deliveries;

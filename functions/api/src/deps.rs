@@ -18,6 +18,7 @@ use store::schedule::Schedule;
 
 use crate::access::{Admin, Environment, Signup};
 use crate::config::Config;
+use crate::readiness::Readiness;
 
 /// The extractor that gives a handler the shared dependencies.
 pub(crate) type ApiState<P> = State<Arc<Api<P>>>;
@@ -32,6 +33,7 @@ pub struct Api<P: Ports> {
     pub(crate) schedule: Schedule<P::Table>,
     pub(crate) deliveries: DeliveriesQueue<P::Queue>,
     pub(crate) queues: Queues<P::Queue>,
+    pub(crate) readiness: Readiness,
     pub(crate) keys: DataKeys<P>,
     pub(crate) webhooks: P::Webhooks,
     pub(crate) signing: SigningSecrets,
@@ -74,6 +76,7 @@ impl<P: Ports> Api<P> {
                 deliveries: ports.queue(&config.deliveries_queue),
                 deliveries_dead_letters: ports.queue(&config.deliveries_dead_letters),
             },
+            readiness: Readiness::default(),
             keys,
             webhooks: ports.webhooks(),
             signing: SigningSecrets::new(config.signing_secrets),

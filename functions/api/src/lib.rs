@@ -16,5 +16,6 @@ mod failure;
 mod history;
 mod leasing;
 mod query;
+mod readiness;
 pub mod router;
 mod routes;
