@@ -6,12 +6,15 @@ use api::deps::Api;
 use api::router::{answer, router};
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use domain::testing::START;
+use domain::tenant::api_key::{ApiKey, Pepper};
+use domain::tenant::tier::Tier;
+use domain::testing::{START, key_of, tenant};
 use domain::timestamp::Timestamp;
 use http::Request;
 use store::testing::clock::FixedClock;
 use store::testing::faults::Faults;
 use store::testing::memory::Memory;
+use store::testing::table::usage::Operation;
 
 use crate::support::client::Reply;
 use crate::support::configs;
@@ -19,6 +22,7 @@ use crate::support::configs;
 /// One instance of api, which counts its calls of AWS.
 struct Instance {
     faults: Faults,
+    ports: Memory,
     clock: FixedClock,
     api: Arc<Api<Memory>>,
     router: Router,
@@ -27,8 +31,21 @@ struct Instance {
 impl Instance {
     fn new() -> Self {
         let (faults, clock) = (Faults::default(), FixedClock::at(START));
-        let api = Arc::new(Api::new(&Memory::new(&faults, &clock), configs::api()));
-        Self { router: router(Arc::clone(&api)), faults, clock, api }
+        let ports = Memory::new(&faults, &clock);
+        let api = Arc::new(Api::new(&ports, configs::api()));
+        Self { router: router(Arc::clone(&api)), faults, ports, clock, api }
+    }
+
+    /// Returns a key that is in the table.
+    fn good_key(&self) -> String {
+        let (key, record) = key_of(&tenant(), Tier::Free);
+        self.ports.tables.put_key(&key.hash(&Pepper::new("pepper")), &record);
+        key.expose().to_owned()
+    }
+
+    /// Returns the number of keys that were read from the table.
+    fn key_reads(&self) -> u64 {
+        self.ports.tables.control.usage().calls_of(Operation::Get)
     }
 
     /// Sends one request; returns the reply and the number of calls of AWS.
@@ -58,4 +75,20 @@ async fn a_flood_of_readiness_checks_asks_aws_once_in_five_seconds() {
         calls.push(made);
     }
     assert_eq!(calls, [2, 0, 0, 0, 2, 0, 0, 2]);
+}
+
+#[tokio::test]
+async fn invented_keys_remove_no_good_key_from_the_cache() {
+    let instance = Instance::new();
+    let good = instance.good_key();
+    instance.call("GET", "/api/keys", &[("x-api-key", &good)]).await.0.expect(200);
+    for _ in 0..10_001 {
+        let invented = ApiKey::generate(&mut rand::rng());
+        let (reply, calls) = instance.call("GET", "/api/nothing", &[("x-api-key", invented.expose())]).await;
+        assert_eq!((reply.status, calls), (404, 1));
+    }
+    let before = instance.key_reads();
+    let (reply, _) = instance.call("GET", "/api/nothing", &[("x-api-key", &good)]).await;
+    assert!(reply.header("ratelimit").is_some(), "the key is good");
+    assert_eq!(instance.key_reads(), before, "the key is still in the cache");
 }
