@@ -17,5 +17,6 @@ mod history;
 mod leasing;
 mod query;
 mod readiness;
+mod route;
 pub mod router;
 mod routes;

@@ -146,7 +146,7 @@ const REMAINING_DATA: [(&str, &str); 10] = [
     ),
     ("the days on which events were accepted; no content", "the retention period of the accepted events"),
     ("messages that could not be read, so their tenant is unknown", "90 days"),
-    ("log lines and access logs: ids, paths, status codes; no payload, address or key", "30 days"),
+    ("log lines and access logs: ids, routes, status codes; no payload, address or key", "30 days"),
     (
         "the id of the organization and the time of its erasure, so that no data comes back; this receipt for 90 days",
         "forever",
