@@ -4,6 +4,7 @@
 //! `main.rs` connects this library to AWS. The tests run it over in-memory ports.
 
 pub mod access;
+mod allowance;
 mod body;
 mod caller;
 pub mod config;
@@ -17,6 +18,7 @@ mod history;
 mod leasing;
 mod query;
 mod readiness;
+mod receipt_id;
 mod route;
 pub mod router;
 mod routes;
