@@ -226,7 +226,11 @@ fn failed_attempts_are_listed_with_what_was_answered() {
         tenant.get(&format!("{path}?limit=1&cursor={}", text(&first, "next_cursor"))).expect(200).json();
     assert_eq!((&first["attempts"][0], &next["attempts"][0]), (&of(0), &of(1)));
     tenant.get(&format!("{path}?cursor=damaged")).problem(400, "cursor-invalid");
-    let sample = tenant.get(&format!("/api/endpoints/{}/sample", text(&made, "id"))).expect(200);
+    let path = format!("/api/endpoints/{}/sample", text(&made, "id"));
+    for scopes in [["endpoints:admin"], ["inbox:read"]] {
+        tenant.further_key(&scopes).get(&path).problem(403, "forbidden");
+    }
+    let sample = tenant.further_key(&["endpoints:admin", "inbox:read"]).get(&path).expect(200);
     assert_eq!(sample.text(), format!("[{}]", receiver.received()[0].text()), "exactly what the webhook had");
 }
 
