@@ -64,6 +64,10 @@ fn what_an_endpoint_may_not_be_is_refused_at_its_place() {
         (json!({"url": url, "description": long}), "/description"),
         (json!({"url": url, "signing": "rsa"}), "/signing"),
         (json!({"url": url, "secret": "short"}), "/secret"),
+        (json!({"url": url, "secret": format!("whsec_{}", "A".repeat(32))}), "/secret"), // 24 bytes of zero
+        (json!({"url": url, "description": "a\u{1b}[31m"}), "/description"),
+        (json!({"url": url, "description": "two\nlines"}), "/description"),
+        (json!({"url": url, "headers": {"X-Forwarded-For": "10.0.0.1"}}), "/headers/X-Forwarded-For"),
         (json!({"url": url, "headers": {"Host": "a"}}), "/headers/Host"),
         (json!({"url": url, "headers": {"a/b": "x"}}), "/headers/a~1b"),
         (json!({"url": url, "headers": {"a": "x\r\ny: z"}}), "/headers/a"),
