@@ -64,6 +64,10 @@ fn what_an_endpoint_may_not_be_is_refused_at_its_place() {
         (json!({"url": url, "description": long}), "/description"),
         (json!({"url": url, "signing": "rsa"}), "/signing"),
         (json!({"url": url, "secret": "short"}), "/secret"),
+        (json!({"url": url, "secret": format!("whsec_{}", "A".repeat(32))}), "/secret"), // 24 bytes of zero
+        (json!({"url": url, "description": "a\u{1b}[31m"}), "/description"),
+        (json!({"url": url, "description": "two\nlines"}), "/description"),
+        (json!({"url": url, "headers": {"X-Forwarded-For": "10.0.0.1"}}), "/headers/X-Forwarded-For"),
         (json!({"url": url, "headers": {"Host": "a"}}), "/headers/Host"),
         (json!({"url": url, "headers": {"a/b": "x"}}), "/headers/a~1b"),
         (json!({"url": url, "headers": {"a": "x\r\ny: z"}}), "/headers/a"),
@@ -226,7 +230,11 @@ fn failed_attempts_are_listed_with_what_was_answered() {
         tenant.get(&format!("{path}?limit=1&cursor={}", text(&first, "next_cursor"))).expect(200).json();
     assert_eq!((&first["attempts"][0], &next["attempts"][0]), (&of(0), &of(1)));
     tenant.get(&format!("{path}?cursor=damaged")).problem(400, "cursor-invalid");
-    let sample = tenant.get(&format!("/api/endpoints/{}/sample", text(&made, "id"))).expect(200);
+    let path = format!("/api/endpoints/{}/sample", text(&made, "id"));
+    for scopes in [["endpoints:admin"], ["inbox:read"]] {
+        tenant.further_key(&scopes).get(&path).problem(403, "forbidden");
+    }
+    let sample = tenant.further_key(&["endpoints:admin", "inbox:read"]).get(&path).expect(200);
     assert_eq!(sample.text(), format!("[{}]", receiver.received()[0].text()), "exactly what the webhook had");
 }
 

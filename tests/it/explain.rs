@@ -109,6 +109,23 @@ fn the_request_that_is_sent_has_the_headers_that_were_shown() {
 }
 
 #[test]
+fn a_signature_is_shown_only_to_a_key_that_can_post_events() {
+    let (tenant, receiver) = (Tenant::new(), Receiver::answering(200));
+    create(&tenant, &json!({"url": receiver.url()}));
+    let event = json!({"type": "a", "payload": 1});
+    for (scopes, hidden) in [
+        (&["endpoints:admin"][..], json!(["webhook-signature"])),
+        (&["endpoints:admin", "events:write"], json!([])),
+    ] {
+        let explained = explain(&tenant.further_key(scopes), &event);
+        assert_eq!(explained["hidden_headers"], hidden);
+        let headers = headers(&explained["endpoints"][0]["request"]);
+        assert_eq!(headers.contains_key("webhook-signature"), hidden == json!([]), "{headers:?}");
+        assert!(headers.contains_key("webhook-id"), "{headers:?}");
+    }
+}
+
+#[test]
 fn an_endpoint_that_is_down_or_gone_would_not_get_it_now() {
     let (tenant, down, gone) = (Tenant::new(), Receiver::answering(500), Receiver::answering(410));
     let down = create(&tenant, &json!({"url": down.url(), "event_types": ["down"]}));

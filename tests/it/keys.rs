@@ -36,6 +36,12 @@ fn a_sign_up_that_breaks_a_rule_is_told_which() {
     let tenant = Tenant::new();
     let unknown_tier = generate(&tenant, &json!({"organization_name": "A", "tier": "gold"}));
     assert_eq!(unknown_tier.problem(422, "invalid")["errors"][0]["pointer"], "/tier");
+    for deceiving in ["a\u{202e}b", "a\nb", "a\u{7}"] {
+        let refused = generate(&tenant, &json!({"organization_name": deceiving})).problem(422, "invalid");
+        assert_eq!(refused["errors"][0]["pointer"], "/organization_name");
+        let key = json!({"name": deceiving, "scopes": ["inbox:read"]}).to_string();
+        assert_eq!(tenant.post("/api/keys", key).problem(422, "invalid")["errors"][0]["pointer"], "/name");
+    }
     let no_name = generate(&tenant, &json!({"organization_name": " "}));
     assert_eq!(no_name.problem(422, "invalid")["errors"][0]["pointer"], "/organization_name");
     for body in [json!({}), json!({"organization_name": 7}), json!({"organization_name": "A", "admin": true})]

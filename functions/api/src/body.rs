@@ -7,6 +7,7 @@ use axum::body::{self, Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use domain::event::json::rule::Bounds;
 use domain::event::{InvalidEvent, json, object};
+use domain::plain_text::first_forbidden;
 use domain::problem::{Kind, Problem, Source};
 use domain::timestamp::Timestamp;
 use http::HeaderMap;
@@ -144,6 +145,19 @@ pub(crate) fn check_range<N: Copy + Display + PartialOrd>(
     }
     let (min, max) = allowed.into_inner();
     Err(invalid(member(pointer), format!("must be a whole number from {min} to {max}; correct it")))
+}
+
+/// Checks that a text of the body has no character that a reader does not see.
+///
+/// # Errors
+/// 422 that names the first such character.
+pub(crate) fn check_plain(text: &str, pointer: &str) -> Result<(), Problem> {
+    let Some(found) = first_forbidden(text) else { return Ok(()) };
+    let rule = format!(
+        "must have no control character, no line break and no character that hides or turns text; remove U+{:04X}",
+        u32::from(found)
+    );
+    Err(invalid(member(pointer), rule))
 }
 
 /// Returns the source of a problem with a member of the body, given by its JSON pointer (RFC 6901).

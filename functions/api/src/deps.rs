@@ -17,7 +17,9 @@ use store::queues::DeliveriesQueue;
 use store::schedule::Schedule;
 
 use crate::access::{Admin, Environment, Signup};
+use crate::allowance::Allowance;
 use crate::config::Config;
+use crate::readiness::Readiness;
 
 /// The extractor that gives a handler the shared dependencies.
 pub(crate) type ApiState<P> = State<Arc<Api<P>>>;
@@ -32,6 +34,11 @@ pub struct Api<P: Ports> {
     pub(crate) schedule: Schedule<P::Table>,
     pub(crate) deliveries: DeliveriesQueue<P::Queue>,
     pub(crate) queues: Queues<P::Queue>,
+    pub(crate) readiness: Readiness,
+    /// Reads of receipts whose id has a tag.
+    pub(crate) tagged_receipts: Allowance,
+    /// Reads of receipts whose id has no tag, so that it can be invented.
+    pub(crate) untagged_receipts: Allowance,
     pub(crate) keys: DataKeys<P>,
     pub(crate) webhooks: P::Webhooks,
     pub(crate) signing: SigningSecrets,
@@ -74,6 +81,9 @@ impl<P: Ports> Api<P> {
                 deliveries: ports.queue(&config.deliveries_queue),
                 deliveries_dead_letters: ports.queue(&config.deliveries_dead_letters),
             },
+            readiness: Readiness::default(),
+            tagged_receipts: Allowance::new(10),
+            untagged_receipts: Allowance::new(1),
             keys,
             webhooks: ports.webhooks(),
             signing: SigningSecrets::new(config.signing_secrets),

@@ -4,16 +4,21 @@
 //! `main.rs` connects this library to AWS. The tests run it over in-memory ports.
 
 pub mod access;
+mod allowance;
 mod body;
 mod caller;
 pub mod config;
 mod counting;
 mod cursor;
 pub mod deps;
+mod document;
 mod export;
 mod failure;
 mod history;
 mod leasing;
 mod query;
+mod readiness;
+mod receipt_id;
+mod route;
 pub mod router;
 mod routes;

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, delete, get, post};
 use axum::{BoxError, Router};
 use domain::problem::{Kind, Problem};
+use domain::tenant::api_key::KeyRecord;
 use domain::tenant::rate_limit::RateLimitStatus;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
@@ -20,6 +21,7 @@ use tower::ServiceExt;
 use crate::deps::Api;
 use crate::failure::Failure;
 use crate::query;
+use crate::route;
 use crate::routes::{
     attempts, endpoints, events, explain, health, inbox, keys, metrics, openapi, privacy, queue, replays,
     stats, tenant, webhook,
@@ -38,6 +40,7 @@ pub fn router<P: Ports>(api: Arc<Api<P>>) -> Router {
         .route("/metrics", get(metrics::metrics::<P>))
         .route("/openapi.json", get(openapi::document))
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn(route::keep))
         .fallback(async || Failure(Problem::not_found()))
         .with_state(api)
 }
@@ -115,8 +118,7 @@ async fn method_not_allowed() -> Failure {
 }
 
 /// Answers one request: takes a rate-limit token, calls the handler, writes the problem document of an error, and logs
-/// one line. `path` is the path as the client sent it, because `lambda_http` adds the name of the stage to the path of
-/// `request`.
+/// one line. `path` is the path as the client sent it.
 pub async fn answer<P, B>(
     api: &Api<P>,
     router: Router,
@@ -129,85 +131,87 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let method = request.method().to_string();
+    let method = request.method().clone();
     let started_at = api.clock.now();
 
     // 1. Refuse our own webhook, take a token, and call the handler.
-    let (rate_limit, response) = match admit(api, request.method(), path, request.headers()).await {
-        Err(refused) => (refused.rate_limit, Failure(refused.problem).into_response()),
-        Ok(rate_limit) => match with_raw_path(request, path) {
-            None => (rate_limit, Failure(Problem::not_found()).into_response()),
-            Some(request) => {
-                let Ok(response) = router.oneshot(request).await;
-                (rate_limit, response)
-            }
-        },
+    let (admission, response) = match route::with_path(request, path) {
+        None => (Admission::default(), Failure(Problem::not_found()).into_response()),
+        Some(request) => handle(api, router, request).await,
     };
+    let route = route::template(&method, &response);
 
     // 2. Write the problem document and the headers of every response.
     let mut response = write_problem(response, request_id);
     let headers = response.headers_mut();
-    let rate_limit_headers = rate_limit.iter().flat_map(RateLimitStatus::headers);
+    answer::protect(headers);
+    let rate_limit_headers = admission.rate_limit.iter().flat_map(RateLimitStatus::headers);
     for (name, value) in rate_limit_headers.chain([("x-request-id", request_id.to_owned())]) {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(name, value);
         }
     }
+    let tenant = admission.bearer.as_ref().map(|bearer| bearer.tenant.as_str());
+    let key = admission.bearer.as_ref().map(|bearer| bearer.id.as_str());
     let milliseconds = api.clock.now().millis_since(started_at);
-    tracing::info!(method, path, status = response.status().as_u16(), milliseconds, request_id, "answered");
+    let status = response.status().as_u16();
+    tracing::info!(route, tenant, key, status, milliseconds, request_id, "answered");
     response
 }
 
-/// A request that no handler gets, with the rate limit of its caller if it is known.
-struct Refused {
-    rate_limit: Option<RateLimitStatus>,
-    problem: Problem,
+/// Admits a request and calls its handler.
+async fn handle<P, B>(api: &Api<P>, router: Router, request: Request<B>) -> (Admission, Response)
+where
+    P: Ports,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let mut admission = Admission::default();
+    let admitted =
+        admit(api, request.method(), request.uri().path(), request.headers(), &mut admission).await;
+    if let Err(problem) = admitted {
+        return (admission, Failure(problem).into_response());
+    }
+    let Ok(response) = router.oneshot(request).await;
+    (admission, response)
 }
 
-/// Refuses a webhook of this API, and takes a rate-limit token for any other request.
+/// What is known of the caller of a request.
+#[derive(Default)]
+struct Admission {
+    /// The record of its API key, if that is valid.
+    bearer: Option<KeyRecord>,
+    rate_limit: Option<RateLimitStatus>,
+}
+
+/// Refuses a webhook of this API, and takes a rate-limit token for any other request. A request without a valid key takes no
+/// token; its handler refuses it if the route needs a key.
 ///
 /// # Errors
-/// 403 for a webhook, and the errors of [`take_token`].
+/// 403 for a webhook, 429 if no token is left in this minute, 503 if the key cannot be read.
 async fn admit<P: Ports>(
     api: &Api<P>,
     method: &Method,
     path: &str,
     headers: &HeaderMap,
-) -> Result<Option<RateLimitStatus>, Refused> {
+    admission: &mut Admission,
+) -> Result<(), Problem> {
     if !matches!(*method, Method::GET | Method::HEAD) {
-        refuse_own_webhook(headers).map_err(|problem| Refused { rate_limit: None, problem })?;
+        refuse_own_webhook(headers)?;
     }
-    take_token(api, path, headers).await
-}
-
-/// Takes a rate-limit token for a request with a valid API key, and returns the rate limit of the caller. A request
-/// without a valid key takes no token; its handler refuses it if the route needs a key.
-///
-/// # Errors
-/// 429 if no token is left in this minute, 503 if the key cannot be read.
-async fn take_token<P: Ports>(
-    api: &Api<P>,
-    path: &str,
-    headers: &HeaderMap,
-) -> Result<Option<RateLimitStatus>, Refused> {
     if !path.starts_with("/api/") {
-        return Ok(None); // health and metrics have no tenant
+        return Ok(()); // health, metrics, documents and public keys have no tenant
     }
     let now = api.clock.now();
-    match api.authenticator.bearer(headers, now).await {
-        Err(problem) if problem.kind == Kind::Unavailable => Err(Refused { rate_limit: None, problem }),
-        Err(_) => Ok(None),
-        Ok((_, bearer)) => {
-            let (is_allowed, rate_limit) = api.limiter.take_request(&bearer, now).await;
-            if is_allowed {
-                return Ok(Some(rate_limit));
-            }
-            Err(Refused {
-                rate_limit: Some(rate_limit),
-                problem: rate_limit.to_problem("requests", &mut rand::rng()),
-            })
-        }
-    }
+    let bearer = match api.authenticator.bearer(headers, now).await {
+        Ok((_, bearer)) => bearer,
+        Err(problem) if problem.kind == Kind::Unavailable => return Err(problem),
+        Err(_) => return Ok(()),
+    };
+    let (is_allowed, rate_limit) = api.limiter.take_request(&bearer, now).await;
+    admission.bearer = Some(bearer);
+    admission.rate_limit = Some(rate_limit);
+    if is_allowed { Ok(()) } else { Err(rate_limit.to_problem("requests", &mut rand::rng())) }
 }
 
 /// Returns the problem document for a response with a problem, and any other response as it is.
@@ -231,20 +235,4 @@ fn write_problem(response: Response, request_id: &str) -> Response {
 fn is_json(response: &Response) -> bool {
     let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.is_some_and(|text| text.starts_with("application/json"))
-}
-
-/// Returns the request with the path that the client sent, without a slash at its end. Returns `None` for a path with
-/// `?` or `#`: an API gateway may have decoded them, and they must not end the path here.
-fn with_raw_path<B>(request: Request<B>, path: &str) -> Option<Request<B>> {
-    let path = format!("/{}", path.trim_matches('/'));
-    if path.contains(['?', '#']) {
-        return None;
-    }
-    let target = match request.uri().query() {
-        Some(query) => format!("{path}?{query}"),
-        None => path,
-    };
-    let (mut parts, body) = request.into_parts();
-    parts.uri = target.parse().ok()?;
-    Some(Request::from_parts(parts, body))
 }

@@ -27,7 +27,7 @@ use store::queues::EventsQueue;
 use crate::backpressure::Backpressure;
 use crate::claimed_event::{ClaimedEvent, Duplicate};
 use crate::config::Config;
-use crate::intake::{Form, Single};
+use crate::intake::{BATCH, Form, Single};
 use crate::invocation::Invocation;
 
 /// The function and all that it uses. Its IAM policy allows no more.
@@ -70,11 +70,13 @@ impl<P: Ports> Ingest<P> {
             answer::problem(&problem, request_id)
         });
         answer::add_header(&mut answer, "x-request-id", request_id);
+        answer::protect(answer.headers_mut());
         for (name, value) in invocation.rate_limit.iter().flat_map(RateLimitStatus::headers) {
             answer::add_header(&mut answer, name, &value);
         }
         invocation.count_lookups(self.authenticator.lookups(), self.limiter.uncounted());
-        let line = invocation.into_line(path, answer.status().as_u16(), request_id, self.clock.now());
+        let route = if path == BATCH { "POST /api/events/batch" } else { "POST /api/events" };
+        let line = invocation.into_line(route, answer.status().as_u16(), request_id, self.clock.now());
         (self.log)(&line);
         answer
     }
@@ -88,6 +90,7 @@ impl<P: Ports> Ingest<P> {
     ) -> Result<Answer, Problem> {
         refuse_own_webhook(headers)?;
         let (_, bearer) = self.authenticator.bearer(headers, invocation.now).await?;
+        invocation.set_caller(&bearer);
         invocation.rate_limit = Some(self.limiter.events_status(&bearer, invocation.now));
         require(Scope::EventsWrite, &bearer)?;
         self.admit(&bearer, invocation).await?; // an invalid event uses a token too

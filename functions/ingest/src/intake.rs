@@ -21,6 +21,9 @@ use runtime::request::{is_json, media_type, unsupported_type};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+/// The path of batches.
+pub(crate) const BATCH: &str = "/api/events/batch";
+
 /// The largest request body of a batch, in bytes.
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
@@ -61,7 +64,7 @@ impl Form {
     /// # Errors
     /// 415 for any other form.
     pub(crate) fn of(path: &str, headers: &HeaderMap) -> Result<Self, Problem> {
-        let is_batch = path == "/api/events/batch";
+        let is_batch = path == BATCH;
         let is_binary = headers.contains_key(cloud_event::BINARY_HEADER);
         match media_type(headers).as_str() {
             "application/cloudevents-batch+json" => Ok(Self::Batch(Batch::CloudEvents)),

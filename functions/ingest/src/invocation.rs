@@ -1,6 +1,7 @@
 //! The state of one invocation: the rate-limit status for the answer, and the log line.
 
 use domain::problem::{Kind, Problem};
+use domain::tenant::api_key::KeyRecord;
 use domain::tenant::rate_limit::RateLimitStatus;
 use domain::timestamp::Timestamp;
 use runtime::metrics::Metrics;
@@ -75,9 +76,21 @@ impl Invocation {
         }
     }
 
-    /// Returns the log line of the invocation.
-    pub(crate) fn into_line(mut self, path: &str, status: u16, request_id: &str, ended: Timestamp) -> String {
-        self.metrics.set_property("path", path);
+    /// Sets the caller: its tenant and the id of its key.
+    pub(crate) fn set_caller(&mut self, bearer: &KeyRecord) {
+        self.metrics.set_property("tenant", bearer.tenant.as_str());
+        self.metrics.set_property("key", bearer.id.as_str());
+    }
+
+    /// Returns the log line of the invocation. `route` is a route of the template, not a path as a client sent it.
+    pub(crate) fn into_line(
+        mut self,
+        route: &str,
+        status: u16,
+        request_id: &str,
+        ended: Timestamp,
+    ) -> String {
+        self.metrics.set_property("route", route);
         self.metrics.set_property("status", status);
         self.metrics.set_property("request_id", request_id);
         self.metrics.set_milliseconds("handler_ms", ended.millis_since(self.now));

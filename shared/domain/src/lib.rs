@@ -11,6 +11,7 @@ pub mod event;
 pub mod id;
 pub mod inbox;
 pub mod job;
+pub mod plain_text;
 pub mod problem;
 pub mod sealed;
 pub mod tenant;

@@ -116,6 +116,7 @@ impl Refusal {
     fn new(problem: &Problem, request_id: &str) -> Self {
         let mut answer = answer::problem(problem, request_id);
         answer::add_header(&mut answer, "x-request-id", request_id);
+        answer::protect(answer.headers_mut());
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         Self {

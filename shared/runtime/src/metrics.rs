@@ -1,7 +1,8 @@
 //! The log line of one invocation: JSON in the CloudWatch Embedded Metric Format, so CloudWatch reads it as a log line and
 //! as metrics (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
 //!
-//! The only dimension is the function. The line never has a payload, a key or a tenant.
+//! The only dimension is the function. The line has the route, the tenant and the id of the key, and never a payload, a key
+//! or a path as it was sent.
 
 use serde_json::{Map, Value, json};
 

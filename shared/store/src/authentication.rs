@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 const UNKNOWN_FOR: Duration = Duration::from_secs(5);
 
 /// The maximum number of cached keys, more than one instance serves. It limits the memory that many invalid keys can
-/// use.
+/// use. Unknown keys are counted for themselves.
 const MAX_KEYS: usize = 10_000;
 
 /// Authenticates requests by their API keys.
@@ -36,6 +36,9 @@ pub struct Authenticator<T> {
     control: Control<T>,
     peppers: Peppers,
     known: Cache<KeyHash, Known>,
+    /// Unknown keys, each with the time when it is read again. Their own cache is cleared when it is full, so invented keys
+    /// remove no known key.
+    unknown: Cache<KeyHash, Timestamp>,
     reads: Cache<KeyHash, SharedRead>,
     lookups: Mutex<Lookups>,
 }
@@ -43,11 +46,10 @@ pub struct Authenticator<T> {
 /// One read of the table, shared by all requests that ask for the same key at the same time.
 type SharedRead = Arc<OnceCell<Result<Option<KeyRecord>, Problem>>>;
 
-/// A cached answer of the table for a key hash.
+/// A cached record.
 #[derive(Clone)]
 struct Known {
-    /// The record; `None` for an unknown key.
-    record: Option<KeyRecord>,
+    record: KeyRecord,
     read_at: Timestamp,
     /// When the key is read again.
     until: Timestamp,
@@ -72,6 +74,7 @@ impl<T: Table> Authenticator<T> {
             control,
             peppers: peppers.into(),
             known: Cache::new(MAX_KEYS),
+            unknown: Cache::new(MAX_KEYS),
             reads: Cache::new(MAX_KEYS),
             lookups: Mutex::default(),
         }
@@ -106,8 +109,8 @@ impl<T: Table> Authenticator<T> {
         Ok((hash, record))
     }
 
-    /// Returns the same as [`Authenticator::authenticate`], but does not use the cache. Used for operations that a key
-    /// must not do after it is revoked, for example to make another key.
+    /// Returns the same as [`Authenticator::authenticate`], but does not use the cache of known keys. Used for operations
+    /// that a key must not do after it is revoked, for example to make another key.
     ///
     /// # Errors
     /// Those of [`Authenticator::authenticate`].
@@ -148,14 +151,11 @@ impl<T: Table> Authenticator<T> {
     fn cached(&self, hashes: &[KeyHash], now: Timestamp) -> Option<Result<(KeyHash, KeyRecord), Problem>> {
         let mut needs_read = false;
         for hash in hashes {
-            match self.known.get(hash).filter(|known| now < known.until) {
-                Some(Known { record: Some(record), .. }) => {
-                    self.counters().hits += 1;
-                    return Some(Ok((hash.clone(), record)));
-                }
-                Some(Known { record: None, .. }) => {}
-                None => needs_read = true,
+            if let Some(known) = self.known.get(hash).filter(|known| now < known.until) {
+                self.counters().hits += 1;
+                return Some(Ok((hash.clone(), known.record)));
             }
+            needs_read |= self.unknown.get(hash).is_none_or(|until| until <= now);
         }
         if needs_read {
             return None;
@@ -197,19 +197,25 @@ impl<T: Table> Authenticator<T> {
     }
 
     fn remember(&self, hash: &KeyHash, record: Option<KeyRecord>, now: Timestamp) {
-        let until = now.after(if record.is_some() { KNOWN_FOR } else { UNKNOWN_FOR });
-        let use_recorded_at = self.known.get(hash).and_then(|known| known.use_recorded_at);
-        self.known.insert(hash.clone(), Known { record, read_at: now, until, use_recorded_at });
         self.counters().misses += 1;
+        let Some(record) = record else {
+            self.known.remove(hash);
+            return self.unknown.insert(hash.clone(), now.after(UNKNOWN_FOR));
+        };
+        let use_recorded_at = self.known.get(hash).and_then(|known| known.use_recorded_at);
+        let until = now.after(KNOWN_FOR);
+        self.known.insert(hash.clone(), Known { record, read_at: now, until, use_recorded_at });
     }
 
     /// Returns a cached key that may still be used while the table does not answer.
     fn stale(&self, hash: &KeyHash, now: Timestamp) -> Option<KeyRecord> {
         let record = self.known.change(hash, |known| {
             let end = known.read_at.after(STALE_FOR);
-            let record = known.record.clone().filter(|_| now < end)?;
+            if end <= now {
+                return None;
+            }
             known.until = now.after(PAUSE).min(end);
-            Some(record)
+            Some(known.record.clone())
         })??;
         self.counters().stale += 1;
         Some(record)

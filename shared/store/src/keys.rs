@@ -260,7 +260,7 @@ pub(crate) fn job_name(name: &ClaimName) -> String {
     format!("{}#{}", name.kind(), hex(&name.digest()))
 }
 
-/// Returns the partition in `Schedule` of the receipt of an ended erasure.
+/// Returns the partition in `Schedule` of the receipt of an erasure.
 pub(crate) fn receipt(job: &JobId) -> String {
     format!("receipt#{job}")
 }

@@ -164,10 +164,16 @@ async fn erasures_keep_their_promises(schedule: &Schedule<impl Table>, ours: &Te
         let erasure = erasure_of(ours, phase);
         schedule.put_job(&erasure).await?;
         assert_eq!(schedule.erasure(&erasure.id).await?, Some(erasure.clone()));
+        assert_eq!(schedule.receipt(&erasure.id).await?, Some(erasure.clone()));
+        let erasure = erasure.advanced();
+        assert_eq!(schedule.save_job(&erasure).await?, Updated::Done);
+        assert_eq!(schedule.save_job(&erasure).await?, Updated::Raced, "rev has moved on");
+        assert_eq!(schedule.receipt(&erasure.id).await?, Some(erasure.clone()), "the receipt is up to date");
         assert_eq!(schedule.count_running_replays(ours).await?, 1, "an erasure is no replay");
         let ended = erasure.ended(START);
         assert_eq!(schedule.save_job(&ended).await?, Updated::Done);
-        assert_eq!(schedule.erasure(&erasure.id).await?, Some(ended), "its receipt stays");
+        assert_eq!(schedule.erasure(&erasure.id).await?, Some(ended.clone()), "its receipt stays");
+        assert_eq!(schedule.receipt(&erasure.id).await?, Some(ended));
     }
     assert_eq!(schedule.erasure(&erasure_id()).await?, None);
     Ok(())

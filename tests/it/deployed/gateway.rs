@@ -1,5 +1,9 @@
 //! Paths and methods that the template does not route to a function of their own.
 
+use std::io::Read;
+
+use flate2::bufread::MultiGzDecoder;
+
 use crate::deployed::support::runtime::{environment, invoke_http, request};
 use crate::support::client::Tenant;
 
@@ -55,4 +59,16 @@ fn an_export_arrives_whole_with_any_accept_or_none() {
     let key = [("X-API-Key", tenant.key.as_str())];
     let export = invoke_http("api", &environment("api", &[]), &request("GET", "/api/export", &key, ""));
     assert!(export.expect(200).text().lines().count() >= 2);
+}
+
+#[test]
+fn a_compressed_document_arrives_as_it_was_compressed() {
+    let tenant = Tenant::deployed();
+    let get =
+        |encoding| tenant.call("GET", "/openapi.json", &[("accept-encoding", encoding)], "").expect(200);
+    let (plain, compressed) = (get("identity"), get("gzip"));
+    assert_eq!(compressed.header("content-encoding"), Some("gzip"));
+    let mut text = String::new();
+    MultiGzDecoder::new(compressed.body.as_slice()).read_to_string(&mut text).expect("gzip of a text");
+    assert_eq!(text, plain.text());
 }

@@ -41,7 +41,7 @@ pub(crate) fn never(kind: Kind) -> String {
         Kind::Endpoint => format!("ep_{digits}"),
         Kind::Key => format!("key_{digits}"),
         Kind::Replay => format!("rpl_{digits}"),
-        Kind::Erasure => format!("era_{digits}"),
+        Kind::Erasure => format!("era_{digits}{}", "A".repeat(43)),
         Kind::Lease => format!("lse_{digits}"),
         Kind::Cursor => digits,
     }

@@ -57,7 +57,7 @@ pub(crate) struct Operation {
 #[derive(Clone, Debug)]
 pub(crate) struct Built {
     method: &'static str,
-    target: String,
+    pub(crate) target: String,
     pub(crate) body: Option<Value>,
 }
 

@@ -17,11 +17,13 @@ use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::Head;
 use domain::problem::{Kind, Problem};
+use domain::tenant::api_key::Scope;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 use http::StatusCode;
 use runtime::answer;
 use serde_json::{Value, json};
+use store::authentication::require;
 use store::clock::Clock;
 use store::events::attempt_item::LoggedAttempt;
 use store::items::Updated;
@@ -206,12 +208,13 @@ pub(crate) async fn list<P: Ports>(
 }
 
 /// Answers `GET /api/endpoints/{id}/sample`: recent events that match the endpoint, as the bodies of its requests,
-/// newest first.
+/// newest first. Shows payloads, so the key must also have the scope `inbox:read`.
 pub(crate) async fn sample<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<EndpointsAdmin>,
     Path(id): Path<String>,
 ) -> Outcome {
+    require(Scope::InboxRead, &bearer)?;
     let endpoint = find(&api, &bearer.tenant, &id).await?;
     let shards = bearer.spread.read();
     let is_sample = |head: &Head| endpoint.matches(&head.event_type) && !head.is_expired_or_deleted(now);

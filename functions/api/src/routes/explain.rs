@@ -13,6 +13,7 @@ use domain::event::json::without_mark;
 use domain::event::{Event, MAX_BODY_BYTES, NewEvent};
 use domain::inbox::Head;
 use domain::problem::{Kind, Problem};
+use domain::tenant::api_key::Scope;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 use futures_util::future::try_join_all;
@@ -32,10 +33,14 @@ use crate::failure::Outcome;
 /// The largest size of all request bodies in a response. Lambda limits the response to 6 MB.
 const MAX_BODIES_BYTES: usize = 4 * 1024 * 1024;
 
+/// The header with which a request could be sent to the endpoint as if this API had sent it.
+const SIGNATURE: &str = "webhook-signature";
+
 /// The text in place of the value of a secret header.
 const HIDDEN: &str = "(hidden)";
 
-/// Answers `POST /api/explain`: which endpoints would get the event, and the signed request that each would get now.
+/// Answers `POST /api/explain`: which endpoints would get the event, and the request that each would get now. Its signature is
+/// shown only to a key that can post events, because it makes the receiver take the event as accepted.
 pub(crate) async fn explain<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<EndpointsAdmin>,
@@ -48,13 +53,15 @@ pub(crate) async fn explain<P: Ports>(
         .map_err(|_| Problem::new(Kind::Malformed, "the body cannot be read; send the request again"))?;
     let id = EventId::generate(now, bearer.spread.write_at(now), &mut rand::rng());
     let bytes = encoding::decode(&headers, &bytes, MAX_BODY_BYTES)?;
+    let hidden: &[&str] = if bearer.allows(Scope::EventsWrite) { &[] } else { &[SIGNATURE] };
     let event = NewEvent::parse(without_mark(&bytes))?.into_event(id, bearer.tenant, bearer.tier);
     let endpoints = oldest_first(&api, &event.tenant).await?;
     let candidate = Candidate { head: Head::new(&event, []), event, now };
     let explanations = endpoints.iter().map(|endpoint| candidate.explain(&api, endpoint));
     let mut explanations: Vec<Value> = try_join_all(explanations).await?;
+    leave_out_headers(&mut explanations, hidden);
     leave_out_repeated_bodies(&mut explanations);
-    let body = json!({"type": candidate.event.event_type.as_str(), "endpoints": explanations});
+    let body = json!({"type": candidate.event.event_type.as_str(), "hidden_headers": hidden, "endpoints": explanations});
     Ok(answer::json(StatusCode::OK, &body))
 }
 
@@ -130,6 +137,16 @@ fn to_json(request: &WebhookRequest, is_secret: impl Fn(&str) -> bool) -> Value 
     }
     let body = String::from_utf8_lossy(&request.body);
     json!({"method": "POST", "url": request.url.as_str(), "headers": headers, "body": body})
+}
+
+/// Removes these headers from all requests.
+fn leave_out_headers(explanations: &mut [Value], names: &[&str]) {
+    for endpoint in explanations {
+        let headers = endpoint["request"].get_mut("headers").and_then(Value::as_object_mut);
+        if let Some(headers) = headers {
+            headers.retain(|name, _| !names.contains(&name.as_str()));
+        }
+    }
 }
 
 /// Keeps the body in the first requests, as many as fit into the response, and sets it to null in the others. The body

@@ -21,7 +21,7 @@ use store::control::api_keys::KeyChange;
 use store::ports::Ports;
 
 use crate::access::signup_tier;
-use crate::body::{self, Json, OptionalJson, check_range, invalid, member, time};
+use crate::body::{self, Json, OptionalJson, check_plain, check_range, invalid, member, time};
 use crate::caller::{Caller, FreshCaller, KeysAdmin};
 use crate::deps::ApiState;
 use crate::failure::Outcome;
@@ -259,6 +259,7 @@ fn read_name(text: &str, pointer: &str) -> Result<String, Problem> {
             format!("must have 1 to {MAX_NAME_CHARS} characters besides spaces at its ends; correct it");
         return Err(invalid(member(pointer), rule));
     }
+    check_plain(name, pointer)?;
     Ok(name.to_owned())
 }
 

@@ -24,6 +24,7 @@ use crate::deps::{Api, ApiState};
 use crate::export::{Export, Place};
 use crate::failure::Outcome;
 use crate::query::query_limit;
+use crate::receipt_id::{self, ReceiptId};
 
 const DEFAULT_LIMIT: usize = 500;
 const MAX_LIMIT: usize = 1000;
@@ -74,7 +75,7 @@ pub(crate) async fn erase<P: Ports>(State(api): ApiState<P>, headers: HeaderMap,
     }
     api.authenticator.forget(&hash);
     api.keys.forget(&bearer.tenant);
-    Ok(accepted(&erased_by))
+    Ok(accepted(&receipt_id::write(&erased_by, api.authenticator.peppers())))
 }
 
 /// Returns the answer to a request that began an erasure with the same API key before; `None` if there was none.
@@ -84,33 +85,42 @@ async fn answer_repeat<P: Ports>(
     now: Timestamp,
 ) -> PortResult<Option<Answer>> {
     for hash in api.authenticator.hashes(headers) {
-        if let Some(job) = api.schedule.erasure(&JobId::derive_erasure(&hash)).await? {
+        if let Some(job) = api.schedule.receipt(&JobId::derive_erasure(&hash)).await? {
             let erased_by = api.control.mark_erased(&job.tenant, &job.id, now).await?; // the first mark stays
-            return Ok(Some(accepted(&erased_by)));
+            return Ok(Some(accepted(&receipt_id::write(&erased_by, api.authenticator.peppers()))));
         }
     }
     Ok(None)
 }
 
-fn accepted(erasure: &JobId) -> Answer {
-    let body = json!({"erasure_id": erasure.as_str(), "receipt_url": format!("/api/erasures/{erasure}")});
+fn accepted(erasure: &str) -> Answer {
+    let body = json!({"erasure_id": erasure, "receipt_url": format!("/api/erasures/{erasure}")});
     answer::json(StatusCode::ACCEPTED, &body)
 }
 
-/// Answers `GET /api/erasures/{id}`: the receipt of an erasure. The id is enough; no API key is needed.
+/// Answers `GET /api/erasures/{id}`: the receipt of an erasure. The id is enough; no API key is needed. The instance counts
+/// its reads, because no tenant's rate limit does.
 pub(crate) async fn receipt<P: Ports>(State(api): ApiState<P>, Path(id): Path<String>) -> Outcome {
     let detail = "Not found: no erasure has this id, or its receipt has expired; check the id";
     let no_receipt = || Problem::new(Kind::NotFound, detail);
-    let id = JobId::parse_erasure(&id).ok_or_else(no_receipt)?;
-    let job = api.schedule.erasure(&id).await?.ok_or_else(no_receipt)?;
-    Ok(answer::json(StatusCode::OK, &to_json(&job)))
+    let job = match ReceiptId::parse(&id, api.authenticator.peppers()).ok_or_else(no_receipt)? {
+        ReceiptId::Tagged(job) => {
+            api.tagged_receipts.take(api.clock.now())?;
+            api.schedule.receipt(&job).await?
+        }
+        ReceiptId::Untagged(job) => {
+            api.untagged_receipts.take(api.clock.now())?;
+            api.schedule.erasure(&job).await?
+        }
+    };
+    Ok(answer::json(StatusCode::OK, &to_json(&job.ok_or_else(no_receipt)?, &id)))
 }
 
-/// Returns the receipt as JSON.
-fn to_json(job: &Job) -> Value {
+/// Returns the receipt as JSON, with the id that the client sent.
+fn to_json(job: &Job, id: &str) -> Value {
     let Work::Erasure(erasure) = &job.work else { return Value::Null };
     json!({
-        "erasure_id": job.id.as_str(),
+        "erasure_id": id,
         "organization_id": job.tenant.as_str(),
         "state": job.state(),
         "requested_at": job.created_at.to_string(),
@@ -146,7 +156,7 @@ const REMAINING_DATA: [(&str, &str); 10] = [
     ),
     ("the days on which events were accepted; no content", "the retention period of the accepted events"),
     ("messages that could not be read, so their tenant is unknown", "90 days"),
-    ("log lines and access logs: ids, paths, status codes; no payload, address or key", "30 days"),
+    ("log lines and access logs: ids, routes, status codes; no payload, address or key", "30 days"),
     (
         "the id of the organization and the time of its erasure, so that no data comes back; this receipt for 90 days",
         "forever",

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use store::ports::Ports;
 use store::webhook_sender::WebhookSender;
 
-use crate::body::{Patch, check_range, invalid, member};
+use crate::body::{Patch, check_plain, check_range, invalid, member};
 use crate::deps::Api;
 
 /// The largest number of patterns of one endpoint.
@@ -89,6 +89,7 @@ fn read_description(text: &str) -> Result<String, Problem> {
         let rule = format!("must have at most {MAX_DESCRIPTION_CHARS} characters; shorten it");
         return Err(invalid(member("/description"), rule));
     }
+    check_plain(text, "/description")?;
     Ok(text.to_owned())
 }
 
@@ -164,5 +165,11 @@ pub(super) fn change_headers(headers: &Headers, settings: &Settings) -> Result<H
 /// Reads a secret that the owner chose.
 pub(super) fn read_secret(text: &str) -> Result<Secret, Problem> {
     let rule = "must be whsec_ and the base64 form of 24 to 64 bytes; correct it or leave it out";
-    Secret::parse(text).ok_or_else(|| invalid(member("/secret"), rule))
+    let secret = Secret::parse(text).ok_or_else(|| invalid(member("/secret"), rule))?;
+    if secret.is_guessable() {
+        let rule =
+            "must have random bytes: these repeat or count; draw others, or leave it out and get a secret";
+        return Err(invalid(member("/secret"), rule));
+    }
+    Ok(secret)
 }

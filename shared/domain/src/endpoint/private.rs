@@ -66,7 +66,7 @@ impl Private {
             let secret = Secret::parse(text).ok_or(CannotDecrypt)?;
             secrets.previous.push((secret, Timestamp::from_millis(until)));
         }
-        let headers = Headers::parse(stored.headers).map_err(|_| CannotDecrypt)?;
+        let headers = Headers::from_stored(stored.headers);
         Ok(Self { secrets, headers })
     }
 }

@@ -1,5 +1,6 @@
 //! The secrets that sign requests: the current one, and after a rotation the previous ones until their overlap ends.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use base64::Engine;
@@ -25,6 +26,16 @@ impl Secret {
     pub fn parse(text: impl Into<String>) -> Option<Self> {
         let secret = Self(text.into());
         (24..=64).contains(&secret.bytes()?.len()).then_some(secret)
+    }
+
+    /// Returns whether the bytes of a secret that an owner chose follow from few of them: at most four different bytes, or
+    /// bytes that count up or down. Such a secret is a placeholder, and anyone can guess it.
+    #[must_use]
+    pub fn is_guessable(&self) -> bool {
+        let bytes = self.bytes().unwrap_or_default();
+        let different: BTreeSet<u8> = bytes.iter().copied().collect();
+        let steps: BTreeSet<u8> = bytes.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
+        different.len() <= 4 || steps.len() == 1
     }
 
     /// Returns the secret itself. It signs requests, and may be sent to its owner once.
@@ -92,6 +103,19 @@ mod tests {
         for bad in ["", "whsec_", "whsec_!!", "whsec_c2hvcnQ=", &BASE64.encode([7; 32])] {
             assert_eq!(Secret::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_placeholder_is_guessable_and_a_drawn_secret_is_not() {
+        let chosen = |bytes: &[u8]| Secret::parse(format!("whsec_{}", BASE64.encode(bytes))).unwrap();
+        let counted: Vec<u8> = (0..32).collect();
+        for placeholder in [&[0; 24][..], &[255; 64], &b"abcd".repeat(8), &counted] {
+            assert!(chosen(placeholder).is_guessable(), "{placeholder:?}");
+        }
+        for _ in 0..1000 {
+            assert!(!Secret::generate(&mut rand::rng()).is_guessable());
+        }
+        assert!(!chosen(b"5f4dcc3b5aa765d61d8327deb882cf99").is_guessable(), "hexadecimal digits");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Jobs. The rows of running jobs are in one partition, which the scheduler reads. An ended replay moves to a partition
-//! of its tenant, an ended erasure to a partition of its own.
+//! of its tenant. An erasure has a receipt besides, from its beginning, in a partition of its own: a client that reads the
+//! receipt, or invents its id, does not read the partition of the scheduler.
 
 use domain::job::id::JobId;
 use domain::job::{Job, Work};
@@ -7,10 +8,10 @@ use domain::tenant::id::TenantId;
 
 use super::{Schedule, job_item};
 use crate::item::{Item, Key};
-use crate::items::{Committed, Updated};
+use crate::items::{Committed, Outcome, Updated};
 use crate::keys;
 use crate::table::Table;
-use crate::table::condition::equals;
+use crate::table::condition::{absent, equals};
 use crate::table::query::{Query, Range};
 use crate::table::write::{Delete, Put, Write};
 use crate::unavailable::PortResult;
@@ -21,7 +22,11 @@ const KEEP_ENDED_SECONDS: u64 = 90 * 24 * 3600;
 impl<T: Table> Schedule<T> {
     /// Puts the row of a new job. Does not change a running job with the same id, and starts an ended one again.
     pub async fn put_job(&self, job: &Job) -> PortResult<()> {
-        self.items.put_new(running_row(job)?).await.map(drop)
+        let new = Put::new(running_row(job)?).only_if(absent("pk"));
+        match &job.work {
+            Work::Replay(_) => self.items.put_if(new).await.map(drop),
+            Work::Erasure(_) => self.put_with_receipt(new, job).await.map(drop),
+        }
     }
 
     /// Returns at most `most` running jobs.
@@ -37,11 +42,16 @@ impl<T: Table> Schedule<T> {
         self.first_of([running, ended]).await
     }
 
-    /// Returns an erasure, running or ended, read consistently.
+    /// Returns an erasure by its receipt, read consistently.
+    pub async fn receipt(&self, id: &JobId) -> PortResult<Option<Job>> {
+        self.first_of([receipt_key(id)]).await
+    }
+
+    /// Returns an erasure by its row, or by its receipt if it has ended, read consistently. An erasure that the version
+    /// before receipts began has no receipt yet.
     pub async fn erasure(&self, id: &JobId) -> PortResult<Option<Job>> {
         let running = Key::new(keys::JOBS, keys::erasure_row(id));
-        let ended = Key::new(keys::receipt(id), keys::ONLY);
-        self.first_of([running, ended]).await
+        self.first_of([running, receipt_key(id)]).await
     }
 
     /// Returns the number of running replays of a tenant.
@@ -53,11 +63,15 @@ impl<T: Table> Schedule<T> {
     /// transaction, so that it can always be read.
     pub async fn save_job(&self, job: &Job) -> PortResult<Updated> {
         let Some(ended_at) = job.ended_at else {
-            return self.items.put_over(running_row(job)?, job.rev).await;
+            let over = Put::new(running_row(job)?).only_if(equals("rev", job.rev - 1));
+            return match &job.work {
+                Work::Replay(_) => self.items.put_if(over).await.map(Outcome::updated),
+                Work::Erasure(_) => self.put_with_receipt(over, job).await.map(Committed::updated),
+            };
         };
         let key = match &job.work {
             Work::Replay(_) => Key::new(keys::ended_replays(&job.tenant), job.id.as_str()),
-            Work::Erasure(_) => Key::new(keys::receipt(&job.id), keys::ONLY),
+            Work::Erasure(_) => receipt_key(&job.id),
         };
         let ended = job_item::write(job)?.with("ttl", ended_at.seconds() + KEEP_ENDED_SECONDS).at(key);
         let delete = Delete::new(running_key(job)).only_if(equals("rev", job.rev - 1));
@@ -76,8 +90,14 @@ impl<T: Table> Schedule<T> {
         Ok(running + ended)
     }
 
+    /// Puts the row of a running erasure, if its condition holds, and with it the receipt.
+    async fn put_with_receipt(&self, running: Put, job: &Job) -> PortResult<Committed> {
+        let receipt = Put::new(job_item::write(job)?.at(receipt_key(&job.id)));
+        self.items.transact(vec![Write::Put(running), Write::Put(receipt)]).await
+    }
+
     /// Returns the first of these items that exists. A job that ends between the two reads has moved to the second key.
-    async fn first_of(&self, keys: [Key; 2]) -> PortResult<Option<Job>> {
+    async fn first_of<const N: usize>(&self, keys: [Key; N]) -> PortResult<Option<Job>> {
         for key in keys {
             if let Some(item) = self.items.get(key).await? {
                 return Ok(Some(job_item::read(&item)?));
@@ -90,6 +110,10 @@ impl<T: Table> Schedule<T> {
 /// Returns the row of a running job.
 pub(crate) fn running_row(job: &Job) -> PortResult<Item> {
     Ok(job_item::write(job)?.at(running_key(job)))
+}
+
+fn receipt_key(erasure: &JobId) -> Key {
+    Key::new(keys::receipt(erasure), keys::ONLY)
 }
 
 fn running_key(job: &Job) -> Key {

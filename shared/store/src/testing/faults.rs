@@ -49,6 +49,12 @@ impl Faults {
         state.plan.is_some_and(|(call, _)| state.calls > call)
     }
 
+    /// Returns the number of calls since the last plan.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.state().calls
+    }
+
     /// Removes the plan; returns whether the planned fault has happened.
     #[must_use]
     pub fn recover(&self) -> bool {
