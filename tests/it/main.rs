@@ -37,6 +37,7 @@ mod keys;
 mod last_deliveries;
 mod leases;
 mod log;
+mod many_jobs;
 mod nothing_silent;
 mod notices;
 mod openapi;
