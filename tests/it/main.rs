@@ -49,6 +49,7 @@ mod put_off;
 mod queue;
 mod rate_limits;
 mod raw_events;
+mod read_costs;
 mod rebinding;
 mod refusing;
 mod repeats;

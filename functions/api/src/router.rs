@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, delete, get, post};
 use axum::{BoxError, Router};
 use domain::problem::{Kind, Problem};
+use domain::tenant::api_key::KeyRecord;
 use domain::tenant::rate_limit::RateLimitStatus;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
@@ -15,6 +16,7 @@ use runtime::answer;
 use runtime::request::refuse_own_webhook;
 use store::clock::Clock;
 use store::ports::Ports;
+use store::reads::measured;
 use tower::ServiceExt;
 
 use crate::deps::Api;
@@ -132,16 +134,13 @@ where
     let method = request.method().to_string();
     let started_at = api.clock.now();
 
-    // 1. Refuse our own webhook, take a token, and call the handler.
+    // 1. Refuse our own webhook, take a token, call the handler, and take the tokens for its reads.
     let (rate_limit, response) = match admit(api, request.method(), path, request.headers()).await {
         Err(refused) => (refused.rate_limit, Failure(refused.problem).into_response()),
-        Ok(rate_limit) => match with_raw_path(request, path) {
-            None => (rate_limit, Failure(Problem::not_found()).into_response()),
-            Some(request) => {
-                let Ok(response) = router.oneshot(request).await;
-                (rate_limit, response)
-            }
-        },
+        Ok(admitted) => {
+            let (response, half_units) = measured(handle(router, request, path)).await;
+            (charge(api, admitted, half_units).await, response)
+        }
     };
 
     // 2. Write the problem document and the headers of every response.
@@ -158,10 +157,41 @@ where
     response
 }
 
+/// Calls the handler of a request.
+async fn handle<B>(router: Router, request: Request<B>, path: &str) -> Response
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let Some(request) = with_raw_path(request, path) else {
+        return Failure(Problem::not_found()).into_response();
+    };
+    let Ok(response) = router.oneshot(request).await;
+    response
+}
+
 /// A request that no handler gets, with the rate limit of its caller if it is known.
 struct Refused {
     rate_limit: Option<RateLimitStatus>,
     problem: Problem,
+}
+
+/// The caller of a request that took a token, and the rate limit after it.
+struct Admitted {
+    bearer: KeyRecord,
+    rate_limit: RateLimitStatus,
+}
+
+/// Takes the tokens for the reads of a request that has been handled; returns the rate limit after it. The answer is not
+/// changed: a request that costs more than the minute has left lets the next ones be refused.
+async fn charge<P: Ports>(
+    api: &Api<P>,
+    admitted: Option<Admitted>,
+    half_units: u64,
+) -> Option<RateLimitStatus> {
+    let Admitted { bearer, rate_limit } = admitted?;
+    let charged = api.limiter.charge_reads(&bearer, half_units, api.clock.now()).await;
+    Some(charged.unwrap_or(rate_limit))
 }
 
 /// Refuses a webhook of this API, and takes a rate-limit token for any other request.
@@ -173,14 +203,14 @@ async fn admit<P: Ports>(
     method: &Method,
     path: &str,
     headers: &HeaderMap,
-) -> Result<Option<RateLimitStatus>, Refused> {
+) -> Result<Option<Admitted>, Refused> {
     if !matches!(*method, Method::GET | Method::HEAD) {
         refuse_own_webhook(headers).map_err(|problem| Refused { rate_limit: None, problem })?;
     }
     take_token(api, path, headers).await
 }
 
-/// Takes a rate-limit token for a request with a valid API key, and returns the rate limit of the caller. A request
+/// Takes a rate-limit token for a request with a valid API key, and returns the caller with its rate limit. A request
 /// without a valid key takes no token; its handler refuses it if the route needs a key.
 ///
 /// # Errors
@@ -189,7 +219,7 @@ async fn take_token<P: Ports>(
     api: &Api<P>,
     path: &str,
     headers: &HeaderMap,
-) -> Result<Option<RateLimitStatus>, Refused> {
+) -> Result<Option<Admitted>, Refused> {
     if !path.starts_with("/api/") {
         return Ok(None); // health and metrics have no tenant
     }
@@ -200,7 +230,7 @@ async fn take_token<P: Ports>(
         Ok((_, bearer)) => {
             let (is_allowed, rate_limit) = api.limiter.take_request(&bearer, now).await;
             if is_allowed {
-                return Ok(Some(rate_limit));
+                return Ok(Some(Admitted { bearer, rate_limit }));
             }
             Err(Refused {
                 rate_limit: Some(rate_limit),
