@@ -10,7 +10,7 @@ use domain::tenant::rate_limit::READ_UNITS_PER_TOKEN;
 use domain::tenant::tier::Tier;
 use domain::testing::START;
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::testing::memory::Memory;
 use store::testing::table::usage::Operation;
 
@@ -125,4 +125,36 @@ async fn the_read_units_of_a_tenant_in_a_minute_are_bounded_on_all_instances() {
         assert_eq!(next.status, StatusCode::OK, "a debt ends with its minute");
         pipeline.clock.advance(Duration::from_mins(1));
     }
+}
+
+#[tokio::test]
+async fn a_replay_too_many_is_refused_before_an_event_is_read() {
+    let pipeline = with_large_log().await;
+    let body = json!({"since": "2023-01-01T00:00:00Z"});
+    for _ in 0..10 {
+        let created = pipeline.post_json("/api/replays", body.clone()).await;
+        assert_eq!(created.status, StatusCode::ACCEPTED, "{}", created.body);
+        pipeline.clock.advance(Duration::from_mins(1)); // the count of its events costs tokens
+    }
+    pipeline.tables.events.reset_usage();
+    let refused = pipeline.post_json("/api/replays", body).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(pipeline.tables.events.usage().half_reads, 0);
+}
+
+#[tokio::test]
+async fn a_dry_run_stops_early_and_says_that_there_may_be_more() {
+    let pipeline = with_large_log().await;
+    let item = pipeline.tables.events.items().remove(0);
+    for number in 1..=LARGE_HEADS {
+        let id = EventId::generate(START.before(Duration::from_secs(1_000 + number)), 1, &mut rand::rng());
+        pipeline.tables.events.put_item(item.clone().with("sk", id.to_string()));
+    }
+    pipeline.tables.events.reset_usage();
+    let dry = json!({"since": "2023-01-01T00:00:00Z", "dry_run": true});
+    let counted = pipeline.post_json("/api/replays", dry).await;
+    let units = pipeline.tables.events.usage().half_reads / 2;
+    println!("a dry run over 12 MB reads {units} units: {}", counted.body);
+    assert_eq!(counted.body["count_is_exact"], false, "{}", counted.body);
+    assert!(units <= 8 * 132, "eight pages of 1 MB: {units}");
 }
