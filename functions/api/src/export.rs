@@ -125,7 +125,7 @@ impl<P: Ports> Export<'_, P> {
         let mut lines = vec![of_kind("tenant", members)];
         lines.extend(records.iter().map(|record| of_kind("key", keys::to_json(record))));
         for endpoint in control.endpoints(id).await? {
-            let members = endpoints::to_json_with_pending(self.api, id, &endpoint).await?;
+            let members = endpoints::to_json(self.api, id, &endpoint).await?;
             lines.push(of_kind("endpoint", members));
         }
         let lines: Vec<String> = lines.iter().map(Value::to_string).collect();

@@ -16,6 +16,7 @@ use runtime::answer;
 use runtime::request::refuse_own_webhook;
 use store::clock::Clock;
 use store::ports::Ports;
+use store::reads::measured;
 use tower::ServiceExt;
 
 use crate::deps::Api;
@@ -159,7 +160,7 @@ where
     response
 }
 
-/// Admits a request and calls its handler.
+/// Admits a request, calls its handler, and takes the tokens for its reads.
 async fn handle<P, B>(api: &Api<P>, router: Router, request: Request<B>) -> (Admission, Response)
 where
     P: Ports,
@@ -172,7 +173,12 @@ where
     if let Err(problem) = admitted {
         return (admission, Failure(problem).into_response());
     }
-    let Ok(response) = router.oneshot(request).await;
+    let (Ok(response), half_units) = measured(router.oneshot(request)).await;
+    if let Some(bearer) = &admission.bearer {
+        // The answer is not changed: a request that costs more than the minute has left lets the next ones be refused.
+        let charged = api.limiter.charge_reads(bearer, half_units, api.clock.now()).await;
+        admission.rate_limit = charged.or(admission.rate_limit);
+    }
     (admission, response)
 }
 

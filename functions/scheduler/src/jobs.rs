@@ -1,16 +1,24 @@
 //! Advances the jobs. Each job is claimed for this run, and takes bounded steps in turn with the other jobs while there is
 //! time. A step does its work first and saves its cursor second, so after a crash the step runs again.
+//!
+//! ```text
+//!   tenant a: replay, replay, replay ┐
+//!   tenant b: replay                 ├─ one step of one job of each, then another step of each ... ── save the place
+//!   erasure of tenant c              ┘
+//! ```
+//!
+//! The replays of one tenant share one turn. The next run begins with the turn after the last one that this run began.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::job::{Job, Work};
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
-use rand::seq::SliceRandom;
 use store::clock::Clock;
 use store::items::Updated;
 use store::ports::Ports;
+use store::schedule::turns::{Place, Turn};
 use store::unavailable::PortResult;
 
 use crate::handler::{RunCounts, Scheduler};
@@ -25,76 +33,103 @@ const CONCURRENT_JOBS: usize = 8;
 /// A job that waits for its next step.
 struct QueuedJob {
     job: Job,
+    /// The number of the turn, among those that this run has read, that the job shares.
+    turn: usize,
     /// Whether this run has claimed the job.
     is_claimed: bool,
     /// The number of events that the job sent in this run.
     sent: usize,
 }
 
-/// The jobs that wait for their next step, the first one first.
-type JobQueue = Mutex<VecDeque<QueuedJob>>;
+/// The jobs that wait for their next step.
+struct JobQueue {
+    /// The jobs of each turn, the next turn first. No turn is empty.
+    turns: VecDeque<VecDeque<QueuedJob>>,
+    /// The number of turns of which a job was taken.
+    begun: usize,
+}
 
 impl<P: Ports> Scheduler<P> {
-    /// Advances every job that no other scheduler has, one step after the other. The order is random in every run, so that
-    /// long jobs do not hold up the same other jobs again and again.
+    /// Advances the jobs that no other scheduler has, one step after the other, while there is time.
     pub(crate) async fn advance_jobs(&self, until: Timestamp) -> RunCounts {
-        let mut jobs = match self.schedule.jobs(MAX_JOBS).await {
-            Ok(jobs) => jobs,
+        // 1. Read the turns, beginning where the last run ended.
+        let turns = match self.schedule.turns(MAX_JOBS, CONCURRENT_JOBS).await {
+            Ok(turns) if self.has_time(until) => turns,
+            Ok(_) => return RunCounts::default(),
             Err(error) => return RunCounts::of_step(Err(error)),
         };
-        jobs.shuffle(&mut rand::rng());
-        let queued = jobs.into_iter().map(|job| QueuedJob { job, is_claimed: false, sent: 0 });
-        let queue = &JobQueue::new(queued.collect());
-        let workers = join_all((0..CONCURRENT_JOBS).map(|_| self.work_on(queue, until))).await;
-        workers.into_iter().fold(RunCounts::default(), RunCounts::plus)
+        let places: Vec<Place> = turns.iter().map(|turn| turn.place.clone()).collect();
+
+        // 2. Save the place after the jobs that begin at once: if their steps end the process, the next run begins with
+        //    others.
+        let mut counts = self.save_place(&places, CONCURRENT_JOBS).await;
+
+        // 3. Run the steps, and save the place that was reached.
+        let queue = &Mutex::new(JobQueue::of(turns));
+        for of_worker in join_all((0..CONCURRENT_JOBS).map(|_| self.work_on(queue, until))).await {
+            counts = counts.plus(of_worker);
+        }
+        let begun = locked(queue).begun;
+        counts.plus(self.save_place(&places, begun).await)
     }
 
-    /// Takes jobs from the front of the queue, and puts those with a further step at its end.
-    async fn work_on(&self, queue: &JobQueue, until: Timestamp) -> RunCounts {
+    /// Saves the place after the first `begun` turns, unless all turns begin at once in every run.
+    async fn save_place(&self, places: &[Place], begun: usize) -> RunCounts {
+        match places.get(begun.wrapping_sub(1)) {
+            Some(place) if places.len() > CONCURRENT_JOBS => {
+                let saved = self.schedule.save_place(place).await;
+                RunCounts::of_step(saved.map(|()| RunCounts::default()))
+            }
+            _ => RunCounts::default(),
+        }
+    }
+
+    /// Takes jobs from the queue while there is time, and puts those with a further step back. Then releases the claimed
+    /// jobs, so that the next run can claim them at once.
+    async fn work_on(&self, queue: &Mutex<JobQueue>, until: Timestamp) -> RunCounts {
         let mut counts = RunCounts::default();
-        while let Some(queued) = take_first(queue) {
-            match self.advance(queued, until).await {
+        while self.has_time(until) {
+            let Some(queued) = locked(queue).begin() else { break };
+            match self.advance(queued).await {
                 Ok(Some(queued)) => {
                     counts.steps += 1;
-                    put_last(queue, queued);
+                    locked(queue).put(queued);
                 }
                 Ok(None) => {}
                 Err(error) => counts = counts.plus(RunCounts::of_step(Err(error))),
+            }
+        }
+        while !self.has_time(until) {
+            let Some(QueuedJob { job, is_claimed, .. }) = locked(queue).take() else { break };
+            if is_claimed && let Err(error) = self.save(job.released()).await {
+                counts = counts.plus(RunCounts::of_step(Err(error)));
             }
         }
         counts
     }
 
     /// Runs one step of a job. Returns the job if its next step can follow in this run.
-    async fn advance(&self, queued: QueuedJob, until: Timestamp) -> PortResult<Option<QueuedJob>> {
-        let QueuedJob { job, is_claimed, mut sent } = queued;
+    async fn advance(&self, queued: QueuedJob) -> PortResult<Option<QueuedJob>> {
+        let QueuedJob { job, turn, is_claimed, mut sent } = queued;
 
-        // 1. If there is no time for a step, release the job, so that the next run can claim it at once.
-        if !self.has_time(until) {
-            if is_claimed {
-                self.save(job.released()).await?;
-            }
-            return Ok(None);
-        }
-
-        // 2. Claim the job, unless this run has it.
+        // 1. Claim the job, unless this run has it.
         let claimed = if is_claimed { Some(job) } else { self.claim(&job).await? };
         let Some(job) = claimed else { return Ok(None) };
 
-        // 3. Do the work of the step.
+        // 2. Do the work of the step.
         let result = match &job.work {
             Work::Replay(replay) => self.step_of_replay(&job, replay, &mut sent).await?,
             Work::Erasure(erasure) => self.step_of_erasure(&job, erasure).await?,
         };
 
-        // 4. Save the cursor.
+        // 3. Save the cursor.
         let (next, continues) = match result {
             StepResult::Continue(work) => (job.with(work).advanced(), true),
             StepResult::NextRun(work) => (job.with(work).released(), false),
             StepResult::Done(work) => (job.with(work).ended(self.clock.now()), false),
         };
         let saved = self.save(next).await?;
-        Ok(saved.filter(|_| continues).map(|job| QueuedJob { job, is_claimed: true, sent }))
+        Ok(saved.filter(|_| continues).map(|job| QueuedJob { job, turn, is_claimed: true, sent }))
     }
 
     /// Claims a job. Returns `None` if another scheduler has it.
@@ -124,10 +159,42 @@ impl<P: Ports> Scheduler<P> {
     }
 }
 
-fn take_first(queue: &JobQueue) -> Option<QueuedJob> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+impl JobQueue {
+    fn of(turns: Vec<Turn>) -> Self {
+        let queued = |turn, job| QueuedJob { job, turn, is_claimed: false, sent: 0 };
+        let turns = turns.into_iter().enumerate();
+        let turns =
+            turns.map(|(number, turn)| turn.jobs.into_iter().map(|job| queued(number, job)).collect());
+        Self { turns: turns.collect(), begun: 0 }
+    }
+
+    /// Takes the next job for a step.
+    fn begin(&mut self) -> Option<QueuedJob> {
+        let queued = self.take()?;
+        self.begun = self.begun.max(queued.turn + 1);
+        Some(queued)
+    }
+
+    /// Takes the first job of the first turn. The other jobs of that turn wait until each other turn had a step.
+    fn take(&mut self) -> Option<QueuedJob> {
+        let mut turn = self.turns.pop_front()?;
+        let queued = turn.pop_front();
+        if !turn.is_empty() {
+            self.turns.push_back(turn);
+        }
+        queued
+    }
+
+    /// Puts a job behind the others of its turn.
+    fn put(&mut self, queued: QueuedJob) {
+        let shared = self.turns.iter_mut().find(|turn| turn.iter().any(|other| other.turn == queued.turn));
+        match shared {
+            Some(turn) => turn.push_back(queued),
+            None => self.turns.push_back(VecDeque::from([queued])),
+        }
+    }
 }
 
-fn put_last(queue: &JobQueue, queued: QueuedJob) {
-    queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(queued);
+fn locked(queue: &Mutex<JobQueue>) -> MutexGuard<'_, JobQueue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
 }

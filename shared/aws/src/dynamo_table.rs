@@ -8,8 +8,8 @@ use std::error::Error;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
-    DeleteRequest, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
-    Select as SelectOfCall, WriteRequest,
+    DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue,
+    ReturnValuesOnConditionCheckFailure, Select as SelectOfCall, WriteRequest,
 };
 
 use store::item::{Item, Key};
@@ -72,7 +72,8 @@ impl Table for DynamoTable {
             .set_limit(query.limit.map(|items| i32::try_from(items).unwrap_or(i32::MAX)))
             .scan_index_forward(!query.backwards)
             .set_exclusive_start_key(query.start.as_ref().map(attributes))
-            .consistent_read(query.consistency == Consistency::Strong); // an index refuses it
+            .consistent_read(query.consistency == Consistency::Strong) // an index refuses it
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let answer = call.send().await.map_err(|error| Unavailable::new("Query", error))?;
         Ok(answer::page(answer))
     }

@@ -39,6 +39,9 @@ pub struct Job {
     pub created_at: Timestamp,
     /// The end of the current claim. Until then no other scheduler claims the job.
     pub busy_until: Timestamp,
+    /// When the job was claimed last; `None` before its first claim, and if the claim was made by a version that did not
+    /// write this down.
+    pub last_turn: Option<Timestamp>,
     /// Whether the owner cancelled the job.
     pub is_cancelled: bool,
     /// When the job ended; `None` while it runs.
@@ -61,14 +64,31 @@ impl Job {
     #[must_use]
     pub fn new(id: JobId, tenant: TenantId, work: Work, now: Timestamp) -> Self {
         let busy_until = Timestamp::from_millis(0);
-        Self { id, tenant, work, created_at: now, busy_until, is_cancelled: false, ended_at: None, rev: 1 }
+        Self {
+            id,
+            tenant,
+            work,
+            created_at: now,
+            busy_until,
+            last_turn: None,
+            is_cancelled: false,
+            ended_at: None,
+            rev: 1,
+        }
     }
 
     /// Claims the job for the writer of the result. Returns `None` if another claim is still valid, or if the job has ended.
     #[must_use]
     pub fn claim(&self, now: Timestamp) -> Option<Self> {
         let is_free = self.busy_until <= now && self.ended_at.is_none();
-        is_free.then(|| Self { busy_until: now.after(BUSY), ..self.next() })
+        is_free.then(|| Self { busy_until: now.after(BUSY), last_turn: Some(now), ..self.next() })
+    }
+
+    /// Returns since when the job waits for a turn. The jobs of one tenant take turns in this order: a new job comes after
+    /// those that wait already, and before those that had a turn since it was requested.
+    #[must_use]
+    pub fn waits_since(&self) -> Timestamp {
+        self.last_turn.unwrap_or(self.created_at)
     }
 
     /// Sets the work and its progress, without a new `rev`: the next write stores it.
@@ -141,6 +161,7 @@ mod tests {
     fn one_scheduler_at_a_time_has_a_job_and_a_claim_ends_after_a_crash() {
         let claimed = job().claim(START).unwrap();
         assert_eq!((claimed.rev, claimed.state()), (2, "running"));
+        assert_eq!((job().waits_since(), claimed.waits_since()), (job().created_at, START));
         assert_eq!(claimed.claim(START.after(Duration::from_secs(69))), None);
         assert!(claimed.claim(START.after(BUSY)).is_some());
         assert!(claimed.released().claim(START).is_some());

@@ -130,6 +130,12 @@ impl Item {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
     }
 
+    /// Returns the size of the item in bytes, as `DynamoDB` counts it.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.iter().map(|(name, value)| name.len() + value.size()).sum()
+    }
+
     /// Returns whether there is no attribute.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -235,6 +241,19 @@ impl Item {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads a stored tenant id")]
     pub fn tenant(&self, name: &'static str) -> Result<TenantId, Unreadable> {
         self.text(name).map(TenantId::from_stored)
+    }
+}
+
+impl Value {
+    fn size(&self) -> usize {
+        match self {
+            Self::S(text) => text.len(),
+            Self::N(number) => number.to_string().len().div_ceil(2) + 1,
+            Self::B(bytes) => bytes.len(),
+            Self::Bool(_) => 1,
+            Self::L(list) => 3 + list.iter().map(|value| 1 + value.size()).sum::<usize>(),
+            Self::M(map) => 3 + map.iter().map(|(name, value)| 1 + name.len() + value.size()).sum::<usize>(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::item::{Item, Key};
+use crate::reads;
 use crate::table::condition::{absent, equals};
 use crate::table::query::{Page, Query};
 use crate::table::write::{Delete, Put, Reason, Transacted, Update, Write, Written};
@@ -85,17 +86,17 @@ impl<T: Table> Items<T> {
 
     /// Reads an item consistently.
     pub(crate) async fn get(&self, key: Key) -> PortResult<Option<Item>> {
-        self.table.get(&key, Consistency::Strong).await
+        self.table.get(&key, Consistency::Strong).await.map(|found| counted(found, Consistency::Strong))
     }
 
     /// Reads an item, which may miss the latest writes.
     pub(crate) async fn get_eventually(&self, key: Key) -> PortResult<Option<Item>> {
-        self.table.get(&key, Consistency::Eventual).await
+        self.table.get(&key, Consistency::Eventual).await.map(|found| counted(found, Consistency::Eventual))
     }
 
     /// Reads one page.
     pub(crate) async fn page(&self, query: Query) -> PortResult<Page> {
-        self.table.query(&query).await
+        self.table.query(&query).await.map(counted_page)
     }
 
     /// Reads all pages.
@@ -110,7 +111,7 @@ impl<T: Table> Items<T> {
         loop {
             let left = most - items.len();
             let next = Query { limit: (left < usize::MAX).then_some(left), ..query.clone() };
-            let page = self.table.query(&next.from(start)).await?;
+            let page = counted_page(self.table.query(&next.from(start)).await?);
             items.extend(page.items);
             start = page.next;
             if start.is_none() || items.len() >= most {
@@ -125,7 +126,7 @@ impl<T: Table> Items<T> {
         let mut start = None;
         loop {
             let next = query.clone().count().limit(most - count).from(start);
-            let page = self.table.query(&next).await?;
+            let page = counted_page(self.table.query(&next).await?);
             count += page.count;
             start = page.next;
             if start.is_none() || count >= most {
@@ -193,6 +194,9 @@ impl<T: Table> Items<T> {
             for pause in PAUSES {
                 wait(pause).await;
                 let (items, unprocessed) = self.table.batch_get(&left).await?;
+                let costs = items.iter().map(|item| reads::half_units(item.size(), Consistency::Strong));
+                let absent = left.len().saturating_sub(items.len() + unprocessed.len());
+                reads::count(costs.sum::<u64>() + absent as u64 * reads::half_units(0, Consistency::Strong));
                 found.extend(items);
                 left = unprocessed;
                 if left.is_empty() {
@@ -233,6 +237,18 @@ impl<T: Table> Items<T> {
         }
         Ok(())
     }
+}
+
+/// Counts the read of an item.
+fn counted(found: Option<Item>, consistency: Consistency) -> Option<Item> {
+    reads::count(reads::half_units(found.as_ref().map_or(0, Item::size), consistency));
+    found
+}
+
+/// Counts the read of a page.
+fn counted_page(page: Page) -> Page {
+    reads::count(page.half_units);
+    page
 }
 
 /// Repeats a write that conflicts with a transaction.

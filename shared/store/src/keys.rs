@@ -249,6 +249,18 @@ pub(crate) fn replays_of(tenant: &TenantId) -> String {
     format!("t#{tenant}#")
 }
 
+/// Returns a sort key in `Schedule` between the jobs that take turns with this job and the next jobs: after all running
+/// replays of its tenant, or after this erasure.
+pub(crate) fn after_turn(tenant: &TenantId, job: &JobId) -> String {
+    match JobId::parse_erasure(job.as_str()) {
+        Some(erasure) => erasure_row(&erasure),
+        None => format!("{}~", replays_of(tenant)), // '~' sorts after the ids of replays
+    }
+}
+
+/// The partition in `Schedule` of the place in [`JOBS`] where the next visit of the scheduler begins.
+pub(crate) const TURN: &str = "turn";
+
 /// Returns the partition in `Schedule` of a tenant's ended replays, whose sort key is their id, and of the names of its
 /// requests for replays.
 pub(crate) fn ended_replays(tenant: &TenantId) -> String {

@@ -26,6 +26,7 @@ pub mod ports;
 pub mod queue;
 pub mod queues;
 pub mod races;
+pub mod reads;
 pub mod schedule;
 pub mod table;
 pub mod unavailable;

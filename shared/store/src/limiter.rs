@@ -6,7 +6,7 @@ use crate::cache::Cache;
 use crate::limits::Limits;
 use crate::table::Table;
 use domain::tenant::api_key::KeyRecord;
-use domain::tenant::rate_limit::{Bucket, Leased, Meter, RateLimitStatus};
+use domain::tenant::rate_limit::{Bucket, Leased, Meter, RateLimitStatus, tokens_for_reads};
 use domain::timestamp::Timestamp;
 
 /// The maximum number of cached meters, more than one instance uses in a minute.
@@ -53,6 +53,35 @@ impl<T: Table> Limiter<T> {
         let (meter, limit) = Meter::of_requests(bearer);
         let (taken, status) = self.take(&meter, limit, 1, now).await;
         (taken == 1, status)
+    }
+
+    /// Takes the tokens for the reads of a request that has been handled, beyond the token of
+    /// [`Limiter::take_request`]; returns the rate limit status after it. Returns `None` if that token pays for the reads: then
+    /// nothing changes, and the table is not called. `half_units` is the number of read units, counted in halves.
+    ///
+    /// First spends the tokens of this instance. The rest is added in the table, also beyond the limit, so that the minute of
+    /// all instances is in debt.
+    pub async fn charge_reads(
+        &self,
+        bearer: &KeyRecord,
+        half_units: u64,
+        now: Timestamp,
+    ) -> Option<RateLimitStatus> {
+        let tokens = tokens_for_reads(half_units);
+        if tokens == 0 {
+            return None;
+        }
+        let (meter, limit) = Meter::of_requests(bearer);
+        let owed = tokens - self.with_bucket(&meter, limit, |bucket| bucket.spend(tokens, now));
+        if owed > 0 {
+            let charged = self.limits.charge(&meter, now.minutes(), owed).await;
+            if let Err(error) = &charged {
+                tracing::warn!(cause = %error, "the table does not answer; the reads are charged in this instance");
+                self.uncounted.fetch_add(1, Ordering::Relaxed);
+            }
+            self.with_bucket(&meter, limit, |bucket| bucket.owe(owed, charged.ok(), now));
+        }
+        Some(self.with_bucket(&meter, limit, |bucket| bucket.status(meter.policy(), now)))
     }
 
     /// Returns the rate limit status that this instance knows. Takes no token.
@@ -181,6 +210,37 @@ mod tests {
             assert_eq!((allowed, status.policy, status.remaining), (true, "requests", left));
         }
         assert!(!limiter.take_request(&bearer, START).await.0);
+    }
+
+    #[tokio::test]
+    async fn expensive_reads_put_the_minute_of_all_instances_into_debt() {
+        let table = MemoryTable::default();
+        let [one, other, third] = [(); 3].map(|()| Limiter::new(Limits::new(table.clone())));
+        let (_, bearer) = key_of(&tenant(), Tier::Free);
+        assert!(one.take_request(&bearer, START).await.0 && other.take_request(&bearer, START).await.0);
+        let calls = table.usage().calls;
+        assert_eq!(one.charge_reads(&bearer, 16, START).await, None, "8 units are paid for");
+        assert_eq!(table.usage().calls, calls, "and cost no call");
+        let status = one.charge_reads(&bearer, 16 * 101, START).await.unwrap();
+        assert_eq!((status.policy, status.remaining), ("requests", 498), "100 tokens more");
+        assert_eq!(one.charge_reads(&bearer, 16 * 10_000, START).await.unwrap().remaining, 0);
+        for limiter in [&one, &other, &third] {
+            assert!(!limiter.take_request(&bearer, START).await.0);
+        }
+        let next = Timestamp::from_seconds(START.seconds() + 60);
+        let (is_allowed, status) = third.take_request(&bearer, next).await;
+        assert_eq!((is_allowed, status.remaining), (true, 599), "a debt ends with its minute");
+    }
+
+    #[tokio::test]
+    async fn reads_are_charged_in_their_instance_while_the_table_does_not_answer() {
+        let faults = Faults::default();
+        let limiter = Limiter::new(Limits::new(MemoryTable::new(faults.clone())));
+        let (_, bearer) = key_of(&tenant(), Tier::Free);
+        faults.die_at(0, Fault::Refused);
+        assert_eq!(limiter.charge_reads(&bearer, 16 * 601, START).await.unwrap().remaining, 0);
+        assert!(!limiter.take_request(&bearer, START).await.0);
+        assert_eq!(limiter.uncounted(), 1);
     }
 
     #[tokio::test]

@@ -39,8 +39,7 @@ impl<T: Table> Limits<T> {
     /// Takes `wanted` tokens of a minute, all or none, so that at most `limit` tokens are taken in that minute.
     /// `minute` counts from the epoch.
     pub async fn lease(&self, meter: &Meter, minute: u64, wanted: u32, limit: u32) -> PortResult<Leased> {
-        let key = Key::new(keys::minute(meter, minute), keys::ONLY);
-        let take = Update::new(key)
+        let take = Update::new(minute_key(meter, minute))
             .add("taken", wanted)
             .set("ttl", ttl(minute))
             .only_if(absent_or_at_most("taken", limit.saturating_sub(wanted)));
@@ -53,6 +52,18 @@ impl<T: Table> Limits<T> {
         })
     }
 
+    /// Takes tokens of a minute beyond any limit; returns the number of tokens taken in that minute. A lease in that
+    /// minute finds the tokens taken. Each call counts.
+    ///
+    /// # Errors
+    /// When the table does not answer. The call may have counted then.
+    pub async fn charge(&self, meter: &Meter, minute: u64, tokens: u32) -> PortResult<u32> {
+        let charge = Update::new(minute_key(meter, minute)).add("taken", tokens).set("ttl", ttl(minute));
+        let (Outcome::Done(item) | Outcome::Refused(item)) = update_once(&self.items, charge).await?;
+        // A sum beyond the range of a number of tokens is beyond every limit too.
+        Ok(item.number("taken").unwrap_or(u32::MAX))
+    }
+
     /// Deletes the backlog and the statistics of a tenant; returns the number of items. The other items expire within
     /// hours.
     ///
@@ -63,6 +74,10 @@ impl<T: Table> Limits<T> {
         let stats = self.items.delete_found(Query::consistent(keys::stats(tenant))).await?;
         Ok(backlog + stats)
     }
+}
+
+fn minute_key(meter: &Meter, minute: u64) -> Key {
+    Key::new(keys::minute(meter, minute), keys::ONLY)
 }
 
 /// Returns the time to live of an item of a minute, in seconds since the epoch.

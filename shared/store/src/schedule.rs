@@ -1,5 +1,5 @@
 //! The table `Schedule`: messages that are due later, parked deliveries, events that will expire, requests for notices, and
-//! jobs.
+//! jobs with the place of their turn.
 //!
 //! An unreadable row, for example one that a newer version wrote before a rollback, is skipped and not deleted. It
 //! still counts as a row: the row of an endpoint is deleted only when the endpoint has no row at all.
@@ -11,6 +11,7 @@ mod job_names;
 pub mod jobs;
 pub(crate) mod notices;
 pub mod parked;
+pub mod turns;
 
 use domain::delivery::DeliveryMessage;
 use domain::timestamp::Timestamp;
@@ -41,6 +42,8 @@ pub struct Rows<R> {
     pub rows: Vec<R>,
     /// Whether there is no row in the range that was read, not even an unreadable one.
     pub is_empty: bool,
+    /// Whether the read ended before the end of the range.
+    pub has_more: bool,
 }
 
 impl<T: Table> Schedule<T> {
@@ -56,7 +59,7 @@ impl<T: Table> Schedule<T> {
         most: usize,
         read: impl Fn(&Item) -> Result<R, Unreadable>,
     ) -> PortResult<Rows<R>> {
-        let mut found = Rows { rows: Vec::new(), is_empty: true };
+        let mut found = Rows { rows: Vec::new(), is_empty: true, has_more: true };
         let query = if most < MAX_LIMIT { query.limit(most) } else { query };
         let mut start = None;
         let mut unreadable_pages = 0;
@@ -77,6 +80,7 @@ impl<T: Table> Schedule<T> {
             }
             start = page.next;
             if start.is_none() {
+                found.has_more = false;
                 break;
             }
             unreadable_pages += usize::from(found.rows.len() == before);

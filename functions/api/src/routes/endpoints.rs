@@ -316,7 +316,7 @@ async fn seal<P: Ports>(
 
 /// Returns an endpoint as JSON with `pending`, the number of its parked deliveries. Lists leave the number out, because
 /// it costs a query for each endpoint.
-pub(crate) async fn to_json_with_pending<P: Ports>(
+async fn to_json_with_pending<P: Ports>(
     api: &Api<P>,
     tenant: &TenantId,
     endpoint: &Endpoint,
@@ -327,12 +327,15 @@ pub(crate) async fn to_json_with_pending<P: Ports>(
 }
 
 /// Returns an endpoint as JSON, without its secrets and without the values of its headers.
-async fn to_json<P: Ports>(api: &Api<P>, tenant: &TenantId, endpoint: &Endpoint) -> PortResult<Value> {
+pub(crate) async fn to_json<P: Ports>(
+    api: &Api<P>,
+    tenant: &TenantId,
+    endpoint: &Endpoint,
+) -> PortResult<Value> {
     let private = open(api, tenant, endpoint).await?;
     let now = api.clock.now();
     let overlaps = private.secrets.previous.iter().map(|(_, until)| *until);
     let overlap_ends = overlaps.filter(|until| now < *until).max();
-    let patterns: Vec<&str> = endpoint.event_types.iter().map(Pattern::as_str).collect();
     let headers: Vec<&str> = private.headers.iter().map(|(name, _)| name).collect();
     let public_key = match endpoint.signing {
         Signing::Ed25519 => api.signing.keys_of(&endpoint.id).public(),
@@ -343,7 +346,7 @@ async fn to_json<P: Ports>(api: &Api<P>, tenant: &TenantId, endpoint: &Endpoint)
         "id": endpoint.id.as_str(),
         "url": endpoint.url,
         "description": endpoint.description,
-        "event_types": patterns,
+        "event_types": endpoint.event_types.iter().map(Pattern::as_str).collect::<Vec<_>>(),
         "header_names": headers,
         "rate_per_second": endpoint.rate_per_second,
         "throttled_rate_per_minute": endpoint.throttled_pace(now).map(Pace::to_per_minute),

@@ -78,19 +78,21 @@ pub(crate) async fn create<P: Ports>(
         return Ok(answer);
     }
 
-    // 2. Check the request, and count the events.
-    let replay = read_replay(&api, &bearer, &request, now).await?;
-    if request.dry_run {
-        let body = json!({"count": replay.count, "count_is_exact": replay.count_is_exact});
-        return Ok(answer::json(StatusCode::OK, &body));
-    }
-    if api.schedule.count_running_replays(&bearer.tenant).await? >= MAX_UNDER_WAY {
+    // 2. Refuse one replay too many before any event is read.
+    if !request.dry_run && api.schedule.count_running_replays(&bearer.tenant).await? >= MAX_UNDER_WAY {
         // A repeat that runs at the same time as its first request may have counted the replay of that one.
         let repeat = answer_repeat(&api, &bearer, named.as_ref(), now).await?;
         return repeat.ok_or_else(|| too_many().into());
     }
 
-    // 3. Store the job and claim its name in one transaction, so that only one of two repeats creates a replay.
+    // 3. Check the request, and count the events.
+    let replay = read_replay(&api, &bearer, &request, now).await?;
+    if request.dry_run {
+        let body = json!({"count": replay.count, "count_is_exact": replay.count_is_exact});
+        return Ok(answer::json(StatusCode::OK, &body));
+    }
+
+    // 4. Store the job and claim its name in one transaction, so that only one of two repeats creates a replay.
     let job = Job::new(id, bearer.tenant.clone(), Work::Replay(Box::new(replay)), now);
     let claimed = match named {
         None => {

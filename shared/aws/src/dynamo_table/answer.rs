@@ -16,12 +16,24 @@ use crate::value::{Attributes, item};
 
 /// Returns the page that a query read.
 pub(super) fn page(answer: QueryOutput) -> Page {
+    let cost = answer.consumed_capacity.and_then(|consumed| consumed.capacity_units);
     Page {
+        half_units: cost.map_or(0, halves),
         count: usize::try_from(answer.count).unwrap_or_default(),
         scanned: usize::try_from(answer.scanned_count).unwrap_or_default(),
         items: answer.items.into_iter().flatten().map(item).collect(),
         next: answer.last_evaluated_key.map(item),
     }
+}
+
+/// Returns capacity units, which `DynamoDB` counts in halves, as a number of halves.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it saturates, and is at most 1 MB"
+)]
+fn halves(units: f64) -> u64 {
+    (units * 2.0).ceil() as u64
 }
 
 /// Returns why a single write was not made.

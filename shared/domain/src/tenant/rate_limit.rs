@@ -6,6 +6,9 @@
 //! holds back no token, and the last tokens of a minute are leased one by one.
 //! The table never grants more than the limit. An instance that cannot reach the table grants itself tokens, but no
 //! more than the limit per minute. Unspent tokens expire with their minute.
+//!
+//! A request other than a post of events takes one token before it is handled, and after it what its reads cost beyond
+//! that. This can be more than the minute has left: then the minute is in debt, and no token is granted until it ends.
 
 use rand::{Rng, RngExt};
 
@@ -80,6 +83,20 @@ pub const RETRY_SPREAD_SECONDS: u32 = 5;
 
 /// The share of the tokens left in a minute that one lease may take beyond its need: one twentieth.
 const SHARE_OF_REST: u32 = 20;
+
+/// The read units that a token pays for.
+///
+/// A request that reads one event, one endpoint or a short page costs one token. A tenant that lists, leases and
+/// acknowledges each of its events uses less than one of the six tokens that it has for each event per minute.
+pub const READ_UNITS_PER_TOKEN: u64 = 8;
+
+/// Returns the number of tokens that a request takes for its reads, beyond the one that it took before. `half_units` is
+/// the number of read units, counted in halves.
+#[must_use]
+pub fn tokens_for_reads(half_units: u64) -> u32 {
+    let tokens = half_units.div_ceil(2 * READ_UNITS_PER_TOKEN);
+    u32::try_from(tokens.saturating_sub(1)).unwrap_or(u32::MAX)
+}
 
 /// Returns the largest number of tokens that a lease takes beyond its need: a hundredth of the limit, from 1 to 1,000.
 #[must_use]
@@ -168,6 +185,13 @@ impl Bucket {
         self.tokens -= spent;
         self.spent += spent;
         spent
+    }
+
+    /// Notes tokens that were charged beyond those in the bucket. `taken` is the number of tokens that all instances have
+    /// taken, `None` if the table did not answer.
+    pub fn owe(&mut self, charged: u32, taken: Option<u32>, now: Timestamp) {
+        *self = self.at(now);
+        self.taken = self.taken.max(taken.unwrap_or_else(|| self.taken.saturating_add(charged)));
     }
 
     /// Returns the status for the `RateLimit` headers.
@@ -306,6 +330,34 @@ mod tests {
         bucket.refill_without_table(NOW);
         bucket.refill_without_table(NOW);
         assert_eq!(bucket.spend(2000, NOW), 980, "20 are other instances'");
+    }
+
+    #[test]
+    fn reads_beyond_those_of_one_token_cost_more_tokens() {
+        let costs = [0, 1, 16, 17, 32, 33, 25_600].map(tokens_for_reads);
+        assert_eq!(costs, [0, 0, 0, 1, 1, 2, 1_599], "half units");
+        assert_eq!(tokens_for_reads(u64::MAX), u32::MAX);
+    }
+
+    #[test]
+    fn a_minute_in_debt_grants_no_token_and_the_next_one_does() {
+        let mut bucket = Bucket::new(100);
+        bucket.refill(2, Leased::Granted { taken: 2 }, NOW);
+        bucket.owe(500, Some(502), NOW);
+        assert_eq!(
+            (bucket.spend(2, NOW), bucket.shortfall(1, NOW)),
+            (2, 0),
+            "what was leased before can be spent"
+        );
+        assert_eq!(bucket.status("requests", NOW).remaining, 0);
+        assert_eq!(bucket.shortfall(1, Timestamp::from_seconds(660)), 1);
+        let mut alone = Bucket::new(100);
+        alone.owe(500, None, NOW);
+        assert_eq!(
+            alone.shortfall(1, NOW),
+            0,
+            "the table did not answer, and this instance knows of the debt"
+        );
     }
 
     #[test]

@@ -17,9 +17,9 @@ use crate::table::condition::{differs, exists, greater};
 use crate::table::query::{Query, Range};
 use crate::unavailable::PortResult;
 
-/// The maximum number of queries of one shard for one count. Each reads up to 1 MB, and all must fit into the time of
-/// one request.
-const MAX_COUNTING_QUERIES: usize = 50;
+/// The maximum number of queries for one count in all shards together, but one of each shard at least. Each reads up to
+/// 1 MB, which is 128 read units.
+const MAX_COUNTING_QUERIES: usize = 8;
 
 /// A part of one shard of a tenant's log.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -91,7 +91,7 @@ impl<P: Ports> Events<P> {
             .count();
         let mut count = 0;
         let mut start = None;
-        for _ in 0..MAX_COUNTING_QUERIES {
+        for _ in 0..(MAX_COUNTING_QUERIES / usize::from(filter.shards).max(1)).max(1) {
             let page = self.items.page(query.clone().from(start)).await?;
             count += u64::try_from(page.count).unwrap_or(u64::MAX);
             start = page.next;

@@ -75,7 +75,8 @@ pub(crate) fn write(job: &Job) -> PortResult<Item> {
         ("rev", job.rev.into()),
         ("work", work.into()),
     ]);
-    Ok(item.with_some("cancelled", job.is_cancelled.then_some(true)).with_some("ended_at", job.ended_at))
+    let item = item.with_some("cancelled", job.is_cancelled.then_some(true));
+    Ok(item.with_some("ended_at", job.ended_at).with_some("last_turn", job.last_turn))
 }
 
 /// Reads a job.
@@ -90,6 +91,7 @@ pub(crate) fn read(item: &Item) -> Result<Job, Unreadable> {
         },
         created_at: item.timestamp("created_at")?,
         busy_until: item.timestamp("busy_until")?,
+        last_turn: item.timestamp("last_turn").ok(),
         is_cancelled: item.is_set("cancelled"),
         ended_at: item.timestamp("ended_at").ok(),
         rev: item.number("rev")?,

@@ -29,12 +29,6 @@ impl<T: Table> Schedule<T> {
         }
     }
 
-    /// Returns at most `most` running jobs.
-    pub async fn jobs(&self, most: usize) -> PortResult<Vec<Job>> {
-        let found = self.rows(Query::consistent(keys::JOBS), most, job_item::read).await?;
-        Ok(found.rows)
-    }
-
     /// Returns a replay of a tenant, running or ended, read consistently.
     pub async fn replay(&self, tenant: &TenantId, id: &JobId) -> PortResult<Option<Job>> {
         let running = Key::new(keys::JOBS, keys::job_row(tenant, id));

@@ -72,6 +72,8 @@ pub struct Page {
     pub count: usize,
     /// The number of items that were read.
     pub scanned: usize,
+    /// The read units that the page cost, counted in halves.
+    pub half_units: u64,
     /// The key after which the next page starts; `None` if this page is the last.
     pub next: Option<Item>,
 }

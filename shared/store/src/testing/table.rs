@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::yield_now;
 
 use self::state::State;
-use self::usage::{Operation, Usage, read_units};
+use self::usage::{Operation, Usage};
 use super::faults::Faults;
 use crate::item::{Item, Key};
+use crate::reads::half_units;
 use crate::table::query::{Page, Query};
 use crate::table::write::{Delete, Put, Reason, Transacted, Update, Write, Written};
 use crate::table::{Consistency, MAX_BATCH_DELETE_KEYS, MAX_BATCH_GET_KEYS, Table};
@@ -148,7 +149,7 @@ impl Table for MemoryTable {
             rules::check_key(key)?;
             let is_fresh = consistency == Consistency::Strong || state.shows_writes_at_once;
             let found = if is_fresh { state.storage.get(key) } else { state.storage.before(key) };
-            state.usage.half_reads += read_units(storage::size_of(found), consistency);
+            state.usage.half_reads += half_units(storage::size_of(found), consistency);
             Ok(found.cloned())
         })
         .await
@@ -220,9 +221,9 @@ impl Table for MemoryTable {
             rules::check_keys(keys.iter(), MAX_BATCH_GET_KEYS)?;
             let (now, later) = state.split(keys);
             let items: Vec<Item> = now.iter().filter_map(|key| state.storage.get(key).cloned()).collect();
-            let sizes =
-                items.iter().map(|item| read_units(storage::size_of(Some(item)), Consistency::Strong));
-            state.usage.half_reads += sizes.sum::<u64>();
+            let sizes = now.iter().map(|key| storage::size_of(state.storage.get(key)));
+            let costs = sizes.map(|bytes| half_units(bytes, Consistency::Strong));
+            state.usage.half_reads += costs.sum::<u64>();
             Ok((items, later))
         })
         .await

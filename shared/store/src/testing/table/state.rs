@@ -2,8 +2,9 @@
 
 use super::rules::check_item;
 use super::storage::{self, Storage, refused};
-use super::usage::{Usage, read_units, write_units};
+use super::usage::{Usage, write_units};
 use crate::item::{Item, Key};
+use crate::reads::half_units;
 use crate::table::condition::Condition;
 use crate::table::query::{Page, Query, Select};
 use crate::table::write::{Reason, Transacted, Update, Write, Written};
@@ -146,8 +147,10 @@ impl State {
 
     pub(super) fn query(&mut self, query: &Query) -> PortResult<Page> {
         let read = self.storage.read(query);
-        self.usage.half_reads += read_units(read.bytes, query.consistency);
-        let mut page = Page { scanned: read.items.len(), next: read.next, ..Page::default() };
+        let cost = half_units(read.bytes, query.consistency);
+        self.usage.half_reads += cost;
+        let mut page =
+            Page { scanned: read.items.len(), next: read.next, half_units: cost, ..Page::default() };
         let wanted = |item: &Item| query.filter.as_ref().is_none_or(|filter| filter.holds(item));
         let items = read.items.into_iter().filter(wanted);
         page.items = match query.select {

@@ -185,18 +185,7 @@ pub(super) fn integer(item: &Item, name: &Name) -> PortResult<i128> {
 
 /// Returns an item's size as it is billed: names and values; 0 for none.
 pub(super) fn size_of(item: Option<&Item>) -> usize {
-    item.map_or(0, |item| item.iter().map(|(name, value)| name.len() + size(value)).sum())
-}
-
-fn size(value: &Value) -> usize {
-    match value {
-        Value::S(text) => text.len(),
-        Value::N(number) => number.to_string().len().div_ceil(2) + 1,
-        Value::B(bytes) => bytes.len(),
-        Value::Bool(_) => 1,
-        Value::L(list) => 3 + list.iter().map(|value| 1 + size(value)).sum::<usize>(),
-        Value::M(map) => 3 + map.iter().map(|(name, value)| 1 + name.len() + size(value)).sum::<usize>(),
-    }
+    item.map_or(0, Item::size)
 }
 
 /// Returns the write units of a write in the indexes: an entry that appears, changes or goes; one that moves counts twice.

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::table::Consistency;
-
 /// A call of the port.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Operation {
@@ -65,15 +63,6 @@ impl Usage {
     #[must_use]
     pub fn calls_of(&self, operation: Operation) -> u64 {
         self.calls.get(&operation).copied().unwrap_or_default()
-    }
-}
-
-/// Returns the halves of read units of a read of `bytes` bytes; a read that finds nothing costs as much as the smallest item.
-pub(super) fn read_units(bytes: usize, consistency: Consistency) -> u64 {
-    let units = bytes.div_ceil(4096).max(1) as u64;
-    match consistency {
-        Consistency::Strong => units * 2,
-        Consistency::Eventual => units,
     }
 }
 
