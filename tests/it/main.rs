@@ -33,6 +33,7 @@ mod inbox;
 mod inbox_modes;
 mod inbox_notices;
 mod key_ends;
+mod key_rules;
 mod keys;
 mod last_deliveries;
 mod leases;

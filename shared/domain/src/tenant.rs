@@ -3,6 +3,7 @@
 pub mod api_key;
 pub mod backlog;
 pub mod id;
+pub mod key_deletion;
 pub mod rate_limit;
 pub mod spread;
 pub mod stats;
