@@ -57,6 +57,7 @@ mod replay_pace;
 mod replays;
 mod repository;
 mod resolving;
+mod revocations;
 mod rotation;
 mod samples;
 mod stats;

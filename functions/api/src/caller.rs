@@ -25,8 +25,8 @@ pub(crate) struct Caller<S> {
     scope: PhantomData<S>,
 }
 
-/// A caller whose API key was read from the table for this request. Changes use it, because the cache may still accept
-/// a revoked key.
+/// A caller whose API key was read from the table for this request. Changes that outlive the key use it, because the
+/// cache may still accept a revoked key.
 pub(crate) struct FreshCaller<S>(pub(crate) Caller<S>);
 
 /// A scope as a type.

@@ -34,7 +34,7 @@ use tokio::time::timeout;
 
 use super::endpoints::{find, open};
 use crate::body::{invalid, parameter};
-use crate::caller::{Caller, EndpointsAdmin};
+use crate::caller::{Caller, EndpointsAdmin, FreshCaller};
 use crate::cursor::Cursors;
 use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
@@ -59,7 +59,7 @@ const TURN: Duration = Duration::from_secs(6);
 /// stored. A success closes an open circuit breaker. An endpoint that is paused or disabled gets no test.
 pub(crate) async fn test<P: Ports>(
     State(api): ApiState<P>,
-    Caller { key: bearer, now, .. }: Caller<EndpointsAdmin>,
+    FreshCaller(Caller { key: bearer, now, .. }): FreshCaller<EndpointsAdmin>,
     Path(id): Path<String>,
     _: Body,
 ) -> Outcome {
