@@ -195,7 +195,7 @@ pub(crate) async fn list<P: Ports>(
     let limit = query_limit(query.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?;
     let cursors = Cursors {
         peppers: api.authenticator.peppers(),
-        tenant: &bearer.tenant,
+        tenant: Some(&bearer.tenant),
         filter: format!("attempts {}", endpoint.id),
     };
     let after = cursors.read(query.as_deref())?;

@@ -198,15 +198,15 @@ fn not_deleted(refusal: Refusal) -> Problem {
 }
 
 /// The properties of a new API key that the caller decides.
-struct Grant {
-    name: String,
-    scopes: Vec<Scope>,
-    expires_at: Option<Timestamp>,
-    events_per_minute: Option<u32>,
+pub(super) struct Grant {
+    pub(super) name: String,
+    pub(super) scopes: Vec<Scope>,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) events_per_minute: Option<u32>,
 }
 
 /// Draws an API key, and makes its record.
-fn new_key(
+pub(super) fn new_key(
     tenant: &TenantId,
     (tier, spread): (Tier, Spread),
     grant: Grant,
@@ -243,11 +243,14 @@ fn check_made(written: KeyChange) -> Result<(), Problem> {
     match written {
         KeyChange::Done => Ok(()),
         KeyChange::KeyGone => Err(Problem::unauthorized()),
-        KeyChange::TooMany => {
-            let detail = format!("the tenant has {MAX_KEYS} valid API keys, the maximum; delete one first");
-            Err(Problem::new(Kind::Invalid, detail))
-        }
+        KeyChange::TooMany => Err(too_many_keys()),
     }
+}
+
+/// Returns the problem of a tenant that has as many valid API keys as it may have.
+pub(super) fn too_many_keys() -> Problem {
+    let detail = format!("the tenant has {MAX_KEYS} valid API keys, the maximum; delete one first");
+    Problem::new(Kind::Invalid, detail)
 }
 
 /// Reads the name of a tier.

@@ -77,6 +77,12 @@ impl<T: Table> Control<T> {
         self.make_key((hash, key), vec![check], 1).await
     }
 
+    /// Adds a key to a tenant that may have lost all its keys, so that no key asks for it. It may be one more than
+    /// [`MAX_KEYS`]. [`KeyChange::KeyGone`] says that the tenant is unknown or erased.
+    pub async fn add_key_by_operator(&self, hash: &KeyHash, key: &KeyRecord) -> PortResult<KeyChange> {
+        self.make_key((hash, key), Vec::new(), 0).await
+    }
+
     /// Replaces a key by a new one. The old key expires at `old_ends`, or is deleted at once if there is no such time.
     /// The new key gets the tier and the spread of the tenant.
     ///
