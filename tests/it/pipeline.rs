@@ -174,11 +174,23 @@ impl Pipeline {
         path: &str,
         body: &Value,
     ) -> Response {
+        self.call_with(api, ("x-api-key", self.key.expose()), method, path, body).await
+    }
+
+    /// Sends a request to this instance of api with this credential.
+    pub(crate) async fn call_with(
+        &self,
+        api: &Arc<Api<Memory>>,
+        (header, credential): (&str, &str),
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Response {
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header("x-api-key", self.key.expose())
+            .header(header, credential)
             .header("content-type", "application/json")
             .body(body)
             .expect("a valid request");

@@ -11,6 +11,7 @@ use http::request::Parts;
 use store::clock::Clock;
 use store::ports::Ports;
 
+use crate::access::admin_only;
 use crate::deps::Api;
 use crate::failure::Failure;
 
@@ -25,9 +26,12 @@ pub(crate) struct Caller<S> {
     scope: PhantomData<S>,
 }
 
-/// A caller whose API key was read from the table for this request. Changes use it, because the cache may still accept
-/// a revoked key.
+/// A caller whose API key was read from the table for this request. Changes that outlive the key use it, because the
+/// cache may still accept a revoked key.
 pub(crate) struct FreshCaller<S>(pub(crate) Caller<S>);
+
+/// The operator of the service: the bearer of the admin token.
+pub(crate) struct Operator;
 
 /// A scope as a type.
 pub(crate) trait Required: Send + 'static {
@@ -67,5 +71,13 @@ impl<S: Required, P: Ports> FromRequestParts<Arc<Api<P>>> for FreshCaller<S> {
         let now = api.clock.now();
         let (hash, key) = api.authenticator.authenticate_now(&parts.headers, S::SCOPE, now).await?;
         Ok(Self(Caller { hash, key, now, scope: PhantomData }))
+    }
+}
+
+impl<P: Ports> FromRequestParts<Arc<Api<P>>> for Operator {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api<P>>) -> Result<Self, Failure> {
+        if api.admin.is_bearer(&parts.headers) { Ok(Self) } else { Err(admin_only().into()) }
     }
 }

@@ -13,10 +13,11 @@ const PURPOSE: &str = "cursor";
 /// The size of an HMAC-SHA-256 tag.
 const TAG_BYTES: usize = 32;
 
-/// The cursors of one list of a tenant. A cursor is the place where a page ended, with a tag before it.
+/// The cursors of one list of a tenant, or of the operator. A cursor is the place where a page ended, with a tag before it.
 pub(crate) struct Cursors<'a> {
     pub(crate) peppers: &'a Peppers,
-    pub(crate) tenant: &'a TenantId,
+    /// The tenant; `None` for a list of the operator.
+    pub(crate) tenant: Option<&'a TenantId>,
     /// The list and its filter.
     pub(crate) filter: String,
 }
@@ -47,7 +48,7 @@ impl Cursors<'_> {
     }
 
     fn message(&self, place: &str) -> String {
-        format!("{}\0{place}\0{}", self.tenant, self.filter)
+        format!("{}\0{place}\0{}", self.tenant.map_or("operator", TenantId::as_str), self.filter)
     }
 }
 
@@ -72,10 +73,11 @@ mod tests {
         let ours = TenantId::generate(now, &mut rand::rng());
         let other = TenantId::generate(now, &mut rand::rng());
         let read = |tenant, filter: &str, cursor: &str| {
-            let cursors = Cursors { peppers: &peppers, tenant, filter: filter.to_owned() };
+            let cursors = Cursors { peppers: &peppers, tenant: Some(tenant), filter: filter.to_owned() };
             cursors.read(Some(&format!("cursor={cursor}")))
         };
-        let cursor = Cursors { peppers: &peppers, tenant: &ours, filter: "asc".to_owned() }.write("evt_1");
+        let cursor =
+            Cursors { peppers: &peppers, tenant: Some(&ours), filter: "asc".to_owned() }.write("evt_1");
         assert_eq!(read(&ours, "asc", &cursor), Ok(Some("evt_1".to_owned())));
         assert_eq!(read(&ours, "asc", ""), Ok(None));
         for (tenant, filter) in [(&other, "asc"), (&ours, "desc")] {

@@ -24,8 +24,8 @@ use crate::failure::Failure;
 use crate::query;
 use crate::route;
 use crate::routes::{
-    attempts, endpoints, events, explain, health, inbox, keys, metrics, openapi, privacy, queue, replays,
-    stats, tenant, webhook,
+    attempts, endpoints, events, explain, health, inbox, keys, metrics, openapi, operator, privacy, queue,
+    replays, stats, tenant, webhook,
 };
 
 /// Makes the router of all routes.
@@ -35,6 +35,7 @@ pub fn router<P: Ports>(api: Arc<Api<P>>) -> Router {
         .merge(endpoint_routes())
         .merge(event_routes())
         .merge(inbox_routes())
+        .merge(operator_routes())
         .route("/health", get(health::live))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready::<P>))
@@ -98,6 +99,13 @@ fn inbox_routes<P: Ports>() -> Router<Arc<Api<P>>> {
         .route("/api/inbox/release", checked(post(queue::release::<P>)))
         .route("/api/inbox/extend", checked(post(queue::extend::<P>)))
         .route("/api/ack/{id}", checked(post(inbox::acknowledge::<P>)))
+}
+
+fn operator_routes<P: Ports>() -> Router<Arc<Api<P>>> {
+    Router::new()
+        .route("/api/admin/tenants", checked(get(operator::list::<P>)))
+        .route("/api/admin/tenants/{id}", checked(get(operator::read::<P>)))
+        .route("/api/admin/tenants/{id}/keys", checked(post(operator::create_key::<P>)))
 }
 
 /// Checks the query of requests with the methods of a route. Other methods get a 405, whatever their query is.

@@ -33,6 +33,8 @@ pub enum Kind {
     NothingToReplay,
     /// 409: the endpoint is paused or disabled.
     EndpointInactive,
+    /// 409: the tenant would have no API key with the scope `keys:admin`.
+    LastAdminKey,
     /// 422: the `dedup_id` or `Idempotency-Key` was used before with other content.
     IdempotencyMismatch,
     /// 429: all tokens of this minute are spent.
@@ -47,7 +49,7 @@ pub enum Kind {
 
 impl Kind {
     /// All types.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Malformed,
         Self::CursorInvalid,
         Self::Unauthorized,
@@ -61,6 +63,7 @@ impl Kind {
         Self::LeaseLost,
         Self::NothingToReplay,
         Self::EndpointInactive,
+        Self::LastAdminKey,
         Self::IdempotencyMismatch,
         Self::RateLimited,
         Self::BacklogFull,
@@ -82,6 +85,7 @@ impl Kind {
             Self::LeaseLost => (409, "lease-lost", "The lease has expired, or does not exist"),
             Self::NothingToReplay => (409, "nothing-to-replay", "Nothing to replay"),
             Self::EndpointInactive => (409, "endpoint-inactive", "The endpoint is paused or disabled"),
+            Self::LastAdminKey => (409, "last-admin-key", "The last key with keys:admin"),
             Self::TooLarge => (413, "too-large", "Request too large"),
             Self::UnsupportedMediaType => (415, "unsupported-media-type", "Unsupported Content-Type"),
             Self::Invalid => (422, "invalid", "Invalid request"),

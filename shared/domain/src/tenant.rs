@@ -5,6 +5,7 @@ pub mod api_key;
 pub mod backlog;
 pub mod capacity;
 pub mod id;
+pub mod key_deletion;
 pub mod rate_limit;
 pub mod spread;
 pub mod stats;

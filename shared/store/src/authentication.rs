@@ -109,8 +109,9 @@ impl<T: Table> Authenticator<T> {
         Ok((hash, record))
     }
 
-    /// Returns the same as [`Authenticator::authenticate`], but does not use the cache of known keys. Used for operations
-    /// that a key must not do after it is revoked, for example to make another key.
+    /// Returns the same as [`Authenticator::authenticate`], but reads the key for this request alone: neither the cache nor
+    /// a read that another request began may know a revoked key. Used for changes that outlive the key, for example to
+    /// make another key or an endpoint.
     ///
     /// # Errors
     /// Those of [`Authenticator::authenticate`].
@@ -121,9 +122,14 @@ impl<T: Table> Authenticator<T> {
         now: Timestamp,
     ) -> Result<(KeyHash, KeyRecord), Problem> {
         for hash in self.hashes(headers) {
-            self.forget(&hash);
+            let record = self.control.key(&hash).await?;
+            self.remember(&hash, record.clone(), now);
+            if let Some(record) = record.filter(|record| record.is_live(now)) {
+                require(scope, &record)?;
+                return Ok((hash, record));
+            }
         }
-        self.authenticate(headers, scope, now).await
+        Err(Problem::unauthorized())
     }
 
     /// Returns the hashes of the request's key, one for each pepper. The key may be unknown.

@@ -7,6 +7,7 @@ mod erasure;
 pub(crate) mod health_item;
 pub(crate) mod key_item;
 pub(crate) mod tenant_item;
+pub mod tenant_list;
 pub mod tenants;
 
 use domain::tenant::api_key::{KeyHash, KeyRecord};

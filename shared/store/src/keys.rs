@@ -1,8 +1,8 @@
 //! The partition keys and sort keys of all tables. This module separates the tenants.
 //!
 //! No other code builds a key. A [`TenantId`] comes only from a credential, so a request cannot name an item of another
-//! tenant. Four kinds of items are not in the partition of a tenant: API keys, which are found by their hash; the
-//! counters of `/metrics`; unreadable messages that name no tenant; and the rows that the scheduler reads.
+//! tenant. Five kinds of items are not in the partition of a tenant: API keys, which are found by their hash; the list of
+//! tenants for the operator; the counters of `/metrics`; unreadable messages that name no tenant; and the rows that the scheduler reads.
 
 use domain::delivery::DeliveryMessage;
 use domain::delivery::attempt::Attempt;
@@ -34,6 +34,9 @@ pub(crate) fn api_key(hash: &KeyHash) -> String {
 pub(crate) fn tenant(tenant: &TenantId) -> String {
     format!("t#{tenant}")
 }
+
+/// The partition in `Control` of the list of all tenants. The sort key is the id of the tenant.
+pub(crate) const TENANTS: &str = "tenants";
 
 /// The sort key in `Control` of the tenant itself.
 pub(crate) const TENANT: &str = "tenant";

@@ -44,6 +44,7 @@ pub(crate) fn never(kind: Kind) -> String {
         Kind::Erasure => format!("era_{digits}{}", "A".repeat(43)),
         Kind::Lease => format!("lse_{digits}"),
         Kind::Cursor => digits,
+        Kind::Tenant => format!("org_{digits}"),
     }
 }
 
@@ -94,7 +95,7 @@ impl Owner {
             Kind::Key => operation("DELETE /api/keys/{id}"),
             Kind::Replay => operation("DELETE /api/replays/{id}"),
             Kind::Lease => operation("POST /api/inbox/release"),
-            Kind::Erasure | Kind::Cursor => return None,
+            Kind::Erasure | Kind::Cursor | Kind::Tenant => return None,
         };
         let slots: Vec<Slot> = ending.slots().into_iter().filter(|slot| slot.kind == kind).collect();
         let ids = self.own(ending, &slots);
@@ -157,8 +158,11 @@ impl Owner {
                 let all = json!({"lease_seconds": 3600, "lease_limit": 100});
                 self.made("/api/inbox/lease", &all, "lease_id")
             }
+            Kind::Tenant => self.tenant.id.clone(),
             Kind::Cursor => {
-                self.pending(); // so that there is more than one
+                if !operation.is_of_operator() {
+                    self.pending(); // so that there is more than one
+                }
                 let ids = self.needed(operation).into_iter().chain(others.clone()).collect();
                 let page = operation.request(&ids).of_one().send(&self.tenant).expect(200);
                 page.header("x-next-cursor").map_or_else(|| text(&page.json(), "next_cursor"), str::to_owned)

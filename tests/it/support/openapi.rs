@@ -21,6 +21,7 @@ pub(crate) enum Kind {
     Erasure,
     Lease,
     Cursor,
+    Tenant,
 }
 
 /// Where in a request an id goes.
@@ -59,6 +60,7 @@ pub(crate) struct Built {
     method: &'static str,
     pub(crate) target: String,
     pub(crate) body: Option<Value>,
+    is_of_operator: bool,
 }
 
 /// The document.
@@ -105,6 +107,7 @@ impl Kind {
             "ErasureId" => Some(Self::Erasure),
             "LeaseId" => Some(Self::Lease),
             "Cursor" => Some(Self::Cursor),
+            "OrganizationId" => Some(Self::Tenant),
             _ => None,
         }
     }
@@ -119,6 +122,11 @@ impl Operation {
     /// The scope that a key must have; `None` where no key is asked for.
     pub(crate) fn scope(&self) -> Option<&'static str> {
         self.spec["security"].as_array()?.iter().find_map(|way| way["apiKey"][0].as_str())
+    }
+
+    /// Whether only the operator may ask.
+    pub(crate) fn is_of_operator(&self) -> bool {
+        self.spec["security"] == json!([{"adminToken": []}])
     }
 
     /// Whether the document knows this answer.
@@ -178,7 +186,8 @@ impl Operation {
         for name in schema.map(|schema| missing(schema, &body)).unwrap_or_default() {
             body.insert(name.to_owned(), self.example(name));
         }
-        Built { method: self.method, target, body: schema.map(|_| Value::Object(body)) }
+        let is_of_operator = self.is_of_operator();
+        Built { method: self.method, target, body: schema.map(|_| Value::Object(body)), is_of_operator }
     }
 
     fn example(&self, name: &str) -> Value {
@@ -190,16 +199,20 @@ impl Operation {
 }
 
 impl Built {
-    /// Sends it with this tenant's key.
+    /// Sends it with this tenant's key, and with the admin token where only the operator may ask.
     pub(crate) fn send(&self, tenant: &Tenant) -> Reply {
-        self.send_with(tenant, Some(&tenant.key))
+        let token = self.is_of_operator.then(|| ("x-admin-token", tenant.place.admin_token()));
+        self.send_as(tenant, &[Some(("x-api-key", tenant.key.as_str())), token])
     }
 
     /// Sends it to this tenant's stack with this key, or without one.
     pub(crate) fn send_with(&self, tenant: &Tenant, key: Option<&str>) -> Reply {
-        let key = key.map(|key| ("x-api-key", key));
+        self.send_as(tenant, &[key.map(|key| ("x-api-key", key))])
+    }
+
+    fn send_as(&self, tenant: &Tenant, credentials: &[Option<(&str, &str)>]) -> Reply {
         let json = self.body.as_ref().map(|_| ("content-type", "application/json"));
-        let headers: Vec<_> = key.into_iter().chain(json).collect();
+        let headers: Vec<_> = credentials.iter().copied().flatten().chain(json).collect();
         let body = self.body.as_ref().map(Value::to_string).unwrap_or_default();
         client::call(self.method, &format!("{}{}", tenant.place.url(), self.target), &headers, body)
     }

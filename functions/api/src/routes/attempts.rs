@@ -36,7 +36,7 @@ use tokio::time::timeout;
 
 use super::endpoints::{find, open};
 use crate::body::{invalid, parameter};
-use crate::caller::{Caller, EndpointsAdmin};
+use crate::caller::{Caller, EndpointsAdmin, FreshCaller};
 use crate::cursor::Cursors;
 use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
@@ -61,7 +61,7 @@ const TURN: Duration = Duration::from_secs(6);
 /// stored. A success closes an open circuit breaker. An endpoint that is paused or disabled gets no test.
 pub(crate) async fn test<P: Ports>(
     State(api): ApiState<P>,
-    Caller { key: bearer, now, .. }: Caller<EndpointsAdmin>,
+    FreshCaller(Caller { key: bearer, now, .. }): FreshCaller<EndpointsAdmin>,
     Path(id): Path<String>,
     _: Body,
 ) -> Outcome {
@@ -197,7 +197,7 @@ pub(crate) async fn list<P: Ports>(
     let limit = query_limit(query.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?;
     let cursors = Cursors {
         peppers: api.authenticator.peppers(),
-        tenant: &bearer.tenant,
+        tenant: Some(&bearer.tenant),
         filter: format!("attempts {}", endpoint.id),
     };
     let after = cursors.read(query.as_deref())?;

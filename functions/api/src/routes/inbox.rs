@@ -45,7 +45,7 @@ pub(super) async fn answer_page<P: Ports>(
 ) -> Outcome {
     let cursors = Cursors {
         peppers: api.authenticator.peppers(),
-        tenant: &bearer.tenant,
+        tenant: Some(&bearer.tenant),
         filter: filter_of(&page_query),
     };
     if let Some(place) = cursors.read(query)? {

@@ -8,6 +8,7 @@ use domain::endpoint::id::EndpointId;
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::{ApiKey, KeyRecord, MAX_KEYS, Scope};
 use domain::tenant::id::TenantId;
+use domain::tenant::key_deletion::Refusal;
 use domain::tenant::spread::Spread;
 use domain::tenant::tier::Tier;
 use domain::tenant::{InboxMode, Tenant};
@@ -17,7 +18,7 @@ use runtime::answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::clock::Clock;
-use store::control::api_keys::KeyChange;
+use store::control::api_keys::{KeyChange, KeyDeletion};
 use store::ports::Ports;
 
 use crate::access::signup_tier;
@@ -158,24 +159,54 @@ pub(crate) async fn rotate<P: Ports>(
 /// minute.
 pub(crate) async fn delete<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { key: bearer, .. }): FreshCaller<KeysAdmin>,
+    FreshCaller(Caller { hash: bearer_hash, key: bearer, now, .. }): FreshCaller<KeysAdmin>,
     Path(id): Path<String>,
 ) -> Outcome {
-    let hash = api.control.delete_key(&bearer.tenant, &id).await?.ok_or_else(Problem::not_found)?;
-    api.authenticator.forget(&hash);
+    let deleted = match api.control.delete_key((&bearer_hash, &bearer), &id, now).await? {
+        KeyDeletion::Done(hash) => hash,
+        KeyDeletion::NoSuchKey => return Err(Problem::not_found().into()),
+        KeyDeletion::AskingGone => return Err(Problem::unauthorized().into()),
+        KeyDeletion::Refused(refusal) => return Err(not_deleted(refusal).into()),
+    };
+    api.authenticator.forget(&deleted);
     Ok(answer::no_content())
 }
 
+/// Returns the problem of an API key that is not deleted.
+fn not_deleted(refusal: Refusal) -> Problem {
+    let (kind, detail) = match refusal {
+        Refusal::LacksScope(scope) => (
+            Kind::Forbidden,
+            format!(
+                "this API key lacks the scope {} and cannot delete a key that has it; use a key that has it",
+                scope.as_str()
+            ),
+        ),
+        Refusal::EndsEarlier(end) => (
+            Kind::Forbidden,
+            format!(
+                "this API key ends at {end} and cannot delete a key that lasts longer; use a key that lasts as long"
+            ),
+        ),
+        Refusal::LastAdmin => (
+            Kind::LastAdminKey,
+            "no other key with the scope keys:admin lasts as long; create one without `expires_at` first, or replace this one with `POST /api/keys/rotate`"
+                .to_owned(),
+        ),
+    };
+    Problem::new(kind, detail)
+}
+
 /// The properties of a new API key that the caller decides.
-struct Grant {
-    name: String,
-    scopes: Vec<Scope>,
-    expires_at: Option<Timestamp>,
-    events_per_minute: Option<u32>,
+pub(super) struct Grant {
+    pub(super) name: String,
+    pub(super) scopes: Vec<Scope>,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) events_per_minute: Option<u32>,
 }
 
 /// Draws an API key, and makes its record.
-fn new_key(
+pub(super) fn new_key(
     tenant: &TenantId,
     (tier, spread): (Tier, Spread),
     grant: Grant,
@@ -212,11 +243,14 @@ fn check_made(written: KeyChange) -> Result<(), Problem> {
     match written {
         KeyChange::Done => Ok(()),
         KeyChange::KeyGone => Err(Problem::unauthorized()),
-        KeyChange::TooMany => {
-            let detail = format!("the tenant has {MAX_KEYS} valid API keys, the maximum; delete one first");
-            Err(Problem::new(Kind::Invalid, detail))
-        }
+        KeyChange::TooMany => Err(too_many_keys()),
     }
+}
+
+/// Returns the problem of a tenant that has as many valid API keys as it may have.
+pub(super) fn too_many_keys() -> Problem {
+    let detail = format!("the tenant has {MAX_KEYS} valid API keys, the maximum; delete one first");
+    Problem::new(Kind::Invalid, detail)
 }
 
 /// Reads the name of a tier.

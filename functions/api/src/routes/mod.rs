@@ -9,6 +9,7 @@ pub(crate) mod inbox;
 pub(crate) mod keys;
 pub(crate) mod metrics;
 pub(crate) mod openapi;
+pub(crate) mod operator;
 pub(crate) mod privacy;
 pub(crate) mod queue;
 pub(crate) mod replays;

@@ -171,8 +171,11 @@ pub(crate) async fn export<P: Ports>(
     RawQuery(query): RawQuery,
 ) -> Outcome {
     let limit = query_limit(query.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?;
-    let cursors =
-        Cursors { peppers: api.authenticator.peppers(), tenant: &bearer.tenant, filter: FILTER.to_owned() };
+    let cursors = Cursors {
+        peppers: api.authenticator.peppers(),
+        tenant: Some(&bearer.tenant),
+        filter: FILTER.to_owned(),
+    };
     let place = match cursors.read(query.as_deref())? {
         None => None,
         Some(place) => Some(Place::read(&place).ok_or_else(cursor::invalid)?),

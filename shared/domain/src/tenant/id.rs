@@ -25,6 +25,13 @@ impl TenantId {
         Self(text.into())
     }
 
+    /// Reads the id that the bearer of the admin token named. Returns `None` for text of another form. Never pass what
+    /// the bearer of an API key sent.
+    #[must_use]
+    pub fn named_by_operator(text: &str) -> Option<Self> {
+        id::is_canonical(Self::PREFIX, text).then(|| Self(text.to_owned()))
+    }
+
     /// Reads the tenant id from a queue message of any version. Returns `None` if the message has none.
     #[must_use]
     pub fn of_message(body: &str) -> Option<Self> {

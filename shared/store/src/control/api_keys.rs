@@ -1,10 +1,10 @@
 //! The API keys of a tenant. The transaction that makes or replaces a key checks that the calling key still exists, so
-//! that a revoked key cannot make another.
+//! that a revoked key cannot make or delete another.
 
-use domain::id;
 use domain::tenant::Tenant;
 use domain::tenant::api_key::{KeyHash, KeyRecord, LAST_USED_INTERVAL, MAX_KEYS};
 use domain::tenant::id::TenantId;
+use domain::tenant::key_deletion::{Refusal, check};
 use domain::timestamp::Timestamp;
 
 use super::{Control, key_item, tenant_item};
@@ -29,6 +29,19 @@ pub enum KeyChange {
     KeyGone,
     /// Nothing is written: the tenant would have more than [`MAX_KEYS`] valid keys.
     TooMany,
+}
+
+/// How the deletion of a key ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum KeyDeletion {
+    /// The key with this hash is deleted.
+    Done(KeyHash),
+    /// The tenant has no key with this id.
+    NoSuchKey,
+    /// The calling key no longer exists.
+    AskingGone,
+    /// The rule does not allow it.
+    Refused(Refusal),
 }
 
 impl<T: Table> Control<T> {
@@ -64,6 +77,12 @@ impl<T: Table> Control<T> {
         self.make_key((hash, key), vec![check], 1).await
     }
 
+    /// Adds a key to a tenant that may have lost all its keys, so that no key asks for it. It may be one more than
+    /// [`MAX_KEYS`]. [`KeyChange::KeyGone`] says that the tenant is unknown or erased.
+    pub async fn add_key_by_operator(&self, hash: &KeyHash, key: &KeyRecord) -> PortResult<KeyChange> {
+        self.make_key((hash, key), Vec::new(), 0).await
+    }
+
     /// Replaces a key by a new one. The old key expires at `old_ends`, or is deleted at once if there is no such time.
     /// The new key gets the tier and the spread of the tenant.
     ///
@@ -86,17 +105,45 @@ impl<T: Table> Control<T> {
         }
     }
 
-    /// Deletes a key of a tenant by its id; returns its hash, or `None` if the tenant has no such key.
-    pub async fn delete_key(&self, tenant: &TenantId, key_id: &str) -> PortResult<Option<KeyHash>> {
-        if !id::is_canonical("key_", key_id) {
-            return Ok(None);
-        }
-        let key = Key::new(keys::tenant(tenant), keys::key_listing(key_id));
-        let Some(listing) = self.items.get(key).await? else { return Ok(None) };
-        let hash = key_item::read_hash(&listing)?;
-        let deletes = key_item::item_keys(&hash, &key_item::read(&listing)?).map(delete_existing);
-        let committed = self.items.transact(deletes.into()).await?;
-        Ok((committed == Committed::Done).then_some(hash))
+    /// Deletes the key with this id from the tenant of the calling key, if the [rule](check) allows it. The rule holds
+    /// for the keys as they are when the key is deleted: the deletion raises the `rev` of the tenant, so that of two
+    /// deletions at the same time one decides again.
+    pub async fn delete_key(
+        &self,
+        asking: (&KeyHash, &KeyRecord),
+        key_id: &str,
+        now: Timestamp,
+    ) -> PortResult<KeyDeletion> {
+        let asking_id = &asking.1.id;
+        until_won("deleting a key", || async {
+            // 1. Decide by the keys of the tenant.
+            let Some(tenant) = self.tenant(&asking.1.tenant).await? else {
+                return Ok(Round::Ended(KeyDeletion::AskingGone));
+            };
+            let (hashes, keys): (Vec<_>, Vec<_>) = self.list_keys(&tenant.id).await?.into_iter().unzip();
+            let Some(place) = keys.iter().position(|key| key.id == key_id) else {
+                return Ok(Round::Ended(KeyDeletion::NoSuchKey));
+            };
+            let (hash, target) = (&hashes[place], &keys[place]);
+            if let Err(refusal) = check(asking.1, target, &keys, now) {
+                return Ok(Round::Ended(KeyDeletion::Refused(refusal)));
+            }
+
+            // 2. Delete it, on the condition that the calling key exists and the tenant has not changed since step 1.
+            let mut writes: Vec<Write> = key_item::item_keys(hash, target).map(delete_existing).into();
+            if target.id != *asking_id {
+                writes.push(Write::Check(key_item::authentication(asking.0), exists("pk")));
+            }
+            writes.push(Write::Update(tenant_item::raise_rev(&tenant)));
+            Ok(match self.items.transact(writes).await? {
+                Committed::Done => Round::Ended(KeyDeletion::Done(hash.clone())),
+                Committed::Refused(refused) if target.id != *asking_id && refused.get(2) == Some(&true) => {
+                    Round::Ended(KeyDeletion::AskingGone)
+                }
+                Committed::Refused(_) => Round::Lost, // the tenant or the key has changed
+            })
+        })
+        .await
     }
 
     /// Puts a key in one transaction with other writes, and deletes some expired keys. `added` is the number of valid

@@ -4,7 +4,7 @@ use domain::job::id::JobId;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 
-use super::{Control, key_item, tenant_item};
+use super::{Control, key_item, tenant_item, tenant_list};
 use crate::item::Key;
 use crate::items::Outcome;
 use crate::table::Table;
@@ -36,9 +36,10 @@ impl<T: Table> Control<T> {
         let mut items = self.list_all(tenant).await?;
         // Delete the authentication items first: the listings hold their hashes, and a repeated call needs them.
         let hashes = items.iter().filter_map(|item| key_item::read_hash(item).ok());
-        let authentications: Vec<Key> = hashes.map(|hash| key_item::authentication(&hash)).collect();
-        let count = authentications.len();
-        self.items.delete_all(authentications).await?;
+        let mut elsewhere: Vec<Key> = hashes.map(|hash| key_item::authentication(&hash)).collect();
+        let count = elsewhere.len();
+        elsewhere.push(tenant_list::key(tenant));
+        self.items.delete_all(elsewhere).await?;
         items.retain(|item| !tenant_item::is_tenant(item));
         let others = self.items.delete_items(&items).await?;
         self.remove_personal_data(tenant).await?;

@@ -12,7 +12,7 @@ use domain::tenant::tier::Tier;
 use domain::tenant::{InboxMode, Tenant};
 use domain::timestamp::Timestamp;
 
-use super::{Control, endpoint_item, key_item, tenant_item};
+use super::{Control, endpoint_item, key_item, tenant_item, tenant_list};
 use crate::items::{Committed, Updated};
 use crate::table::Table;
 use crate::table::condition::exists;
@@ -35,13 +35,16 @@ pub struct TenantSettings {
 }
 
 impl<T: Table> Control<T> {
-    /// Creates a tenant and its first API key.
+    /// Creates a tenant, its entry in the list of tenants, and its first API key.
     ///
     /// # Errors
-    /// When the table does not answer. Then both are created, or neither.
+    /// When the table does not answer. Then all are created, or none.
     pub async fn create_tenant(&self, tenant: &Tenant, hash: &KeyHash, key: &KeyRecord) -> PortResult<()> {
         let mut writes = key_item::puts(hash, key);
-        writes.push(Write::Put(Put::new(tenant_item::write(tenant))));
+        writes.extend(
+            [tenant_item::write(tenant), tenant_list::write(&tenant.id)]
+                .map(|item| Write::Put(Put::new(item))),
+        );
         self.items.transact(writes).await.map(drop)
     }
 
