@@ -92,7 +92,8 @@ async fn an_invocation_leaves_one_line_of_counts_and_no_secret() {
         );
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["function"]]));
         let key = pipeline.key.expose();
-        for secret in ["confidential", pipeline.tenant.as_str(), key, &key[9..40]] {
+        assert_eq!(line["tenant"], pipeline.tenant.as_str());
+        for secret in ["confidential", key, &key[9..40]] {
             assert!(!text.contains(secret), "{text}");
         }
     }

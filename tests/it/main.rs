@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod accepting;
+mod allowance;
 mod api_crashes;
 mod attacks;
 mod backpressure;
@@ -63,6 +64,7 @@ mod repository;
 mod resolving;
 mod revocations;
 mod rotation;
+mod same_url;
 mod samples;
 mod stats;
 mod storm;

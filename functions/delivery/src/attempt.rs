@@ -129,8 +129,7 @@ impl<P: Ports> Delivery<P> {
 
         // 2. POST, and decide on the answer.
         let at = self.clock.now();
-        let of = AttemptOf { n: message.n, run: &message.run };
-        let request = self.post(endpoint, &private, found.head.content(&payload), of, at);
+        let request = self.post(endpoint, &private, found.head.content(&payload), message, at);
         let answer = self.watch_slowness(message, endpoint, request).await;
         let ended = self.clock.now();
         let duration_ms = ended.millis_since(at);
@@ -171,9 +170,10 @@ impl<P: Ports> Delivery<P> {
         endpoint: &Endpoint,
         private: &Private,
         content: webhook_request::Content<'_>,
-        attempt: AttemptOf<'_>,
+        message: &DeliveryMessage,
         now: Timestamp,
     ) -> Answer {
+        let attempt = AttemptOf { n: message.n, run: &message.run };
         let Some(url) = self.own_hosts.url_elsewhere(&endpoint.url, self.url_policy) else {
             return Answer::None(Failure::Refused);
         };

@@ -96,7 +96,7 @@ impl Stack {
         for name in names {
             let mut environment = function_environment(&aws, &name, &runtime_api, &emulator)?;
             if let Some(instances) = environment.get_mut("MAX_INSTANCES") {
-                *instances = options.processes_of(&name).to_string();
+                *instances = batches_at_once(options, &name).to_string();
             }
             let binary = workspace::find_binary(&binaries, &name)?.to_path_buf();
             let output = Output::new(&name, &session.log(&name), options.events)?;
@@ -238,10 +238,15 @@ fn deploy_template(aws: &Aws, options: &Options, kept: &mut Kept) -> Result<Depl
     if kept.deployed != before {
         kept::discard_emulator_state(&options.dir);
     }
-    // Twice the number of processes: the batch of a killed process stays in flight for a while.
-    deploy::limit_queues(aws, |function| 2 * options.processes_of(function))?;
+    deploy::limit_queues(aws, |function| batches_at_once(options, function))?;
     (options.progress)(&format!("template.yaml is deployed ({:.1?})", started_at.elapsed()));
     Ok(deployed)
+}
+
+/// Returns the number of batches that the processes of a function get at the same time. It is twice their number: the batch of
+/// a killed process stays in flight for a while.
+fn batches_at_once(options: &Options, function: &str) -> usize {
+    2 * options.processes_of(function)
 }
 
 /// Returns all environment variables of a function's processes: those of the template, those of

@@ -1,6 +1,7 @@
 //! An endpoint: the URL of a receiver, and the event types that it gets.
 
 pub mod address;
+pub mod duplicate;
 pub mod headers;
 pub mod health;
 pub mod id;

@@ -220,6 +220,7 @@ impl Head {
     pub fn tombstone(&self, now: Timestamp) -> Self {
         Self {
             event_type: EventType::from_stored(Status::Deleted.as_str()),
+            units: 1,
             dedup_id: None,
             status: Status::Deleted,
             deliveries: BTreeMap::new(),

@@ -33,6 +33,8 @@ pub enum Kind {
     NothingToReplay,
     /// 409: the endpoint is paused or disabled.
     EndpointInactive,
+    /// 409: another endpoint sends some of the same events to the same URL.
+    EndpointExists,
     /// 409: the tenant would have no API key with the scope `keys:admin`.
     LastAdminKey,
     /// 422: the `dedup_id` or `Idempotency-Key` was used before with other content.
@@ -49,7 +51,7 @@ pub enum Kind {
 
 impl Kind {
     /// All types.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Malformed,
         Self::CursorInvalid,
         Self::Unauthorized,
@@ -63,6 +65,7 @@ impl Kind {
         Self::LeaseLost,
         Self::NothingToReplay,
         Self::EndpointInactive,
+        Self::EndpointExists,
         Self::LastAdminKey,
         Self::IdempotencyMismatch,
         Self::RateLimited,
@@ -85,6 +88,7 @@ impl Kind {
             Self::LeaseLost => (409, "lease-lost", "The lease has expired, or does not exist"),
             Self::NothingToReplay => (409, "nothing-to-replay", "Nothing to replay"),
             Self::EndpointInactive => (409, "endpoint-inactive", "The endpoint is paused or disabled"),
+            Self::EndpointExists => (409, "endpoint-exists", "An endpoint with this URL exists"),
             Self::LastAdminKey => (409, "last-admin-key", "The last key with keys:admin"),
             Self::TooLarge => (413, "too-large", "Request too large"),
             Self::UnsupportedMediaType => (415, "unsupported-media-type", "Unsupported Content-Type"),

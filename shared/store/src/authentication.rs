@@ -122,6 +122,9 @@ impl<T: Table> Authenticator<T> {
         now: Timestamp,
     ) -> Result<(KeyHash, KeyRecord), Problem> {
         for hash in self.hashes(headers) {
+            if self.unknown.get(&hash).is_some_and(|until| now < until) {
+                continue; // no key gets the hash of one that did not exist a moment ago
+            }
             let record = self.control.key(&hash).await?;
             self.remember(&hash, record.clone(), now);
             if let Some(record) = record.filter(|record| record.is_live(now)) {

@@ -118,7 +118,7 @@ fn a_replay_that_nobody_heard_of_is_found_by_the_clients_repeat() {
 
 #[test]
 fn an_erasure_that_nobody_heard_of_is_told_to_the_clients_repeat() {
-    let [job, mark] = ["PutItem", "UpdateItem"].map(|write| Rule::every(write, Fault::AnswerLost));
+    let [job, mark] = ["TransactWriteItems", "UpdateItem"].map(|write| Rule::every(write, Fault::AnswerLost));
     let keys = Rule::every("BatchWriteItem", Fault::AnswerLost);
     for (lost, status) in [(job, 503), (mark.with("erased_by"), 503), (keys, 202)] {
         let (tenant, api) = (Tenant::deployed(), api());

@@ -6,6 +6,8 @@ use aws::ports::Aws;
 use std::fmt::Debug;
 use store::ports::Ports;
 
+use domain::delivery::DeliveryMessage;
+use domain::delivery::schedule::Due;
 use domain::event::claim::Claim;
 use domain::event::claim_name::{ClaimName, DedupId};
 use domain::event::fingerprint::Fingerprint;
@@ -13,9 +15,7 @@ use domain::event::id::EventId;
 use domain::inbox::Head;
 use domain::inbox::expiry::ExpiryBatch;
 use domain::inbox::notice_request::{NoticeRequest, Reason};
-use domain::job::erasure::Erasure;
-use domain::job::{Job, Work};
-use domain::testing::{START, erasure_id, event, tenant};
+use domain::testing::{START, endpoint, erasure_id, event, tenant};
 use serde_json::json;
 use store::claims::Claims;
 use store::control::Control;
@@ -93,8 +93,10 @@ async fn a_grant_ends_where_its_condition_does() {
     check(schedule.put_expiring(&cohort).await, true, "consumer, of what expires");
     let request = NoticeRequest::new(&ours, Reason::Filling, START);
     check(schedule.request_notice(&request).await, true, "consumer, of a notice");
-    let job = Job::new(erasure_id(), ours, Work::Erasure(Box::new(Erasure::begin())), START);
-    check(schedule.put_job(&job).await, false, "consumer, of anything else");
+    let head = Head::new(&event(&ours, "a", "1", START), [endpoint(1).id]);
+    let (id, delivery) = head.deliveries.first_key_value().unwrap();
+    let due = Due { message: DeliveryMessage::first(&ours, head.id, id, delivery, false), at: START };
+    check(schedule.put_due(&due, head.expires_at).await, false, "consumer, of anything else");
 }
 
 /// What the scheduler does only where a write of a job lost its answer. A replay of four shards is written after each.

@@ -141,7 +141,7 @@ impl Owner {
             Kind::Event | Kind::Endpoint if is_kept => self.lasting(kind).expect("a lasting id"),
             Kind::Event => self.pending(),
             Kind::Endpoint => {
-                let url = self.receiver.url_of(&format!("/{}", self.mark));
+                let url = self.receiver.url_of(&format!("/{}/{:x}", self.mark, rand::random::<u64>()));
                 self.made("/api/endpoints", &json!({"url": url, "event_types": ["none"]}), "id")
             }
             Kind::Key => self.made("/api/keys", &json!({"name": self.mark, "scopes": ["inbox:read"]}), "id"),

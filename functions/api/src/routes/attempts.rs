@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
+use domain::delivery::line::Line;
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::verdict::{Answer, Verdict};
 use domain::delivery::webhook_request::{self, AttemptOf};
@@ -17,8 +18,10 @@ use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::Head;
 use domain::problem::{Kind, Problem};
+use domain::tenant::allowance;
 use domain::tenant::api_key::Scope;
 use domain::tenant::id::TenantId;
+use domain::tenant::tier::Tier;
 use domain::timestamp::Timestamp;
 use http::StatusCode;
 use runtime::answer;
@@ -54,6 +57,9 @@ const TEST_TYPE: &str = "endpoint.test";
 /// The longest time of a test: an instance answers nothing else meanwhile.
 const TEST_TIME: Duration = Duration::from_secs(5);
 
+/// When a test that a rate does not allow may be sent again, in seconds.
+const RETRY_SECONDS: u32 = 5;
+
 /// The longest time in which no other test of the tenant starts. A crashed test ends with it.
 const TURN: Duration = Duration::from_secs(6);
 
@@ -77,10 +83,15 @@ pub(crate) async fn test<P: Ports>(
         dedup_id: None,
     };
     let turn_ends = take_turn(&api, &bearer.tenant).await?;
-    let answer = send_test(&api, &endpoint, &private, &event, now).await;
+    let counted = count_delivery(&api, &bearer.tenant, bearer.tier, &endpoint).await;
+    let answer = match counted {
+        Ok(()) => Ok(send_test(&api, &endpoint, &private, &event, now).await),
+        Err(refused) => Err(refused),
+    };
     if let Err(error) = api.limits.end_test(&bearer.tenant, turn_ends).await {
         tracing::warn!(%error, "the turn of a test was not given back; it ends by itself");
     }
+    let answer = answer?;
     let ended_at = api.clock.now();
     let attempt = test_attempt(event.id, &answer, now, ended_at);
     if matches!(answer, Answer::Status { code: 200..=299, .. }) {
@@ -122,6 +133,36 @@ async fn take_turn<P: Ports>(api: &Api<P>, tenant: &TenantId) -> Result<Timestam
             Err(Problem { retry_after, ..Problem::new(Kind::RateLimited, detail) })
         }
     }
+}
+
+/// Counts a test as a delivery: in the rate of its endpoint, and in the allowance of its tenant.
+///
+/// # Errors
+/// 429 if one of them allows no request now, 503 if the table does not answer.
+async fn count_delivery<P: Ports>(
+    api: &Api<P>,
+    tenant: &TenantId,
+    tier: Tier,
+    endpoint: &Endpoint,
+) -> Result<(), Problem> {
+    let now = api.clock.now();
+    let of_endpoint = endpoint.pace(now).span(1, now);
+    let of_tenant = allowance::span(tier, 1, now);
+    for (line, span, limit) in [
+        (Line::Endpoint(&endpoint.id), of_endpoint, "the rate of the endpoint"),
+        (Line::Allowance, of_tenant, "the delivery allowance of the tenant (see `GET /api/stats`)"),
+    ] {
+        if !api.limits.reserve_before(tenant, line, span, now.millis().saturating_mul(1000)).await? {
+            let detail = format!(
+                "{limit} is used up, and a test counts as a delivery; send the request again after `Retry-After`"
+            );
+            return Err(Problem {
+                retry_after: Some(RETRY_SECONDS),
+                ..Problem::new(Kind::RateLimited, detail)
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Sends the event of a test, and waits at most [`TEST_TIME`] for the answer.

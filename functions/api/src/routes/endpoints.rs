@@ -28,6 +28,7 @@ use store::ports::Ports;
 use store::races::{Round, until_won};
 use store::unavailable::{PortResult, Unavailable};
 
+use super::duplicates::{check_change, check_no_duplicate};
 use super::settings::{Settings, change_headers, configure, read_secret, read_url};
 use crate::body::{Json, OptionalJson, check_range, invalid, member};
 use crate::caller::{Caller, EndpointsAdmin, FreshCaller};
@@ -60,6 +61,7 @@ pub(crate) async fn create<P: Ports>(
     let private = Private { secrets: Secrets::new(secret.clone()), headers };
     let mut endpoint = new(&api, &bearer.tenant, id, &private, api.clock.now()).await?;
     configure(&mut endpoint, &settings, Some(&url))?;
+    check_no_duplicate(&api, &bearer.tenant, &endpoint).await?;
     match api.control.add_endpoint(&bearer.tenant, &endpoint).await? {
         Added::Done => {}
         Added::Exists => return Err(Unavailable::new("adding an endpoint", "its id exists already").into()),
@@ -199,6 +201,7 @@ pub(super) async fn set_default<P: Ports>(
         let url = url.as_str().to_owned();
         if let Some(seen) = api.control.endpoint(tenant, &id).await? {
             let next = Endpoint { url, state: EndpointState::Active, ..seen.clone() };
+            check_change(api, tenant, &seen, &next).await?;
             return Ok(match api.control.change_endpoint(tenant, &seen, &next).await? {
                 Updated::Done => Round::Ended(None),
                 Updated::Raced => Round::Lost,
@@ -207,6 +210,7 @@ pub(super) async fn set_default<P: Ports>(
         let secret = Secret::generate(&mut rand::rng());
         let private = Private { secrets: Secrets::new(secret.clone()), headers: Headers::default() };
         let endpoint = Endpoint { url, ..new(api, tenant, id.clone(), &private, api.clock.now()).await? };
+        check_no_duplicate(api, tenant, &endpoint).await?;
         match api.control.add_endpoint(tenant, &endpoint).await? {
             Added::Done => Ok(Round::Ended(Some(secret))),
             Added::Exists => Ok(Round::Lost),
@@ -251,6 +255,7 @@ async fn update<P: Ports>(
         let mut next = seen.clone();
         let mut private = seen_private.clone();
         change(&mut next, &mut private)?;
+        check_change(api, tenant, &seen, &next).await?;
         if private != seen_private {
             next.sealed = seal(api, tenant, &seen.id, &private).await?;
         }

@@ -1,11 +1,13 @@
 //! The statistics of a tenant.
 
 use axum::extract::{RawQuery, State};
-use domain::tenant::stats::Window;
+use domain::delivery::line::Line;
+use domain::tenant::allowance;
+use domain::tenant::stats::{Histogram, Window};
 use domain::timestamp::Timestamp;
 use http::StatusCode;
 use runtime::answer;
-use serde_json::json;
+use serde_json::{Value, json};
 use store::ports::Ports;
 
 use crate::body::{invalid, parameter};
@@ -25,9 +27,13 @@ pub(crate) async fn stats<P: Ports>(
         Some(text) => Window::parse(&text).ok_or_else(|| invalid(parameter("window"), Window::RULE))?,
     };
     let (first, last) = window.minutes(now);
-    let (stats, backlog) =
-        tokio::try_join!(api.limits.stats(&bearer.tenant, first, last), api.limits.backlog(&bearer.tenant),)?;
-    let first_attempt_ms = &stats.first_attempt_ms;
+    let (stats, backlog, reserved_until) = tokio::try_join!(
+        api.limits.stats(&bearer.tenant, first, last),
+        api.limits.backlog(&bearer.tenant),
+        api.limits.reserved_until(&bearer.tenant, Line::Allowance),
+    )?;
+    let used_until =
+        reserved_until.map(|micros| Timestamp::from_millis(micros / 1000)).filter(|until| *until > now);
     let body = json!({
         "window_seconds": window.seconds(),
         "since": Timestamp::from_seconds(first * 60).to_string(),
@@ -39,12 +45,21 @@ pub(crate) async fn stats<P: Ports>(
         "acked": stats.acked,
         "pending": backlog.count(bearer.tier, now),
         "max_pending": bearer.tier.limits().undelivered_events,
-        "first_attempt_ms": {
-            "count": first_attempt_ms.count(),
-            "p50": first_attempt_ms.quantile(50),
-            "p95": first_attempt_ms.quantile(95),
-            "p99": first_attempt_ms.quantile(99),
+        "delivery_allowance": {
+            "units_per_minute": allowance::units_per_minute(bearer.tier),
+            "used_until": used_until.map(|until| until.to_string()),
         },
+        "first_attempt_ms": to_json(&stats.first_attempt_ms),
     });
     Ok(answer::json(StatusCode::OK, &body))
+}
+
+/// Returns the percentiles of durations as JSON.
+fn to_json(milliseconds: &Histogram) -> Value {
+    json!({
+        "count": milliseconds.count(),
+        "p50": milliseconds.quantile(50),
+        "p95": milliseconds.quantile(95),
+        "p99": milliseconds.quantile(99),
+    })
 }

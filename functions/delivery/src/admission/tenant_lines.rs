@@ -15,9 +15,6 @@ use store::unavailable::PortResult;
 
 use super::candidate::{Candidate, Group, Turn};
 
-/// The allowance of this time can be used at once.
-const ALLOWANCE_BURST: Duration = Duration::from_mins(1);
-
 /// Returns whether a delivery takes units from the allowance now. Each attempt takes them once, before it waits.
 pub(crate) fn is_charged(candidate: &Candidate<'_>) -> bool {
     let message = candidate.message;
@@ -36,8 +33,7 @@ pub(crate) async fn take_allowance<T: Table>(
         || groups.iter().flat_map(|group| &group.candidates).filter(|candidate| is_charged(candidate));
     let total: usize = charged().map(units).sum();
     let pace = allowance::pace(tier);
-    let span = pace.span_with_burst(total, ALLOWANCE_BURST, now);
-    let begin = limits.reserve(tenant, Line::Allowance, span).await?;
+    let begin = limits.reserve(tenant, Line::Allowance, allowance::span(tier, total, now)).await?;
     let mut taken = 0;
     let candidates = groups.iter_mut().flat_map(|group| &mut group.candidates);
     for candidate in candidates.filter(|candidate| is_charged(candidate)) {

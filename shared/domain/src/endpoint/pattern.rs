@@ -46,9 +46,33 @@ impl Pattern {
     /// at most the pattern's length times the type's length.
     #[must_use]
     pub fn matches(&self, event_type: &EventType) -> bool {
+        self.matches_text(event_type.as_str())
+    }
+
+    /// Returns whether some type matches both patterns. For two patterns with `*`, only their beginnings and their ends can
+    /// exclude each other: any text fits between.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self.ends(), other.ends()) {
+            (None, _) => other.matches_text(&self.0),
+            (_, None) => self.matches_text(&other.0),
+            (Some((begin, end)), Some((other_begin, other_end))) => {
+                let begins = begin.starts_with(other_begin) || other_begin.starts_with(begin);
+                let ends = end.ends_with(other_end) || other_end.ends_with(end);
+                begins && ends
+            }
+        }
+    }
+
+    /// Returns the text before the first `*` and the text after the last one; `None` without a `*`.
+    fn ends(&self) -> Option<(&str, &str)> {
+        Some((self.0.split_once('*')?.0, self.0.rsplit_once('*')?.1))
+    }
+
+    fn matches_text(&self, text: &str) -> bool {
         let mut parts = self.0.split('*');
         let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = event_type.as_str().strip_prefix(first) else { return false };
+        let Some(mut rest) = text.strip_prefix(first) else { return false };
         let Some(last) = parts.next_back() else { return rest.is_empty() }; // a pattern without `*`
         for part in parts {
             match rest.find(part) {
@@ -153,7 +177,41 @@ mod tests {
         }
     }
 
+    #[test]
+    fn patterns_overlap_if_a_type_matches_both() {
+        for (a, b, overlap) in [
+            ("*", "order.*", true),
+            ("order.*", "order.created", true),
+            ("order.*", "*.created", true),
+            ("order.*", "invoice.*", false),
+            ("*.created", "*.deleted", false),
+            ("order.created", "order.deleted", false),
+            ("a*b*c", "a*d*c", true),
+        ] {
+            for (a, b) in [(a, b), (b, a)] {
+                let [a, b] = [a, b].map(|pattern| Pattern::parse(pattern).unwrap());
+                assert_eq!(a.overlaps(&b), overlap, "{a} {b}");
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn patterns_that_match_the_same_text_overlap(a in "[ab*]{1,5}", b in "[ab*]{1,5}", text in "[ab]{1,8}") {
+            if matches(&a, &text) && matches(&b, &text) {
+                prop_assert!(Pattern::parse(&a).unwrap().overlaps(&Pattern::parse(&b).unwrap()));
+            }
+        }
+
+        #[test]
+        fn an_overlap_of_short_patterns_is_found_among_all_texts(a in "[ab*]{1,4}", b in "[ab*]{1,4}") {
+            let texts = (1..=8_u32).flat_map(|length| (0..1_u32 << length).map(move |bits| {
+                (0..length).map(|place| if bits >> place & 1 == 0 { 'a' } else { 'b' }).collect::<String>()
+            }));
+            let is_found = texts.into_iter().any(|text| matches(&a, &text) && matches(&b, &text));
+            prop_assert_eq!(Pattern::parse(&a).unwrap().overlaps(&Pattern::parse(&b).unwrap()), is_found);
+        }
+
         #[test]
         fn matching_follows_the_definition(pattern in "[ab*]{1,8}", text in "[ab]{1,8}") {
             prop_assert_eq!(matches(&pattern, &text), by_definition(pattern.as_bytes(), text.as_bytes()));

@@ -5,8 +5,14 @@
 //! deliveries: ten endpoints for a small event, one for an event of 40 KB. So an ordinary event needs no count at all.
 //! Replays include none.
 
-use crate::endpoint::pace::Pace;
+use std::time::Duration;
+
+use crate::endpoint::pace::{Pace, Span};
 use crate::tenant::tier::Tier;
+use crate::timestamp::Timestamp;
+
+/// The allowance of this time can be used at once.
+const BURST: Duration = Duration::from_mins(1);
 
 /// The size of a unit, in bytes.
 const UNIT_BYTES: usize = 4096;
@@ -28,6 +34,12 @@ pub fn charge(units: u32, place: usize, included: u32) -> u32 {
     let before = units.saturating_mul(place);
     let until_here = before.saturating_add(units);
     until_here.saturating_sub(included).min(units)
+}
+
+/// Returns the time that these units need in the line of the allowance at `now`. The allowance of a minute can be used at once.
+#[must_use]
+pub fn span(tier: Tier, units: usize, now: Timestamp) -> Span {
+    pace(tier).span_with_burst(units, BURST, now)
 }
 
 /// Returns the rate of the allowance, in units: ten for each event that the tier allows per minute.

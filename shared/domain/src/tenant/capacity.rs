@@ -14,8 +14,8 @@ pub struct Capacity {
 /// one, a tenant with `n` requests of bursts in flight occupies at most `n / 5` instances.
 pub const BURST: usize = 5;
 
-/// A refused request of a burst comes back after a quarter of a second for each request that may be in flight.
-const BURST_RETRIES_PER_SECOND: u32 = 4;
+/// The requests of bursts that come back per second after they were refused, for each request that may be in flight.
+const BURST_RETRIES_PER_SECOND: u32 = 10;
 
 impl Capacity {
     /// Makes the capacity of a stack with this many instances. 0 counts as 1.
@@ -37,7 +37,7 @@ impl Capacity {
         self.percent(match tier {
             Tier::Free => 30,
             Tier::Pro => 100,
-            Tier::Business => 200,
+            Tier::Business => 300,
             Tier::Enterprise => 400,
         })
     }
@@ -69,7 +69,7 @@ mod tests {
         let capacity = Capacity::of(100);
         assert_eq!(capacity.slow_at_once(), 30);
         let burst = u32::try_from(BURST).unwrap();
-        assert_eq!(Tier::ALL.map(|tier| capacity.burst_at_once(tier) / burst), [6, 20, 40, 80]);
+        assert_eq!(Tier::ALL.map(|tier| capacity.burst_at_once(tier) / burst), [6, 20, 60, 80]);
     }
 
     #[test]

@@ -16,13 +16,35 @@ use crate::unavailable::{PortResult, Unavailable};
 
 const MICROSECONDS: u64 = 1_000_000;
 
+/// The attribute with the end of the last reservation, in microseconds since the epoch.
+const BUSY_UNTIL: &str = "busy_until";
+
 impl<T: Table> Limits<T> {
     /// Reserves the next span of a line's time; returns when it begins, in microseconds since the epoch. It begins
     /// at `span.earliest` or later, and spans of two callers do not overlap.
     pub async fn reserve(&self, tenant: &TenantId, line: Line<'_>, span: Span) -> PortResult<u64> {
         let key = Key::new(keys::pace(tenant, line), keys::ONLY);
-        let begin = self.reserve_in("busy_until", key, span, None).await?;
+        let begin = self.reserve_in(BUSY_UNTIL, key, span, None).await?;
         begin.ok_or_else(|| Unavailable::new("reserving a slot", "a write without a condition was refused"))
+    }
+
+    /// Reserves the next span of a line's time, if it begins at `latest` (microseconds since the epoch) or earlier. Returns
+    /// whether it did.
+    pub async fn reserve_before(
+        &self,
+        tenant: &TenantId,
+        line: Line<'_>,
+        span: Span,
+        latest: u64,
+    ) -> PortResult<bool> {
+        let key = Key::new(keys::pace(tenant, line), keys::ONLY);
+        Ok(self.reserve_in(BUSY_UNTIL, key, span, Some(latest)).await?.is_some())
+    }
+
+    /// Returns the end of the last reserved span of a line, in microseconds since the epoch; `None` if none is kept.
+    pub async fn reserved_until(&self, tenant: &TenantId, line: Line<'_>) -> PortResult<Option<u64>> {
+        let item = self.items.get_eventually(Key::new(keys::pace(tenant, line), keys::ONLY)).await?;
+        Ok(item.and_then(|item| item.number(BUSY_UNTIL).ok()))
     }
 
     /// Reserves the next span of a throttled endpoint's time, if it begins at `latest` (microseconds since the epoch) or
