@@ -340,10 +340,8 @@ mod tests {
                 stats(id),
                 pace(id, Line::Endpoint(&endpoint)),
                 pace(id, Line::Slow),
-                pace(id, Line::Burst),
                 pace(id, Line::Allowance),
                 in_flight(id, Line::Endpoint(&endpoint), 7),
-                in_flight(id, Line::Slow, 7),
                 parked(id, &endpoint),
                 attempts(id, &endpoint),
                 lease(id, &lease_id),
@@ -355,7 +353,7 @@ mod tests {
         let a = TenantId::generate(now, &mut rand::rng());
         let b = TenantId::generate(now, &mut rand::rng());
         let all: HashSet<String> = keys(&a).into_iter().chain(keys(&b)).collect();
-        assert_eq!(all.len(), 42);
+        assert_eq!(all.len(), 38);
         for key in keys(&a) {
             assert!(key.starts_with(&format!("t#{a}")), "{key}");
         }

@@ -1,5 +1,5 @@
-//! The requests in flight, counted where they could occupy many instances: to slow endpoints, in bursts of one tenant, and to
-//! an endpoint for which other messages wait. A message that finds no place gets a time behind all others of its line.
+//! The requests in flight, counted where they could occupy many instances: to slow endpoints, the batches with a burst of one
+//! tenant, and to an endpoint for which other messages wait. A message that finds no place gets a time behind all others of its line.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ pub(crate) async fn take_for_slow<'a, T: Table>(
     take_in(limits, Line::Slow, slow, pace, most, now).await
 }
 
-/// Takes places for the candidates of a burst of a tenant.
+/// Takes the place of one batch for the candidates of a burst of a tenant. If there is none, all of them come back later.
 pub(crate) async fn take_for_burst<'a, T: Table>(
     limits: &Limits<T>,
     groups: &mut [Group<'a>],
@@ -54,9 +54,14 @@ pub(crate) async fn take_for_burst<'a, T: Table>(
     tier: Tier,
     now: Timestamp,
 ) -> PortResult<Option<Places<'a>>> {
-    let quick = groups.iter_mut().filter(|group| !group.is_slow(now));
-    let most = |_| capacity.burst_at_once(tier);
-    take_in(limits, Line::Burst, quick, capacity.burst_pace(tier), most, now).await
+    let Some(tenant) = groups.first().map(|group| group.tenant) else { return Ok(None) };
+    let taken = take(limits, tenant, Line::Burst, 1, |_| capacity.bursts_at_once(tier), now).await?;
+    if taken.count == 0 {
+        let quick = groups.iter_mut().filter(|group| !group.is_slow(now));
+        let refused: Vec<&mut Candidate<'a>> = quick.flat_map(Group::ready).collect();
+        send_later(limits, tenant, Line::Burst, capacity.burst_pace(tier), refused, now).await?;
+    }
+    Ok(Some(taken))
 }
 
 /// Takes places for the candidates for one endpoint that may be sent now. A single one needs none if no message waited before
@@ -98,13 +103,26 @@ async fn take_in<'g, 'a: 'g, T: Table>(
     let taken = take(limits, tenant, line, ready.len(), most, now).await?;
     let refused = ready.split_off(to_usize(taken.count).min(ready.len()));
     if !refused.is_empty() {
-        let begin = limits.reserve(tenant, line, pace.span(refused.len(), now)).await?;
-        for (slot, candidate) in refused.into_iter().enumerate() {
-            let later = pace.turn(begin, slot, now).unwrap_or(now).max(now.after(MIN_DELAY));
-            candidate.turn = Turn::Later(later);
-        }
+        send_later(limits, tenant, line, pace, refused, now).await?;
     }
     Ok(Some(taken))
+}
+
+/// Gives refused candidates the next times of a line.
+async fn send_later<T: Table>(
+    limits: &Limits<T>,
+    tenant: &TenantId,
+    line: Line<'_>,
+    pace: Pace,
+    refused: Vec<&mut Candidate<'_>>,
+    now: Timestamp,
+) -> PortResult<()> {
+    let begin = limits.reserve(tenant, line, pace.span(refused.len(), now)).await?;
+    for (slot, candidate) in refused.into_iter().enumerate() {
+        let later = pace.turn(begin, slot, now).unwrap_or(now).max(now.after(MIN_DELAY));
+        candidate.turn = Turn::Later(later);
+    }
+    Ok(())
 }
 
 async fn take<'a, T: Table>(

@@ -10,12 +10,11 @@ pub struct Capacity {
     instances: u32,
 }
 
-/// Messages of one tenant in one batch, from which on they count as a burst. A smaller number costs more writes; with this
-/// one, a tenant with `n` requests of bursts in flight occupies at most `n / 5` instances.
+/// Messages of one tenant in one batch, from which on they count as a burst. A smaller number costs more writes.
 pub const BURST: usize = 5;
 
-/// The requests of bursts that come back per second after they were refused, for each request that may be in flight.
-const BURST_RETRIES_PER_SECOND: u32 = 10;
+/// The refused messages of bursts that come back per second, for each batch that may be under way: five full batches.
+const RETRIES_PER_SECOND: u32 = 50;
 
 impl Capacity {
     /// Makes the capacity of a stack with this many instances. 0 counts as 1.
@@ -31,14 +30,14 @@ impl Capacity {
         self.percent(30)
     }
 
-    /// Returns the largest number of requests of bursts that a tenant may have in flight.
+    /// Returns the largest number of batches with a burst of a tenant that may be under way: each occupies an instance.
     #[must_use]
-    pub fn burst_at_once(self, tier: Tier) -> u32 {
+    pub fn bursts_at_once(self, tier: Tier) -> u32 {
         self.percent(match tier {
-            Tier::Free => 30,
-            Tier::Pro => 100,
-            Tier::Business => 300,
-            Tier::Enterprise => 400,
+            Tier::Free => 10,
+            Tier::Pro => 20,
+            Tier::Business => 50,
+            Tier::Enterprise => 80,
         })
     }
 
@@ -49,10 +48,10 @@ impl Capacity {
         Pace::per_hour(self.slow_at_once().saturating_mul(3600) / seconds.max(1))
     }
 
-    /// Returns the rate at which refused requests of bursts come back.
+    /// Returns the rate at which refused messages of bursts come back.
     #[must_use]
     pub fn burst_pace(self, tier: Tier) -> Pace {
-        Pace::per_second(self.burst_at_once(tier).saturating_mul(BURST_RETRIES_PER_SECOND))
+        Pace::per_second(self.bursts_at_once(tier).saturating_mul(RETRIES_PER_SECOND))
     }
 
     fn percent(self, percent: u32) -> u32 {
@@ -68,15 +67,14 @@ mod tests {
     fn no_tenant_may_occupy_all_instances() {
         let capacity = Capacity::of(100);
         assert_eq!(capacity.slow_at_once(), 30);
-        let burst = u32::try_from(BURST).unwrap();
-        assert_eq!(Tier::ALL.map(|tier| capacity.burst_at_once(tier) / burst), [6, 20, 60, 80]);
+        assert_eq!(Tier::ALL.map(|tier| capacity.bursts_at_once(tier)), [10, 20, 50, 80]);
     }
 
     #[test]
     fn a_small_stack_allows_one_request_at_least() {
         for instances in [0, 1, 3] {
             let capacity = Capacity::of(instances);
-            assert_eq!((capacity.slow_at_once(), capacity.burst_at_once(Tier::Free)), (1, 1));
+            assert_eq!((capacity.slow_at_once(), capacity.bursts_at_once(Tier::Free)), (1, 1));
         }
     }
 
