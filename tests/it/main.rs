@@ -67,6 +67,7 @@ mod samples;
 mod stats;
 mod storm;
 mod support;
+mod suspensions;
 mod tenants;
 mod traces;
 mod turns;

@@ -23,7 +23,7 @@ use store::ports::Ports;
 
 use crate::access::signup_tier;
 use crate::body::{self, Json, OptionalJson, check_plain, check_range, invalid, member, time};
-use crate::caller::{Caller, FreshCaller, KeysAdmin};
+use crate::caller::{ActiveCaller, Caller, KeysAdmin};
 use crate::deps::ApiState;
 use crate::failure::Outcome;
 
@@ -56,6 +56,7 @@ pub(crate) async fn generate<P: Ports>(State(api): ApiState<P>, headers: HeaderM
         spread: Spread::of(tier),
         inbox: InboxMode::All,
         wanted_retention_days: None,
+        suspension: None,
         created_at: now,
         rev: 1,
     };
@@ -99,7 +100,7 @@ pub(crate) struct Create {
 /// the request.
 pub(crate) async fn create<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { hash: bearer_hash, key: bearer, now, .. }): FreshCaller<KeysAdmin>,
+    ActiveCaller(Caller { hash: bearer_hash, key: bearer, now, .. }): ActiveCaller<KeysAdmin>,
     Json(request): Json<Create>,
 ) -> Outcome {
     let name = read_name(&request.name, "/name")?;
@@ -131,7 +132,7 @@ pub(crate) struct Rotate {
 /// minute.
 pub(crate) async fn rotate<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { hash: old_hash, key: old, now, .. }): FreshCaller<KeysAdmin>,
+    ActiveCaller(Caller { hash: old_hash, key: old, now, .. }): ActiveCaller<KeysAdmin>,
     OptionalJson(request): OptionalJson<Rotate>,
 ) -> Outcome {
     let overlap_seconds = request.overlap_seconds;
@@ -159,7 +160,7 @@ pub(crate) async fn rotate<P: Ports>(
 /// minute.
 pub(crate) async fn delete<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { hash: bearer_hash, key: bearer, now, .. }): FreshCaller<KeysAdmin>,
+    ActiveCaller(Caller { hash: bearer_hash, key: bearer, now, .. }): ActiveCaller<KeysAdmin>,
     Path(id): Path<String>,
 ) -> Outcome {
     let deleted = match api.control.delete_key((&bearer_hash, &bearer), &id, now).await? {
@@ -219,6 +220,7 @@ pub(super) fn new_key(
         tenant: tenant.clone(),
         tier,
         spread,
+        is_suspended: false, // the transaction that writes the key knows
         name,
         scopes,
         last4: key.last4().to_owned(),
@@ -286,7 +288,11 @@ pub(crate) fn to_json(key: &KeyRecord) -> Value {
     })
 }
 
-fn read_name(text: &str, pointer: &str) -> Result<String, Problem> {
+/// Reads a name, or another short text.
+///
+/// # Errors
+/// 422 if it is empty, too long, or has control characters.
+pub(super) fn read_name(text: &str, pointer: &str) -> Result<String, Problem> {
     let name = text.trim();
     if name.is_empty() || name.chars().count() > MAX_NAME_CHARS {
         let rule =
