@@ -7,6 +7,7 @@ pub mod capacity;
 pub mod id;
 pub mod key_deletion;
 pub mod rate_limit;
+pub mod signup;
 pub mod spread;
 pub mod stats;
 pub mod suspension;
