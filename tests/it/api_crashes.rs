@@ -17,7 +17,7 @@ const MANY: usize = 200;
 
 /// Kills api at each call of a request, and sends it again; `check` then looks at both responses and at what is stored.
 /// Returns the number of deaths.
-async fn at_every_call(
+pub(crate) async fn at_every_call(
     prepare: impl AsyncFn() -> (Pipeline, Value),
     request: impl AsyncFn(&Pipeline, &Value) -> Response,
     check: impl AsyncFn(&Pipeline, &Value, [Response; 2], &str),

@@ -283,6 +283,7 @@ pub(crate) fn owner(key: &KeyRecord) -> Tenant {
         spread: key.spread,
         inbox: InboxMode::All,
         wanted_retention_days: None,
+        suspension: None,
         rev: 1,
         created_at: START,
     }

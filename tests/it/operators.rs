@@ -45,9 +45,13 @@ fn ask(tenant: &Tenant, method: &str, path: &str) -> Reply {
 fn no_route_of_the_operator_is_open_to_the_key_of_a_tenant() {
     let tenant = Tenant::new();
     let of_tenant = format!("/api/admin/tenants/{}", tenant.id);
-    for (method, path) in
-        [("GET", "/api/admin/tenants"), ("GET", &of_tenant), ("POST", &format!("{of_tenant}/keys"))]
-    {
+    for (method, path) in [
+        ("GET", "/api/admin/tenants"),
+        ("GET", &of_tenant),
+        ("POST", &format!("{of_tenant}/keys")),
+        ("POST", &format!("{of_tenant}/suspend")),
+        ("POST", &format!("{of_tenant}/resume")),
+    ] {
         tenant.call(method, path, &[], "").problem(401, "unauthorized");
         tenant.call(method, path, &[("x-admin-token", "wrong")], "").problem(401, "unauthorized");
     }

@@ -9,6 +9,7 @@ use lambda_http::{Error, Request, RequestExt, service_fn};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
+use runtime::request::SourceAddress;
 use runtime::{answer, gateway};
 use serde_json::{Value, json};
 
@@ -190,4 +191,26 @@ fn no_event_ends_the_process() {
         }
     }
     assert!(statuses.into_iter().all(|count| count > 500), "{statuses:?}");
+}
+
+#[test]
+fn the_address_of_a_client_is_that_of_the_request_context_and_of_no_header() {
+    let handler = service_fn(async |request: Request| {
+        let address = runtime::gateway::source_address(&request);
+        Ok::<_, Error>(format!("{:?}", address.map(|SourceAddress(address)| address)))
+    });
+    let mut service = gateway::service(handler);
+    for mut event in both_versions(SAMPLES[0]) {
+        event["headers"]["X-Forwarded-For"] = json!("192.0.2.9");
+        for (address, expected) in [(json!("192.0.2.1"), "Some(192.0.2.1)"), (Value::Null, "None")] {
+            event["requestContext"]["identity"]["sourceIp"] = address.clone();
+            if event.get("rawPath").is_some() {
+                event["requestContext"]["http"]["sourceIp"] = address;
+            }
+            let payload = serde_json::from_str(&event.to_string()).unwrap();
+            let answer = service.call(LambdaEvent::new(payload, Context::default())).now_or_never().unwrap();
+            let answer = serde_json::to_value(answer.unwrap()).unwrap();
+            assert_eq!(answer["body"], expected, "{event}");
+        }
+    }
 }

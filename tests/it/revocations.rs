@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::pipeline::Pipeline;
 
 /// Every request that makes or changes something that stays when the key is gone, on this endpoint and this event.
-fn lasting_changes(endpoint: &str, event: &str) -> Vec<(&'static str, String, Value)> {
+pub(crate) fn lasting_changes(endpoint: &str, event: &str) -> Vec<(&'static str, String, Value)> {
     let endpoint = |tail: &str| format!("/api/endpoints/{endpoint}{tail}");
     let url = "https://hooks.example.com/other";
     vec![

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::problem::Problem;
 use domain::tenant::api_key::Pepper;
+use domain::tenant::signup::SignupLimits;
 use domain::tenant::spread::Spread;
 use domain::tenant::tier::Tier;
 use http::HeaderMap;
@@ -28,6 +29,14 @@ pub enum Environment {
 }
 
 impl Environment {
+    /// Returns how many tenants an open signup creates in a day.
+    pub(crate) fn signup_limits(self) -> SignupLimits {
+        match self {
+            Self::Aws => SignupLimits::AWS,
+            Self::Local => SignupLimits::LOCAL,
+        }
+    }
+
     /// Returns the time after a change of the tier in which no event is written to the added shards.
     pub(crate) fn spread_delay(self) -> Duration {
         match self {

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use domain::problem::Problem;
 use domain::tenant::api_key::{KeyHash, KeyRecord, Scope};
 use domain::timestamp::Timestamp;
 use http::request::Parts;
@@ -29,6 +30,10 @@ pub(crate) struct Caller<S> {
 /// A caller whose API key was read from the table for this request. Changes that outlive the key use it, because the
 /// cache may still accept a revoked key.
 pub(crate) struct FreshCaller<S>(pub(crate) Caller<S>);
+
+/// A [`FreshCaller`] whose tenant is not suspended. All changes use it, except those that protect data: a suspended
+/// tenant can still delete an event.
+pub(crate) struct ActiveCaller<S>(pub(crate) Caller<S>);
 
 /// The operator of the service: the bearer of the admin token.
 pub(crate) struct Operator;
@@ -71,6 +76,15 @@ impl<S: Required, P: Ports> FromRequestParts<Arc<Api<P>>> for FreshCaller<S> {
         let now = api.clock.now();
         let (hash, key) = api.authenticator.authenticate_now(&parts.headers, S::SCOPE, now).await?;
         Ok(Self(Caller { hash, key, now, scope: PhantomData }))
+    }
+}
+
+impl<S: Required, P: Ports> FromRequestParts<Arc<Api<P>>> for ActiveCaller<S> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api<P>>) -> Result<Self, Failure> {
+        let FreshCaller(caller) = FreshCaller::from_request_parts(parts, api).await?;
+        if caller.key.is_suspended { Err(Problem::suspended().into()) } else { Ok(Self(caller)) }
     }
 }
 

@@ -106,6 +106,8 @@ fn operator_routes<P: Ports>() -> Router<Arc<Api<P>>> {
         .route("/api/admin/tenants", checked(get(operator::list::<P>)))
         .route("/api/admin/tenants/{id}", checked(get(operator::read::<P>)))
         .route("/api/admin/tenants/{id}/keys", checked(post(operator::create_key::<P>)))
+        .route("/api/admin/tenants/{id}/suspend", checked(post(operator::suspend::<P>)))
+        .route("/api/admin/tenants/{id}/resume", checked(post(operator::resume::<P>)))
 }
 
 /// Checks the query of requests with the methods of a route. Other methods get a 405, whatever their query is.

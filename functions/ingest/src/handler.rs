@@ -93,6 +93,9 @@ impl<P: Ports> Ingest<P> {
         invocation.set_caller(&bearer);
         invocation.rate_limit = Some(self.limiter.events_status(&bearer, invocation.now));
         require(Scope::EventsWrite, &bearer)?;
+        if bearer.is_suspended {
+            return Err(Problem::suspended());
+        }
         self.admit(&bearer, invocation).await?; // an invalid event uses a token too
         require_no_query(query)?;
         let form = Form::of(path, headers)?;

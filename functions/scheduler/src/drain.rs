@@ -1,7 +1,7 @@
 //! Handles the parked deliveries of each endpoint, according to the endpoint's state:
 //!
 //! ```text
-//!   paused                        sends nothing
+//!   paused, tenant suspended      sends nothing
 //!   circuit breaker open          sends one delivery as a probe, if a probe is due
 //!   active, deleted, disabled     sends the deliveries of one minute, spread over the minute; delivery reads
 //!                                 the endpoint again, and records or sends

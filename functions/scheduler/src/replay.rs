@@ -58,6 +58,10 @@ impl<P: Ports> Scheduler<P> {
         if job.is_cancelled {
             return self.end_cancelled(job, replay, rate).await;
         }
+        if endpoints.iter().any(|endpoint| endpoint.is_suspended) {
+            // Every delivery would be parked at once: the replay waits until the tenant is resumed.
+            return Ok(StepResult::NextRun(Work::Replay(Box::new(replay.clone()))));
+        }
         let per_run = Pace::per_second(rate).to_per_minute();
 
         // 1. Read the next heads, no more than may be sent in this run.

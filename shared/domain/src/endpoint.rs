@@ -89,6 +89,9 @@ pub struct Endpoint {
     pub state: EndpointState,
     /// Whether the owner paused the endpoint. Its deliveries are parked until the owner resumes it.
     pub is_paused: bool,
+    /// Whether the tenant is suspended. Its deliveries are parked until the operator resumes it. It is repeated here so that
+    /// an attempt needs no further read.
+    pub is_suspended: bool,
     /// The largest number of requests per second.
     pub rate_per_second: u32,
     /// The state of the circuit breaker, and the latest failures.

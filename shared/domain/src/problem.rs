@@ -17,6 +17,8 @@ pub enum Kind {
     Forbidden,
     /// 403: the request is a webhook of a stack of this API.
     OwnWebhook,
+    /// 403: the operator has suspended the tenant.
+    Suspended,
     /// 404: the resource does not exist, or belongs to another tenant.
     NotFound,
     /// 405: the path exists, but not with this method.
@@ -51,12 +53,13 @@ pub enum Kind {
 
 impl Kind {
     /// All types.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Malformed,
         Self::CursorInvalid,
         Self::Unauthorized,
         Self::Forbidden,
         Self::OwnWebhook,
+        Self::Suspended,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::TooLarge,
@@ -83,6 +86,7 @@ impl Kind {
             Self::Unauthorized => (401, "unauthorized", "Invalid API key"),
             Self::Forbidden => (403, "forbidden", "Permission denied"),
             Self::OwnWebhook => (403, "own-webhook", "Webhook of this API"),
+            Self::Suspended => (403, "suspended", "Organization suspended"),
             Self::NotFound => (404, "not-found", "Not found"),
             Self::MethodNotAllowed => (405, "method-not-allowed", "Method not allowed"),
             Self::LeaseLost => (409, "lease-lost", "The lease has expired, or does not exist"),
@@ -173,6 +177,15 @@ impl Problem {
         Self::new(
             Kind::Unauthorized,
             "Invalid API key: it is missing, unknown, revoked or expired; send a valid key in the header X-API-Key",
+        )
+    }
+
+    /// Returns the answer to a tenant that may not post events or change anything, because it is suspended.
+    #[must_use]
+    pub fn suspended() -> Self {
+        Self::new(
+            Kind::Suspended,
+            "the operator of this service has suspended your organization: you can read, lease, acknowledge, export and erase events, and nothing else; ask the operator to resume it, then send the request again",
         )
     }
 

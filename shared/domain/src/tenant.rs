@@ -7,14 +7,17 @@ pub mod capacity;
 pub mod id;
 pub mod key_deletion;
 pub mod rate_limit;
+pub mod signup;
 pub mod spread;
 pub mod stats;
+pub mod suspension;
 pub mod tier;
 
 use std::time::Duration;
 
 use self::id::TenantId;
 use self::spread::Spread;
+use self::suspension::Suspension;
 use self::tier::Tier;
 use crate::timestamp::Timestamp;
 
@@ -33,6 +36,8 @@ pub struct Tenant {
     pub inbox: InboxMode,
     /// The retention that the owner set, in days. [`Tenant::retention_days`] limits it to the tier.
     pub wanted_retention_days: Option<u16>,
+    /// The suspension by the operator, if the tenant is suspended.
+    pub suspension: Option<Suspension>,
     /// When the tenant was created.
     pub created_at: Timestamp,
     /// The number of writes to the tenant or to the list of its keys. Each update is conditional on the value that it
@@ -102,6 +107,7 @@ mod tests {
             spread: Spread::of(Tier::Business),
             inbox: InboxMode::All,
             wanted_retention_days: None,
+            suspension: None,
             created_at: now,
             rev: 1,
         };

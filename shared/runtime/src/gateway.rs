@@ -11,13 +11,14 @@ use domain::problem::{Kind, Problem};
 use http::header::{HOST, HeaderMap};
 use http::{StatusCode, Uri};
 use lambda_http::lambda_runtime::{self, LambdaEvent, Service, service_fn};
-use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, Error, IntoResponse, Request};
+use lambda_http::request::{LambdaRequest, RequestContext};
+use lambda_http::{Adapter, Error, IntoResponse, Request, RequestExt};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use url::Url;
 
 use crate::answer;
+use crate::request::SourceAddress;
 
 /// The event of a request as it arrives; without a request if `lambda_http` knows no event of this form.
 pub struct Event(Option<LambdaRequest>);
@@ -152,6 +153,17 @@ where
             }
         }
     })
+}
+
+/// Returns the address of the client from the context that API Gateway adds to a request; `None` if it has none.
+#[must_use]
+pub fn source_address(request: &Request) -> Option<SourceAddress> {
+    let address = match request.request_context_ref()? {
+        RequestContext::ApiGatewayV1(context) => context.identity.source_ip.as_deref(),
+        RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref(),
+        _ => None,
+    };
+    address?.parse().ok().map(SourceAddress)
 }
 
 /// Answers the requests of API Gateway with this handler until Lambda ends the process.

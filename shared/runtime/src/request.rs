@@ -1,5 +1,7 @@
 //! Reads the headers of an HTTP request.
 
+use std::net::IpAddr;
+
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
@@ -7,6 +9,11 @@ use domain::delivery::webhook_request::MARKS;
 use domain::event::claim_name::DedupId;
 use domain::event::json::pointer::shortened;
 use domain::problem::{Kind, Problem};
+
+/// The address of the client, as API Gateway saw it. It is an extension of a request: a header that the client sends must not
+/// decide it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SourceAddress(pub IpAddr);
 
 /// Checks that the body is JSON, by its content type. A body without a content type counts as JSON.
 ///

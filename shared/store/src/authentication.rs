@@ -122,8 +122,8 @@ impl<T: Table> Authenticator<T> {
         now: Timestamp,
     ) -> Result<(KeyHash, KeyRecord), Problem> {
         for hash in self.hashes(headers) {
-            if self.unknown.get(&hash).is_some_and(|until| now < until) {
-                continue; // no key gets the hash of one that did not exist a moment ago
+            if self.is_unknown(&hash, now) {
+                continue; // an unknown key is refused without another read
             }
             let record = self.control.key(&hash).await?;
             self.remember(&hash, record.clone(), now);
@@ -164,13 +164,18 @@ impl<T: Table> Authenticator<T> {
                 self.counters().hits += 1;
                 return Some(Ok((hash.clone(), known.record)));
             }
-            needs_read |= self.unknown.get(hash).is_none_or(|until| until <= now);
+            needs_read |= !self.is_unknown(hash, now);
         }
         if needs_read {
             return None;
         }
         self.counters().hits += 1;
         Some(Err(Problem::unauthorized()))
+    }
+
+    /// Returns whether a read found no key with this hash a few seconds ago.
+    fn is_unknown(&self, hash: &KeyHash, now: Timestamp) -> bool {
+        self.unknown.get(hash).is_some_and(|until| now < until)
     }
 
     /// Reads the key under each hash. A key that was made under an older pepper has the hash of that pepper.

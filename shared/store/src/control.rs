@@ -6,6 +6,7 @@ pub mod endpoints;
 mod erasure;
 pub(crate) mod health_item;
 pub(crate) mod key_item;
+mod suspension;
 pub(crate) mod tenant_item;
 pub mod tenant_list;
 pub mod tenants;

@@ -1,8 +1,8 @@
 //! The partition keys and sort keys of all tables. This module separates the tenants.
 //!
 //! No other code builds a key. A [`TenantId`] comes only from a credential, so a request cannot name an item of another
-//! tenant. Five kinds of items are not in the partition of a tenant: API keys, which are found by their hash; the list of
-//! tenants for the operator; the counters of `/metrics`; unreadable messages that name no tenant; and the rows that the scheduler reads.
+//! tenant. Six kinds of items are not in the partition of a tenant: API keys, which are found by their hash; the list of
+//! tenants for the operator; the signups of a day; the counters of `/metrics`; unreadable messages that name no tenant; and the rows that the scheduler reads.
 
 use domain::delivery::DeliveryMessage;
 use domain::delivery::attempt::Attempt;
@@ -96,6 +96,11 @@ pub(crate) fn stats_minute(minute: u64) -> String {
 /// Returns the partition in `Limits` of the test of an endpoint that a tenant has under way.
 pub(crate) fn test_turn(tenant: &TenantId) -> String {
     format!("t#{tenant}#test_turn")
+}
+
+/// Returns the partition in `Limits` of the signups of one day since the epoch: those of one client, or all of them.
+pub(crate) fn signups(day: u64, client: Option<&str>) -> String {
+    format!("signups#{day}#{}", client.unwrap_or("all"))
 }
 
 /// The partition in `Limits` of the counters of `/metrics`.

@@ -5,6 +5,7 @@ mod admissions;
 mod backlog;
 pub mod counters;
 mod once;
+mod signups;
 mod stats;
 pub mod test_turn;
 

@@ -158,7 +158,8 @@ impl Owner {
                 let all = json!({"lease_seconds": 3600, "lease_limit": 100});
                 self.made("/api/inbox/lease", &all, "lease_id")
             }
-            Kind::Tenant => self.tenant.id.clone(),
+            Kind::Tenant if operation.method == "GET" => self.tenant.id.clone(),
+            Kind::Tenant => tenant_named("Of the operator").id,
             Kind::Cursor => {
                 if !operation.is_of_operator() {
                     self.pending(); // so that there is more than one

@@ -39,7 +39,7 @@ use tokio::time::timeout;
 
 use super::endpoints::{find, open};
 use crate::body::{invalid, parameter};
-use crate::caller::{Caller, EndpointsAdmin, FreshCaller};
+use crate::caller::{ActiveCaller, Caller, EndpointsAdmin};
 use crate::cursor::Cursors;
 use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
@@ -67,7 +67,7 @@ const TURN: Duration = Duration::from_secs(6);
 /// stored. A success closes an open circuit breaker. An endpoint that is paused or disabled gets no test.
 pub(crate) async fn test<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { key: bearer, now, .. }): FreshCaller<EndpointsAdmin>,
+    ActiveCaller(Caller { key: bearer, now, .. }): ActiveCaller<EndpointsAdmin>,
     Path(id): Path<String>,
     _: Body,
 ) -> Outcome {

@@ -31,7 +31,7 @@ use store::unavailable::{PortResult, Unavailable};
 use super::duplicates::{check_change, check_no_duplicate};
 use super::settings::{Settings, change_headers, configure, read_secret, read_url};
 use crate::body::{Json, OptionalJson, check_range, invalid, member};
-use crate::caller::{Caller, EndpointsAdmin, FreshCaller};
+use crate::caller::{ActiveCaller, Caller, EndpointsAdmin};
 use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
 
@@ -47,7 +47,7 @@ const MAX_COUNTED: usize = 10_000;
 /// Answers `POST /api/endpoints`: creates an endpoint. Only this response and a rotation have the secret.
 pub(crate) async fn create<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { key: bearer, .. }): FreshCaller<EndpointsAdmin>,
+    ActiveCaller(Caller { key: bearer, .. }): ActiveCaller<EndpointsAdmin>,
     request_headers: HeaderMap,
     Json(settings): Json<Settings>,
 ) -> Outcome {
@@ -66,6 +66,7 @@ pub(crate) async fn create<P: Ports>(
         Added::Done => {}
         Added::Exists => return Err(Unavailable::new("adding an endpoint", "its id exists already").into()),
         Added::TooMany => return Err(too_many().into()),
+        Added::Suspended => return Err(Problem::suspended().into()),
     }
     let mut answer = to_json_with_pending(&api, &bearer.tenant, &endpoint).await?;
     answer["secret"] = secret.expose().into();
@@ -103,7 +104,7 @@ pub(crate) async fn read<P: Ports>(
 /// Answers `PATCH /api/endpoints/{id}`: changes the members that the request has.
 pub(crate) async fn change<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { key: bearer, .. }): FreshCaller<EndpointsAdmin>,
+    ActiveCaller(Caller { key: bearer, .. }): ActiveCaller<EndpointsAdmin>,
     request_headers: HeaderMap,
     Path(id): Path<String>,
     Json(settings): Json<Settings>,
@@ -128,7 +129,7 @@ pub(crate) async fn change<P: Ports>(
 /// in the inbox. A repeat has the same answer; only an id that no endpoint can have is a 404.
 pub(crate) async fn delete<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { key: bearer, .. }): FreshCaller<EndpointsAdmin>,
+    ActiveCaller(Caller { key: bearer, .. }): ActiveCaller<EndpointsAdmin>,
     Path(id): Path<String>,
 ) -> Outcome {
     let id = EndpointId::parse(&id).ok_or_else(no_endpoint)?;
@@ -139,7 +140,7 @@ pub(crate) async fn delete<P: Ports>(
 /// Answers `POST /api/endpoints/{id}/enable`: makes the endpoint active and closes its circuit breaker.
 pub(crate) async fn enable<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { key: bearer, .. }): FreshCaller<EndpointsAdmin>,
+    ActiveCaller(Caller { key: bearer, .. }): ActiveCaller<EndpointsAdmin>,
     Path(id): Path<String>,
 ) -> Outcome {
     let enabled = update(&api, &bearer.tenant, &id, |endpoint, _| {
@@ -162,7 +163,7 @@ pub(crate) struct RotateSecret {
 /// with both.
 pub(crate) async fn rotate<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { key: bearer, .. }): FreshCaller<EndpointsAdmin>,
+    ActiveCaller(Caller { key: bearer, .. }): ActiveCaller<EndpointsAdmin>,
     Path(id): Path<String>,
     OptionalJson(request): OptionalJson<RotateSecret>,
 ) -> Outcome {
@@ -215,6 +216,7 @@ pub(super) async fn set_default<P: Ports>(
             Added::Done => Ok(Round::Ended(Some(secret))),
             Added::Exists => Ok(Round::Lost),
             Added::TooMany => Err(too_many()),
+            Added::Suspended => Err(Problem::suspended()),
         }
     })
     .await
@@ -287,6 +289,7 @@ async fn new<P: Ports>(
         rev: 1,
         state: EndpointState::Active,
         is_paused: false,
+        is_suspended: false,
         rate_per_second: DEFAULT_RATE_PER_SECOND,
         health: Health::default(),
         last_delivered_at: None,

@@ -32,7 +32,7 @@ use store::unavailable::PortResult;
 use super::endpoints::no_endpoint;
 use super::inbox::{answer_page, read_query, to_json_with};
 use crate::body::{OptionalJson, parameter, time};
-use crate::caller::{Caller, EventsReplay, FreshCaller, InboxRead, TenantAdmin};
+use crate::caller::{ActiveCaller, Caller, EventsReplay, FreshCaller, InboxRead, TenantAdmin};
 use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
 use crate::query::query_value;
@@ -90,7 +90,7 @@ pub(crate) struct ReplayEvent {
 /// Answers `POST /api/events/{id}/replay`: sends the event again to all its endpoints, or only to the named endpoint.
 pub(crate) async fn replay<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { key: bearer, now, .. }): FreshCaller<EventsReplay>,
+    ActiveCaller(Caller { key: bearer, now, .. }): ActiveCaller<EventsReplay>,
     Path(id): Path<String>,
     OptionalJson(request): OptionalJson<ReplayEvent>,
 ) -> Outcome {

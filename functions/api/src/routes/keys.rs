@@ -1,20 +1,25 @@
 //! API keys: creation of a tenant with its first key, more keys, their list, rotation and deletion.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use domain::endpoint::id::EndpointId;
+use domain::id::hex;
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::{ApiKey, KeyRecord, MAX_KEYS, Scope};
 use domain::tenant::id::TenantId;
 use domain::tenant::key_deletion::Refusal;
+use domain::tenant::signup::client;
 use domain::tenant::spread::Spread;
 use domain::tenant::tier::Tier;
 use domain::tenant::{InboxMode, Tenant};
 use domain::timestamp::Timestamp;
 use http::{HeaderMap, StatusCode};
 use runtime::answer;
+use runtime::request::SourceAddress;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::clock::Clock;
@@ -23,8 +28,8 @@ use store::ports::Ports;
 
 use crate::access::signup_tier;
 use crate::body::{self, Json, OptionalJson, check_plain, check_range, invalid, member, time};
-use crate::caller::{Caller, FreshCaller, KeysAdmin};
-use crate::deps::ApiState;
+use crate::caller::{ActiveCaller, Caller, KeysAdmin};
+use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
 
 const MAX_NAME_CHARS: usize = 255;
@@ -41,7 +46,12 @@ pub(crate) struct Generate {
 }
 
 /// Answers `POST /api/keys/generate`: creates a tenant and its first API key, which has all scopes.
-pub(crate) async fn generate<P: Ports>(State(api): ApiState<P>, headers: HeaderMap, body: Body) -> Outcome {
+pub(crate) async fn generate<P: Ports>(
+    State(api): ApiState<P>,
+    address: Option<Extension<SourceAddress>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Outcome {
     let is_admin = api.admin.is_bearer(&headers);
     signup_tier(api.signup, api.environment, is_admin, Tier::Free)?; // 401 before the body is read
     let request: Generate = body::json(&headers, body).await?;
@@ -49,16 +59,10 @@ pub(crate) async fn generate<P: Ports>(State(api): ApiState<P>, headers: HeaderM
     let requested = request.tier.as_deref().map_or(Ok(Tier::default()), read_tier)?;
     let tier = signup_tier(api.signup, api.environment, is_admin, requested)?;
     let now = api.clock.now();
-    let tenant = Tenant {
-        id: TenantId::generate(now, &mut rand::rng()),
-        organization_name,
-        tier,
-        spread: Spread::of(tier),
-        inbox: InboxMode::All,
-        wanted_retention_days: None,
-        created_at: now,
-        rev: 1,
-    };
+    if !is_admin {
+        count_signup(&api, address.map(|Extension(SourceAddress(address))| address), now).await?;
+    }
+    let tenant = new_tenant(organization_name, tier, now);
     let grant = Grant {
         name: "default".to_owned(),
         scopes: Scope::ALL.to_vec(),
@@ -70,6 +74,35 @@ pub(crate) async fn generate<P: Ports>(State(api): ApiState<P>, headers: HeaderM
     let mut answer = tenant_members(&tenant);
     answer["api_key"] = key.expose().into();
     Ok(answer::json(StatusCode::CREATED, &answer))
+}
+
+/// Counts a signup without the admin token.
+///
+/// # Errors
+/// 429 if the client, or all clients, have created as many tenants as a day allows.
+async fn count_signup<P: Ports>(
+    api: &Api<P>,
+    address: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let pepper = api.authenticator.peppers().current();
+    let client = hex(&pepper.tag("signup", client(address).as_bytes()));
+    let taken = api.limits.take_signup(&client, api.environment.signup_limits(), now).await?;
+    taken.map_err(|exhausted| exhausted.to_problem(now))
+}
+
+fn new_tenant(organization_name: String, tier: Tier, now: Timestamp) -> Tenant {
+    Tenant {
+        id: TenantId::generate(now, &mut rand::rng()),
+        organization_name,
+        tier,
+        spread: Spread::of(tier),
+        inbox: InboxMode::All,
+        wanted_retention_days: None,
+        suspension: None,
+        created_at: now,
+        rev: 1,
+    }
 }
 
 /// Answers `GET /api/keys`: the tenant and its valid API keys, without their secret text.
@@ -99,7 +132,7 @@ pub(crate) struct Create {
 /// the request.
 pub(crate) async fn create<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { hash: bearer_hash, key: bearer, now, .. }): FreshCaller<KeysAdmin>,
+    ActiveCaller(Caller { hash: bearer_hash, key: bearer, now, .. }): ActiveCaller<KeysAdmin>,
     Json(request): Json<Create>,
 ) -> Outcome {
     let name = read_name(&request.name, "/name")?;
@@ -131,7 +164,7 @@ pub(crate) struct Rotate {
 /// minute.
 pub(crate) async fn rotate<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { hash: old_hash, key: old, now, .. }): FreshCaller<KeysAdmin>,
+    ActiveCaller(Caller { hash: old_hash, key: old, now, .. }): ActiveCaller<KeysAdmin>,
     OptionalJson(request): OptionalJson<Rotate>,
 ) -> Outcome {
     let overlap_seconds = request.overlap_seconds;
@@ -159,7 +192,7 @@ pub(crate) async fn rotate<P: Ports>(
 /// minute.
 pub(crate) async fn delete<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { hash: bearer_hash, key: bearer, now, .. }): FreshCaller<KeysAdmin>,
+    ActiveCaller(Caller { hash: bearer_hash, key: bearer, now, .. }): ActiveCaller<KeysAdmin>,
     Path(id): Path<String>,
 ) -> Outcome {
     let deleted = match api.control.delete_key((&bearer_hash, &bearer), &id, now).await? {
@@ -219,6 +252,7 @@ pub(super) fn new_key(
         tenant: tenant.clone(),
         tier,
         spread,
+        is_suspended: false, // the transaction that writes the key knows
         name,
         scopes,
         last4: key.last4().to_owned(),
@@ -286,7 +320,11 @@ pub(crate) fn to_json(key: &KeyRecord) -> Value {
     })
 }
 
-fn read_name(text: &str, pointer: &str) -> Result<String, Problem> {
+/// Reads a name, or another short text.
+///
+/// # Errors
+/// 422 if it is empty, too long, or has control characters.
+pub(super) fn read_name(text: &str, pointer: &str) -> Result<String, Problem> {
     let name = text.trim();
     if name.is_empty() || name.chars().count() > MAX_NAME_CHARS {
         let rule =

@@ -7,12 +7,14 @@ use domain::tenant::api_key::Scope;
 use domain::tenant::id::TenantId;
 use http::StatusCode;
 use runtime::answer;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use store::clock::Clock;
 use store::control::api_keys::KeyChange;
 use store::ports::Ports;
 
-use super::keys::{Grant, new_key, tenant_members, to_json, too_many_keys};
+use super::keys::{Grant, new_key, read_name, tenant_members, to_json, too_many_keys};
+use crate::body::Json;
 use crate::caller::Operator;
 use crate::cursor::Cursors;
 use crate::deps::{Api, ApiState};
@@ -73,6 +75,38 @@ pub(crate) async fn create_key<P: Ports>(
     Ok(answer::json(StatusCode::CREATED, &answer))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Suspend {
+    reason: String,
+}
+
+/// Answers `POST /api/admin/tenants/{id}/suspend`: refuses the tenant's events and changes, and parks its deliveries, within
+/// one minute everywhere. A repeat completes a suspension that was written in part, and replaces the reason.
+pub(crate) async fn suspend<P: Ports>(
+    State(api): ApiState<P>,
+    _: Operator,
+    Path(id): Path<String>,
+    Json(request): Json<Suspend>,
+) -> Outcome {
+    let reason = read_name(&request.reason, "/reason")?;
+    let id = TenantId::named_by_operator(&id).ok_or_else(no_tenant)?;
+    let suspended = api.control.suspend(&id, &reason, api.clock.now()).await?.ok_or_else(no_tenant)?;
+    Ok(answer::json(StatusCode::OK, &describe(&suspended)))
+}
+
+/// Answers `POST /api/admin/tenants/{id}/resume`: ends the suspension. The parked deliveries follow at the rates of their
+/// endpoints.
+pub(crate) async fn resume<P: Ports>(
+    State(api): ApiState<P>,
+    _: Operator,
+    Path(id): Path<String>,
+) -> Outcome {
+    let id = TenantId::named_by_operator(&id).ok_or_else(no_tenant)?;
+    let resumed = api.control.resume(&id, api.clock.now()).await?.ok_or_else(no_tenant)?;
+    Ok(answer::json(StatusCode::OK, &describe(&resumed)))
+}
+
 async fn find<P: Ports>(api: &Api<P>, id: &str) -> Result<Tenant, Problem> {
     let id = TenantId::named_by_operator(id).ok_or_else(no_tenant)?;
     api.control.tenant(&id).await?.ok_or_else(no_tenant)
@@ -88,5 +122,8 @@ fn no_tenant() -> Problem {
 fn describe(tenant: &Tenant) -> Value {
     let mut members = tenant_members(tenant);
     members["created_at"] = tenant.created_at.to_string().into();
+    let suspension = tenant.suspension.as_ref();
+    members["suspended_at"] = suspension.map(|suspension| suspension.at.to_string()).into();
+    members["suspended_reason"] = suspension.map(|suspension| suspension.reason.as_str()).into();
     members
 }

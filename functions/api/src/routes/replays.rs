@@ -27,7 +27,7 @@ use store::races::{Round, until_won};
 
 use super::{events, inbox};
 use crate::body::{Json, check_range, invalid, member, time};
-use crate::caller::{Caller, EventsReplay, FreshCaller};
+use crate::caller::{ActiveCaller, Caller, EventsReplay};
 use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
 
@@ -67,7 +67,7 @@ struct Named {
 /// repeat with the same `Idempotency-Key` gets the first replay.
 pub(crate) async fn create<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { key: bearer, now, .. }): FreshCaller<EventsReplay>,
+    ActiveCaller(Caller { key: bearer, now, .. }): ActiveCaller<EventsReplay>,
     headers: HeaderMap,
     Json(request): Json<CreateReplay>,
 ) -> Outcome {
@@ -178,7 +178,7 @@ pub(crate) async fn read<P: Ports>(
 /// repeat has no further effect.
 pub(crate) async fn cancel<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { key: bearer, .. }): FreshCaller<EventsReplay>,
+    ActiveCaller(Caller { key: bearer, .. }): ActiveCaller<EventsReplay>,
     Path(id): Path<String>,
 ) -> Outcome {
     let cancelled: Job = until_won("cancelling a replay", || async {

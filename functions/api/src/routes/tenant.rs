@@ -18,7 +18,7 @@ use store::races::{Round, until_won};
 use super::keys::{read_tier, tenant_members};
 use crate::access::admin_only;
 use crate::body::{Json, Patch, check_range, invalid, member};
-use crate::caller::{Caller, FreshCaller, InboxRead, TenantAdmin};
+use crate::caller::{ActiveCaller, Caller, InboxRead, TenantAdmin};
 use crate::deps::ApiState;
 use crate::failure::Outcome;
 
@@ -44,7 +44,7 @@ pub(crate) struct Change {
 /// at once, all others within one minute, as with API keys.
 pub(crate) async fn change<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { hash, key: bearer, now, .. }): FreshCaller<TenantAdmin>,
+    ActiveCaller(Caller { hash, key: bearer, now, .. }): ActiveCaller<TenantAdmin>,
     headers: HeaderMap,
     Json(request): Json<Change>,
 ) -> Outcome {

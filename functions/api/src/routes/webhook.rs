@@ -10,7 +10,7 @@ use store::ports::Ports;
 use super::endpoints::set_default;
 use super::settings::read_url;
 use crate::body::Json;
-use crate::caller::{Caller, EndpointsAdmin, FreshCaller};
+use crate::caller::{ActiveCaller, Caller, EndpointsAdmin};
 use crate::deps::ApiState;
 use crate::failure::Outcome;
 
@@ -24,7 +24,7 @@ pub(crate) struct Configure {
 /// returns its signing secret.
 pub(crate) async fn configure<P: Ports>(
     State(api): ApiState<P>,
-    FreshCaller(Caller { key: bearer, .. }): FreshCaller<EndpointsAdmin>,
+    ActiveCaller(Caller { key: bearer, .. }): ActiveCaller<EndpointsAdmin>,
     headers: HeaderMap,
     Json(request): Json<Configure>,
 ) -> Outcome {

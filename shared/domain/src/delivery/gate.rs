@@ -14,11 +14,13 @@ pub enum Gate {
     Disabled,
 }
 
-/// Decides whether the endpoint allows an attempt of a message with this bypass.
+/// Decides whether the endpoint allows an attempt of a message with this bypass. Of a suspended tenant, not even the
+/// deliveries to a disabled endpoint end.
 #[must_use]
 pub fn gate(endpoint: &Endpoint, bypass: Bypass) -> Gate {
     let is_held = endpoint.health.open.is_some() && !bypass.is_probe();
     match endpoint.state {
+        _ if endpoint.is_suspended => Gate::Parked,
         EndpointState::Disabled => Gate::Disabled,
         EndpointState::Active if endpoint.is_paused || is_held => Gate::Parked,
         EndpointState::Active => Gate::Open,
@@ -49,5 +51,15 @@ mod tests {
         assert_eq!(gate(&endpoint, Bypass::Probe), Gate::Parked);
         endpoint.state = EndpointState::Disabled;
         assert_eq!(gate(&endpoint, Bypass::None), Gate::Disabled);
+    }
+
+    #[test]
+    fn a_suspended_tenant_gets_nothing_and_loses_nothing() {
+        for state in [EndpointState::Active, EndpointState::Disabled] {
+            let endpoint = Endpoint { state, is_suspended: true, ..endpoint(1) };
+            let bypasses =
+                [Bypass::None, Bypass::Paced, Bypass::Throttled, Bypass::Probe, Bypass::SpendingProbe];
+            assert_eq!(bypasses.map(|bypass| gate(&endpoint, bypass)), [Gate::Parked; 5]);
+        }
     }
 }

@@ -277,6 +277,8 @@ pub struct KeyRecord {
     pub tier: Tier,
     /// The tenant's shards. They are repeated here for the same reason.
     pub spread: Spread,
+    /// Whether the tenant is suspended. It is repeated here for the same reason.
+    pub is_suspended: bool,
     /// The name that the owner gave the key.
     pub name: String,
     /// The permissions of the key.

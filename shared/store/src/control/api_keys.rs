@@ -167,7 +167,12 @@ impl<T: Table> Control<T> {
             }
 
             // 2. Write the key and the other writes, on the condition that the tenant has not changed since step 1.
-            let new = KeyRecord { tier: tenant.tier, spread: tenant.spread, ..key.clone() };
+            let new = KeyRecord {
+                tier: tenant.tier,
+                spread: tenant.spread,
+                is_suspended: tenant.suspension.is_some(),
+                ..key.clone()
+            };
             let mut writes = key_item::puts(hash, &new);
             writes.extend(others.clone());
             let of_keys = writes.len();

@@ -8,6 +8,7 @@ use domain::sealed::Sealed;
 use domain::tenant::id::TenantId;
 
 use super::health_item;
+use super::tenant_item::SUSPENDED;
 use crate::item::{Item, Key, Unreadable, Value};
 use crate::keys;
 
@@ -39,6 +40,7 @@ pub(crate) fn write(tenant: &TenantId, endpoint: &Endpoint) -> Item {
         .with_some(SLOW_SECONDS, endpoint.slowness.map(|slowness| slowness.seconds))
         .with_some(SLOW_AT, endpoint.slowness.map(|slowness| slowness.at))
         .with("health_rev", endpoint.health.rev)
+        .with_some(SUSPENDED, endpoint.is_suspended.then_some(true))
         .at(key(tenant, &endpoint.id))
 }
 
@@ -81,6 +83,7 @@ pub(crate) fn read(item: &Item) -> Result<Endpoint, Unreadable> {
             _ => return Err(Unreadable("state")),
         },
         is_paused: item.is_set("paused"),
+        is_suspended: item.is_set(SUSPENDED),
         rate_per_second: item.number("rate")?,
         health: health_item::read(item)?,
         last_delivered_at: item.timestamp(DELIVERED_AT).ok(),

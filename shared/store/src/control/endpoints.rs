@@ -8,7 +8,7 @@ use domain::endpoint::{DELIVERY_RECORD_INTERVAL, Endpoint, EndpointState, MAX_EN
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 
-use super::{Control, endpoint_item, health_item};
+use super::{Control, endpoint_item, health_item, tenant_item};
 use crate::item::Key;
 use crate::items::{Committed, Outcome, Updated};
 use crate::keys;
@@ -26,6 +26,8 @@ pub enum Added {
     Exists,
     /// The tenant already has [`MAX_ENDPOINTS`] endpoints.
     TooMany,
+    /// The tenant is suspended.
+    Suspended,
 }
 
 impl<T: Table> Control<T> {
@@ -47,15 +49,17 @@ impl<T: Table> Control<T> {
         Ok(item.as_ref().map(endpoint_item::read).transpose()?)
     }
 
-    /// Adds an endpoint.
+    /// Adds an endpoint, unless the tenant is suspended: the mark of its endpoints would miss it.
     pub async fn add_endpoint(&self, tenant: &TenantId, endpoint: &Endpoint) -> PortResult<Added> {
         let put = Put::new(endpoint_item::write(tenant, endpoint)).only_if(absent("sk"));
         let most = u64::try_from(MAX_ENDPOINTS).unwrap_or(u64::MAX);
         let count = count_endpoints(tenant, 1).only_if(absent("held").or(less("held", most)));
-        Ok(match self.items.transact(vec![Write::Put(put), Write::Update(count)]).await? {
+        let check = Write::Check(tenant_item::key(tenant), tenant_item::when_suspended(false));
+        Ok(match self.items.transact(vec![Write::Put(put), Write::Update(count), check]).await? {
             Committed::Done => Added::Done,
             Committed::Refused(refused) if refused.first() == Some(&true) => Added::Exists,
-            Committed::Refused(_) => Added::TooMany,
+            Committed::Refused(refused) if refused.get(1) == Some(&true) => Added::TooMany,
+            Committed::Refused(_) => Added::Suspended,
         })
     }
 

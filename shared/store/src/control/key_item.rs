@@ -3,7 +3,7 @@
 
 use domain::tenant::api_key::{KeyHash, KeyRecord, Scope};
 
-use super::tenant_item;
+use super::tenant_item::{self, SUSPENDED};
 use crate::item::{Item, Key, Unreadable, Value};
 use crate::keys;
 use crate::table::write::{Put, Write};
@@ -40,6 +40,7 @@ fn write(key: &KeyRecord) -> Item {
     ])
     .with_some("expires_at", key.expires_at)
     .with_some("events_per_minute", key.events_per_minute)
+    .with_some(SUSPENDED, key.is_suspended.then_some(true))
 }
 
 /// Reads the record of a key from either item. Leaves out a scope that this version does not know.
@@ -51,6 +52,7 @@ pub(crate) fn read(item: &Item) -> Result<KeyRecord, Unreadable> {
         tenant: item.tenant("tenant")?,
         tier,
         spread: tenant_item::read_spread(item, tier)?,
+        is_suspended: item.is_set(SUSPENDED),
         name: item.text("name")?.to_owned(),
         scopes,
         last4: item.text("last4")?.to_owned(),

@@ -2,12 +2,13 @@
 
 use domain::tenant::id::TenantId;
 use domain::tenant::spread::Spread;
+use domain::tenant::suspension::Suspension;
 use domain::tenant::tier::Tier;
 use domain::tenant::{InboxMode, Tenant};
 
 use crate::item::{Item, Key, Unreadable};
 use crate::keys;
-use crate::table::condition::{absent, equals, exists};
+use crate::table::condition::{Condition, absent, equals, exists};
 use crate::table::write::Update;
 
 /// The attribute with the time at which the erasure of a tenant began.
@@ -22,9 +23,24 @@ pub(crate) const RETENTION_DAYS: &str = "retention_days";
 /// The attribute with the events that the inbox takes. It is absent for all events.
 pub(crate) const INBOX: &str = "inbox";
 
+/// The attributes with the time and the reason of a suspension. Both are absent from a tenant that is not suspended.
+pub(crate) const SUSPENDED_AT: &str = "suspended_at";
+pub(crate) const SUSPENDED_REASON: &str = "suspended_reason";
+
+/// The attribute that marks the API keys and endpoints of a suspended tenant. The previous version does not know it.
+pub(crate) const SUSPENDED: &str = "suspended";
+
 /// The attributes that are removed from an erased tenant: all except the mark and `rev`.
-pub(crate) const PERSONAL: [&str; 6] =
-    ["organization_name", "tier", "spread", "created_at", RETENTION_DAYS, INBOX];
+pub(crate) const PERSONAL: [&str; 8] = [
+    "organization_name",
+    "tier",
+    "spread",
+    "created_at",
+    RETENTION_DAYS,
+    INBOX,
+    SUSPENDED_AT,
+    SUSPENDED_REASON,
+];
 
 /// Returns the key of a tenant's item.
 pub(crate) fn key(tenant: &TenantId) -> Key {
@@ -66,6 +82,8 @@ pub(crate) fn write(tenant: &Tenant) -> Item {
     item.and(shared(tenant))
         .with_some(RETENTION_DAYS, tenant.wanted_retention_days)
         .with_some(INBOX, inbox_attribute(tenant.inbox))
+        .with_some(SUSPENDED_AT, tenant.suspension.as_ref().map(|suspension| suspension.at))
+        .with_some(SUSPENDED_REASON, tenant.suspension.as_ref().map(|suspension| suspension.reason.as_str()))
         .at(key(&tenant.id))
 }
 
@@ -84,6 +102,11 @@ pub(crate) fn raise_rev(seen: &Tenant) -> Update {
     Update::new(key(&seen.id)).set("rev", seen.rev + 1).only_if(unchanged)
 }
 
+/// Returns the condition that a tenant is suspended, or that it is not.
+pub(crate) fn when_suspended(is_suspended: bool) -> Condition {
+    if is_suspended { exists(SUSPENDED_AT) } else { absent(SUSPENDED_AT) }
+}
+
 /// Reads a tenant.
 pub(crate) fn read(id: &TenantId, item: &Item) -> Result<Tenant, Unreadable> {
     let tier = read_tier(item)?;
@@ -94,9 +117,15 @@ pub(crate) fn read(id: &TenantId, item: &Item) -> Result<Tenant, Unreadable> {
         spread: read_spread(item, tier)?,
         inbox: inbox(item),
         wanted_retention_days: retention_days(item),
+        suspension: read_suspension(item),
         created_at: item.timestamp("created_at")?,
         rev: item.number("rev").unwrap_or_default(),
     })
+}
+
+fn read_suspension(item: &Item) -> Option<Suspension> {
+    let at = item.timestamp(SUSPENDED_AT).ok()?;
+    Some(Suspension { at, reason: item.text(SUSPENDED_REASON).unwrap_or_default().to_owned() })
 }
 
 /// Reads the tier of a tenant or a key.

@@ -1,6 +1,6 @@
 //! Tenants and their settings.
 //!
-//! API keys hold a copy of the tier and the spread of their tenant. Each change of a tenant, and each new API key,
+//! API keys hold a copy of the tier and the spread of their tenant, and a mark if it is suspended. Each change of a tenant, and each new API key,
 //! raises the `rev` of the tenant on the condition that it has not changed since it was read. A change writes the
 //! tenant and its keys in one transaction. A key that is made at the same time fails on the `rev`, and is made again
 //! from the changed tenant.
@@ -8,10 +8,12 @@
 use domain::endpoint::Endpoint;
 use domain::tenant::api_key::{KeyHash, KeyRecord};
 use domain::tenant::id::TenantId;
+use domain::tenant::spread::Spread;
 use domain::tenant::tier::Tier;
 use domain::tenant::{InboxMode, Tenant};
 use domain::timestamp::Timestamp;
 
+use super::tenant_item::SUSPENDED;
 use super::{Control, endpoint_item, key_item, tenant_item, tenant_list};
 use crate::items::{Committed, Updated};
 use crate::table::Table;
@@ -82,20 +84,34 @@ impl<T: Table> Control<T> {
     /// When the table does not answer. Then everything is written, or nothing.
     pub async fn change_tenant(&self, seen: &Tenant, next: &Tenant, now: Timestamp) -> PortResult<Updated> {
         let mut writes = Vec::new();
-        if (seen.tier, seen.spread) != (next.tier, next.spread) {
+        // A repeated suspension also marks a key that the previous version made without the mark.
+        if copied(seen) != copied(next) || next.suspension.is_some() {
+            let mark = next.suspension.as_ref().map(|_| true);
             let keys = self.list_keys(&seen.id).await?;
             for (hash, key) in keys.iter().filter(|(_, key)| key.is_live(now)) {
                 for item in key_item::item_keys(hash, key) {
-                    let update = Update::new(item).set_all(tenant_item::shared(next)).only_if(exists("pk"));
+                    let update = Update::new(item).set_all(tenant_item::shared(next));
+                    let update = update.set_or_remove(SUSPENDED, mark).only_if(exists("pk"));
                     writes.push(Write::Update(update));
                 }
             }
         }
+        let suspension = next.suspension.as_ref();
         let update = tenant_item::raise_rev(seen)
             .set_all(tenant_item::shared(next))
             .set_or_remove(tenant_item::RETENTION_DAYS, next.wanted_retention_days)
-            .set_or_remove(tenant_item::INBOX, tenant_item::inbox_attribute(next.inbox));
+            .set_or_remove(tenant_item::INBOX, tenant_item::inbox_attribute(next.inbox))
+            .set_or_remove(tenant_item::SUSPENDED_AT, suspension.map(|suspension| suspension.at))
+            .set_or_remove(
+                tenant_item::SUSPENDED_REASON,
+                suspension.map(|suspension| suspension.reason.as_str()),
+            );
         writes.push(Write::Update(update));
         self.items.transact(writes).await.map(Committed::updated)
     }
+}
+
+/// Returns what the API keys of a tenant repeat.
+fn copied(tenant: &Tenant) -> (Tier, Spread, bool) {
+    (tenant.tier, tenant.spread, tenant.suspension.is_some())
 }

@@ -31,6 +31,7 @@ impl MemoryTables {
             spread: record.spread,
             inbox: InboxMode::All,
             wanted_retention_days: None,
+            suspension: None,
             created_at: START,
             rev: 1,
         };
