@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod accepting;
+mod answer_sizes;
 mod api_crashes;
 mod attacks;
 mod backpressure;
