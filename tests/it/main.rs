@@ -66,6 +66,7 @@ mod revocations;
 mod rotation;
 mod samples;
 mod stats;
+mod stored_before;
 mod storm;
 mod support;
 mod tenants;
