@@ -11,7 +11,7 @@
    (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html).
 
 4. IAM conditions on a DynamoDB write are checked. ministack sets the condition keys only from a projection. This
-   sets them also from a write: its attributes, its partition key and its ReturnValues
+   sets them also from a write: its attributes, its partition key and its ReturnValues; of a transaction, all partition keys
    (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html).
 
 5. IAM conditions on the encryption context of a KMS request are checked: this sets the condition key
@@ -79,6 +79,10 @@ def build_context(body):
         context["dynamodb:Attributes"] = sorted(set(item) | find_attributes(request))
         context["dynamodb:LeadingKeys"] = [item["pk"]["S"]]
         context["dynamodb:ReturnValues"] = request.get("ReturnValues", "NONE")
+    writes = [write for entry in request.get("TransactItems", []) for write in entry.values()]
+    keys = [write.get("Item") or write.get("Key") for write in writes]
+    if keys:
+        context["dynamodb:LeadingKeys"] = sorted({key["pk"]["S"] for key in keys if key})
     return context
 
 
