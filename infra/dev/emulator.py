@@ -1,4 +1,4 @@
-"""Starts ministack, the AWS emulator, with five changes.
+"""Starts ministack, the AWS emulator, with six changes.
 
 1. An invocation of a function is sent in one write. Python's http.client writes head and body separately, and
    cargo-lambda forwards both writes as they come. The second small write then waits 40 ms for the acknowledgement
@@ -11,10 +11,14 @@
    (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html).
 
 4. IAM conditions on a DynamoDB write are checked. ministack sets the condition keys only from a projection. This
-   sets them also from a write: its attributes, its partition key and its ReturnValues
+   sets them also from a write: its attributes, its partition key and its ReturnValues; of a transaction, all partition keys
    (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html).
 
-5. At most MAX_CALLS calls of a function are at cargo-lambda at a time; the others wait here for their turn. At 100
+5. IAM conditions on the encryption context of a KMS request are checked: this sets the condition key
+   kms:EncryptionContextKeys
+   (https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html).
+
+6. At most MAX_CALLS calls of a function are at cargo-lambda at a time; the others wait here for their turn. At 100
    waiting calls of a function, cargo-lambda 1.9.2 locks up for ever. A call that waits longer than API Gateway would
    is throttled (429), as Lambda throttles.
 """
@@ -75,6 +79,10 @@ def build_context(body):
         context["dynamodb:Attributes"] = sorted(set(item) | find_attributes(request))
         context["dynamodb:LeadingKeys"] = [item["pk"]["S"]]
         context["dynamodb:ReturnValues"] = request.get("ReturnValues", "NONE")
+    writes = [write for entry in request.get("TransactItems", []) for write in entry.values()]
+    keys = [write.get("Item") or write.get("Key") for write in writes]
+    if keys:
+        context["dynamodb:LeadingKeys"] = sorted({key["pk"]["S"] for key in keys if key})
     return context
 
 
@@ -84,6 +92,14 @@ def find_attributes(request):
     names = request.get("ExpressionAttributeNames", {})
     words = re.findall(r"(?<![:\w#])#?[A-Za-z_]\w*(?!\w*\()", expressions)
     return {names.get(word, word) for word in words} - KEYWORDS
+
+
+def build_request_context(service, action, body, params):
+    """Returns the IAM condition keys of a request that do not depend on its resource."""
+    context = build_ministack_request_context(service, action, body, params)
+    if service == "kms" and (encryption_context := json.loads(body or b"{}").get("EncryptionContext")):
+        context["kms:EncryptionContextKeys"] = sorted(encryption_context)
+    return context
 
 
 KEYWORDS = {"SET", "ADD", "REMOVE", "DELETE", "AND", "OR", "NOT", "IN", "BETWEEN"}
@@ -105,6 +121,9 @@ iam_actions.extract_iam_action = extract_action
 
 build_ministack_context = iam_actions.dynamodb_service_context
 iam_actions.dynamodb_service_context = build_context
+
+build_ministack_request_context = iam_actions.request_tag_context
+iam_actions.request_tag_context = build_request_context
 
 if __name__ == "__main__":
     main()

@@ -1,7 +1,13 @@
 //! When nothing more is accepted: an inbox that is full, and events that nobody stores.
 
+use std::time::Duration;
+
 use aws::system_clock::SystemClock;
+use domain::tenant::api_key::Pepper;
 use domain::tenant::backlog::Backlog;
+use domain::tenant::tier::Tier;
+use domain::testing::{START, key_of, tenant};
+use http::StatusCode;
 use serde_json::{Value, json};
 use store::clock::Clock;
 
@@ -60,6 +66,43 @@ async fn what_is_stored_and_taken_cancels_out_even_when_it_comes_twice() {
     assert_eq!(backlog().await, Backlog::default());
 }
 
+#[tokio::test]
+async fn one_tenants_old_messages_refuse_its_own_events_and_those_of_no_other_tenant() {
+    let mut pipeline = Pipeline::with_endpoints(0);
+    let other = tenant();
+    let (key, record) = key_of(&other, Tier::Pro);
+    pipeline.tables.put_key(&key.hash(&Pepper::new("pepper")), &record);
+    assert_eq!(pipeline.post_event("waits").await.status(), StatusCode::ACCEPTED);
+    pipeline.clock.set(START.after(Duration::from_secs(700)));
+    pipeline.consume().await;
+    let refused = pipeline.post_event("one more").await;
+    assert_eq!(
+        (refused.status().as_u16(), refused.body().contains("urn:triggers:problem:overloaded")),
+        (503, true)
+    );
+
+    pipeline.key = key;
+    assert_eq!(pipeline.post_event("of the other").await.status(), StatusCode::ACCEPTED);
+    pipeline.consume().await;
+    let wait = pipeline.limits.demand(&other).await.unwrap().wait;
+    assert_eq!(wait, None, "a short wait costs no call");
+}
+
+#[tokio::test]
+async fn an_old_message_of_an_inbox_that_keeps_no_backlog_refuses_the_tenant_until_its_wait_is_a_minute_old()
+{
+    let pipeline = Pipeline::with_endpoints(0);
+    let only_matched = json!({"inbox": "matched"});
+    assert_eq!(pipeline.call("PATCH", "/api/tenant", &only_matched).await.status, StatusCode::OK);
+    pipeline.post_event("waits").await;
+    pipeline.clock.set(START.after(Duration::from_secs(700)));
+    pipeline.consume().await;
+    assert_eq!(pipeline.limits.backlog(&pipeline.tenant).await.unwrap(), Backlog::default());
+    assert_eq!(pipeline.post_event("one more").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    pipeline.clock.set(START.after(Duration::from_secs(760)));
+    assert_eq!(pipeline.post_event("one more").await.status(), StatusCode::ACCEPTED);
+}
+
 /// Each line of ingest, read.
 fn lines(pipeline: &Pipeline) -> Vec<Value> {
     let lines = pipeline.lines.lock().unwrap();
@@ -67,7 +110,7 @@ fn lines(pipeline: &Pipeline) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn an_invocation_leaves_one_line_of_counts_and_no_secret() {
+async fn an_invocation_leaves_one_line_with_tenant_key_id_and_counts_and_no_secret() {
     let pipeline = Pipeline::with_endpoints(0);
     pipeline.post_event("confidential").await;
     pipeline.post_event("confidential").await;
@@ -93,6 +136,7 @@ async fn an_invocation_leaves_one_line_of_counts_and_no_secret() {
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["function"]]));
         let key = pipeline.key.expose();
         assert_eq!(line["tenant"], pipeline.tenant.as_str());
+        assert!(line["key"].as_str().is_some_and(|id| id.starts_with("key_")), "{text}");
         for secret in ["confidential", key, &key[9..40]] {
             assert!(!text.contains(secret), "{text}");
         }

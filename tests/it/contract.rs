@@ -45,6 +45,7 @@ use domain::timestamp::Timestamp;
 use store::control::endpoints::Added;
 use store::control::tenants::TenantSettings;
 use store::items::Updated;
+use store::limits::backlog::Demand;
 use store::limits::counters::{Counts, QueueName, Wait};
 
 use store::unavailable::PortResult;
@@ -110,7 +111,10 @@ pub(crate) async fn limits_keep_their_promises(limits: &Limits<impl Table>) -> P
         assert_eq!(limits.first_notice_at(&request, at).await?, first, "one time for a day");
     }
     assert_eq!(limits.backlog(&ours.tenant).await?.plus(&Backlog::default()), Backlog::of([(20_000, 1)]));
-    assert_eq!(limits.backlog(&other.tenant).await?, Backlog::default());
+    let own = Wait { queue: QueueName::Events, waited_ms: 700_000, at: START };
+    limits.record_wait(&ours.tenant, &own).await?;
+    assert_eq!(limits.demand(&ours.tenant).await?.wait, Some(own));
+    assert_eq!(limits.demand(&other.tenant).await?, Demand::default());
     stats::keep_their_promises(limits, &ours.tenant, &other.tenant).await?;
     let (id, span) = (endpoint(1).id, Pace::per_second(10).span(50, START));
     let line = Line::Endpoint(&id);

@@ -160,6 +160,16 @@ async fn however_a_path_is_spelled_it_is_metered_or_not_found_without_a_call() {
 }
 
 #[tokio::test]
+async fn an_encoded_slash_or_an_empty_segment_is_part_of_no_id() {
+    let instance = Instance::new();
+    let good = instance.good_key();
+    for path in ["/api/events/a%2Freplay", "/api/events/a%2freplay", "/api//events/a", "//api/events/a"] {
+        let (reply, calls) = instance.call("GET", path, &[("x-api-key", &good)]).await;
+        assert_eq!((reply.status, reply.header("ratelimit"), calls), (404, None, 0), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_without_a_valid_key_costs_one_call_at_most() {
     for operation in operations() {
         let ids = operation.slots().iter().map(|slot| (slot.name, never(slot.kind))).collect();

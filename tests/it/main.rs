@@ -5,6 +5,7 @@
 
 mod accepting;
 mod allowance;
+mod answer_sizes;
 mod api_crashes;
 mod attacks;
 mod backpressure;
@@ -68,6 +69,7 @@ mod same_url;
 mod samples;
 mod signups;
 mod stats;
+mod stored_before;
 mod storm;
 mod support;
 mod suspensions;

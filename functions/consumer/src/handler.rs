@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::expirations::Expirations;
 use crate::filling::Filling;
 use crate::store::Stored;
+use crate::waits;
 
 /// The function and all that it uses. Its IAM policy allows no more.
 pub struct Consumer<P: Ports> {
@@ -172,8 +173,12 @@ impl<P: Ports> Consumer<P> {
         if let Some(wait) = &wait {
             metrics.set_milliseconds("queue_ms", wait.waited_ms);
         }
-        let changes = tenant_changes(messages, outcomes);
-        let backlogs = batch::count(&self.limits, counts, wait, &changes, now).await;
+        let tenants: Vec<_> =
+            messages.iter().zip(outcomes).map(|(message, outcome)| tenant_of(message, outcome)).collect();
+        let changes = tenant_changes(messages, &tenants, outcomes);
+        let waits = waits::long_waits(messages, &tenants, now);
+        let count = batch::count(&self.limits, counts, wait, &changes, now);
+        let (backlogs, ()) = join(count, waits::record(&self.limits, &waits)).await;
         self.filling.request(backlogs, &tiers(outcomes), now).await;
     }
 }
@@ -187,14 +192,14 @@ fn tiers(outcomes: &[Outcome]) -> HashMap<TenantId, Tier> {
 }
 
 /// Returns the changes of each tenant's numbers by the batch.
-fn tenant_changes(messages: &[Message], outcomes: &[Outcome]) -> TenantChanges {
+fn tenant_changes(messages: &[Message], tenants: &[Option<TenantId>], outcomes: &[Outcome]) -> TenantChanges {
     let mut changes = TenantChanges::default();
     let accepted = TenantChange::from_stats(Stats { accepted: 1, ..Stats::default() });
-    for (message, outcome) in messages.iter().zip(outcomes) {
+    for (message, tenant) in messages.iter().zip(tenants) {
         if message.is_first_receipt()
-            && let Some(tenant) = tenant_of(message, outcome)
+            && let Some(tenant) = tenant
         {
-            changes = changes.with(&tenant, &accepted);
+            changes = changes.with(tenant, &accepted);
         }
     }
     for stored in batch::successes(outcomes).filter(|stored| stored.is_new) {

@@ -7,3 +7,4 @@ mod expirations;
 mod filling;
 pub mod handler;
 mod store;
+mod waits;

@@ -1,15 +1,19 @@
-//! Refuses new events while a tenant's inbox is full, or while the queue `events` is too old: its oldest message waits
-//! longer than allowed.
+//! Refuses new events while a tenant's inbox is full, while the tenant's own events wait too long in the queue `events`, or
+//! while nothing is received from that queue.
 //!
 //! ```text
 //!   last batch received by consumer     first send since then       now
 //!   ----------|-----------------------------------|------------------|---->
-//!             | wait of its oldest message        |<- nothing received for this long
+//!             | waits of its oldest messages      |<- nothing received for this long
 //! ```
 //!
-//! Only CloudWatch gets the age of a queue from SQS, so this module estimates it: the larger of the two durations above.
-//! The estimate can be wrong, for example if consumer could not store the wait of its last batch. While requests are
-//! refused, one request is therefore allowed at intervals, and its batch corrects the estimate. The wait and the backlog
+//! The queue is fair: messages of one tenant that wait do not make those of others wait. So a tenant is refused because of
+//! the wait of its own events, which consumer stores beside the tenant's backlog. All tenants are refused while consumer
+//! receives nothing, or in an emergency ([`EMERGENCY_FACTOR`]).
+//!
+//! Only CloudWatch gets the age of a queue from SQS, so this module estimates it, and the estimate can be wrong, for example
+//! if consumer could not store the wait of its last batch. While all requests are refused, one request is therefore allowed
+//! at intervals, and its batch corrects the estimate. The wait of a tenant counts for a minute only. Waits and backlogs
 //! are read at intervals, at the same time as the token is taken. If the table does not answer, no request is refused.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,12 +21,12 @@ use std::time::Duration;
 
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::KeyRecord;
-use domain::tenant::backlog::Backlog;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 use futures_util::future::join;
 use store::cache::Cache;
 use store::limits::Limits;
+use store::limits::backlog::Demand;
 use store::limits::counters::{QueueName, Wait};
 use store::table::Table;
 use store::unavailable::PortResult;
@@ -30,8 +34,8 @@ use store::unavailable::PortResult;
 /// The interval between two readings of the wait, and between two requests that are allowed while others are refused.
 const QUEUE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The interval between two readings of a tenant's backlog.
-const BACKLOG_INTERVAL: Duration = Duration::from_secs(30);
+/// The interval between two readings of a tenant's backlog and wait.
+const DEMAND_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The largest difference between the clocks of two instances.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
@@ -39,23 +43,38 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 /// How long the wait of the last batch counts. An empty queue has no newer batch.
 const WAIT_LIFETIME: Duration = Duration::from_secs(60);
 
+/// How many times the largest allowed age the wait of any tenant refuses all tenants. With the default of 10 minutes that
+/// is 6 hours. A tenant that is refused from 10 minutes on can make its events wait so long only if consumer is 36 times too
+/// slow for it: then consumer is at fault. It also limits many tenants that post so rarely that none of their waits counts.
+const EMERGENCY_FACTOR: u32 = 36;
+
 /// The largest number of tenants in memory, more than one instance serves in a minute.
 const MAX_TENANTS: usize = 10_000;
 
 /// Decides whether new events are refused.
 pub(crate) struct Backpressure<T> {
     limits: Limits<T>,
-    /// The largest allowed age of the queue; `None` for no limit.
+    /// The longest time that events may wait in the queue; `None` for no limit.
     max_age: Option<Duration>,
     queue: Mutex<QueueAge>,
-    backlogs: Cache<TenantId, BacklogReading>,
+    demands: Cache<TenantId, DemandReading>,
 }
 
-/// A tenant's backlog when it was last read.
+/// A tenant's backlog and wait when they were last read.
 #[derive(Default)]
-struct BacklogReading {
+struct DemandReading {
     read_at: Option<Timestamp>,
-    backlog: Backlog,
+    demand: Demand,
+}
+
+impl DemandReading {
+    /// Checks that this tenant may post now.
+    fn check(&self, bearer: &KeyRecord, max_age: Option<Duration>, now: Timestamp) -> Result<(), Problem> {
+        if max_age.is_some_and(|max_age| waited(self.demand.wait, now) > max_age) {
+            return Err(overloaded("your events arrive faster than they are stored"));
+        }
+        self.demand.backlog.check(bearer.tier, now)
+    }
 }
 
 /// The data for the estimate of the age of the queue `events`.
@@ -71,10 +90,10 @@ struct QueueAge {
 }
 
 impl QueueAge {
-    /// Returns whether a request is allowed: the queue is young enough, or the interval since the last allowed request is
-    /// over.
+    /// Returns whether a request of any tenant is allowed: the queue is young enough, or the interval since the last allowed
+    /// request is over.
     fn allows_request(&mut self, max_age: Duration, now: Timestamp) -> bool {
-        if self.estimate(now) <= max_age {
+        if self.is_young(max_age, now) {
             self.last_allowed_at = None;
             return true;
         }
@@ -86,12 +105,10 @@ impl QueueAge {
         is_due
     }
 
-    /// Estimates how long the oldest message waits.
-    fn estimate(&self, now: Timestamp) -> Duration {
-        let wait = self.wait.filter(|wait| now.since(wait.at) < WAIT_LIFETIME);
-        let waited = wait.map_or(Duration::ZERO, |wait| Duration::from_millis(wait.waited_ms));
+    /// Estimates whether consumer receives messages in time, and no tenant's wait is an emergency.
+    fn is_young(&self, max_age: Duration, now: Timestamp) -> bool {
         let unreceived = self.sent_since.map_or(Duration::ZERO, |since| now.since(since));
-        waited.max(unreceived)
+        unreceived <= max_age && waited(self.wait, now) <= max_age * EMERGENCY_FACTOR
     }
 
     /// Takes a new reading of the wait. A failed reading removes all that was known.
@@ -112,14 +129,14 @@ impl QueueAge {
 }
 
 impl<T: Table> Backpressure<T> {
-    /// Makes the backpressure for a queue that may have this age; `None` for no limit.
+    /// Makes the backpressure for events that may wait this long; `None` for no limit.
     pub(crate) fn new(limits: Limits<T>, max_age: Option<Duration>) -> Self {
-        Self { limits, max_age, queue: Mutex::default(), backlogs: Cache::new(MAX_TENANTS) }
+        Self { limits, max_age, queue: Mutex::default(), demands: Cache::new(MAX_TENANTS) }
     }
 
-    /// Reads the wait and the tenant's backlog again, each if its interval is over.
+    /// Reads the wait of all tenants, and the tenant's backlog and wait again, each if its interval is over.
     pub(crate) async fn refresh(&self, bearer: &KeyRecord, now: Timestamp) {
-        join(self.refresh_queue(now), self.refresh_backlog(&bearer.tenant, now)).await;
+        join(self.refresh_queue(now), self.refresh_demand(&bearer.tenant, now)).await;
     }
 
     async fn refresh_queue(&self, now: Timestamp) {
@@ -130,15 +147,13 @@ impl<T: Table> Backpressure<T> {
         self.queue().set_wait(reading);
     }
 
-    async fn refresh_backlog(&self, tenant: &TenantId, now: Timestamp) {
-        let start = |reading: &mut BacklogReading| start_reading(&mut reading.read_at, BACKLOG_INTERVAL, now);
-        if !self.backlogs.with(tenant.clone(), BacklogReading::default, start) {
+    async fn refresh_demand(&self, tenant: &TenantId, now: Timestamp) {
+        let start = |reading: &mut DemandReading| start_reading(&mut reading.read_at, DEMAND_INTERVAL, now);
+        if !self.demands.with(tenant.clone(), DemandReading::default, start) {
             return;
         }
-        match self.limits.backlog(tenant).await {
-            Ok(backlog) => {
-                self.backlogs.insert(tenant.clone(), BacklogReading { read_at: Some(now), backlog });
-            }
+        match self.limits.demand(tenant).await {
+            Ok(demand) => self.demands.insert(tenant.clone(), DemandReading { read_at: Some(now), demand }),
             Err(error) => tracing::warn!(cause = %error, "the backlog of a tenant was not read"),
         }
     }
@@ -146,17 +161,15 @@ impl<T: Table> Backpressure<T> {
     /// Checks that events of this tenant are accepted now, as far as this instance knows.
     ///
     /// # Errors
-    /// 503 if the queue is too old; 429 if the tenant's inbox is full.
+    /// 503 if the tenant's events wait too long, or all events do; 429 if the tenant's inbox is full.
     pub(crate) fn check(&self, bearer: &KeyRecord, now: Timestamp) -> Result<(), Problem> {
         if let Some(max_age) = self.max_age
             && !self.queue().allows_request(max_age, now)
         {
-            let detail =
-                "events arrive faster than they are stored; send this again after `Retry-After` seconds";
-            return Err(Problem::new(Kind::Overloaded, detail));
+            return Err(overloaded("events arrive faster than they are stored"));
         }
-        let check = |reading: &mut BacklogReading| reading.backlog.check(bearer.tier, now);
-        self.backlogs.with(bearer.tenant.clone(), BacklogReading::default, check)
+        let check = |reading: &mut DemandReading| reading.check(bearer, self.max_age, now);
+        self.demands.with(bearer.tenant.clone(), DemandReading::default, check)
     }
 
     /// Records that events were sent to the queue.
@@ -167,6 +180,17 @@ impl<T: Table> Backpressure<T> {
     fn queue(&self) -> MutexGuard<'_, QueueAge> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns how long messages waited, as far as the wait still counts.
+fn waited(wait: Option<Wait>, now: Timestamp) -> Duration {
+    let wait = wait.filter(|wait| now.since(wait.at) < WAIT_LIFETIME);
+    wait.map_or(Duration::ZERO, |wait| Duration::from_millis(wait.waited_ms))
+}
+
+/// Makes the 503 of a request that is refused because events wait too long.
+fn overloaded(cause: &str) -> Problem {
+    Problem::new(Kind::Overloaded, format!("{cause}; send this again after `Retry-After` seconds"))
 }
 
 /// Returns whether the interval since the last reading is over, and then records a reading at `now`.
@@ -180,6 +204,7 @@ fn start_reading(read_at: &mut Option<Timestamp>, interval: Duration, now: Times
 
 #[cfg(test)]
 mod tests {
+    use domain::tenant::backlog::Backlog;
     use domain::tenant::tier::Tier;
     use domain::testing::{START, key_of, tenant};
     use store::limits::counters::Counts;
@@ -216,6 +241,13 @@ mod tests {
             self.limits.count(Counts::default(), Some(wait)).await.unwrap();
         }
 
+        /// Stores the wait of the tenant's own events in such a batch.
+        async fn receive_own(&self, seconds: u64, waited: Duration) {
+            let waited_ms = u64::try_from(waited.as_millis()).unwrap();
+            let wait = Wait { queue: QueueName::Events, waited_ms, at: at(seconds) };
+            self.limits.record_wait(&self.bearer.tenant, &wait).await.unwrap();
+        }
+
         /// Returns why a request at this time is refused.
         async fn refused(&self, seconds: u64) -> Option<Kind> {
             self.backpressure.refresh(&self.bearer, at(seconds)).await;
@@ -224,17 +256,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_wait_of_the_last_batch_counts_for_one_minute() {
+    async fn the_wait_of_a_tenants_own_events_counts_for_one_minute() {
         let world = world();
-        world.receive_batch(0, MAX_AGE).await;
+        world.receive_own(0, MAX_AGE).await;
         assert_eq!(world.refused(0).await, None);
-        world.receive_batch(5, MAX_AGE + Duration::from_secs(1)).await;
+        world.receive_own(5, MAX_AGE + Duration::from_secs(1)).await;
+        assert_eq!(world.refused(29).await, None, "the wait is read every 30 s");
+        assert_eq!(world.refused(30).await, Some(Kind::Overloaded));
+        assert_eq!(world.refused(64).await, Some(Kind::Overloaded));
+        assert_eq!(world.refused(65).await, None, "the wait is too old to count");
+    }
+
+    #[tokio::test]
+    async fn the_wait_of_others_counts_in_an_emergency_only() {
+        let world = world();
+        world.receive_batch(0, MAX_AGE * EMERGENCY_FACTOR).await;
+        assert_eq!(world.refused(0).await, None);
+        world.receive_batch(5, MAX_AGE * EMERGENCY_FACTOR + Duration::from_secs(1)).await;
         assert_eq!(world.refused(9).await, None, "the wait is read every 10 s");
         assert_eq!(world.refused(10).await, Some(Kind::Overloaded));
         assert_eq!(world.refused(19).await, Some(Kind::Overloaded));
         world.receive_batch(20, Duration::from_secs(1)).await;
         assert_eq!(world.refused(21).await, None);
-        world.receive_batch(30, MAX_AGE * 2).await;
+        world.receive_batch(30, MAX_AGE * EMERGENCY_FACTOR * 2).await;
         assert_eq!(world.refused(89).await, Some(Kind::Overloaded));
         assert_eq!(world.refused(90).await, None, "the wait is too old to count");
     }
@@ -300,6 +344,7 @@ mod tests {
         let world = world();
         let backpressure = Backpressure::new(world.limits.clone(), None);
         world.receive_batch(0, MAX_AGE * 100).await;
+        world.receive_own(0, MAX_AGE * 100).await;
         backpressure.refresh(&world.bearer, at(0)).await;
         assert_eq!(backpressure.check(&world.bearer, at(0)), Ok(()));
     }

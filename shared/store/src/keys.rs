@@ -82,6 +82,9 @@ pub(crate) fn backlog_day(day: u64) -> String {
     day.to_string()
 }
 
+/// The sort key in `Limits`, in the partition of a tenant's backlog, of the time that its events waited in the queue.
+pub(crate) const WAIT: &str = "wait";
+
 /// Returns the partition in `Limits` of a tenant's statistics.
 pub(crate) fn stats(tenant: &TenantId) -> String {
     format!("t#{tenant}#stats")

@@ -2,7 +2,7 @@
 //! `/metrics`.
 
 mod admissions;
-mod backlog;
+pub mod backlog;
 pub mod counters;
 mod once;
 mod signups;

@@ -29,6 +29,7 @@ use crate::deployed::support::runtime::{Process, environment};
 use crate::deployed::support::stack::shared;
 use crate::support::client::Tenant;
 use crate::support::eventually;
+use crate::support::python::run;
 
 const FUNCTIONS: [&str; 5] = ["ingest", "consumer", "delivery", "scheduler", "api"];
 
@@ -97,6 +98,36 @@ async fn a_grant_ends_where_its_condition_does() {
     let (id, delivery) = head.deliveries.first_key_value().unwrap();
     let due = Due { message: DeliveryMessage::first(&ours, head.id, id, delivery, false), at: START };
     check(schedule.put_due(&due, head.expires_at).await, false, "consumer, of anything else");
+}
+
+/// Asks KMS for a data key under each of some encryption contexts; prints `ok` or the code of the error for each.
+const GENERATE: &str = "
+import json, sys
+import botocore.session, botocore.exceptions
+call = json.load(sys.stdin)
+client = botocore.session.get_session().create_client('kms', region_name='us-east-1', endpoint_url=call['url'],
+    aws_access_key_id=call['id'], aws_secret_access_key=call['secret'])
+for context in call['contexts']:
+    try:
+        client.generate_data_key(KeyId=call['key'], KeySpec='AES_256', EncryptionContext=context)
+        print('ok')
+    except botocore.exceptions.ClientError as error:
+        print(error.response['Error']['Code'])
+";
+
+#[test]
+fn a_data_key_is_made_only_under_the_name_of_a_tenant() {
+    let ours = tenant();
+    let contexts =
+        json!([{"tenant": ours.as_str()}, {}, {"other": "a"}, {"tenant": ours.as_str(), "other": "a"}]);
+    for function in ["consumer", "api"] {
+        let environment = environment(function, &[]);
+        let input = json!({"url": shared().summary().emulator, "id": environment["AWS_ACCESS_KEY_ID"],
+            "secret": environment["AWS_SECRET_ACCESS_KEY"], "key": environment["DATA_KMS_KEY"], "contexts": contexts});
+        let codes = run(GENERATE, &input).unwrap();
+        let refused = "AccessDeniedException";
+        assert_eq!(codes.lines().collect::<Vec<_>>(), ["ok", refused, refused, refused], "{function}");
+    }
 }
 
 /// What the scheduler does only where a write of a job lost its answer. A replay of four shards is written after each.

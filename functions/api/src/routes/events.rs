@@ -21,6 +21,7 @@ use http::StatusCode;
 use runtime::answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use store::events::budget::ResponseBudget;
 use store::events::head_item::Found;
 use store::events::page::Source;
 use store::items::Updated;
@@ -71,12 +72,12 @@ pub(crate) async fn read<P: Ports>(
     let urls: BTreeMap<&EndpointId, &str> =
         endpoints.iter().map(|endpoint| (&endpoint.id, endpoint.url.as_str())).collect();
     let head = &found.head;
-    let mut deliveries: Vec<Value> = Vec::new();
-    for (endpoint, delivery) in &head.deliveries {
-        let mut members = history::delivery(endpoint, delivery, urls.get(endpoint).copied());
-        members["history"] = history::attempts(head.id, endpoint, delivery, &attempts).into();
-        deliveries.push(members);
-    }
+    let with_url = |(endpoint, delivery)| history::delivery(endpoint, delivery, urls.get(endpoint).copied());
+    let mut deliveries: Vec<Value> = head.deliveries.iter().map(with_url).collect();
+    let mut budget = ResponseBudget::default();
+    budget.takes(&payload);
+    let are_all_logged = attempts.len() < MAX_ATTEMPTS;
+    history::add(&mut deliveries, head, &attempts, are_all_logged, &mut budget);
     let body = to_json_with(head, &payload, &[("deliveries", json!(deliveries))]);
     Ok(answer::typed(StatusCode::OK, "application/json", body))
 }

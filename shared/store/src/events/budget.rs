@@ -1,6 +1,6 @@
-//! The size limit of a response with payloads.
+//! The size limit of a response, as Lambda counts it. Every answer that grows with what is stored is measured here.
 
-/// The maximum size of the events in a response. Lambda's limit for the whole response is 6 MB.
+/// The maximum size of what grows in a response. Lambda's limit for the whole response is 6 MB.
 const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
 
 /// The maximum size of the other members of an event.
@@ -19,7 +19,15 @@ impl Default for ResponseBudget {
 impl ResponseBudget {
     /// Takes the bytes of one more event; returns whether it fits. The first event always fits.
     pub fn takes(&mut self, payload: &str) -> bool {
-        let bytes = event_bytes(payload);
+        self.takes_bytes(MEMBER_BYTES + encoded_bytes(payload))
+    }
+
+    /// Takes the bytes of one more value of the response, given as JSON; returns whether it fits. The first one always fits.
+    pub fn takes_json(&mut self, json: &str) -> bool {
+        self.takes_bytes(encoded_bytes(json) + 1) // and a comma
+    }
+
+    fn takes_bytes(&mut self, bytes: usize) -> bool {
         let is_first = self.0 == MAX_EVENT_BYTES;
         let fits = is_first || bytes <= self.0;
         if fits {
@@ -29,15 +37,15 @@ impl ResponseBudget {
     }
 }
 
-/// Returns the size of an event in the response to Lambda, which is one JSON string: a quote or a backslash takes two
-/// bytes, most control characters take six.
-fn event_bytes(payload: &str) -> usize {
+/// Returns the size of JSON in the response to Lambda, which is one JSON string: a quote or a backslash takes two bytes, most
+/// control characters take six. Text must be JSON here: a control character within it is six bytes already, seven as counted.
+fn encoded_bytes(json: &str) -> usize {
     let escapes = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 1,
         0..=0x1f => 5,
         _ => 0,
     };
-    MEMBER_BYTES + payload.len() + payload.bytes().map(escapes).sum::<usize>()
+    json.len() + json.bytes().map(escapes).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -55,7 +63,22 @@ mod tests {
     }
 
     #[test]
-    fn the_escapes_of_a_payload_are_counted() {
-        assert_eq!(event_bytes(r#"{"a":"\n"}"#) - MEMBER_BYTES, 10 + 5);
+    fn json_is_as_large_as_the_string_that_holds_it() {
+        for text in [r#"{"a":"\n"}"#, "\n\t\r", "\u{1}", "x"] {
+            let json = serde_json::Value::from(text).to_string();
+            let quotes = 2;
+            assert_eq!(
+                encoded_bytes(&json),
+                serde_json::Value::from(json.as_str()).to_string().len() - quotes
+            );
+        }
+        assert_eq!(encoded_bytes("\u{1}"), 6, "whitespace aside, JSON has no such character");
+    }
+
+    #[test]
+    fn values_and_events_share_the_limit() {
+        let mut budget = ResponseBudget::default();
+        assert!(budget.takes(&"x".repeat(MAX_EVENT_BYTES - MEMBER_BYTES - 7)));
+        assert!(!budget.takes_json("1234567") && budget.takes_json("123456") && !budget.takes_json("1"));
     }
 }

@@ -7,6 +7,7 @@ use domain::timestamp::Timestamp;
 use futures_util::future::try_join_all;
 
 use super::Limits;
+use super::counters::{QueueName, Wait, latest_wait};
 use super::once::update_once;
 use crate::item::{Item, Key};
 use crate::items::Outcome;
@@ -19,6 +20,18 @@ use crate::unavailable::PortResult;
 
 /// How long the item of a day is kept, in days. No event is kept longer.
 const KEEP_DAYS: u64 = 100;
+
+/// How long the wait of a tenant's events is kept, in seconds: longer than it counts.
+const KEEP_WAIT_SECONDS: u64 = 3600;
+
+/// What decides whether a tenant may post now, from one partition.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Demand {
+    /// The approximate backlog.
+    pub backlog: Backlog,
+    /// The last long wait of the tenant's own events in the queue `events`.
+    pub wait: Option<Wait>,
+}
 
 /// How long the time of the first notice of a day is kept, in days: longer than its request.
 const KEEP_FIRST_NOTICE_DAYS: u64 = 4;
@@ -53,10 +66,29 @@ impl<T: Table> Limits<T> {
         })
     }
 
+    /// Stores that events of this tenant had waited long in the queue `events` when a batch was received.
+    ///
+    /// # Errors
+    /// When the table does not answer. The wait may be stored then.
+    pub async fn record_wait(&self, tenant: &TenantId, wait: &Wait) -> PortResult<()> {
+        let (waited, at) = wait.queue.attributes();
+        let update = Update::new(Key::new(keys::backlog(tenant), keys::WAIT))
+            .set(waited, wait.waited_ms)
+            .set(at, wait.at)
+            .set("ttl", wait.at.seconds() + KEEP_WAIT_SECONDS);
+        self.items.update(update).await.map(drop)
+    }
+
     /// Returns the approximate backlog of a tenant.
     pub async fn backlog(&self, tenant: &TenantId) -> PortResult<Backlog> {
+        Ok(self.demand(tenant).await?.backlog)
+    }
+
+    /// Returns the approximate backlog of a tenant, and the last long wait of its events. Costs one call.
+    pub async fn demand(&self, tenant: &TenantId) -> PortResult<Demand> {
         let items = self.items.all(Query::eventual(keys::backlog(tenant))).await?;
-        Ok(Backlog::of(items.iter().filter_map(read)))
+        let backlog = Backlog::of(items.iter().filter_map(read));
+        Ok(Demand { backlog, wait: latest_wait(&items, QueueName::Events) })
     }
 }
 

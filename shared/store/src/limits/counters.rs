@@ -66,7 +66,7 @@ impl QueueName {
     }
 
     /// Returns the attributes for the waiting time, and for the time at which it was measured.
-    const fn attributes(self) -> (&'static str, &'static str) {
+    pub(super) const fn attributes(self) -> (&'static str, &'static str) {
         match self {
             Self::Events => ("events_waited_ms", "events_waited_at"),
             Self::Deliveries => ("deliveries_waited_ms", "deliveries_waited_at"),
@@ -143,7 +143,8 @@ impl<T: Table> Limits<T> {
     }
 }
 
-fn latest_wait(items: &[Item], queue: QueueName) -> Option<Wait> {
+/// Returns the wait that was measured last, of those in these items.
+pub(super) fn latest_wait(items: &[Item], queue: QueueName) -> Option<Wait> {
     let (waited, at) = queue.attributes();
     let read = |item: &Item| {
         let waited_ms = item.number(waited).ok()?;
