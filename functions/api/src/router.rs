@@ -12,6 +12,7 @@ use domain::tenant::api_key::KeyRecord;
 use domain::tenant::rate_limit::RateLimitStatus;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use lambda_http::RequestExt;
 use runtime::answer;
 use runtime::request::refuse_own_webhook;
 use store::clock::Clock;
@@ -124,6 +125,17 @@ async fn allow_get_and_post() -> impl IntoResponse {
 async fn method_not_allowed() -> Failure {
     let detail = "the path does not allow this method; use a method that the header Allow lists";
     Failure(Problem::new(Kind::MethodNotAllowed, detail))
+}
+
+/// Answers one request of API Gateway.
+pub async fn answer_gateway<P: Ports>(
+    api: &Api<P>,
+    router: Router,
+    request: lambda_http::Request,
+) -> Response {
+    let path = request.raw_http_path().to_owned();
+    let request_id = request.lambda_context().request_id;
+    answer(api, router, request, &path, &request_id).await
 }
 
 /// Answers one request: takes a rate-limit token, calls the handler, writes the problem document of an error, and logs
