@@ -64,6 +64,7 @@ mod resolving;
 mod revocations;
 mod rotation;
 mod samples;
+mod scopes;
 mod stats;
 mod storm;
 mod support;
