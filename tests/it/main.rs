@@ -34,6 +34,7 @@ mod inbox;
 mod inbox_modes;
 mod inbox_notices;
 mod invented;
+mod invented_costs;
 mod key_ends;
 mod key_rules;
 mod keys;

@@ -121,7 +121,11 @@ impl<T: Table> Authenticator<T> {
         scope: Scope,
         now: Timestamp,
     ) -> Result<(KeyHash, KeyRecord), Problem> {
-        for hash in self.hashes(headers) {
+        let hashes = self.hashes(headers);
+        if let Some(Err(problem)) = self.cached(&hashes, now) {
+            return Err(problem); // an unknown key was read moments ago, and is not read again
+        }
+        for hash in hashes {
             let record = self.control.key(&hash).await?;
             self.remember(&hash, record.clone(), now);
             if let Some(record) = record.filter(|record| record.is_live(now)) {
