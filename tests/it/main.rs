@@ -70,6 +70,7 @@ mod stats;
 mod storm;
 mod support;
 mod tenants;
+mod threats;
 mod traces;
 mod turns;
 mod unreadable;
