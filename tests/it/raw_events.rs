@@ -1,4 +1,4 @@
-//! Events as Lambda hands them over: of API Gateway in both versions, of SQS, and of EventBridge. Nothing that a client or a
+//! Events as Lambda hands them over: of API Gateway in both versions, of SQS, and of `EventBridge`. Nothing that a client or a
 //! queue sends ends the process: a release build aborts at a panic.
 
 use std::fs;

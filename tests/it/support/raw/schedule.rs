@@ -1,4 +1,4 @@
-//! Raw events of EventBridge.
+//! Raw events of `EventBridge`.
 
 use std::time::Duration;
 

@@ -35,7 +35,7 @@ pub(crate) struct Fixed {
 }
 
 pub(crate) static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
-    let tenant = TenantId::from_stored(TENANT);
+    let tenant = TenantId::named_by_operator(TENANT).expect("the id of a tenant");
     let (key, record) = key_of(&tenant, Tier::Pro);
     let id = EndpointId::from_stored(ENDPOINT);
     let sealed = private().seal(&data_key(), &tenant, &id, rand::random()).expect("it can be sealed");
