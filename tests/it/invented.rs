@@ -25,16 +25,16 @@ use crate::support::configs;
 use crate::support::openapi::{Kind, operations};
 
 /// One instance of api, which counts its calls of AWS.
-struct Instance {
-    faults: Faults,
-    ports: Memory,
+pub(crate) struct Instance {
+    pub(crate) faults: Faults,
+    pub(crate) ports: Memory,
     clock: FixedClock,
     api: Arc<Api<Memory>>,
     router: Router,
 }
 
 impl Instance {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (faults, clock) = (Faults::default(), FixedClock::at(START));
         let ports = Memory::new(&faults, &clock);
         let api = Arc::new(Api::new(&ports, configs::api()));
@@ -54,7 +54,7 @@ impl Instance {
     }
 
     /// Sends one request; returns the reply and the number of calls of AWS.
-    async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> (Reply, usize) {
+    pub(crate) async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> (Reply, usize) {
         self.send(method, path, headers, "{}").await
     }
 
@@ -251,8 +251,10 @@ async fn a_log_line_has_the_route_and_the_caller_and_nothing_that_was_sent() {
     let lines = Lines::default();
     let writer = lines.clone();
     let logger = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone());
-    let _logging = tracing::subscriber::set_default(logger.finish());
     let instance = Instance::new();
+    instance.call("GET", "/", &[]).await.0.expect(404); // the first line of a process decides for all threads who logs it
+    let _logging = tracing::subscriber::set_default(logger.finish());
+    tracing::callsite::rebuild_interest_cache();
     let good = instance.good_key();
     let lengthy = format!("/api/events/{}", "secret".repeat(1000));
     let pasted = format!("/api/events/{good}/replay");

@@ -12,7 +12,7 @@ use crate::support::python::run;
 const INGEST: [&str; 2] = ["POST /api/events", "POST /api/events/batch"];
 
 /// What the router of api routes, by its source, and what ingest answers.
-fn routes() -> BTreeSet<String> {
+pub(crate) fn routes() -> BTreeSet<String> {
     let source: String = include_str!("../../functions/api/src/router.rs").split_whitespace().collect();
     let table = source.split_once("Router::new()").and_then(|(_, rest)| rest.split_once("asyncfnallow_post"));
     let of_route = |route: &str| {

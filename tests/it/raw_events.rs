@@ -1,7 +1,9 @@
-//! Events of API Gateway as Lambda hands them over, in both versions. Nothing that a client sends ends the process: a
-//! release build aborts at a panic.
+//! Events as Lambda hands them over: of API Gateway in both versions, of SQS, and of `EventBridge`. Nothing that a client or a
+//! queue sends ends the process: a release build aborts at a panic.
 
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use futures_util::FutureExt;
 use lambda_http::lambda_runtime::{Context, LambdaEvent, Service};
@@ -12,6 +14,8 @@ use rand::{RngExt, SeedableRng};
 use runtime::request::SourceAddress;
 use runtime::{answer, gateway};
 use serde_json::{Value, json};
+
+use crate::support::raw::{gateway as raw_gateway, queues, schedule};
 
 const SAMPLES: [&str; 6] = [
     include_str!("../../events/api-health.json"),
@@ -211,6 +215,65 @@ fn the_address_of_a_client_is_that_of_the_request_context_and_of_no_header() {
             let answer = service.call(LambdaEvent::new(payload, Context::default())).now_or_never().unwrap();
             let answer = serde_json::to_value(answer.unwrap()).unwrap();
             assert_eq!(answer["body"], expected, "{event}");
+        }
+    }
+}
+
+/// Sends a raw event to a function.
+type Send = fn(&[u8]);
+
+/// The functions, by the folder of `fuzz/seeds` with their events.
+const FUNCTIONS: [(&str, Send); 5] = [
+    ("gateway_ingest", raw_gateway::ingest),
+    ("gateway_api", raw_gateway::api),
+    ("consumer", queues::consumer),
+    ("delivery", queues::delivery),
+    ("scheduler", schedule::scheduler),
+];
+
+/// Mutates a text that is JSON itself, as the body of a message is; mutates any other value as [`mutate`] does.
+fn mutate_deeply(value: &mut Value, rng: &mut StdRng) {
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            let chosen = rng.random_range(0..members.len());
+            members.values_mut().nth(chosen).into_iter().for_each(|member| mutate_deeply(member, rng));
+        }
+        Value::Array(items) if !items.is_empty() => {
+            let chosen = rng.random_range(0..items.len());
+            mutate_deeply(&mut items[chosen], rng);
+        }
+        Value::String(text) => match serde_json::from_str::<Value>(text) {
+            Ok(mut inner) => {
+                mutate(&mut inner, rng);
+                *text = inner.to_string();
+            }
+            Err(_) => mutate(value, rng),
+        },
+        _ => mutate(value, rng),
+    }
+}
+
+#[test]
+fn no_raw_event_ends_a_function() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds");
+    let mut rng = StdRng::seed_from_u64(108);
+    for (name, send) in FUNCTIONS {
+        let mut files: Vec<_> =
+            fs::read_dir(seeds.join(name)).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        let events: Vec<Value> =
+            files.iter().map(|file| serde_json::from_slice(&fs::read(file).unwrap()).unwrap()).collect();
+        let untouched = events.iter().cloned();
+        let mutated = (0..400).map(|_| {
+            let mut event = events.choose(&mut rng).unwrap().clone();
+            for _ in 0..rng.random_range(1..4) {
+                mutate_deeply(&mut event, &mut rng);
+            }
+            event
+        });
+        for event in untouched.chain(mutated) {
+            let sent = catch_unwind(|| send(event.to_string().as_bytes()));
+            assert!(sent.is_ok(), "{name} ends at {event}");
         }
     }
 }

@@ -12,8 +12,9 @@ use domain::tenant::api_key::KeyRecord;
 use domain::tenant::rate_limit::RateLimitStatus;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
-use runtime::answer;
+use lambda_http::RequestExt;
 use runtime::request::refuse_own_webhook;
+use runtime::{answer, gateway};
 use store::clock::Clock;
 use store::ports::Ports;
 use store::reads::measured;
@@ -126,6 +127,20 @@ async fn allow_get_and_post() -> impl IntoResponse {
 async fn method_not_allowed() -> Failure {
     let detail = "the path does not allow this method; use a method that the header Allow lists";
     Failure(Problem::new(Kind::MethodNotAllowed, detail))
+}
+
+/// Answers one request of API Gateway.
+pub async fn answer_gateway<P: Ports>(
+    api: &Api<P>,
+    router: Router,
+    mut request: lambda_http::Request,
+) -> Response {
+    if let Some(address) = gateway::source_address(&request) {
+        request.extensions_mut().insert(address);
+    }
+    let path = request.raw_http_path().to_owned();
+    let request_id = request.lambda_context().request_id;
+    answer(api, router, request, &path, &request_id).await
 }
 
 /// Answers one request: takes a rate-limit token, calls the handler, writes the problem document of an error, and logs

@@ -9,7 +9,8 @@ use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::{KeyRecord, Scope};
 use domain::tenant::rate_limit::RateLimitStatus;
 use futures_util::future::join;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
+use lambda_http::{Body, Request, RequestExt};
 use runtime::answer;
 use runtime::answer::Answer;
 use runtime::request::{idempotency_key, refuse_own_webhook, require_no_query};
@@ -56,6 +57,15 @@ impl<P: Ports> Ingest<P> {
             clock: ports.clock(),
             log,
         }
+    }
+
+    /// Answers one request of API Gateway.
+    pub async fn handle_request(&self, request: Request) -> Response<Body> {
+        let request_id = request.lambda_context().request_id;
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        let target = format!("{}{query}", request.raw_http_path());
+        let answer = Box::pin(self.handle(&target, request.headers(), request.body().as_ref(), &request_id));
+        answer.await.map(Body::from)
     }
 
     /// Answers one request. `target` is its path, with its query if it has one. Every failure becomes an answer.

@@ -23,6 +23,7 @@ pub(crate) mod name_server;
 pub(crate) mod openapi;
 pub(crate) mod place;
 pub(crate) mod python;
+pub(crate) mod raw;
 pub(crate) mod read_units;
 pub(crate) mod receiver;
 pub(crate) mod simulation;
