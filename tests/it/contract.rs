@@ -4,6 +4,7 @@
 mod events;
 mod expiring;
 pub(crate) mod jobs;
+mod lines;
 mod stats;
 
 use std::time::Duration;
@@ -21,11 +22,10 @@ use store::testing::faults::Faults;
 use store::testing::memory::Memory;
 
 use domain::delivery::DeliveryMessage;
-use domain::delivery::line::Line;
 use domain::delivery::schedule::{Due, Parked, shard_of_endpoint, shard_of_event};
 use domain::endpoint::health::Failed;
 use domain::endpoint::health::window::Window;
-use domain::endpoint::pace::Pace;
+use domain::endpoint::slowness::Slowness;
 use domain::endpoint::{Endpoint, EndpointState};
 use domain::event::claim::{Claim, Claimed};
 use domain::event::claim_name::{ClaimName, DedupId};
@@ -116,33 +116,7 @@ pub(crate) async fn limits_keep_their_promises(limits: &Limits<impl Table>) -> P
     assert_eq!(limits.demand(&ours.tenant).await?.wait, Some(own));
     assert_eq!(limits.demand(&other.tenant).await?, Demand::default());
     stats::keep_their_promises(limits, &ours.tenant, &other.tenant).await?;
-    let (id, span) = (endpoint(1).id, Pace::per_second(10).span(50, START));
-    let line = Line::Endpoint(&id);
-    assert_eq!(limits.reserve(&ours.tenant, line, span).await?, span.earliest);
-    assert_eq!(limits.reserve(&ours.tenant, line, span).await?, span.earliest + span.length);
-    assert_eq!(limits.reserve(&other.tenant, line, span).await?, span.earliest);
-    let slow = Pace::per_hour(60).span(1, START);
-    let latest = START.after(Duration::from_mins(1)).millis() * 1000;
-    let reserve = || limits.reserve_throttled(&ours.tenant, line, slow, latest);
-    let begun = [reserve().await?, reserve().await?, reserve().await?];
-    assert_eq!(begun, [Some(slow.earliest), Some(slow.earliest + slow.length), None], "within a minute");
-    let later = Pace::per_second(10).span(1, START.after(Duration::from_secs(60)));
-    assert_eq!(
-        limits.reserve(&ours.tenant, line, later).await?,
-        later.earliest,
-        "nobody stands there any more"
-    );
-    let tenant = &ours.tenant;
-    for (minute, wanted, given) in [(7, 20, 20), (7, 20, 10), (7, 1, 0), (8, 50, 30)] {
-        assert_eq!(
-            limits.start_requests(tenant, line, minute, wanted, |_| 30).await?,
-            given,
-            "{wanted} in minute {minute}"
-        );
-    }
-    limits.end_requests(tenant, line, 7, 20, 3).await?;
-    let most = |succeeded| if succeeded == 3 { 30 } else { 10 };
-    assert_eq!(limits.start_requests(tenant, line, 7, 30, most).await?, 20);
+    lines::keep_their_promises(limits, &ours.tenant, &other.tenant).await?;
     limits.count(Counts::default(), None).await?;
     let wait = Wait { queue: QueueName::Events, waited_ms: 1000, at: START };
     limits.count(Counts::default(), Some(wait)).await?;
@@ -183,12 +157,41 @@ async fn endpoints_keep_their_promises(control: &Control<impl Table>, tenant: &T
         assert_eq!(now.state == EndpointState::Disabled, n > 9);
     }
     assert!(now.health.open.is_some());
+    slowness_is_recorded_once(control, tenant, &now).await?;
     let stranger = domain::testing::tenant();
     assert_eq!(control.endpoint(&stranger, &seen.id).await?, None);
     assert_eq!(control.endpoints(&stranger).await?, []);
     assert_eq!(control.settings(&stranger).await?, TenantSettings::default());
     assert_eq!(control.change_health(&stranger, &seen, &change).await?, Updated::Raced);
     assert_eq!(control.settings(&stranger).await?.tier, None);
+    Ok(())
+}
+
+/// Of two requests that have read the same endpoint, one records how slowly it answers.
+async fn slowness_is_recorded_once(
+    control: &Control<impl Table>,
+    tenant: &TenantId,
+    seen: &Endpoint,
+) -> PortResult<()> {
+    let slow = |seconds| Slowness { seconds, at: START.after(Duration::from_secs(seconds.into())) };
+    assert_eq!(control.record_slowness(tenant, seen, slow(4)).await?, Updated::Done);
+    assert_eq!(
+        control.record_slowness(tenant, seen, slow(12)).await?,
+        Updated::Raced,
+        "it is recorded already"
+    );
+    let first = control.endpoint(tenant, &seen.id).await?.unwrap();
+    assert_eq!((first.slowness, &first.health), (Some(slow(4)), &seen.health));
+    assert_eq!(control.record_slowness(tenant, &first, slow(12)).await?, Updated::Done);
+    let elsewhere =
+        Endpoint { url: "https://old.example.com/".to_owned(), slowness: Some(slow(12)), ..first };
+    assert_eq!(
+        control.record_slowness(tenant, &elsewhere, slow(13)).await?,
+        Updated::Raced,
+        "of another URL"
+    );
+    let unknown = Endpoint { id: endpoint(99).id, ..seen.clone() };
+    assert_eq!(control.record_slowness(tenant, &unknown, slow(13)).await?, Updated::Raced, "a deleted one");
     Ok(())
 }
 

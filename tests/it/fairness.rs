@@ -18,6 +18,7 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
 
 use crate::support::simulation::Simulation;
+use crate::support::template::setting;
 
 /// How long a good receiver takes.
 const GOOD: Duration = Duration::from_millis(50);
@@ -150,7 +151,8 @@ impl WebhookSender for SlowReceivers {
     }
 }
 
-/// The waits of a quiet tenant's events during some minutes, sorted, and the most requests of the slow tenant in flight.
+/// Returns what the events of a quiet tenant waited during some minutes, sorted, and the largest number of requests of the slow
+/// tenant in flight.
 async fn beside_slow(events_a_minute: usize, slow_after: Duration) -> (Vec<Duration>, usize) {
     const MINUTES: usize = 2;
     let receivers = SlowReceivers {
@@ -193,6 +195,12 @@ async fn beside_slow(events_a_minute: usize, slow_after: Duration) -> (Vec<Durat
     waited.sort_unstable();
     let most = receivers.in_flight.lock().unwrap().1;
     (waited, most)
+}
+
+#[test]
+fn delivery_knows_how_many_instances_the_template_allows() {
+    let instances: String = setting("DeliveryFunction", "MAX_INSTANCES");
+    assert_eq!(instances.trim_matches('\''), setting::<String>("DeliveryFunction", "MaximumConcurrency"));
 }
 
 #[tokio::test(start_paused = true)]
