@@ -55,6 +55,7 @@ mod put_off;
 mod queue;
 mod rate_limits;
 mod raw_events;
+mod read_bounds;
 mod read_costs;
 mod rebinding;
 mod refusing;

@@ -135,6 +135,9 @@ fn a_request_without_a_valid_form_is_malformed_and_not_an_error_of_the_invocatio
         assert_malformed(&answer(&event), "path");
     }
     let [mut first, mut second] = both_versions(SAMPLES[0]);
+    let mut listless = first.clone();
+    listless["multiValueQueryStringParameters"] = json!({"limit": []});
+    assert_malformed(&answer(&listless), "query without a value");
     first["httpMethod"] = json!("GE T");
     assert_malformed(&answer(&first), "method");
     second["rawQueryString"] = json!("a=<b c>");

@@ -26,8 +26,21 @@ pub struct Event(Option<LambdaRequest>);
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Self(serde_json::from_str(raw.get()).ok()))
+        Ok(Self(serde_json::from_str(raw.get()).ok().filter(|_| !has_empty_list(raw.get()))))
     }
+}
+
+/// The query of an event in version 1.
+#[derive(Deserialize)]
+struct Query {
+    #[serde(rename = "multiValueQueryStringParameters")]
+    lists: Option<HashMap<String, Vec<String>>>,
+}
+
+/// Returns whether a parameter of the query has a list without a value, at which `lambda_http` ends the process.
+fn has_empty_list(event: &str) -> bool {
+    let query: Option<Query> = serde_json::from_str(event).ok();
+    query.and_then(|query| query.lists).is_some_and(|lists| lists.values().any(Vec::is_empty))
 }
 
 impl Event {

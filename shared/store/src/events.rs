@@ -13,6 +13,7 @@ pub mod lease;
 pub mod log;
 pub mod page;
 pub mod payload;
+mod read_budget;
 pub mod recent;
 pub mod unreadable;
 

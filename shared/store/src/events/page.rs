@@ -16,6 +16,7 @@ use super::Events;
 use super::attempt_item::{event_of, is_attempt};
 use super::budget::ResponseBudget;
 use super::head_item::{self, DELIVERIES, Found};
+use super::read_budget::ReadBudget;
 use crate::item::Item;
 use crate::keys;
 use crate::ports::Ports;
@@ -89,7 +90,8 @@ pub struct Page {
 impl<P: Ports> Events<P> {
     /// Returns one page of a tenant's events.
     pub async fn page(&self, tenant: &TenantId, query: &PageQuery) -> PortResult<Page> {
-        let shards = (0..query.shards).map(|shard| self.entries(tenant, shard, query));
+        let reads = &ReadBudget::default();
+        let shards = (0..query.shards).map(|shard| self.entries(tenant, shard, query, reads));
         let (entries, next) = query.merge(try_join_all(shards).await?);
         let mut page = Page { events: Vec::new(), next };
         let mut budget = ResponseBudget::default();
@@ -110,8 +112,15 @@ impl<P: Ports> Events<P> {
         Ok(page)
     }
 
-    /// Returns events of one shard: one more than the limit, unless the shard or the allowed queries end before.
-    async fn entries(&self, tenant: &TenantId, shard: u8, query: &PageQuery) -> PortResult<Entries> {
+    /// Returns events of one shard: one more than the limit, unless the shard, its queries or the read budget
+    /// of the page end before.
+    async fn entries(
+        &self,
+        tenant: &TenantId,
+        shard: u8,
+        query: &PageQuery,
+        reads: &ReadBudget,
+    ) -> PortResult<Entries> {
         let request = query.of_shard(tenant, shard);
         let mut entries = Vec::new();
         let mut start: Option<Item> = None;
@@ -119,7 +128,7 @@ impl<P: Ports> Events<P> {
             let page = self.items.page(request.clone().from(start)).await?;
             entries.extend(page.items.iter().filter_map(|item| query.source.read(item)));
             start = page.next;
-            if entries.len() > query.limit || start.is_none() {
+            if !reads.spend(page.half_units) || entries.len() > query.limit || start.is_none() {
                 break;
             }
         }

@@ -7,6 +7,7 @@ use futures_util::future::try_join_all;
 use super::Events;
 use super::attempt_item::{event_of, is_attempt};
 use super::head_item::{self, DELIVERIES, Found};
+use super::read_budget::ReadBudget;
 use crate::item::Item;
 use crate::keys;
 use crate::ports::Ports;
@@ -30,7 +31,8 @@ impl<P: Ports> Events<P> {
         wanted: impl Fn(&Head) -> bool,
         most: usize,
     ) -> PortResult<Vec<(Head, String)>> {
-        let shards = (0..shards).map(|shard| self.recent_in(tenant, shard, &wanted, most));
+        let reads = &ReadBudget::default();
+        let shards = (0..shards).map(|shard| self.recent_in(tenant, shard, &wanted, most, reads));
         let mut found: Vec<Found> = try_join_all(shards).await?.into_iter().flatten().collect();
         found.sort_by_key(|found| std::cmp::Reverse(found.head.id));
         found.truncate(most);
@@ -44,6 +46,7 @@ impl<P: Ports> Events<P> {
         shard: u8,
         wanted: impl Fn(&Head) -> bool,
         most: usize,
+        reads: &ReadBudget,
     ) -> PortResult<Vec<Found>> {
         let query = Query::eventual(keys::shard(tenant, shard))
             .filter(exists(DELIVERIES))
@@ -56,7 +59,7 @@ impl<P: Ports> Events<P> {
             let found = page.items.iter().filter_map(head_item::readable);
             recent.extend(found.filter(|found| wanted(&found.head)));
             start = page.next.map(skip_attempts);
-            if start.is_none() || recent.len() >= most {
+            if !reads.spend(page.half_units) || start.is_none() || recent.len() >= most {
                 break;
             }
         }
