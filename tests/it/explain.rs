@@ -44,7 +44,7 @@ fn each_endpoint_shows_the_request_it_would_get_and_gets_none() {
         create(&tenant, &json!({"url": receiver.url_of("/paused"), "event_types": ["order.created"]}));
     let path = format!("/api/endpoints/{}", paused["id"].as_str().unwrap());
     tenant.call("PATCH", &path, &[("content-type", "application/json")], r#"{"paused":true}"#).expect(200);
-    let other = create(&tenant, &json!({"url": receiver.url(), "event_types": ["user.*"]}));
+    let other = create(&tenant, &json!({"url": receiver.url_of("/users"), "event_types": ["user.*"]}));
 
     let body = r#"{"type":"order.created","payload":{"b": 1.50, "a":"é"}}"#;
     let reply = tenant.post("/api/explain", body).expect(200);
