@@ -12,7 +12,7 @@ use crate::support::client::{Reply, Tenant};
 use crate::support::openapi::{Ids, Operation, Slot, operations};
 
 /// The operations without an API key: documents, keys that verify webhooks, receipts, and what the operator asks for.
-const WITHOUT_KEY: [&str; 11] = [
+const WITHOUT_KEY: [&str; 13] = [
     "GET /.well-known/webhook-keys",
     "GET /api/admin/tenants",
     "GET /api/admin/tenants/{id}",
@@ -23,6 +23,8 @@ const WITHOUT_KEY: [&str; 11] = [
     "GET /metrics",
     "GET /openapi.json",
     "POST /api/admin/tenants/{id}/keys",
+    "POST /api/admin/tenants/{id}/resume",
+    "POST /api/admin/tenants/{id}/suspend",
     "POST /api/keys/generate",
 ];
 

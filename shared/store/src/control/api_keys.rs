@@ -167,13 +167,7 @@ impl<T: Table> Control<T> {
             }
 
             // 2. Write the key and the other writes, on the condition that the tenant has not changed since step 1.
-            let new = KeyRecord {
-                tier: tenant.tier,
-                spread: tenant.spread,
-                is_suspended: tenant.suspension.is_some(),
-                ..key.clone()
-            };
-            let mut writes = key_item::puts(hash, &new);
+            let mut writes = key_item::puts(hash, &as_key_of(&tenant, key));
             writes.extend(others.clone());
             let of_keys = writes.len();
             writes.push(Write::Update(tenant_item::raise_rev(&tenant)));
@@ -190,6 +184,12 @@ impl<T: Table> Control<T> {
         })
         .await
     }
+}
+
+/// Returns a key with what it copies from its tenant.
+fn as_key_of(tenant: &Tenant, key: &KeyRecord) -> KeyRecord {
+    let is_suspended = tenant.suspension.is_some();
+    KeyRecord { tier: tenant.tier, spread: tenant.spread, is_suspended, ..key.clone() }
 }
 
 /// Returns the delete of an item, on the condition that it exists.
