@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::delivery::line::Line;
 use domain::delivery::webhook_request::WebhookRequest;
 use domain::inbox::Status;
 use domain::tenant::allowance::{INCLUDED, units_of, units_per_minute};
@@ -135,4 +136,40 @@ async fn a_test_counts_in_the_rate_of_its_endpoint_and_in_the_allowance() {
     pipeline.clock.advance(Duration::from_secs(5));
     assert_eq!(test().await.status.as_u16(), 200, "the refused test took no time of the endpoint");
     assert!(uses_allowance(&pipeline));
+}
+
+#[tokio::test]
+async fn what_waited_for_the_allowance_keeps_to_the_rate_of_its_endpoint_and_pays_once() {
+    let pipeline = Pipeline::of_tier(Tier::Free, 50);
+    pipeline.tables.change_endpoint(&pipeline.tenant, &Pipeline::endpoint(1).id, |endpoint| {
+        endpoint.rate_per_second = 1;
+    });
+    post(&pipeline, 4, 100_000).await;
+    pipeline.consume().await;
+    for _ in 0..20 {
+        pipeline.deliver().await;
+    }
+    for number in 2..=50 {
+        pipeline.tables.change_endpoint(&pipeline.tenant, &Pipeline::endpoint(number).id, |endpoint| {
+            endpoint.is_paused = true; // what waits is parked when its time comes
+        });
+    }
+    let reserved = || pipeline.limits.reserved_until(&pipeline.tenant, Line::Allowance);
+    let before = reserved().await.unwrap();
+    pipeline.run_until(START.after(Duration::from_mins(10))).await;
+    for number in 2..=50 {
+        pipeline.tables.change_endpoint(&pipeline.tenant, &Pipeline::endpoint(number).id, |endpoint| {
+            endpoint.is_paused = false;
+        });
+    }
+    pipeline.run_until_quiet().await;
+    assert_eq!(reserved().await.unwrap(), before, "parked deliveries pay once");
+    assert_eq!(pipeline.webhooks.received().len(), 4 * 50, "each exactly once");
+    let to_first = pipeline.webhooks.received().into_iter().zip(pipeline.webhooks.received_at());
+    let first = Pipeline::endpoint(1).url;
+    let mut times: Vec<Timestamp> =
+        to_first.filter(|(request, _)| request.url.as_str() == first).map(|(_, at)| at).collect();
+    times.sort_unstable();
+    assert_eq!(times.len(), 4);
+    assert!(times[3].since(times[0]) >= Duration::from_secs(2), "{times:?}");
 }

@@ -3,8 +3,8 @@
 //! ```text
 //!   read each endpoint once ── deleted, disabled, paused, breaker open ──> decided
 //!       │
-//!       ├── the next time of the endpoint's line ([`endpoint_line`])
 //!       ├── the next time of the tenant's lines, if it is charged or slow ([`tenant_lines`])
+//!       ├── the next time of the endpoint's line, when the tenant's time has come ([`endpoint_line`])
 //!       └── a place among the requests in flight, where they are counted ([`places`])
 //! ```
 //!
@@ -46,11 +46,26 @@ pub(crate) enum Admission {
     Disabled(Box<Endpoint>),
     /// The circuit breaker is open, the endpoint is paused, or the lower rate of a throttled endpoint allows no request
     /// soon.
-    Parked,
-    /// A line allows the request at this time. The message then has this bypass.
-    Later(Timestamp, Bypass),
+    Parked {
+        /// Whether the message has waited in the lines of its tenant.
+        has_waited: bool,
+    },
+    /// A line allows the request at this time.
+    Later {
+        at: Timestamp,
+        /// The checks that the message skips then.
+        bypass: Bypass,
+        /// Whether the message has waited in the lines of its tenant.
+        has_waited: bool,
+    },
     /// The request may be sent now.
     Open(Box<Endpoint>),
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self::Unknown("no decision was made".to_owned())
+    }
 }
 
 /// The tenant and the endpoint that a message is for.
@@ -95,7 +110,7 @@ impl<T: Table> Admitter<'_, T> {
     /// Decides on each of these messages, and counts their requests as in flight.
     pub(crate) async fn admit<'a>(&self, messages: &[&'a DeliveryMessage]) -> Admissions<'a> {
         // 1. Read each endpoint, and decide on the messages that it does not allow.
-        let mut entries: Vec<Option<Admission>> = vec![None; messages.len()];
+        let mut entries = vec![Admission::default(); messages.len()];
         let mut groups: Vec<Group<'a>> = Vec::new();
         for (target, endpoint, places) in self.read_endpoints(messages).await {
             let refused = match endpoint {
@@ -107,7 +122,7 @@ impl<T: Table> Admitter<'_, T> {
                 Err(error) => Admission::Unknown(error.to_string()),
             };
             for place in places {
-                entries[place] = Some(refused.clone());
+                entries[place] = refused.clone();
             }
         }
 
@@ -118,17 +133,17 @@ impl<T: Table> Admitter<'_, T> {
         // 3. Collect the decisions.
         for group in groups {
             let bypass = if group.is_throttled { Bypass::Throttled } else { Bypass::Paced };
-            for candidate in &group.candidates {
-                entries[candidate.place] = Some(match candidate.turn {
+            for &Candidate { place, message, turn, has_waited } in &group.candidates {
+                entries[place] = match turn {
                     Turn::Now => Admission::Open(Box::new(group.endpoint.clone())),
-                    Turn::Later(at) => Admission::Later(at, bypass),
-                    Turn::TooLate => Admission::Parked,
-                });
+                    Turn::Waiting(at) => Admission::Later { at, bypass: message.bypass, has_waited },
+                    Turn::Later(at) => Admission::Later { at, bypass, has_waited },
+                    Turn::TooLate => Admission::Parked { has_waited },
+                };
             }
         }
-        let undecided = || Admission::Unknown("no decision was made".to_owned());
         Admissions {
-            entries: entries.into_iter().map(|entry| entry.unwrap_or_else(undecided)).collect(),
+            entries,
             in_flight: in_flight.into_iter().flatten().filter(|places| places.count > 0).collect(),
             minute: self.now.minutes(),
         }
@@ -156,68 +171,67 @@ impl<T: Table> Admitter<'_, T> {
         endpoint: Endpoint,
         places: Vec<usize>,
         messages: &[&'a DeliveryMessage],
-        entries: &mut [Option<Admission>],
+        entries: &mut [Admission],
     ) -> Group<'a> {
         let mut candidates = Vec::new();
         for place in places {
             let message = messages[place];
             match gate::gate(&endpoint, message.bypass) {
-                Gate::Disabled => entries[place] = Some(Admission::Disabled(Box::new(endpoint.clone()))),
-                Gate::Parked => entries[place] = Some(Admission::Parked),
+                Gate::Disabled => entries[place] = Admission::Disabled(Box::new(endpoint.clone())),
+                Gate::Parked => entries[place] = Admission::Parked { has_waited: message.has_waited },
                 Gate::Open if message.bypass.is_probe() => {
-                    entries[place] = Some(Admission::Open(Box::new(endpoint.clone())));
+                    entries[place] = Admission::Open(Box::new(endpoint.clone()));
                 }
-                Gate::Open => candidates.push(Candidate { place, message, turn: Turn::Now, is_new: false }),
+                Gate::Open => {
+                    let has_waited = message.has_waited;
+                    candidates.push(Candidate { place, message, turn: Turn::Now, has_waited });
+                }
             }
         }
         let is_throttled = endpoint.throttled_pace(self.now).is_some();
         Group { tenant, id, endpoint, is_throttled, was_idle: false, candidates }
     }
 
-    /// Gives the candidates of a tenant their turns; returns the places that they take.
+    /// Gives the candidates of a tenant their turns; returns the places that they take. Deliveries must not stop because a table
+    /// does not answer: what it would limit is then not limited.
     async fn decide_turns<'a>(&self, groups: &mut [Group<'a>]) -> Vec<Places<'a>> {
-        join_all(groups.iter_mut().map(|group| group.reserve_times(self.limits, self.now))).await;
-        // Deliveries must not stop because a table does not answer.
-        if let Err(error) = self.wait_in_tenant_lines(groups).await {
-            tracing::warn!(cause = %error, "the allowance of a tenant, or its limit for slow endpoints, is not applied");
-        }
-        let mut taken = match self.take_places_of_tenant(groups).await {
-            Ok(taken) => taken,
-            Err(error) => {
-                tracing::warn!(cause = %error, "the requests in flight of a tenant are not limited");
-                Vec::new()
-            }
-        };
+        let (limits, capacity, now) = (self.limits, self.capacity, self.now);
+        warn(self.take_allowance(groups).await, "the allowance of a tenant is not applied");
+        let waited = tenant_lines::wait_for_slow(limits, groups, capacity, now).await;
+        warn(waited, "requests to the slow endpoints of a tenant do not wait");
+        join_all(groups.iter_mut().map(|group| group.reserve_times(limits, now))).await;
+
+        let unlimited = "the requests in flight of a tenant are not limited";
+        let slow = places::take_for_slow(limits, groups, capacity, now).await;
+        let mut taken: Vec<Places<'a>> = warn(slow, unlimited).flatten().into_iter().collect();
+        taken.extend(warn(self.take_burst(groups).await, unlimited).flatten());
         let of_endpoints = groups.iter_mut().filter(|group| group.count_ready() > 0);
-        let of_endpoints = of_endpoints.map(|group| places::take_for_endpoint(self.limits, group, self.now));
+        let of_endpoints = of_endpoints.map(|group| places::take_for_endpoint(limits, group, now));
         for places in join_all(of_endpoints).await {
-            match places {
-                Ok(places) => taken.extend(places),
-                Err(error) => {
-                    tracing::warn!(cause = %error, "the requests in flight to an endpoint are not limited");
-                }
-            }
+            taken.extend(warn(places, "the requests in flight to an endpoint are not limited").flatten());
         }
         taken
     }
 
-    async fn wait_in_tenant_lines(&self, groups: &mut [Group<'_>]) -> PortResult<()> {
+    async fn take_allowance(&self, groups: &mut [Group<'_>]) -> PortResult<()> {
         let mut candidates = groups.iter().flat_map(|group| &group.candidates);
-        if candidates.any(tenant_lines::is_charged) {
-            let tier = self.tiers.tier(self.control, groups[0].tenant, self.now).await?;
-            tenant_lines::take_allowance(self.limits, groups, tier, self.now).await?;
+        if !candidates.any(tenant_lines::is_charged) {
+            return Ok(());
         }
-        tenant_lines::wait_for_slow(self.limits, groups, self.capacity, self.now).await
+        let tier = self.tiers.tier(self.control, groups[0].tenant, self.now).await?;
+        tenant_lines::take_allowance(self.limits, groups, tier, self.now).await
     }
 
-    async fn take_places_of_tenant<'a>(&self, groups: &mut [Group<'a>]) -> PortResult<Vec<Places<'a>>> {
-        let (limits, capacity, now) = (self.limits, self.capacity, self.now);
-        let mut taken = Vec::new();
-        taken.extend(places::take_for_slow(limits, groups, capacity, now).await?);
-        if places::is_burst(groups, now) {
-            let tier = self.tiers.tier(self.control, groups[0].tenant, now).await?;
-            taken.extend(places::take_for_burst(limits, groups, capacity, tier, now).await?);
+    async fn take_burst<'a>(&self, groups: &mut [Group<'a>]) -> PortResult<Option<Places<'a>>> {
+        if !places::is_burst(groups, self.now) {
+            return Ok(None);
         }
-        Ok(taken)
+        let tier = self.tiers.tier(self.control, groups[0].tenant, self.now).await?;
+        places::take_for_burst(self.limits, groups, self.capacity, tier, self.now).await
     }
+}
+
+/// Returns the value; logs an error as this warning.
+fn warn<R>(result: PortResult<R>, warning: &'static str) -> Option<R> {
+    result.inspect_err(|error| tracing::warn!(cause = %error, "{warning}")).ok()
 }

@@ -104,9 +104,13 @@ impl<P: Ports> Delivery<P> {
                 let tally = self.record(&found.head, message, &Outcome::EndpointDisabled).await?;
                 Ok(tally.plus(&self.send_due_notice(message, &endpoint).await))
             }
-            Admission::Parked => self.park(&found.head, message, false).await,
-            Admission::Later(at, bypass) => {
-                let tally = self.send_at(message.delayed(bypass), at, &found.head).await?;
+            Admission::Parked { has_waited } => {
+                let message = DeliveryMessage { has_waited, ..message.clone() };
+                self.park(&found.head, &message, false).await
+            }
+            Admission::Later { at, bypass, has_waited } => {
+                let later = DeliveryMessage { has_waited, ..message.delayed(bypass) };
+                let tally = self.send_at(later, at, &found.head).await?;
                 Ok(tally.plus(&Tally::once("paced")))
             }
             Admission::Open(endpoint) => self.attempt(&found, message, &endpoint).await,
@@ -130,8 +134,7 @@ impl<P: Ports> Delivery<P> {
         // 2. POST, and decide on the answer.
         let at = self.clock.now();
         let request = self.post(endpoint, &private, found.head.content(&payload), message, at);
-        let answer = self.watch_slowness(message, endpoint, request).await;
-        let ended = self.clock.now();
+        let (answer, ended) = self.watch_slowness(message, endpoint, request).await;
         let duration_ms = ended.millis_since(at);
         let put_off_since = found.head.put_off_since(&message.endpoint);
         let verdict = Verdict::on(&answer, message.n, put_off_since, ended, &mut rand::rng());

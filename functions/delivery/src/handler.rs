@@ -197,7 +197,17 @@ impl<'a> ReadMessage<'a> {
     /// Returns the key that all messages for one attempt share.
     fn key(&self) -> String {
         match &self.delivery {
-            Ok(DeliveryMessage { tenant, event, endpoint, run, n, fresh: _, bypass: _, units: _ }) => {
+            Ok(DeliveryMessage {
+                tenant,
+                event,
+                endpoint,
+                run,
+                n,
+                fresh: _,
+                bypass: _,
+                units: _,
+                has_waited: _,
+            }) => {
                 format!("{tenant} {event} {endpoint} {run} {n}")
             }
             Err(_) => self.message.message_id.clone(),

@@ -7,7 +7,8 @@ use domain::delivery::DeliveryMessage;
 use domain::delivery::verdict::Answer;
 use domain::endpoint::Endpoint;
 use domain::endpoint::slowness::{SLOW, Slowness};
-use futures_util::future::join;
+use domain::timestamp::Timestamp;
+use futures_util::future::{FutureExt, join};
 use store::clock::Clock;
 use store::items::Updated;
 use store::ports::Ports;
@@ -16,28 +17,27 @@ use tokio::time::timeout;
 use crate::handler::Delivery;
 
 impl<P: Ports> Delivery<P> {
-    /// Awaits the answer to a request, and records how slowly the endpoint answers. A quick answer of a quick endpoint records
-    /// nothing.
+    /// Awaits the answer to a request, and records how slowly the endpoint answers. Returns the answer and when it came. A quick
+    /// answer of a quick endpoint records nothing.
     pub(crate) async fn watch_slowness(
         &self,
         message: &DeliveryMessage,
         endpoint: &Endpoint,
         request: impl Future<Output = Answer>,
-    ) -> Answer {
+    ) -> (Answer, Timestamp) {
         let began = self.clock.now();
-        let mut request = pin!(request);
-        let (answer, seen) = match timeout(SLOW, &mut request).await {
+        let mut request = pin!(request.map(|answer| (answer, self.clock.now())));
+        let ((answer, ended), seen) = match timeout(SLOW, &mut request).await {
             Ok(answer) => (answer, Some(endpoint.slowness)),
             Err(_) => join(request, self.record_in_flight(message, endpoint)).await,
         };
-        let now = self.clock.now();
-        let took = Duration::from_millis(now.millis_since(began));
+        let took = Duration::from_millis(ended.millis_since(began));
         if let Some(seen) = seen
-            && let Some(next) = Slowness::after(seen, took, now)
+            && let Some(next) = Slowness::after(seen, took, ended)
         {
             self.record_slowness(message, &Endpoint { slowness: seen, ..endpoint.clone() }, next).await;
         }
-        answer
+        (answer, ended)
     }
 
     /// Records that a request is in flight for long. Returns what is recorded then; `None` if another request recorded

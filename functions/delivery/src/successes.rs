@@ -76,6 +76,7 @@ mod tests {
             fresh: false,
             bypass: Bypass::None,
             units: 0,
+            has_waited: false,
         }
     }
 

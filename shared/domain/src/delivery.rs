@@ -118,6 +118,8 @@ pub struct DeliveryMessage {
     /// The units that each attempt takes from the tenant's allowance; 0 for a delivery that its event includes
     /// ([`allowance`](crate::tenant::allowance)).
     pub units: u32,
+    /// Whether the attempt has waited in the lines of its tenant: it takes no units again, also after it was parked.
+    pub has_waited: bool,
 }
 
 /// The checks that a message skips.
@@ -184,6 +186,7 @@ impl DeliveryMessage {
             fresh,
             bypass: Bypass::None,
             units: 0,
+            has_waited: false,
         }
     }
 
@@ -196,7 +199,7 @@ impl DeliveryMessage {
     /// Makes the message for the next attempt.
     #[must_use]
     pub fn next(&self) -> Self {
-        Self { n: self.n + 1, fresh: false, bypass: Bypass::None, ..self.clone() }
+        Self { n: self.n + 1, fresh: false, bypass: Bypass::None, has_waited: false, ..self.clone() }
     }
 
     /// Makes the message to send the same attempt later.

@@ -66,6 +66,14 @@ struct DeliveryV1 {
     /// The previous version does not know it: its deliveries take nothing from the allowance.
     #[serde(default, skip_serializing_if = "is_zero")]
     units: u32,
+    /// The previous version does not know it either.
+    #[serde(default, skip_serializing_if = "is_false")]
+    waited: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -119,6 +127,7 @@ pub fn delivery_body(message: &DeliveryMessage) -> String {
         kind: (known_to_previous(message.bypass).unwrap_or_default() != message.bypass)
             .then(|| message.bypass.as_str().to_owned()),
         units: message.units,
+        waited: message.has_waited,
     }))
 }
 
@@ -150,6 +159,7 @@ pub fn read_delivery(body: &str) -> Result<DeliveryMessage, UnknownFormat> {
         fresh: v1.fresh,
         bypass,
         units: v1.units,
+        has_waited: v1.waited,
     })
 }
 
@@ -203,6 +213,7 @@ mod tests {
                 fresh: true,
                 bypass,
                 units: 54,
+                has_waited: true,
             };
             assert_eq!(read_delivery(&delivery_body(&message)).unwrap(), message);
         }

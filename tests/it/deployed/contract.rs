@@ -60,7 +60,11 @@ async fn real_limits_and_claims_keep_their_promises_though_each_first_answer_is_
     limits_keep_their_promises(&Limits::new(emulator.table(&table("Limits")))).await.unwrap();
     claims_keep_their_promises(&Claims::new(emulator.table(&table("Claims")))).await.unwrap();
     let (calls, repeats) = (proxy.take_calls(), proxy.take_repeats());
-    let writes: usize = calls.iter().filter(|(name, _)| *name != "Query").map(|(_, count)| count).sum();
+    let writes: usize = calls
+        .iter()
+        .filter(|(name, _)| !["Query", "GetItem"].contains(&name.as_str()))
+        .map(|(_, count)| count)
+        .sum();
     assert_eq!(repeats, writes, "each was made twice: {calls:?}");
 }
 

@@ -146,23 +146,26 @@ async fn count_delivery<P: Ports>(
     endpoint: &Endpoint,
 ) -> Result<(), Problem> {
     let now = api.clock.now();
-    let of_endpoint = endpoint.pace(now).span(1, now);
+    let latest = now.millis().saturating_mul(1000);
     let of_tenant = allowance::span(tier, 1, now);
-    for (line, span, limit) in [
-        (Line::Endpoint(&endpoint.id), of_endpoint, "the rate of the endpoint"),
-        (Line::Allowance, of_tenant, "the delivery allowance of the tenant (see `GET /api/stats`)"),
-    ] {
-        if !api.limits.reserve_before(tenant, line, span, now.millis().saturating_mul(1000)).await? {
-            let detail = format!(
-                "{limit} is used up, and a test counts as a delivery; send the request again after `Retry-After`"
-            );
-            return Err(Problem {
-                retry_after: Some(RETRY_SECONDS),
-                ..Problem::new(Kind::RateLimited, detail)
-            });
-        }
+    if !api.limits.reserve_before(tenant, Line::Allowance, of_tenant, latest).await? {
+        return Err(no_test_now("the delivery allowance of the tenant is used up (see `GET /api/stats`)"));
+    }
+    // While the circuit breaker is open, times may be reserved for deliveries that are parked by now.
+    let of_endpoint = endpoint.full_pace().span(1, now);
+    let line = Line::Endpoint(&endpoint.id);
+    if endpoint.health.open.is_none() && !api.limits.reserve_before(tenant, line, of_endpoint, latest).await?
+    {
+        return Err(no_test_now("the rate of the endpoint is used up"));
     }
     Ok(())
+}
+
+/// Returns the 429 for a test that a limit does not allow.
+fn no_test_now(what: &str) -> Problem {
+    let detail =
+        format!("{what}, and a test counts as a delivery; send the request again after `Retry-After`");
+    Problem { retry_after: Some(RETRY_SECONDS), ..Problem::new(Kind::RateLimited, detail) }
 }
 
 /// Sends the event of a test, and waits at most [`TEST_TIME`] for the answer.

@@ -10,17 +10,20 @@ use domain::timestamp::Timestamp;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Turn {
     Now,
+    /// At its time in a line of its tenant. It gets no time of its endpoint before.
+    Waiting(Timestamp),
+    /// At its time in the line of its endpoint.
     Later(Timestamp),
     /// Not within the time for which a throttled endpoint reserves slots.
     TooLate,
 }
 
 impl Turn {
-    /// Returns the later one of this turn and another time.
-    pub(crate) fn not_before(self, time: Option<Timestamp>) -> Self {
+    /// Returns this turn, or a later one in a line of the tenant.
+    pub(crate) fn waiting_until(self, time: Option<Timestamp>) -> Self {
         match (self, time) {
-            (Self::Now, Some(at)) => Self::Later(at),
-            (Self::Later(turn), Some(at)) => Self::Later(turn.max(at)),
+            (Self::Now, Some(at)) => Self::Waiting(at),
+            (Self::Waiting(until), Some(at)) => Self::Waiting(until.max(at)),
             (turn, _) => turn,
         }
     }
@@ -32,8 +35,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) place: usize,
     pub(crate) message: &'a DeliveryMessage,
     pub(crate) turn: Turn,
-    /// Whether the message had no time yet, and gets one in this batch.
-    pub(crate) is_new: bool,
+    /// Whether the message has waited in the lines of its tenant, before or in this batch.
+    pub(crate) has_waited: bool,
 }
 
 /// The candidates for one endpoint.

@@ -13,12 +13,7 @@ use super::candidate::{Candidate, Group, Turn};
 impl<'a> Group<'a> {
     /// Gives each candidate without a time the next free time of the endpoint. Without the table, all are sent now.
     pub(crate) async fn reserve_times<T: Table>(&mut self, limits: &Limits<T>, now: Timestamp) {
-        let is_throttled = self.is_throttled;
-        for candidate in &mut self.candidates {
-            let bypass = candidate.message.bypass;
-            candidate.is_new = bypass == Bypass::None || (is_throttled && bypass == Bypass::Paced);
-        }
-        let reserved = if is_throttled {
+        let reserved = if self.is_throttled {
             self.reserve_throttled(limits, now).await
         } else {
             self.reserve(limits, now).await
@@ -37,9 +32,9 @@ impl<'a> Group<'a> {
         }
         let span = pace.span(count, now);
         let begin = limits.reserve(self.tenant, Line::Endpoint(self.id), span).await?;
-        self.was_idle = count == self.candidates.len() && begin == span.earliest;
+        self.was_idle = self.has_no_earlier() && begin == span.earliest;
         for (slot, candidate) in self.new_ones().enumerate() {
-            candidate.turn = candidate.turn.not_before(pace.turn(begin, slot, now));
+            candidate.turn = pace.turn(begin, slot, now).map_or(Turn::Now, Turn::Later);
         }
         Ok(())
     }
@@ -54,21 +49,38 @@ impl<'a> Group<'a> {
         let span = pace.span(slots, now);
         let latest = now.after(MAX_THROTTLED_WAIT).millis().saturating_mul(1000);
         let begin = limits.reserve_throttled(self.tenant, Line::Endpoint(self.id), span, latest).await?;
-        self.was_idle = count == self.candidates.len() && begin == Some(span.earliest);
+        self.was_idle = self.has_no_earlier() && begin == Some(span.earliest);
         for (slot, candidate) in self.new_ones().enumerate() {
             candidate.turn = match begin {
-                Some(begin) if slot < slots => candidate.turn.not_before(pace.turn(begin, slot, now)),
+                Some(begin) if slot < slots => pace.turn(begin, slot, now).map_or(Turn::Now, Turn::Later),
                 _ => Turn::TooLate,
             };
         }
         Ok(())
     }
 
+    /// Returns whether no candidate got its time before this batch.
+    fn has_no_earlier(&self) -> bool {
+        !self.candidates.iter().any(|candidate| has_time(candidate, self.is_throttled))
+    }
+
     fn count_new(&self) -> usize {
-        self.candidates.iter().filter(|candidate| candidate.is_new).count()
+        self.candidates.iter().filter(|candidate| needs_time(candidate, self.is_throttled)).count()
     }
 
     fn new_ones(&mut self) -> impl Iterator<Item = &mut Candidate<'a>> {
-        self.candidates.iter_mut().filter(|candidate| candidate.is_new)
+        let is_throttled = self.is_throttled;
+        self.candidates.iter_mut().filter(move |candidate| needs_time(candidate, is_throttled))
     }
+}
+
+/// Returns whether a candidate needs a time of its endpoint. One that waits for its tenant comes back first.
+fn needs_time(candidate: &Candidate<'_>, is_throttled: bool) -> bool {
+    !has_time(candidate, is_throttled) && !matches!(candidate.turn, Turn::Waiting(_))
+}
+
+/// Returns whether a candidate has come at its time in the line of its endpoint.
+fn has_time(candidate: &Candidate<'_>, is_throttled: bool) -> bool {
+    let bypass = candidate.message.bypass;
+    bypass == Bypass::Throttled || (bypass == Bypass::Paced && !is_throttled)
 }

@@ -59,7 +59,7 @@ pub(crate) async fn take_for_burst<'a, T: Table>(
     if taken.count == 0 {
         let quick = groups.iter_mut().filter(|group| !group.is_slow(now));
         let refused: Vec<&mut Candidate<'a>> = quick.flat_map(Group::ready).collect();
-        send_later(limits, tenant, Line::Burst, capacity.burst_pace(tier), refused, now).await?;
+        send_later(limits, tenant, Line::Burst, capacity.burst_pace(tier), refused, now).await;
     }
     Ok(Some(taken))
 }
@@ -103,12 +103,12 @@ async fn take_in<'g, 'a: 'g, T: Table>(
     let taken = take(limits, tenant, line, ready.len(), most, now).await?;
     let refused = ready.split_off(to_usize(taken.count).min(ready.len()));
     if !refused.is_empty() {
-        send_later(limits, tenant, line, pace, refused, now).await?;
+        send_later(limits, tenant, line, pace, refused, now).await;
     }
     Ok(Some(taken))
 }
 
-/// Gives refused candidates the next times of a line.
+/// Gives refused candidates the next times of a line, or the shortest delay if the table does not answer.
 async fn send_later<T: Table>(
     limits: &Limits<T>,
     tenant: &TenantId,
@@ -116,13 +116,16 @@ async fn send_later<T: Table>(
     pace: Pace,
     refused: Vec<&mut Candidate<'_>>,
     now: Timestamp,
-) -> PortResult<()> {
-    let begin = limits.reserve(tenant, line, pace.span(refused.len(), now)).await?;
+) {
+    let reserved = limits.reserve(tenant, line, pace.span(refused.len(), now)).await;
+    if let Err(error) = &reserved {
+        tracing::warn!(cause = %error, "refused messages come back after the shortest delay");
+    }
+    let begin = reserved.unwrap_or_default();
     for (slot, candidate) in refused.into_iter().enumerate() {
         let later = pace.turn(begin, slot, now).unwrap_or(now).max(now.after(MIN_DELAY));
         candidate.turn = Turn::Later(later);
     }
-    Ok(())
 }
 
 async fn take<'a, T: Table>(

@@ -13,12 +13,16 @@ use store::limits::Limits;
 use store::table::Table;
 use store::unavailable::PortResult;
 
-use super::candidate::{Candidate, Group, Turn};
+use super::candidate::{Candidate, Group};
 
 /// Returns whether a delivery takes units from the allowance now. Each attempt takes them once, before it waits.
 pub(crate) fn is_charged(candidate: &Candidate<'_>) -> bool {
-    let message = candidate.message;
-    message.units > 0 && message.bypass == Bypass::None && candidate.turn != Turn::TooLate
+    candidate.message.units > 0 && is_first_time(candidate)
+}
+
+/// Returns whether a message has waited in no line yet.
+fn is_first_time(candidate: &Candidate<'_>) -> bool {
+    !candidate.message.has_waited && candidate.message.bypass == Bypass::None
 }
 
 /// Gives the charged candidates of a tenant their times in the line of its allowance.
@@ -37,7 +41,8 @@ pub(crate) async fn take_allowance<T: Table>(
     let mut taken = 0;
     let candidates = groups.iter_mut().flat_map(|group| &mut group.candidates);
     for candidate in candidates.filter(|candidate| is_charged(candidate)) {
-        candidate.turn = candidate.turn.not_before(pace.turn(begin, taken, now));
+        candidate.turn = candidate.turn.waiting_until(pace.turn(begin, taken, now));
+        candidate.has_waited = true;
         taken += units(candidate);
     }
     Ok(())
@@ -56,8 +61,7 @@ pub(crate) async fn wait_for_slow<T: Table>(
     for group in groups.iter_mut() {
         let Some(seconds) = group.endpoint.slow_seconds(now) else { continue };
         longest = longest.max(seconds);
-        let waits = |candidate: &&mut Candidate<'_>| candidate.is_new && candidate.turn != Turn::TooLate;
-        slow.extend(group.candidates.iter_mut().filter(waits));
+        slow.extend(group.candidates.iter_mut().filter(|candidate| is_first_time(candidate)));
     }
     if slow.is_empty() {
         return Ok(());
@@ -66,7 +70,8 @@ pub(crate) async fn wait_for_slow<T: Table>(
     let span = pace.span_with_burst(slow.len(), Duration::from_secs(longest.into()), now);
     let begin = limits.reserve(tenant, Line::Slow, span).await?;
     for (slot, candidate) in slow.into_iter().enumerate() {
-        candidate.turn = candidate.turn.not_before(pace.turn(begin, slot, now));
+        candidate.turn = candidate.turn.waiting_until(pace.turn(begin, slot, now));
+        candidate.has_waited = true;
     }
     Ok(())
 }

@@ -30,14 +30,14 @@ impl Capacity {
         self.percent(30)
     }
 
-    /// Returns the largest number of batches with a burst of a tenant that may be under way: each occupies an instance.
+    /// Returns the largest number of batches with a burst of a tenant that may be under way: each occupies an instance. The
+    /// count begins anew with each minute, so for some seconds it can be twice as many.
     #[must_use]
     pub fn bursts_at_once(self, tier: Tier) -> u32 {
         self.percent(match tier {
             Tier::Free => 10,
             Tier::Pro => 20,
-            Tier::Business => 50,
-            Tier::Enterprise => 80,
+            Tier::Business | Tier::Enterprise => 50,
         })
     }
 
@@ -67,7 +67,7 @@ mod tests {
     fn no_tenant_may_occupy_all_instances() {
         let capacity = Capacity::of(100);
         assert_eq!(capacity.slow_at_once(), 30);
-        assert_eq!(Tier::ALL.map(|tier| capacity.bursts_at_once(tier)), [10, 20, 50, 80]);
+        assert_eq!(Tier::ALL.map(|tier| capacity.bursts_at_once(tier)), [10, 20, 50, 50]);
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl<T: Table> Control<T> {
             update = update.remove("health").add("health_rev", 1);
         }
         if seen.url != next.url {
-            update = update.remove(endpoint_item::DELIVERED_AT).remove(endpoint_item::SLOW_AT);
+            update = update.remove(endpoint_item::DELIVERED_AT);
         }
         self.items.update(update).await.map(Outcome::updated)
     }

@@ -69,18 +69,19 @@ impl<T: Table> Limits<T> {
         span: Span,
         latest: Option<u64>,
     ) -> PortResult<Option<u64>> {
-        let ttl = (latest.unwrap_or(span.earliest) + span.length) / MICROSECONDS + KEEP_SECONDS;
+        let ttl = |begin: u64| (begin + span.length) / MICROSECONDS + KEEP_SECONDS;
 
         // 1. If the last reservation ends before `span.earliest`, reserve from there.
         let at_once = Update::new(key.clone())
             .set(attribute, span.earliest + span.length)
-            .set("ttl", ttl)
+            .set("ttl", ttl(span.earliest))
             .only_if(absent_or_at_most(attribute, span.earliest));
         let mut outcome = update_once(&self.items, at_once).await?;
 
-        // 2. Otherwise reserve from the end of the last reservation.
-        if !outcome.is_done() {
-            let mut after_last = Update::new(key).add(attribute, span.length).set("ttl", ttl);
+        // 2. Otherwise reserve from the end of the last reservation, and keep the item until then.
+        if let Outcome::Refused(found) = &outcome {
+            let begin = found.number(attribute).unwrap_or(span.earliest);
+            let mut after_last = Update::new(key).add(attribute, span.length).set("ttl", ttl(begin));
             if let Some(latest) = latest {
                 after_last = after_last.only_if(absent_or_at_most(attribute, latest));
             }
