@@ -14,6 +14,7 @@ use lambda_http::lambda_runtime::{self, LambdaEvent, Service, service_fn};
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{Adapter, Error, IntoResponse, Request, RequestExt};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
 
@@ -33,14 +34,19 @@ impl<'de> Deserialize<'de> for Event {
 /// The query of an event in version 1.
 #[derive(Deserialize)]
 struct Query {
-    #[serde(rename = "multiValueQueryStringParameters")]
-    lists: Option<HashMap<String, Vec<String>>>,
+    #[serde(default, rename = "multiValueQueryStringParameters")]
+    lists: Value,
+    #[serde(default, rename = "queryStringParameters")]
+    values: Value,
 }
 
-/// Returns whether a parameter of the query has a list without a value, at which `lambda_http` ends the process.
+/// Returns whether a parameter of the query has a list without a value, at which `lambda_http` ends the process. It reads a
+/// text as a list of one value, so both members can have lists.
 fn has_empty_list(event: &str) -> bool {
+    let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
     let query: Option<Query> = serde_json::from_str(event).ok();
-    query.and_then(|query| query.lists).is_some_and(|lists| lists.values().any(Vec::is_empty))
+    let members = query.into_iter().flat_map(|query| [query.lists, query.values]);
+    members.filter_map(|member| member.as_object().cloned()).any(|object| object.values().any(is_empty))
 }
 
 impl Event {
