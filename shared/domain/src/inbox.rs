@@ -121,7 +121,7 @@ pub struct Head {
     /// The number of leases since the event was stored or last released from quarantine.
     pub lease_count: u32,
     /// The units of the tenant's allowance that one delivery of the payload takes
-    /// ([`allowance`](crate::tenant::allowance)).
+    /// ([`allowance`]).
     pub units: u32,
     /// The number of writes of the head. Each update is conditional on the value that it read.
     pub rev: u64,
