@@ -27,8 +27,15 @@ pub struct Event(Option<LambdaRequest>);
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Self(serde_json::from_str(raw.get()).ok().filter(|_| !has_empty_list(raw.get()))))
+        let request: Option<LambdaRequest> = serde_json::from_str(raw.get()).ok();
+        Ok(Self(request.filter(|request| !(has_query(request) && has_empty_list(raw.get())))))
     }
+}
+
+/// Returns whether an event of version 1 has a query. Most posts have none, and are not read a second time.
+fn has_query(request: &LambdaRequest) -> bool {
+    let LambdaRequest::ApiGatewayV1(event) = request else { return false };
+    !event.multi_value_query_string_parameters.is_empty() || !event.query_string_parameters.is_empty()
 }
 
 /// The query of an event in version 1.
@@ -43,10 +50,9 @@ struct Query {
 /// Returns whether a parameter of the query has a list without a value, at which `lambda_http` ends the process. It reads a
 /// text as a list of one value, so both members can have lists.
 fn has_empty_list(event: &str) -> bool {
+    let Ok(Query { lists, values }) = serde_json::from_str(event) else { return false };
     let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
-    let query: Option<Query> = serde_json::from_str(event).ok();
-    let members = query.into_iter().flat_map(|query| [query.lists, query.values]);
-    members.filter_map(|member| member.as_object().cloned()).any(|object| object.values().any(is_empty))
+    [lists, values].iter().filter_map(Value::as_object).any(|member| member.values().any(is_empty))
 }
 
 impl Event {
