@@ -1,6 +1,7 @@
 //! One tenant's events for an endpoint that hangs, beside tenants whose endpoints answer, in simulated time.
 
 use domain::endpoint::url::EndpointUrl;
+use domain::event::id::EventId;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 use store::clock::Clock;
 use store::webhook_sender::WebhookSender;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::sleep;
 
 use crate::support::simulation::Simulation;
@@ -45,9 +46,7 @@ impl WebhookSender for Receivers {
             sleep(HANGS).await;
             return Answer::None(Failure::TimedOut);
         }
-        let (_, id) = request.headers.iter().find(|(name, _)| name == "webhook-id").unwrap();
-        let accepted_at = domain::event::id::EventId::parse(id).unwrap().accepted_at();
-        self.waited.lock().unwrap().push(now.since(accepted_at));
+        self.waited.lock().unwrap().push(waited(request, now));
         sleep(GOOD).await;
         Answer::Status { code: 200, retry_after: None, excerpt: String::new() }
     }
@@ -57,17 +56,28 @@ impl WebhookSender for Receivers {
     }
 }
 
-/// A minute of the quiet tenants, with or without the noisy one, whose endpoint has this rate: what their events waited, sorted, and how many requests hung.
-async fn minute(noisy_events: usize, noisy_rate: u32) -> (Vec<Duration>, usize) {
-    let receivers = Receivers { waited: Arc::default(), hung: Arc::default() };
-    let system = Simulation::start(receivers.clone());
+/// Returns how long the event of a request waited for it.
+fn waited(request: &WebhookRequest, now: Timestamp) -> Duration {
+    let (_, id) = request.headers.iter().find(|(name, _)| name == "webhook-id").unwrap();
+    now.since(EventId::parse(id).unwrap().accepted_at())
+}
+
+/// Lets the scheduler visit in each minute until it is aborted.
+fn visit_every_minute<W: WebhookSender>(system: &Simulation<W>) -> JoinHandle<()> {
     let (scheduler, clock) = (system.scheduler(system.queue.clone()), system.clock);
-    let visits = spawn_local(async move {
+    spawn_local(async move {
         loop {
             sleep(Duration::from_mins(1)).await;
             scheduler.handle(clock.now().after(Duration::from_secs(55))).await;
         }
-    });
+    })
+}
+
+/// A minute of the quiet tenants, with or without the noisy one, whose endpoint has this rate: what their events waited, sorted, and how many requests hung.
+async fn minute(noisy_events: usize, noisy_rate: u32) -> (Vec<Duration>, usize) {
+    let receivers = Receivers { waited: Arc::default(), hung: Arc::default() };
+    let system = Simulation::start(receivers.clone());
+    let visits = visit_every_minute(&system);
     let tenants: Vec<(TenantId, u8)> =
         (0..=QUIET_TENANTS).map(|n| (tenant(), u8::try_from(n).unwrap())).collect();
     for (tenant, number) in &tenants {
@@ -138,9 +148,7 @@ impl WebhookSender for SlowReceivers {
             sleep(if now >= self.slow_after { SLOW } else { GOOD }).await;
             self.in_flight.lock().unwrap().0 -= 1;
         } else {
-            let (_, id) = request.headers.iter().find(|(name, _)| name == "webhook-id").unwrap();
-            let accepted_at = domain::event::id::EventId::parse(id).unwrap().accepted_at();
-            self.waited.lock().unwrap().push(now.since(accepted_at));
+            self.waited.lock().unwrap().push(waited(request, now));
             sleep(GOOD).await;
         }
         Answer::Status { code: 200, retry_after: None, excerpt: String::new() }
@@ -166,13 +174,7 @@ async fn beside_slow(events_a_minute: usize, slow_after: Duration) -> (Vec<Durat
     for number in SLOW_ENDPOINTS {
         system.tables.put_endpoint(&slow, &endpoint_of(&slow, number));
     }
-    let (scheduler, clock) = (system.scheduler(system.queue.clone()), system.clock);
-    let visits = spawn_local(async move {
-        loop {
-            sleep(Duration::from_mins(1)).await;
-            scheduler.handle(clock.now().after(Duration::from_secs(55))).await;
-        }
-    });
+    let visits = visit_every_minute(&system);
     let quiet_posts = async {
         for _ in 0..MINUTES * 120 {
             sleep(Duration::from_millis(500)).await;

@@ -17,8 +17,8 @@ use store::queues::DeliveriesQueue;
 use store::schedule::Schedule;
 
 use crate::access::{Admin, Environment, Signup};
-use crate::allowance::Allowance;
 use crate::config::Config;
+use crate::instance_limit::InstanceLimit;
 use crate::readiness::Readiness;
 
 /// The extractor that gives a handler the shared dependencies.
@@ -36,9 +36,9 @@ pub struct Api<P: Ports> {
     pub(crate) queues: Queues<P::Queue>,
     pub(crate) readiness: Readiness,
     /// Reads of receipts whose id has a tag.
-    pub(crate) tagged_receipts: Allowance,
+    pub(crate) tagged_receipts: InstanceLimit,
     /// Reads of receipts whose id has no tag, so that it can be invented.
-    pub(crate) untagged_receipts: Allowance,
+    pub(crate) untagged_receipts: InstanceLimit,
     pub(crate) keys: DataKeys<P>,
     pub(crate) webhooks: P::Webhooks,
     pub(crate) signing: SigningSecrets,
@@ -82,8 +82,8 @@ impl<P: Ports> Api<P> {
                 deliveries_dead_letters: ports.queue(&config.deliveries_dead_letters),
             },
             readiness: Readiness::default(),
-            tagged_receipts: Allowance::new(10),
-            untagged_receipts: Allowance::new(1),
+            tagged_receipts: InstanceLimit::new(10),
+            untagged_receipts: InstanceLimit::new(1),
             keys,
             webhooks: ports.webhooks(),
             signing: SigningSecrets::new(config.signing_secrets),

@@ -4,7 +4,6 @@
 //! `main.rs` connects this library to AWS. The tests run it over in-memory ports.
 
 pub mod access;
-mod allowance;
 mod body;
 mod caller;
 pub mod config;
@@ -15,6 +14,7 @@ mod document;
 mod export;
 mod failure;
 mod history;
+mod instance_limit;
 mod leasing;
 mod query;
 mod readiness;

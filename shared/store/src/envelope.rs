@@ -64,21 +64,16 @@ struct DeliveryV1 {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
     /// The previous version does not know it: its deliveries take nothing from the allowance.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     units: u32,
     /// The previous version does not know it either.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     waited: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_false(flag: &bool) -> bool {
-    !*flag
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_zero(number: &u32) -> bool {
-    *number == 0
+/// Returns whether a member has the value that a message without it has.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Returns the body of the message for an accepted event.

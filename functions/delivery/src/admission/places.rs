@@ -26,7 +26,7 @@ pub(crate) struct Places<'a> {
     pub(crate) count: u32,
 }
 
-/// Returns whether so many candidates of a tenant may be sent now that they count as a burst.
+/// Returns whether the candidates of a tenant that may be sent now are a burst: at least [`BURST`].
 pub(crate) fn is_burst(groups: &[Group<'_>], now: Timestamp) -> bool {
     let quick = groups.iter().filter(|group| !group.is_slow(now));
     quick.map(Group::count_ready).sum::<usize>() >= BURST

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::delivery::Bypass;
 use domain::delivery::line::Line;
+use domain::endpoint::pace::Pace;
 use domain::tenant::allowance;
 use domain::tenant::capacity::Capacity;
 use domain::tenant::tier::Tier;
@@ -33,18 +34,11 @@ pub(crate) async fn take_allowance<T: Table>(
     now: Timestamp,
 ) -> PortResult<()> {
     let Some(tenant) = groups.first().map(|group| group.tenant) else { return Ok(()) };
-    let charged =
-        || groups.iter().flat_map(|group| &group.candidates).filter(|candidate| is_charged(candidate));
-    let total: usize = charged().map(units).sum();
-    let pace = allowance::pace(tier);
-    let begin = limits.reserve(tenant, Line::Allowance, allowance::span(tier, total, now)).await?;
-    let mut taken = 0;
     let candidates = groups.iter_mut().flat_map(|group| &mut group.candidates);
-    for candidate in candidates.filter(|candidate| is_charged(candidate)) {
-        candidate.turn = candidate.turn.waiting_until(pace.turn(begin, taken, now));
-        candidate.has_waited = true;
-        taken += units(candidate);
-    }
+    let charged: Vec<&mut Candidate<'_>> = candidates.filter(|candidate| is_charged(candidate)).collect();
+    let total = charged.iter().map(|candidate| units(candidate)).sum();
+    let begin = limits.reserve(tenant, Line::Allowance, allowance::span(tier, total, now)).await?;
+    wait(charged, allowance::pace(tier), begin, units, now);
     Ok(())
 }
 
@@ -69,11 +63,24 @@ pub(crate) async fn wait_for_slow<T: Table>(
     let pace = capacity.slow_pace(longest);
     let span = pace.span_with_burst(slow.len(), Duration::from_secs(longest.into()), now);
     let begin = limits.reserve(tenant, Line::Slow, span).await?;
-    for (slot, candidate) in slow.into_iter().enumerate() {
-        candidate.turn = candidate.turn.waiting_until(pace.turn(begin, slot, now));
-        candidate.has_waited = true;
-    }
+    wait(slow, pace, begin, |_| 1, now);
     Ok(())
+}
+
+/// Lets each candidate wait for its turn in a span that begins at `begin`, of which it takes `slots`.
+fn wait(
+    candidates: Vec<&mut Candidate<'_>>,
+    pace: Pace,
+    begin: u64,
+    slots: impl Fn(&Candidate<'_>) -> usize,
+    now: Timestamp,
+) {
+    let mut taken = 0;
+    for candidate in candidates {
+        candidate.turn = candidate.turn.waiting_until(pace.turn(begin, taken, now));
+        candidate.has_waited = true;
+        taken += slots(candidate);
+    }
 }
 
 fn units(candidate: &Candidate<'_>) -> usize {

@@ -7,13 +7,13 @@ use domain::timestamp::Timestamp;
 
 /// A number of requests that an instance allows in each second.
 #[derive(Debug)]
-pub(crate) struct Allowance {
+pub(crate) struct InstanceLimit {
     per_second: u32,
     /// The current second, and the number of requests in it.
     used: Mutex<(u64, u32)>,
 }
 
-impl Allowance {
+impl InstanceLimit {
     /// Allows this number of requests in each second.
     pub(crate) const fn new(per_second: u32) -> Self {
         Self { per_second, used: Mutex::new((0, 0)) }
