@@ -17,6 +17,7 @@ use domain::inbox::lease::LeaseId;
 use domain::inbox::notice_request::NoticeRequest;
 use domain::job::id::JobId;
 use domain::tenant::api_key::KeyHash;
+use domain::tenant::audit::AuditId;
 use domain::tenant::id::TenantId;
 use domain::tenant::rate_limit::{Meter, Metered};
 use domain::timestamp::Timestamp;
@@ -62,6 +63,22 @@ pub(crate) fn endpoint(id: &EndpointId) -> String {
 
 /// The sort key prefix in `Control` of all endpoints of a tenant.
 pub(crate) const ENDPOINTS: &str = "endpoint#";
+
+/// Returns the partition in `Control` of a tenant's audit trail. It is not the partition of the tenant's items, which
+/// consumer reads for each batch.
+pub(crate) fn audit(tenant: &TenantId) -> String {
+    format!("t#{tenant}#audit")
+}
+
+/// Returns the sort key in `Control` of a record of the audit trail. Later records sort after earlier ones.
+pub(crate) fn audit_record(id: &AuditId) -> String {
+    id.to_string()
+}
+
+/// Returns a sort key in `Control` between the records before `time` and all later records.
+pub(crate) fn audit_from(time: Timestamp) -> String {
+    AuditId::first_at(time)
+}
 
 /// Returns the partition in `Limits` of the tokens of one minute since the epoch.
 pub(crate) fn minute(Meter { tenant, metered }: &Meter, minute: u64) -> String {

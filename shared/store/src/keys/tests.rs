@@ -17,6 +17,7 @@ fn two_tenants_share_no_key() {
         let minute = |metered| minute(&Meter { tenant: id.clone(), metered }, 7);
         [
             tenant(id),
+            audit(id),
             minute(Metered::Events),
             minute(Metered::EventsOfKey("key_1".to_owned())),
             minute(Metered::Requests),
@@ -40,7 +41,7 @@ fn two_tenants_share_no_key() {
     let a = TenantId::generate(now, &mut rand::rng());
     let b = TenantId::generate(now, &mut rand::rng());
     let all: HashSet<String> = keys(&a).into_iter().chain(keys(&b)).collect();
-    assert_eq!(all.len(), 38);
+    assert_eq!(all.len(), 40);
     for key in keys(&a) {
         assert!(key.starts_with(&format!("t#{a}")), "{key}");
     }
