@@ -9,12 +9,14 @@ use domain::job::id::JobId;
 use domain::job::replay::{Filter, Progress, Replay};
 use domain::job::{Job, Work};
 use domain::tenant::api_key::{KeyHash, Pepper};
+use domain::tenant::audit::{AuditId, AuditRecord, Author};
 use domain::tenant::backlog::Backlog;
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::Stats;
 use domain::tenant::tier::Tier;
 use domain::testing::{START, endpoint, endpoint_of, erasure_id, event, key_of, tenant};
 use store::clock::Clock;
+use store::control::audit::AuditQuery;
 use store::events::unreadable::UnreadableMessage;
 use store::testing::faults::Fault;
 use store::unavailable::PortResult;
@@ -62,6 +64,8 @@ impl Two {
         note("messages", unreadable.iter().filter(|kept| kept.contains(tenant.as_str())).count());
         note("days", pipeline.limits.backlog(tenant).await?.days().count());
         note("stats", usize::from(pipeline.limits.stats(tenant, 0, u64::MAX).await? != Stats::default()));
+        let all = AuditQuery { since: None, until: None, after: None, limit: 100 };
+        note("changes", pipeline.control.audit(tenant, &all).await?.records.len());
         let jobs = pipeline.tables.jobs().into_iter();
         note("jobs", jobs.filter(|job| job.tenant == *tenant && job.id != self.erasure).count());
         Ok(left)
@@ -73,10 +77,26 @@ impl Two {
         assert_eq!(job.state(), "done", "{context}");
         assert!(erasure.key_dropped_at.is_some() && erasure.looks >= 2, "{context}: {erasure:?}");
         assert_eq!(self.left(&self.ours).await.unwrap(), Vec::<String>::new(), "{context}");
-        let other = ["1 keys", "1 endpoints", "3 events", "1 messages", "1 days", "1 stats", "1 jobs"];
+        let other =
+            ["1 keys", "1 endpoints", "3 events", "1 messages", "1 days", "1 stats", "1 changes", "1 jobs"];
         assert_eq!(self.left(&self.other).await.unwrap(), other, "{context}");
         assert!(self.pipeline.control.settings(&self.ours.0).await.unwrap().is_erased, "{context}");
         assert!(!self.pipeline.control.settings(&self.other.0).await.unwrap().is_erased, "{context}");
+    }
+}
+
+/// The record of a change that has no outcome yet.
+fn change(tenant: &TenantId) -> AuditRecord {
+    AuditRecord {
+        id: AuditId::generate(START, &mut rand::rng()),
+        tenant: tenant.clone(),
+        at: START,
+        author: Author::Operator,
+        action: "tenant.suspend".to_owned(),
+        subject: Some(tenant.to_string()),
+        request_id: "request".to_owned(),
+        status: None,
+        created: None,
     }
 }
 
@@ -111,6 +131,7 @@ async fn belongings(pipeline: &Pipeline) -> (TenantId, KeyHash) {
         count_is_exact: true,
         progress: Progress::default(),
     };
+    pipeline.control.begin_change(&change(&tenant)).await.unwrap();
     let id = JobId::generate_replay(START, &mut rand::rng());
     let job = Job::new(id, tenant.clone(), Work::Replay(Box::new(replay)), START);
     pipeline.schedule.put_job(&job).await.unwrap();
@@ -159,6 +180,16 @@ async fn what_somebody_wrote_who_had_not_seen_the_mark_is_found_by_a_later_look(
     two.is_erased("late").await;
     let (_, last) = two.receipt().await;
     assert_eq!((last.looks, last.deleted), (3, first.deleted + 1), "until a look finds nothing");
+}
+
+#[tokio::test]
+async fn the_outcome_of_a_change_brings_no_record_of_an_erased_tenant_back() {
+    let two = Two::new().await;
+    let record = AuditRecord { status: Some(202), ..change(&two.ours.0) };
+    two.pipeline.control.begin_change(&record).await.unwrap();
+    two.pipeline.run_until_quiet().await;
+    assert!(!two.pipeline.control.end_change(&record).await.unwrap());
+    two.is_erased("with the outcome").await;
 }
 
 #[tokio::test]

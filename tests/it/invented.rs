@@ -13,7 +13,7 @@ use domain::tenant::tier::Tier;
 use domain::testing::{START, key_of, tenant};
 use domain::timestamp::Timestamp;
 use http::Request;
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::testing::clock::FixedClock;
 use store::testing::faults::Faults;
 use store::testing::memory::Memory;
@@ -278,5 +278,13 @@ async fn a_log_line_has_the_route_and_the_caller_and_nothing_that_was_sent() {
             assert!(line["tenant"].as_str().is_some_and(|tenant| tenant.starts_with("org_")), "{line}");
             assert!(line["key"].as_str().is_some_and(|key| key.starts_with("key_")), "{line}");
         }
+        let action = (method == "POST").then_some("event.replay");
+        assert_eq!((line["action"].as_str(), line["subject"].as_str()), (action, None), "{line}");
     }
+    let event = never(Kind::Event);
+    instance.call("DELETE", &format!("/api/events/{event}"), &query).await.0.expect(404);
+    let line = String::from_utf8(std::mem::take(&mut *lines.0.lock().unwrap())).unwrap();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&line["action"], &line["subject"]), (&json!("event.delete"), &json!(event)));
+    assert_eq!((&line["status"], line["request_id"].is_string()), (&json!(404), true), "{line}");
 }

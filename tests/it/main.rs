@@ -8,6 +8,8 @@ mod allowance;
 mod answer_sizes;
 mod api_crashes;
 mod attacks;
+mod audit;
+mod audit_deaths;
 mod backpressure;
 mod batches;
 mod bola;

@@ -4,8 +4,10 @@
 //! `main.rs` connects this library to AWS. The tests run it over in-memory ports.
 
 pub mod access;
+mod audit;
 mod body;
 mod caller;
+pub mod changes;
 pub mod config;
 mod counting;
 mod cursor;

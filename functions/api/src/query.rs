@@ -19,10 +19,11 @@ const LOG: [&str; 9] =
     ["limit", "cursor", "type", "event_type", "status", "delivery_status", "order", "since", "until"];
 
 /// The query parameters that a `GET` of these routes allows. All other requests allow none.
-const ALLOWED: [(&str, &[&str]); 7] = [
+const ALLOWED: [(&str, &[&str]); 8] = [
     ("/api/inbox", &INBOX),
     ("/api/events", &LOG),
     ("/api/export", &["limit", "cursor"]),
+    ("/api/audit", &["limit", "cursor", "since", "until"]),
     ("/api/admin/tenants", &["limit", "cursor"]),
     ("/api/stats", &["window"]),
     ("/api/endpoints/{id}/attempts", &["limit", "cursor"]),

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::body::{Bytes, HttpBody};
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, delete, get, post};
 use axum::{BoxError, Router};
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::KeyRecord;
+use domain::tenant::audit::AuditRecord;
 use domain::tenant::rate_limit::RateLimitStatus;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
@@ -20,23 +21,23 @@ use store::ports::Ports;
 use store::reads::measured;
 use tower::ServiceExt;
 
+use crate::audit::{self, Admitted};
 use crate::deps::Api;
 use crate::failure::Failure;
-use crate::query;
-use crate::route;
 use crate::routes::{
     attempts, endpoints, events, explain, health, inbox, keys, metrics, openapi, operator, privacy, queue,
     replays, stats, tenant, webhook,
 };
+use crate::{query, route};
 
 /// Makes the router of all routes.
 pub fn router<P: Ports>(api: Arc<Api<P>>) -> Router {
     Router::new()
-        .merge(tenant_routes())
-        .merge(endpoint_routes())
-        .merge(event_routes())
-        .merge(inbox_routes())
-        .merge(operator_routes())
+        .merge(tenant_routes(&api))
+        .merge(endpoint_routes(&api))
+        .merge(event_routes(&api))
+        .merge(inbox_routes(&api))
+        .merge(operator_routes(&api))
         .route("/health", get(health::live))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready::<P>))
@@ -48,7 +49,8 @@ pub fn router<P: Ports>(api: Arc<Api<P>>) -> Router {
         .with_state(api)
 }
 
-fn tenant_routes<P: Ports>() -> Router<Arc<Api<P>>> {
+fn tenant_routes<P: Ports>(api: &Arc<Api<P>>) -> Router<Arc<Api<P>>> {
+    let checked = |methods| checked(api, methods);
     Router::new()
         .route("/api/keys/generate", checked(post(keys::generate::<P>)))
         .route("/api/keys", checked(get(keys::list::<P>).post(keys::create::<P>)))
@@ -60,10 +62,12 @@ fn tenant_routes<P: Ports>() -> Router<Arc<Api<P>>> {
         )
         .route("/api/export", checked(get(privacy::export::<P>)))
         .route("/api/erasures/{id}", checked(get(privacy::receipt::<P>)))
+        .route("/api/audit", checked(get(crate::routes::audit::list::<P>)))
         .route("/api/stats", checked(get(stats::stats::<P>)))
 }
 
-fn endpoint_routes<P: Ports>() -> Router<Arc<Api<P>>> {
+fn endpoint_routes<P: Ports>(api: &Arc<Api<P>>) -> Router<Arc<Api<P>>> {
+    let checked = |methods| checked(api, methods);
     Router::new()
         .route("/api/webhook/config", checked(post(webhook::configure::<P>)))
         .route("/api/endpoints", checked(get(endpoints::list::<P>).post(endpoints::create::<P>)))
@@ -82,7 +86,8 @@ fn endpoint_routes<P: Ports>() -> Router<Arc<Api<P>>> {
 
 /// Makes the routes of the log. The function `ingest` answers `POST /api/events` and `POST /api/events/batch`; requests
 /// with other methods come here.
-fn event_routes<P: Ports>() -> Router<Arc<Api<P>>> {
+fn event_routes<P: Ports>(api: &Arc<Api<P>>) -> Router<Arc<Api<P>>> {
+    let checked = |methods| checked(api, methods);
     Router::new()
         .route("/api/events", checked(get(events::list::<P>).fallback(allow_get_and_post)))
         .route("/api/events/batch", any(allow_post))
@@ -92,7 +97,8 @@ fn event_routes<P: Ports>() -> Router<Arc<Api<P>>> {
         .route("/api/replays/{id}", checked(get(replays::read::<P>).delete(replays::cancel::<P>)))
 }
 
-fn inbox_routes<P: Ports>() -> Router<Arc<Api<P>>> {
+fn inbox_routes<P: Ports>(api: &Arc<Api<P>>) -> Router<Arc<Api<P>>> {
+    let checked = |methods| checked(api, methods);
     Router::new()
         .route("/api/inbox", checked(get(inbox::list::<P>)))
         .route("/api/inbox/lease", checked(post(queue::lease::<P>)))
@@ -102,7 +108,8 @@ fn inbox_routes<P: Ports>() -> Router<Arc<Api<P>>> {
         .route("/api/ack/{id}", checked(post(inbox::acknowledge::<P>)))
 }
 
-fn operator_routes<P: Ports>() -> Router<Arc<Api<P>>> {
+fn operator_routes<P: Ports>(api: &Arc<Api<P>>) -> Router<Arc<Api<P>>> {
+    let checked = |methods| checked(api, methods);
     Router::new()
         .route("/api/admin/tenants", checked(get(operator::list::<P>)))
         .route("/api/admin/tenants/{id}", checked(get(operator::read::<P>)))
@@ -111,9 +118,11 @@ fn operator_routes<P: Ports>() -> Router<Arc<Api<P>>> {
         .route("/api/admin/tenants/{id}/resume", checked(post(operator::resume::<P>)))
 }
 
-/// Checks the query of requests with the methods of a route. Other methods get a 405, whatever their query is.
-fn checked<S: Clone + Send + Sync + 'static>(methods: MethodRouter<S>) -> MethodRouter<S> {
-    methods.route_layer(from_fn(query::check))
+/// Records the changes, then checks the query, of requests with the methods of a route. Other methods get a 405, whatever
+/// their query is.
+fn checked<P: Ports>(api: &Arc<Api<P>>, methods: MethodRouter<Arc<Api<P>>>) -> MethodRouter<Arc<Api<P>>> {
+    let recorded = from_fn_with_state(Arc::clone(api), audit::record::<P>);
+    methods.route_layer(from_fn(query::check)).route_layer(recorded)
 }
 
 async fn allow_post() -> impl IntoResponse {
@@ -160,16 +169,40 @@ where
     let method = request.method().clone();
     let started_at = api.clock.now();
 
-    // 1. Refuse our own webhook, take a token, and call the handler.
-    let (admission, response) = match route::with_path(request, path) {
+    // 1. Refuse our own webhook, take a token, record a change, and call the handler.
+    let (admission, mut response) = match route::with_path(request, path) {
         None => (Admission::default(), Failure(Problem::not_found()).into_response()),
-        Some(request) => handle(api, router, request).await,
+        Some(request) => handle(api, router, request, request_id).await,
     };
     let route = route::template(&method, &response);
+    let change = audit::take(&mut response);
+    let change = change.as_ref();
 
     // 2. Write the problem document and the headers of every response.
     let mut response = write_problem(response, request_id);
-    let headers = response.headers_mut();
+    add_headers(response.headers_mut(), &admission, request_id);
+
+    // 3. Record the outcome of a change.
+    let status = response.status().as_u16();
+    audit::end(api, change, status).await;
+
+    // 4. Log one line.
+    let milliseconds = api.clock.now().millis_since(started_at);
+    let (tenant, key) = caller(change, &admission).unzip();
+    let action = change.map(|record| record.action.as_str());
+    let subject = change.and_then(|record| record.subject.as_deref());
+    tracing::info!(route, tenant, key, action, subject, status, milliseconds, request_id, "answered");
+    response
+}
+
+/// Returns the tenant, and the id of the API key. The operator changes a tenant without a key of its own.
+fn caller<'a>(change: Option<&'a AuditRecord>, admission: &'a Admission) -> Option<(&'a str, &'a str)> {
+    let bearer = admission.bearer.as_ref().map(|key| (key.tenant.as_str(), key.id.as_str()));
+    change.map(|record| (record.tenant.as_str(), record.author.as_str())).or(bearer)
+}
+
+/// Adds the headers that every response has.
+fn add_headers(headers: &mut HeaderMap, admission: &Admission, request_id: &str) {
     answer::protect(headers);
     let rate_limit_headers = admission.rate_limit.iter().flat_map(RateLimitStatus::headers);
     for (name, value) in rate_limit_headers.chain([("x-request-id", request_id.to_owned())]) {
@@ -177,16 +210,15 @@ where
             headers.insert(name, value);
         }
     }
-    let tenant = admission.bearer.as_ref().map(|bearer| bearer.tenant.as_str());
-    let key = admission.bearer.as_ref().map(|bearer| bearer.id.as_str());
-    let milliseconds = api.clock.now().millis_since(started_at);
-    let status = response.status().as_u16();
-    tracing::info!(route, tenant, key, status, milliseconds, request_id, "answered");
-    response
 }
 
 /// Admits a request, calls its handler, and takes the tokens for its reads.
-async fn handle<P, B>(api: &Api<P>, router: Router, request: Request<B>) -> (Admission, Response)
+async fn handle<P, B>(
+    api: &Api<P>,
+    router: Router,
+    mut request: Request<B>,
+    request_id: &str,
+) -> (Admission, Response)
 where
     P: Ports,
     B: HttpBody<Data = Bytes> + Send + 'static,
@@ -198,6 +230,8 @@ where
     if let Err(problem) = admitted {
         return (admission, Failure(problem).into_response());
     }
+    let admitted = Admitted { bearer: admission.bearer.clone(), request_id: request_id.to_owned() };
+    request.extensions_mut().insert(admitted);
     let (Ok(response), half_units) = measured(router.oneshot(request)).await;
     if let Some(bearer) = &admission.bearer {
         // The answer is not changed: a request that costs more than the minute has left lets the next ones be refused.

@@ -42,10 +42,11 @@ impl<P: Ports> Scheduler<P> {
                 Ok((deleted, deleted == 0))
             }
             Phase::Rest => {
+                let audit = self.control.purge_audit(tenant, STEP).await?;
                 let unreadable = self.events.purge_unreadable(tenant).await?;
                 let counters = self.limits.purge(tenant).await?;
                 let replays = self.schedule.purge_replays(tenant).await?;
-                Ok((unreadable + counters + replays, true))
+                Ok((audit + unreadable + counters + replays, audit == 0))
             }
             Phase::Pause(_) | Phase::Done => Ok((0, true)),
         }

@@ -2,6 +2,7 @@
 
 pub mod allowance;
 pub mod api_key;
+pub mod audit;
 pub mod backlog;
 pub mod capacity;
 pub mod id;

@@ -1,6 +1,8 @@
-//! The table `Control`: tenants, API keys and endpoints.
+//! The table `Control`: tenants, API keys, endpoints and audit trails.
 
 pub mod api_keys;
+pub mod audit;
+mod audit_item;
 pub(crate) mod endpoint_item;
 pub mod endpoints;
 mod erasure;

@@ -17,6 +17,7 @@ use domain::inbox::lease::LeaseId;
 use domain::inbox::notice_request::NoticeRequest;
 use domain::job::id::JobId;
 use domain::tenant::api_key::KeyHash;
+use domain::tenant::audit::AuditId;
 use domain::tenant::id::TenantId;
 use domain::tenant::rate_limit::{Meter, Metered};
 use domain::timestamp::Timestamp;
@@ -62,6 +63,22 @@ pub(crate) fn endpoint(id: &EndpointId) -> String {
 
 /// The sort key prefix in `Control` of all endpoints of a tenant.
 pub(crate) const ENDPOINTS: &str = "endpoint#";
+
+/// Returns the partition in `Control` of a tenant's audit trail. It is not the partition of the tenant's items, which
+/// consumer reads for each batch.
+pub(crate) fn audit(tenant: &TenantId) -> String {
+    format!("t#{tenant}#audit")
+}
+
+/// Returns the sort key in `Control` of a record of the audit trail. Later records sort after earlier ones.
+pub(crate) fn audit_record(id: &AuditId) -> String {
+    id.to_string()
+}
+
+/// Returns a sort key in `Control` between the records before `time` and all later records.
+pub(crate) fn audit_from(time: Timestamp) -> String {
+    AuditId::first_at(time)
+}
 
 /// Returns the partition in `Limits` of the tokens of one minute since the epoch.
 pub(crate) fn minute(Meter { tenant, metered }: &Meter, minute: u64) -> String {
@@ -320,73 +337,4 @@ pub(crate) fn unreadable(queue: &str, message_id: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-    use domain::event::claim_name::DedupId;
-
-    #[test]
-    fn two_tenants_share_no_key() {
-        let now = Timestamp::from_millis(1);
-        let event = EventId::generate(now, 1, &mut rand::rng());
-        let name = ClaimName::Dedup(DedupId::parse("same").unwrap());
-        let endpoint = EndpointId::from_stored("ep_1");
-        let lease_id = LeaseId::generate(&mut rand::rng());
-        let job = JobId::generate_replay(now, &mut rand::rng());
-        let keys = |id: &TenantId| {
-            let minute = |metered| minute(&Meter { tenant: id.clone(), metered }, 7);
-            [
-                tenant(id),
-                minute(Metered::Events),
-                minute(Metered::EventsOfKey("key_1".to_owned())),
-                minute(Metered::Requests),
-                claim(id, &name),
-                shard(id, event.shard()),
-                payload(id, event),
-                backlog(id),
-                stats(id),
-                pace(id, Line::Endpoint(&endpoint)),
-                pace(id, Line::Slow),
-                pace(id, Line::Allowance),
-                in_flight(id, Line::Endpoint(&endpoint), 7),
-                parked(id, &endpoint),
-                attempts(id, &endpoint),
-                lease(id, &lease_id),
-                job_row(id, &job),
-                ended_replays(id),
-                unreadable_of(Some(id)),
-            ]
-        };
-        let a = TenantId::generate(now, &mut rand::rng());
-        let b = TenantId::generate(now, &mut rand::rng());
-        let all: HashSet<String> = keys(&a).into_iter().chain(keys(&b)).collect();
-        assert_eq!(all.len(), 38);
-        for key in keys(&a) {
-            assert!(key.starts_with(&format!("t#{a}")), "{key}");
-        }
-    }
-
-    #[test]
-    fn an_event_and_its_attempts_lie_between_the_bounds_around_it() {
-        let id = |last| EventId::parse(&format!("evt_018bcfe5687b7fff8ffffffffffff{last}")).unwrap();
-        for ids in [["000", "001", "002"], ["009", "00a", "00b"], ["0ff", "100", "101"]] {
-            let [before, event, after] = ids.map(id);
-            let attempt = |event: EventId| format!("{event}#ep_1#01#7");
-            let sorted = [
-                events_from(event.accepted_at()),
-                head(before),
-                attempt(before),
-                before_event(event),
-                head(event),
-                attempt(event),
-                after_event(event),
-                head(after),
-                attempt(after),
-                events_from(Timestamp::from_millis(event.accepted_at().millis() + 1)),
-                events_from(Timestamp::from_millis(u64::MAX)),
-            ];
-            assert!(sorted.is_sorted(), "{sorted:#?}");
-        }
-    }
-}
+mod tests;

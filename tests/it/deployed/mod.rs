@@ -6,6 +6,7 @@
 pub(crate) mod support;
 
 mod ambiguous;
+mod audit;
 mod aws_ports;
 mod blackouts;
 mod burst;

@@ -30,6 +30,7 @@ use store::unavailable::{PortResult, Unavailable};
 
 use super::duplicates::{check_change, check_no_duplicate};
 use super::settings::{Settings, change_headers, configure, read_secret, read_url};
+use crate::audit::created;
 use crate::body::{Json, OptionalJson, check_range, invalid, member};
 use crate::caller::{ActiveCaller, Caller, EndpointsAdmin};
 use crate::deps::{Api, ApiState};
@@ -70,7 +71,7 @@ pub(crate) async fn create<P: Ports>(
     }
     let mut answer = to_json_with_pending(&api, &bearer.tenant, &endpoint).await?;
     answer["secret"] = secret.expose().into();
-    Ok(answer::json(StatusCode::CREATED, &answer))
+    Ok(created(answer::json(StatusCode::CREATED, &answer), endpoint.id.as_str()))
 }
 
 /// Answers `GET /api/endpoints`: all endpoints, oldest first.

@@ -32,6 +32,7 @@ use store::unavailable::PortResult;
 
 use super::endpoints::no_endpoint;
 use super::inbox::{answer_page, read_query, to_json_with};
+use crate::audit::created;
 use crate::body::{OptionalJson, parameter, time};
 use crate::caller::{ActiveCaller, Caller, EventsReplay, FreshCaller, InboxRead, TenantAdmin};
 use crate::deps::{Api, ApiState};
@@ -125,7 +126,7 @@ pub(crate) async fn replay<P: Ports>(
     }
     let opened: Vec<&str> = reopened.without_attempt_in(&run).map(|(id, _)| id.as_str()).collect();
     let body = json!({"id": seen.id.to_string(), "replay_id": run.as_str(), "endpoint_ids": opened});
-    Ok(answer::json(StatusCode::ACCEPTED, &body))
+    Ok(created(answer::json(StatusCode::ACCEPTED, &body), run.as_str()))
 }
 
 /// Opens deliveries again and sends their messages.

@@ -27,6 +27,7 @@ use store::control::api_keys::{KeyChange, KeyDeletion};
 use store::ports::Ports;
 
 use crate::access::signup_tier;
+use crate::audit::{Admitted, created, record_signup};
 use crate::body::{self, Json, OptionalJson, check_plain, check_range, invalid, member, time};
 use crate::caller::{ActiveCaller, Caller, KeysAdmin};
 use crate::deps::{Api, ApiState};
@@ -49,6 +50,7 @@ pub(crate) struct Generate {
 pub(crate) async fn generate<P: Ports>(
     State(api): ApiState<P>,
     address: Option<Extension<SourceAddress>>,
+    Extension(admitted): Extension<Admitted>,
     headers: HeaderMap,
     body: Body,
 ) -> Outcome {
@@ -70,10 +72,13 @@ pub(crate) async fn generate<P: Ports>(
         events_per_minute: None,
     };
     let (key, record) = new_key(&tenant.id, (tier, tenant.spread), grant, now);
+    let change = record_signup(&api, &tenant.id, is_admin, admitted.request_id).await?;
     api.control.create_tenant(&tenant, &key.hash(api.authenticator.peppers().current()), &record).await?;
     let mut answer = tenant_members(&tenant);
     answer["api_key"] = key.expose().into();
-    Ok(answer::json(StatusCode::CREATED, &answer))
+    let mut answer = created(answer::json(StatusCode::CREATED, &answer), &record.id);
+    answer.extensions_mut().insert(change);
+    Ok(answer)
 }
 
 /// Counts a signup without the admin token.
@@ -149,7 +154,7 @@ pub(crate) async fn create<P: Ports>(
     check_made(api.control.add_key(&bearer_hash, &hash, &record).await?)?;
     let mut answer = to_json(&record);
     answer["api_key"] = key.expose().into();
-    Ok(answer::json(StatusCode::CREATED, &answer))
+    Ok(created(answer::json(StatusCode::CREATED, &answer), &record.id))
 }
 
 #[derive(Default, Deserialize)]
@@ -185,7 +190,7 @@ pub(crate) async fn rotate<P: Ports>(
     api.authenticator.forget(&old_hash);
     let mut answer = to_json(&new);
     answer["api_key"] = key.expose().into();
-    Ok(answer::json(StatusCode::OK, &answer))
+    Ok(created(answer::json(StatusCode::OK, &answer), &new.id))
 }
 
 /// Answers `DELETE /api/keys/{id}`: deletes the API key. This instance refuses it at once, all others within one

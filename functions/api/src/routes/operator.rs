@@ -14,6 +14,7 @@ use store::control::api_keys::KeyChange;
 use store::ports::Ports;
 
 use super::keys::{Grant, new_key, read_name, tenant_members, to_json, too_many_keys};
+use crate::audit::created;
 use crate::body::Json;
 use crate::caller::Operator;
 use crate::cursor::Cursors;
@@ -72,7 +73,7 @@ pub(crate) async fn create_key<P: Ports>(
     }
     let mut answer = to_json(&record);
     answer["api_key"] = key.expose().into();
-    Ok(answer::json(StatusCode::CREATED, &answer))
+    Ok(created(answer::json(StatusCode::CREATED, &answer), &record.id))
 }
 
 #[derive(Deserialize)]

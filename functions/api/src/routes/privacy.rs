@@ -1,5 +1,6 @@
 //! Data protection: the erasure of a tenant, its receipt, and the export of all data of a tenant.
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use domain::job::erasure::Erasure;
@@ -7,6 +8,7 @@ use domain::job::id::JobId;
 use domain::job::{Job, Work};
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::Scope;
+use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 use http::{HeaderMap, StatusCode};
 use runtime::answer;
@@ -17,6 +19,7 @@ use store::clock::Clock;
 use store::ports::Ports;
 use store::unavailable::PortResult;
 
+use crate::audit::Recorded;
 use crate::body::{self, invalid, member};
 use crate::caller::{Caller, TenantAdmin};
 use crate::cursor::{self, Cursors};
@@ -41,7 +44,12 @@ pub(crate) struct Erase {
 /// Answers `DELETE /api/tenant` with `{confirm: organization_name}`: erases all data of the tenant, its API keys first.
 /// The erasure cannot be undone. A repeat with the same API key gets the id of the same erasure, as long as its receipt
 /// exists.
-pub(crate) async fn erase<P: Ports>(State(api): ApiState<P>, headers: HeaderMap, body: Body) -> Outcome {
+pub(crate) async fn erase<P: Ports>(
+    State(api): ApiState<P>,
+    recorded: Option<Extension<Recorded>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Outcome {
     let now = api.clock.now();
 
     // 1. Authenticate. An erasure deletes the API key, so a repeat is recognized by the hash of its key.
@@ -50,15 +58,11 @@ pub(crate) async fn erase<P: Ports>(State(api): ApiState<P>, headers: HeaderMap,
         Err(problem) if problem.kind == Kind::Unauthorized => {
             return answer_repeat(&api, &headers, now).await?.ok_or_else(|| problem.into());
         }
+        Ok(_) if recorded.is_none() => return Err(Problem::unauthorized().into()), // no valid key when it was admitted
         other => other?,
     };
     let request: Erase = body::json(&headers, body).await?;
-    let tenant = api.control.tenant(&bearer.tenant).await?;
-    if tenant.is_some_and(|tenant| tenant.organization_name != request.confirm) {
-        let rule =
-            "must be exactly the name of the organization; see `organization_name` in `GET /api/tenant`";
-        return Err(invalid(member("/confirm"), rule).into());
-    }
+    check_name(&api, &bearer.tenant, &request.confirm).await?;
 
     // 2. Store the job before the mark, so that a marked tenant is always erased, also if this process ends in between.
     let id = JobId::derive_erasure(&hash);
@@ -76,6 +80,20 @@ pub(crate) async fn erase<P: Ports>(State(api): ApiState<P>, headers: HeaderMap,
     api.authenticator.forget(&hash);
     api.keys.forget(&bearer.tenant);
     Ok(accepted(&receipt_id::write(&erased_by, api.authenticator.peppers())))
+}
+
+/// Checks that a request names the organization that it erases. A tenant that is erased already has no name.
+///
+/// # Errors
+/// 422 for another name.
+async fn check_name<P: Ports>(api: &Api<P>, tenant: &TenantId, name: &str) -> Result<(), Problem> {
+    let tenant = api.control.tenant(tenant).await?;
+    if tenant.is_some_and(|tenant| tenant.organization_name != name) {
+        let rule =
+            "must be exactly the name of the organization; see `organization_name` in `GET /api/tenant`";
+        return Err(invalid(member("/confirm"), rule));
+    }
+    Ok(())
 }
 
 /// Returns the answer to a request that began an erasure with the same API key before; `None` if there was none.

@@ -26,6 +26,7 @@ use store::ports::Ports;
 use store::races::{Round, until_won};
 
 use super::{events, inbox};
+use crate::audit::created;
 use crate::body::{Json, check_range, invalid, member, time};
 use crate::caller::{ActiveCaller, Caller, EventsReplay};
 use crate::deps::{Api, ApiState};
@@ -102,7 +103,8 @@ pub(crate) async fn create<P: Ports>(
         Some(Named { name, claim }) => api.schedule.put_named_job(&job, &name, &claim).await?,
     };
     let repeat = answer_claimed(&api, &bearer, claimed).await?;
-    Ok(repeat.unwrap_or_else(|| answer::json(StatusCode::ACCEPTED, &to_json(&job))))
+    let started = || created(answer::json(StatusCode::ACCEPTED, &to_json(&job)), job.id.as_str());
+    Ok(repeat.unwrap_or_else(started))
 }
 
 /// Returns the answer to a repeat; `None` if the name is not claimed, or the request has no name.

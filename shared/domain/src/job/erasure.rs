@@ -19,7 +19,7 @@ pub enum Phase {
     Control,
     /// Delete the events, payloads and attempts of this shard.
     Shard(u8),
-    /// Delete the counters, the replays, and the messages that could not be parsed.
+    /// Delete the audit trail, the counters, the replays, and the messages that could not be parsed.
     Rest,
     /// Wait until this time, and then search all data again.
     Pause(Timestamp),
@@ -50,7 +50,7 @@ impl Erasure {
         Self { phase: Phase::Mark, deleted: 0, found: 0, looks: 0, key_dropped_at: None }
     }
 
-    /// Records a step that deleted `deleted` items; `is_empty` says that the shard has no more. `pause` must be
+    /// Records a step that deleted `deleted` items; `is_empty` says that the phase has no more. `pause` must be
     /// longer than a process can work with a tenant that it read before the mark: a key is cached for up to 60 s, and
     /// a batch takes up to 60 s.
     #[must_use]
@@ -62,6 +62,7 @@ impl Erasure {
             Phase::Control => Phase::Shard(0),
             Phase::Shard(shard) if !is_empty => Phase::Shard(shard),
             Phase::Shard(shard) if shard + 1 < Tier::MAX_SHARDS => Phase::Shard(shard + 1),
+            Phase::Rest if !is_empty => Phase::Rest,
             Phase::Shard(_) => Phase::Rest,
             Phase::Rest if self.looks > 0 && next.found == 0 => Phase::Done,
             Phase::Rest => Phase::Pause(now.after(pause)),
@@ -72,7 +73,7 @@ impl Erasure {
         if self.phase == Phase::Control && self.key_dropped_at.is_none() {
             next.key_dropped_at = Some(now);
         }
-        if self.phase == Phase::Rest {
+        if self.phase == Phase::Rest && is_empty {
             next.looks += 1;
             next.found = 0;
         }
@@ -108,6 +109,15 @@ mod tests {
         assert_eq!(shards, 3 * 16, "two searches found something, and the third nothing");
         assert_eq!((erasure.deleted, erasure.found, erasure.looks), (2, 0, 3));
         assert_eq!(erasure.key_dropped_at, Some(START));
+    }
+
+    #[test]
+    fn the_rest_is_read_to_its_end_before_the_search_counts() {
+        let erasure = Erasure { phase: Phase::Rest, ..Erasure::begin() };
+        let next = erasure.advanced(200, false, START, PAUSE);
+        assert_eq!((next.phase, next.looks, next.found), (Phase::Rest, 0, 200));
+        let last = next.advanced(0, true, START, PAUSE);
+        assert_eq!((last.phase, last.looks, last.found), (Phase::Pause(START.after(PAUSE)), 1, 0));
     }
 
     #[test]

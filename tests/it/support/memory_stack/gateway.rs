@@ -52,10 +52,11 @@ impl Gateway {
         let path = decode(request.uri().path());
         let Some(path) = path.strip_prefix(STAGE) else { return refused() };
         let request_id = request_id();
-        match template::find_function(request.method().as_str(), path) {
+        // A function gets the whole request.
+        let (parts, body) = request.into_parts();
+        let Ok(body) = to_bytes(Body::new(body), usize::MAX).await else { return refused() };
+        match template::find_function(parts.method.as_str(), path) {
             Some("IngestFunction") => {
-                let (parts, body) = request.into_parts();
-                let Ok(body) = to_bytes(Body::new(body), usize::MAX).await else { return refused() };
                 let ingest = self.ingest.take().await;
                 let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
                 let target = format!("{path}{query}");
@@ -65,6 +66,7 @@ impl Gateway {
             Some(_) => {
                 let busy = self.api.take().await;
                 let ApiInstance { api, router } = busy.instance();
+                let request = Request::from_parts(parts, Body::from(body));
                 api::router::answer(api, router.clone(), request, path, &request_id).await
             }
             None => refused(),
