@@ -31,6 +31,7 @@ fn main() {
             }
         }
         let counts = rows.iter().map(|(_, measured)| &measured.counts).chain([&month.visit]);
+        println!("{}", report::price_table());
         println!("{}", report::month_table(&month, report::count_metrics(counts)));
     }
     for (scenario, measured) in &rows {

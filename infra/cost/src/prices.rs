@@ -1,5 +1,6 @@
-//! The list prices of us-east-1, in one table. All are those of 2026-11-29, as far as public pages showed them then; check them
-//! before you rely on them. Free tiers, volume discounts and taxes are left out.
+//! The list prices of us-east-1, in one table, each with its page and the date of which it is. Where third parties quote the
+//! page, the date is theirs; AWS's own pages were not read by a machine. Check a price before you rely on it. Free tiers, volume
+//! discounts and taxes are left out.
 
 /// The currency of the meter: millionths of a millionth of a dollar, so that the price of every unit is a whole number.
 pub type Picodollars = u128;
@@ -14,20 +15,34 @@ pub struct Price {
     /// The price of a unit.
     pub picodollars: Picodollars,
     /// Where the price is published.
-    pub page: &'static str,
+    pub source: Source,
 }
 
-const DYNAMODB: &str = "https://aws.amazon.com/dynamodb/pricing/on-demand/ (since 2024-11-01)";
-const SQS: &str = "https://aws.amazon.com/sqs/pricing/";
-const LAMBDA: &str = "https://aws.amazon.com/lambda/pricing/";
-const API_GATEWAY: &str = "https://aws.amazon.com/api-gateway/pricing/";
-const KMS: &str = "https://aws.amazon.com/kms/pricing/";
-const CLOUDWATCH: &str = "https://aws.amazon.com/cloudwatch/pricing/";
-const SECRETS: &str = "https://aws.amazon.com/secrets-manager/pricing/";
-const TRANSFER: &str = "https://aws.amazon.com/ec2/pricing/on-demand/ (data transfer)";
+/// Where a price is published.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Source {
+    /// The page of AWS.
+    pub page: &'static str,
+    /// When the price was that.
+    pub as_of: &'static str,
+}
 
-const fn price(unit: &'static str, picodollars: Picodollars, page: &'static str) -> Price {
-    Price { unit, picodollars, page }
+const fn source(page: &'static str, as_of: &'static str) -> Source {
+    Source { page, as_of }
+}
+
+/// The price of throughput fell by half on 2024-11-01.
+const DYNAMODB: Source = source("https://aws.amazon.com/dynamodb/pricing/on-demand/", "2025-08");
+const SQS: Source = source("https://aws.amazon.com/sqs/pricing/", "2026-03");
+const LAMBDA: Source = source("https://aws.amazon.com/lambda/pricing/", "2026-05");
+const API_GATEWAY: Source = source("https://aws.amazon.com/api-gateway/pricing/", "2025, not checked since");
+const KMS: Source = source("https://aws.amazon.com/kms/pricing/", "2025, not checked since");
+const CLOUDWATCH: Source = source("https://aws.amazon.com/cloudwatch/pricing/", "2025, not checked since");
+const SECRETS: Source = source("https://aws.amazon.com/secrets-manager/pricing/", "2025, not checked since");
+const TRANSFER: Source = source("https://aws.amazon.com/ec2/pricing/on-demand/", "2025, not checked since");
+
+const fn price(unit: &'static str, picodollars: Picodollars, source: Source) -> Price {
+    Price { unit, picodollars, source }
 }
 
 /// $0.625 per million.
@@ -119,6 +134,6 @@ mod tests {
         assert_eq!(dollars(LOG_BYTE.of(1_000_000_000), 2), "0.50");
         assert_eq!(dollars(GB_SECOND.of(1), 10), "0.0000133334");
         assert_eq!(dollars(REQUEST.of(1_000_000), 0), "4", "3.50, rounded");
-        assert!(ALL.iter().all(|price| price.picodollars > 0 && price.page.starts_with("https://")));
+        assert!(ALL.iter().all(|price| price.picodollars > 0 && price.source.page.starts_with("https://")));
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::bill::cents;
 use crate::counts::{Counts, QueueRequests};
 use crate::measured::Measured;
-use crate::prices::{METRIC, Picodollars};
+use crate::prices::{ALL, METRIC, Picodollars, Price, Source, dollars};
 use crate::recorded::Function;
 use crate::scenarios::Scenario;
 use crate::scenarios::idle::Month;
@@ -127,6 +127,18 @@ pub fn month_table(month: &Month, metrics: u64) -> String {
         "The {metrics} custom metrics of all scenarios cost {} in a month with values in every hour.",
         cents(busy)
     );
+    text
+}
+
+/// Returns the table of prices, each with its source.
+#[must_use]
+pub fn price_table() -> String {
+    let mut text = String::from("Prices per million units (us-east-1)\n");
+    for price in &ALL {
+        let Price { unit, source: Source { page, as_of }, .. } = price;
+        let million = dollars(price.of(1_000_000), 4);
+        let _ = writeln!(text, "  {unit:<40}{million:>16}  {page} ({as_of})");
+    }
     text
 }
 

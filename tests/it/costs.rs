@@ -1,0 +1,67 @@
+//! What an event costs, as `cargo cost` measures it: write units, read units, requests to SQS and calls of KMS. A change that
+//! raises one of them fails here, and a change that lowers one puts the lower number here.
+
+use cost::scenarios::measure;
+
+/// The most that an event may cost, in hundredths: a table has no fractions of a unit, but a batch shares its units.
+struct Most {
+    scenario: &'static str,
+    writes: u64,
+    reads: u64,
+    queue_requests: u64,
+    kms_calls: u64,
+}
+
+const fn most(scenario: &'static str, [writes, reads, queue_requests, kms_calls]: [u64; 4]) -> Most {
+    Most { scenario, writes, reads, queue_requests, kms_calls }
+}
+
+/// The present costs. Retries come after a random delay, so "fails once" and "parked" have some room.
+const MOST: [Most; 13] = [
+    most("full", [520, 70, 150, 0]),
+    most("mixed", [937, 250, 150, 0]),
+    most("sparse", [1213, 490, 600, 40]),
+    most("full, dedup_id", [620, 70, 150, 0]),
+    most("full, batch 25", [524, 70, 62, 0]),
+    most("mixed, batch 25", [928, 252, 62, 0]),
+    most("full, batch 500", [550, 168, 169, 0]),
+    most("full, 20 KB", [820, 170, 150, 0]),
+    most("inbox only", [682, 228, 120, 0]),
+    most("fails once", [1850, 760, 340, 0]),
+    most("parked", [860, 360, 200, 0]),
+    most("replay", [833, 177, 36, 0]),
+    most("many tenants", [989, 383, 150, 83]),
+];
+
+#[test]
+fn no_event_costs_more_than_it_did() {
+    println!("{:18}{:>10}{:>10}{:>10}{:>10}", "scenario", "writes", "reads", "SQS", "KMS");
+    let mut risen = Vec::new();
+    for Most { scenario, writes, reads, queue_requests, kms_calls } in MOST {
+        let measured = measure(scenario);
+        let counts = &measured.counts;
+        let hundredths = |number: u64, of: u64| (number * 100 + of / 2) / of;
+        let events = measured.events;
+        let now = [
+            hundredths(counts.all_writes(), events),
+            hundredths(counts.all_half_reads(), events * 2),
+            hundredths(counts.queue.all(), events),
+            hundredths(counts.decrypts + counts.generates, events),
+        ];
+        println!("{scenario:18}{}", now.map(|number| format!("{number:>10}")).concat());
+        let most = [writes, reads, queue_requests, kms_calls];
+        if now.iter().zip(most).any(|(now, most)| *now > most) {
+            risen.push(format!("{scenario}: {now:?} instead of {most:?}"));
+        }
+    }
+    assert!(risen.is_empty(), "these cost more per event (hundredths): {risen:#?}");
+}
+
+#[test]
+fn an_ordinary_event_writes_its_head_twice_and_its_place_in_the_inbox_twice() {
+    let measured = measure("mixed");
+    let writes = measured.counts.writes();
+    assert_eq!(writes["Events"], 2 * measured.events);
+    assert_eq!(writes["pending"], 2 * measured.events);
+    assert_eq!(measured.counts.webhooks, measured.events);
+}
