@@ -10,8 +10,10 @@ const PICODOLLARS: Picodollars = 1_000_000_000_000;
 /// The price of one unit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Price {
-    /// What one unit is.
-    pub unit: &'static str,
+    /// The quantity for which the price is listed.
+    pub listed: &'static str,
+    /// The units of that quantity.
+    pub units: u64,
     /// The price of a unit.
     pub picodollars: Picodollars,
     /// Where the price is published.
@@ -41,45 +43,48 @@ const CLOUDWATCH: Source = source("https://aws.amazon.com/cloudwatch/pricing/", 
 const SECRETS: Source = source("https://aws.amazon.com/secrets-manager/pricing/", "2025, not checked since");
 const TRANSFER: Source = source("https://aws.amazon.com/ec2/pricing/on-demand/", "2025, not checked since");
 
-const fn price(unit: &'static str, picodollars: Picodollars, source: Source) -> Price {
-    Price { unit, picodollars, source }
+const fn price((listed, units): (&'static str, u64), picodollars: Picodollars, source: Source) -> Price {
+    Price { listed, units, picodollars, source }
 }
 
-/// $0.625 per million.
-pub const WRITE_UNIT: Price = price("write request unit", 625_000, DYNAMODB);
-/// $0.125 per million units, so half of that for half a unit.
-pub const HALF_READ_UNIT: Price = price("half a read request unit", 62_500, DYNAMODB);
-/// $0.25 per GB and month.
-pub const STORED_BYTE: Price = price("byte-month in a table", 250, DYNAMODB);
-/// $0.20 per GB and month: every table has point-in-time recovery.
-pub const RECOVERABLE_BYTE: Price = price("byte-month of point-in-time recovery", 200, DYNAMODB);
-/// $0.40 per million.
-pub const QUEUE_REQUEST: Price = price("request of SQS, of 64 KB", 400_000, SQS);
-/// $0.10 per million on top, for a request that sends messages with a message group. Third parties report it
+const MILLION: u64 = 1_000_000;
+const GB: u64 = 1_000_000_000;
+
+/// A write request unit.
+pub const WRITE_UNIT: Price = price(("million write request units", MILLION), 625_000, DYNAMODB);
+/// Half a read request unit.
+pub const HALF_READ_UNIT: Price = price(("million read request units", 2 * MILLION), 62_500, DYNAMODB);
+/// A byte of a table for a month.
+pub const STORED_BYTE: Price = price(("GB-month in a table", GB), 250, DYNAMODB);
+/// A byte of point-in-time recovery for a month. Every table has it.
+pub const RECOVERABLE_BYTE: Price = price(("GB-month of point-in-time recovery", GB), 200, DYNAMODB);
+/// A request to SQS, of up to 64 KB.
+pub const QUEUE_REQUEST: Price = price(("million requests to SQS, of 64 KB", MILLION), 400_000, SQS);
+/// What a request costs more that sends messages with a message group. Third parties report it
 /// (<https://cloudburn.io/blog/amazon-sqs-pricing>, 2026-03); that receives and deletes are free of it is an assumption.
-pub const FAIR_SEND: Price = price("send to a fair queue, on top", 100_000, SQS);
-/// $0.20 per million.
-pub const INVOCATION: Price = price("invocation", 200_000, LAMBDA);
-/// $0.0000133334 per GB-second on arm64.
-pub const GB_SECOND: Price = price("GB-second on arm64", 13_333_400, LAMBDA);
-/// $3.50 per million requests of a REST API.
-pub const REQUEST: Price = price("request of a REST API", 3_500_000, API_GATEWAY);
-/// $0.03 per 10,000.
-pub const KMS_REQUEST: Price = price("request of KMS", 3_000_000, KMS);
-/// $1 per month.
-pub const KMS_KEY: Price = price("KMS key and month", PICODOLLARS, KMS);
-/// $0.50 per GB.
-pub const LOG_BYTE: Price = price("byte of logs, ingested", 500, CLOUDWATCH);
-/// $0.03 per GB and month. Logs are kept for 30 days.
-pub const KEPT_LOG_BYTE: Price = price("byte-month of logs", 30, CLOUDWATCH);
-/// $0.30 per month.
-pub const METRIC: Price = price("custom metric and month", 300_000_000_000, CLOUDWATCH);
-/// $0.10 per month.
-pub const ALARM: Price = price("alarm and month", 100_000_000_000, CLOUDWATCH);
-/// $0.40 per month.
-pub const SECRET: Price = price("secret and month", 400_000_000_000, SECRETS);
-/// $0.09 per GB to the internet: webhooks and answers.
-pub const BYTE_OUT: Price = price("byte to the internet", 90, TRANSFER);
+pub const FAIR_SEND: Price = price(("million sends to a fair queue, on top", MILLION), 100_000, SQS);
+/// An invocation of a function.
+pub const INVOCATION: Price = price(("million invocations", MILLION), 200_000, LAMBDA);
+/// A GB-second of a function on arm64.
+pub const GB_SECOND: Price = price(("million GB-seconds on arm64", MILLION), 13_333_400, LAMBDA);
+/// A request of a REST API.
+pub const REQUEST: Price = price(("million requests of a REST API", MILLION), 3_500_000, API_GATEWAY);
+/// A request to KMS.
+pub const KMS_REQUEST: Price = price(("10,000 requests to KMS", 10_000), 3_000_000, KMS);
+/// A key of KMS for a month.
+pub const KMS_KEY: Price = price(("month of a KMS key", 1), PICODOLLARS, KMS);
+/// A byte of logs that is ingested.
+pub const LOG_BYTE: Price = price(("GB of logs, ingested", GB), 500, CLOUDWATCH);
+/// A byte of logs that is kept for a month. Log groups keep it for 30 days.
+pub const KEPT_LOG_BYTE: Price = price(("GB-month of logs", GB), 30, CLOUDWATCH);
+/// A custom metric for a month.
+pub const METRIC: Price = price(("month of a custom metric", 1), 300_000_000_000, CLOUDWATCH);
+/// An alarm for a month.
+pub const ALARM: Price = price(("month of an alarm", 1), 100_000_000_000, CLOUDWATCH);
+/// A secret for a month.
+pub const SECRET: Price = price(("month of a secret", 1), 400_000_000_000, SECRETS);
+/// A byte to the internet, of a webhook or an answer.
+pub const BYTE_OUT: Price = price(("GB to the internet", GB), 90, TRANSFER);
 
 /// All prices.
 pub const ALL: [Price; 17] = [
@@ -128,12 +133,13 @@ mod tests {
 
     #[test]
     fn amounts_are_those_of_the_price_lists() {
-        assert_eq!(dollars(WRITE_UNIT.of(1_000_000), 3), "0.625");
-        assert_eq!(dollars(HALF_READ_UNIT.of(2_000_000), 3), "0.125");
-        assert_eq!(dollars(KMS_REQUEST.of(10_000), 2), "0.03");
-        assert_eq!(dollars(LOG_BYTE.of(1_000_000_000), 2), "0.50");
-        assert_eq!(dollars(GB_SECOND.of(1), 10), "0.0000133334");
+        let listed = ALL.map(|price| dollars(price.of(price.units), 4));
+        let expected = [
+            "0.6250", "0.1250", "0.2500", "0.2000", "0.4000", "0.1000", "0.2000", "13.3334", "3.5000",
+            "0.0300", "1.0000", "0.5000", "0.0300", "0.3000", "0.1000", "0.4000", "0.0900",
+        ];
+        assert_eq!(listed, expected);
         assert_eq!(dollars(REQUEST.of(1_000_000), 0), "4", "3.50, rounded");
-        assert!(ALL.iter().all(|price| price.picodollars > 0 && price.source.page.starts_with("https://")));
+        assert!(ALL.iter().all(|price| price.source.page.starts_with("https://")));
     }
 }

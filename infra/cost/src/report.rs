@@ -133,11 +133,11 @@ pub fn month_table(month: &Month, metrics: u64) -> String {
 /// Returns the table of prices, each with its source.
 #[must_use]
 pub fn price_table() -> String {
-    let mut text = String::from("Prices per million units (us-east-1)\n");
+    let mut text = String::from("Prices (us-east-1)\n");
     for price in &ALL {
-        let Price { unit, source: Source { page, as_of }, .. } = price;
-        let million = dollars(price.of(1_000_000), 4);
-        let _ = writeln!(text, "  {unit:<40}{million:>16}  {page} ({as_of})");
+        let Price { listed, units, source: Source { page, as_of }, .. } = price;
+        let amount = dollars(price.of(*units), 4);
+        let _ = writeln!(text, "  {listed:<40}{amount:>8}  {page} ({as_of})");
     }
     text
 }
