@@ -123,7 +123,8 @@ fn confirmation(answer: &SendMessageBatchOutput, index: usize) -> PortResult<()>
 }
 
 /// Returns how many of the messages, at least one, fit into one call.
-fn fitting(messages: &[Outgoing]) -> usize {
+#[must_use]
+pub fn fitting(messages: &[Outgoing]) -> usize {
     let mut bytes = 0;
     let fit = messages.iter().take(MAX_BATCH_MESSAGES).take_while(|message| {
         bytes += message.body.len();

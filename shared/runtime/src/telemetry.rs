@@ -1,8 +1,10 @@
 //! Logs one JSON object per line: our own crates at the level of `LOG_LEVEL`, libraries at `warn`, and the DNS libraries at
 //! `error`.
 
+use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -31,6 +33,14 @@ fn write_line(line: &str) {
 /// Starts to log. Must be called once, before anything is logged.
 pub fn init() {
     let our_level = if config::is("LOG_LEVEL", "debug") { LevelFilter::DEBUG } else { LevelFilter::INFO };
+    subscriber(our_level, std::io::stdout).init();
+}
+
+/// Returns the subscriber that writes each log line to `writer`, our own crates at this level.
+pub fn subscriber<W>(our_level: LevelFilter, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let filter = Targets::new()
         .with_default(LevelFilter::WARN)
         .with_targets(DNS_CRATES.map(|target| (target, LevelFilter::ERROR)))
@@ -40,6 +50,7 @@ pub fn init() {
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
-        .with_target(false);
-    tracing_subscriber::registry().with(lines).with(filter).init();
+        .with_target(false)
+        .with_writer(writer);
+    tracing_subscriber::registry().with(lines).with(filter)
 }

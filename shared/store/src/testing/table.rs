@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::yield_now;
 
 use self::state::State;
-use self::usage::{Operation, Usage};
+use self::usage::{Billed, Operation, Stored, Usage};
 use super::faults::Faults;
 use crate::item::{Item, Key};
 use crate::reads::half_units;
@@ -72,6 +72,23 @@ impl MemoryTable {
     /// Counts from zero again.
     pub fn reset_usage(&self) {
         self.state().usage = Usage::default();
+    }
+
+    /// Keeps what is billed from now on, until [`MemoryTable::take_journal`].
+    pub fn keep_journal(&self) {
+        self.state().journal.get_or_insert_default();
+    }
+
+    /// Returns what was billed since the last call; nothing before [`MemoryTable::keep_journal`].
+    #[must_use]
+    pub fn take_journal(&self) -> Vec<Billed> {
+        self.state().journal.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Returns what the table holds, as its storage is billed.
+    #[must_use]
+    pub fn stored(&self) -> Stored {
+        self.state().storage.stored()
     }
 
     /// Does this right after the next query of a partition, as another process might.
@@ -149,8 +166,9 @@ impl Table for MemoryTable {
             rules::check_key(key)?;
             let is_fresh = consistency == Consistency::Strong || state.shows_writes_at_once;
             let found = if is_fresh { state.storage.get(key) } else { state.storage.before(key) };
-            state.usage.half_reads += half_units(storage::size_of(found), consistency);
-            Ok(found.cloned())
+            let (bytes, found) = (storage::size_of(found), found.cloned());
+            state.bill(Billed::read(Operation::Get, key.clone(), half_units(bytes, consistency)));
+            Ok(found)
         })
         .await
     }
@@ -173,10 +191,17 @@ impl Table for MemoryTable {
             rules::check_item(&put.item)?;
             rules::check_condition(put.condition.as_ref())?;
             let key = put.item.key()?;
-            state.write_if(&key, put.condition.as_ref(), put.returns, |state| {
-                state.write(&key, Some(put.item.clone()), 1);
-                Ok(Item::default())
-            })
+            let (place, bytes) = ((Operation::Put, &key), storage::size_of(Some(&put.item)));
+            state.write_if(
+                place,
+                put.condition.as_ref(),
+                put.returns,
+                |_| bytes,
+                |state| {
+                    state.write(Operation::Put, &key, Some(put.item.clone()));
+                    Ok(Item::default())
+                },
+            )
         })
         .await
     }
@@ -184,9 +209,11 @@ impl Table for MemoryTable {
     async fn update(&self, update: &Update) -> PortResult<Written> {
         self.write(Operation::Update, |state| {
             rules::check_update(update)?;
-            state.write_if(&update.key, update.condition.as_ref(), update.returns, |state| {
+            let place = (Operation::Update, &update.key);
+            let bytes = |state: &State| state.updated(update).map_or(0, |(item, _)| item.size());
+            state.write_if(place, update.condition.as_ref(), update.returns, bytes, |state| {
                 let (item, changed) = state.updated(update)?;
-                state.write(&update.key, Some(item), 1);
+                state.write(Operation::Update, &update.key, Some(item));
                 Ok(changed)
             })
         })
@@ -197,10 +224,17 @@ impl Table for MemoryTable {
         self.write(Operation::Delete, |state| {
             rules::check_key(&delete.key)?;
             rules::check_condition(delete.condition.as_ref())?;
-            state.write_if(&delete.key, delete.condition.as_ref(), false, |state| {
-                state.write(&delete.key, None, 1);
-                Ok(Item::default())
-            })
+            let place = (Operation::Delete, &delete.key);
+            state.write_if(
+                place,
+                delete.condition.as_ref(),
+                false,
+                |_| 0,
+                |state| {
+                    state.write(Operation::Delete, &delete.key, None);
+                    Ok(Item::default())
+                },
+            )
         })
         .await
     }
@@ -221,9 +255,10 @@ impl Table for MemoryTable {
             rules::check_keys(keys.iter(), MAX_BATCH_GET_KEYS)?;
             let (now, later) = state.split(keys);
             let items: Vec<Item> = now.iter().filter_map(|key| state.storage.get(key).cloned()).collect();
-            let sizes = now.iter().map(|key| storage::size_of(state.storage.get(key)));
-            let costs = sizes.map(|bytes| half_units(bytes, Consistency::Strong));
-            state.usage.half_reads += costs.sum::<u64>();
+            for key in now {
+                let cost = half_units(storage::size_of(state.storage.get(key)), Consistency::Strong);
+                state.bill(Billed::read(Operation::BatchGet, key.clone(), cost));
+            }
             Ok((items, later))
         })
         .await
@@ -234,7 +269,7 @@ impl Table for MemoryTable {
             rules::check_keys(keys.iter(), MAX_BATCH_DELETE_KEYS)?;
             let (now, later) = state.split(keys);
             for key in now {
-                state.write(key, None, 1);
+                state.write(Operation::BatchDelete, key, None);
             }
             Ok(later)
         })

@@ -2,7 +2,7 @@
 
 use super::rules::check_item;
 use super::storage::{self, Storage, refused};
-use super::usage::{Usage, write_units};
+use super::usage::{Billed, Operation, Usage};
 use crate::item::{Item, Key};
 use crate::reads::half_units;
 use crate::table::condition::Condition;
@@ -18,6 +18,8 @@ pub(super) type Act = Box<dyn FnOnce() + Send>;
 pub(super) struct State {
     pub(super) storage: Storage,
     pub(super) usage: Usage,
+    /// What was billed since the journal began; `None` where there is no journal.
+    pub(super) journal: Option<Vec<Billed>>,
     pub(super) after_query: Option<(String, Act)>,
     pub(super) repeat_next_write: bool,
     pub(super) unprocessed_batches: usize,
@@ -32,6 +34,14 @@ enum Effect {
 }
 
 impl State {
+    /// Adds what a call costs to the usage, and to the journal.
+    pub(super) fn bill(&mut self, billed: Billed) {
+        self.usage.add(&billed);
+        if let Some(journal) = &mut self.journal {
+            journal.push(billed);
+        }
+    }
+
     pub(super) fn takes_conflict(&mut self) -> bool {
         let is_in_the_way = self.conflicts > 0;
         self.conflicts = self.conflicts.saturating_sub(1);
@@ -44,16 +54,19 @@ impl State {
         condition.is_some_and(|condition| !condition.holds(&found)).then_some(found)
     }
 
-    /// Makes a single write if its condition holds; returns attributes only where the write asks for them. A refused write costs as much as the item that was looked at.
+    /// Makes a single write if its condition holds; returns attributes only where the write asks for them. A refused write costs
+    /// as much as the stored item, or as the one that it would have written (`attempted`, in bytes) if that is larger.
     pub(super) fn write_if(
         &mut self,
-        key: &Key,
+        (operation, key): (Operation, &Key),
         condition: Option<&Condition>,
         returns: bool,
+        attempted: impl FnOnce(&Self) -> usize,
         effect: impl FnOnce(&mut Self) -> PortResult<Item>,
     ) -> PortResult<Written> {
         if let Some(found) = self.refusal(key, condition) {
-            self.usage.writes += write_units(storage::size_of(Some(&found)));
+            let bytes = storage::size_of(Some(&found)).max(attempted(self));
+            self.bill(Billed::write(operation, key.clone(), bytes, &[]));
             return Ok(Written::Refused(if returns { found } else { Item::default() }));
         }
         let changed = effect(self)?;
@@ -62,12 +75,11 @@ impl State {
 
     /// Puts an item, or deletes the one that is there. Counts the units: of the larger of both, and of each index entry that
     /// changes.
-    pub(super) fn write(&mut self, key: &Key, next: Option<Item>, factor: u64) {
+    pub(super) fn write(&mut self, operation: Operation, key: &Key, next: Option<Item>) {
         let before = self.storage.get(key);
         let bytes = storage::size_of(before).max(storage::size_of(next.as_ref()));
         let of_indexes = storage::index_writes(before, next.as_ref());
-        self.usage.writes += write_units(bytes) * factor;
-        self.usage.index_writes += of_indexes * factor;
+        self.bill(Billed::write(operation, key.clone(), bytes, &of_indexes));
         match next {
             Some(item) => self.storage.put(item),
             None => self.storage.delete(key),
@@ -113,10 +125,10 @@ impl State {
         }
         for effect in effects {
             match effect {
-                Effect::Write(key, next) => self.write(&key, next, 2),
+                Effect::Write(key, next) => self.write(Operation::Transact, &key, next),
                 Effect::Check(key) => {
                     let bytes = storage::size_of(self.storage.get(&key));
-                    self.usage.writes += write_units(bytes) * 2; // it writes nothing, but is billed as a write
+                    self.bill(Billed::write(Operation::Transact, key, bytes, &[])); // it writes nothing, but is billed as a write
                 }
             }
         }
@@ -148,7 +160,8 @@ impl State {
     pub(super) fn query(&mut self, query: &Query) -> PortResult<Page> {
         let read = self.storage.read(query);
         let cost = half_units(read.bytes, query.consistency);
-        self.usage.half_reads += cost;
+        let partition = Key::without_sort(query.partition.clone());
+        self.bill(Billed { index: query.index, ..Billed::read(Operation::Query, partition, cost) });
         let mut page =
             Page { scanned: read.items.len(), next: read.next, half_units: cost, ..Page::default() };
         let wanted = |item: &Item| query.filter.as_ref().is_none_or(|filter| filter.holds(item));

@@ -6,6 +6,8 @@ use crate::item::{Item, Key, Name, Value};
 use crate::table::query::{Index, Query};
 use crate::unavailable::{PortResult, Unavailable};
 
+use super::usage::{OVERHEAD_BYTES, Stored};
+
 /// A page ends after this many bytes of items read.
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
@@ -48,6 +50,13 @@ impl Storage {
 
     pub(super) fn partition(&self, pk: &str) -> impl Iterator<Item = &Item> {
         self.table.get(pk).into_iter().flat_map(BTreeMap::values)
+    }
+
+    pub(super) fn stored(&self) -> Stored {
+        self.items().fold(Stored::default(), |sum, item| Stored {
+            items: sum.items + 1,
+            bytes: sum.bytes + stored_bytes(item) + stored_in_indexes(item),
+        })
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<&Item> {
@@ -188,8 +197,8 @@ pub(super) fn size_of(item: Option<&Item>) -> usize {
     item.map_or(0, Item::size)
 }
 
-/// Returns the write units of a write in the indexes: an entry that appears, changes or goes; one that moves counts twice.
-pub(super) fn index_writes(before: Option<&Item>, next: Option<&Item>) -> u64 {
+/// Returns the write units of a write in each index: an entry that appears, changes or goes; one that moves counts twice.
+pub(super) fn index_writes(before: Option<&Item>, next: Option<&Item>) -> [(Index, u64); 2] {
     let entry = |index, item: Option<&Item>| {
         let item = item?;
         place_in(index, item).map(|place| (place, projected(index, item)))
@@ -202,7 +211,17 @@ pub(super) fn index_writes(before: Option<&Item>, next: Option<&Item>) -> u64 {
         (Some(old), Some(new)) if old.0 == new.0 => units(&old).max(units(&new)),
         (Some(old), Some(new)) => units(&old) + units(&new),
     };
-    INDEXES.into_iter().map(of_index).sum()
+    INDEXES.map(|index| (index, of_index(index)))
+}
+
+/// Returns the bytes of an item's entries in the indexes as their storage is billed.
+fn stored_in_indexes(item: &Item) -> u64 {
+    let entries = INDEXES.into_iter().filter(|index| place_in(*index, item).is_some());
+    entries.map(|index| stored_bytes(&projected(index, item))).sum()
+}
+
+fn stored_bytes(item: &Item) -> u64 {
+    item.size() as u64 + OVERHEAD_BYTES
 }
 
 /// Returns the error of a call that `DynamoDB` refuses as invalid.

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::item::Key;
+use crate::table::query::Index;
+
 /// A call of the port.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Operation {
@@ -32,9 +35,38 @@ pub struct Usage {
     pub half_reads: u64,
     /// Write units of the table: 1 KB each, twice that in a transaction.
     pub writes: u64,
-    /// Write units of its indexes.
-    pub index_writes: u64,
+    /// Write units of each index.
+    pub index_writes: BTreeMap<Index, u64>,
 }
+
+/// What `DynamoDB` bills for one item that a call reads or writes, or for one page of a query.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Billed {
+    /// The call.
+    pub operation: Operation,
+    /// The key of the item; for a query, its partition and an empty sort key.
+    pub key: Key,
+    /// The index that a query reads; `None` for the table itself.
+    pub index: Option<Index>,
+    /// Read units, counted in halves.
+    pub half_reads: u64,
+    /// Write units of the table.
+    pub writes: u64,
+    /// Write units of each index.
+    pub index_writes: BTreeMap<Index, u64>,
+}
+
+/// What a table holds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Stored {
+    /// The number of items.
+    pub items: u64,
+    /// The bytes that are billed: those of the items and of their entries in the indexes, and [`OVERHEAD_BYTES`] for each.
+    pub bytes: u64,
+}
+
+/// The bytes that `DynamoDB` adds to each item and to each entry of an index when it bills the storage.
+pub const OVERHEAD_BYTES: u64 = 100;
 
 impl Operation {
     /// The operation's name in AWS.
@@ -51,12 +83,41 @@ impl Operation {
             Self::BatchDelete => "BatchWriteItem",
         }
     }
+
+    /// Returns how many units a write of one unit costs.
+    const fn write_factor(self) -> u64 {
+        if matches!(self, Self::Transact) { 2 } else { 1 }
+    }
+}
+
+impl Billed {
+    /// Returns the bill of a read.
+    pub(super) fn read(operation: Operation, key: Key, half_reads: u64) -> Self {
+        Self { operation, key, index: None, half_reads, writes: 0, index_writes: BTreeMap::new() }
+    }
+
+    /// Returns the bill of a write: of the larger of the sizes of the item before and after it, and of the units of each index.
+    pub(super) fn write(operation: Operation, key: Key, bytes: usize, of_indexes: &[(Index, u64)]) -> Self {
+        let factor = operation.write_factor();
+        let of_indexes = of_indexes.iter().filter(|(_, units)| *units > 0);
+        let index_writes = of_indexes.map(|(index, units)| (*index, units * factor)).collect();
+        Self { writes: write_units(bytes) * factor, index_writes, ..Self::read(operation, key, 0) }
+    }
 }
 
 impl Usage {
     /// Counts one call.
     pub(super) fn count(&mut self, operation: Operation) {
         *self.calls.entry(operation).or_default() += 1;
+    }
+
+    /// Adds what was billed.
+    pub(super) fn add(&mut self, billed: &Billed) {
+        self.half_reads += billed.half_reads;
+        self.writes += billed.writes;
+        for (index, units) in &billed.index_writes {
+            *self.index_writes.entry(*index).or_default() += units;
+        }
     }
 
     /// Returns how often an operation was called.

@@ -1,0 +1,88 @@
+//! What an event costs, as `cargo cost` measures it: write units, read units, requests to SQS and calls of KMS. A change that
+//! raises one of them fails here, and a change that lowers one puts the lower number here.
+
+use cost::scenarios::measure;
+
+/// The most that an event may cost, in hundredths: a table has no fractions of a unit, but a batch shares its units.
+struct Most {
+    scenario: &'static str,
+    writes: u64,
+    reads: u64,
+    queue_requests: u64,
+    kms_calls: u64,
+}
+
+const fn most(scenario: &'static str, [writes, reads, queue_requests, kms_calls]: [u64; 4]) -> Most {
+    Most { scenario, writes, reads, queue_requests, kms_calls }
+}
+
+/// The streams whose events are delivered at once.
+const DELIVERED: [Most; 8] = [
+    most("full", [520, 70, 150, 0]),
+    most("mixed", [937, 250, 150, 0]),
+    most("sparse", [1213, 490, 600, 40]),
+    most("full, dedup_id", [620, 70, 150, 0]),
+    most("full, batch 25", [524, 70, 62, 0]),
+    most("mixed, batch 25", [928, 252, 62, 0]),
+    most("full, batch 500", [550, 168, 169, 0]),
+    most("full, 20 KB", [820, 170, 150, 0]),
+];
+
+/// The events that are taken from the inbox, or delivered later. Retries come after a random delay, so "fails once" and
+/// "parked" have some room.
+const OTHERS: [Most; 4] = [
+    most("inbox only", [682, 228, 120, 0]),
+    most("fails once", [1850, 760, 340, 0]),
+    most("parked", [860, 360, 200, 0]),
+    most("replay", [833, 177, 36, 0]),
+];
+
+/// The events of many tenants on many instances.
+const MANY_TENANTS: [Most; 1] = [most("many tenants", [990, 380, 150, 81])];
+
+/// Measures these scenarios, and fails if one of them costs more than this.
+fn check(all: &[Most]) {
+    println!("{:18}{:>10}{:>10}{:>10}{:>10}", "scenario", "writes", "reads", "SQS", "KMS");
+    let mut risen = Vec::new();
+    for Most { scenario, writes, reads, queue_requests, kms_calls } in all {
+        let measured = measure(scenario);
+        let (counts, events) = (&measured.counts, measured.events);
+        let hundredths = |number: u64, of: u64| (number * 100 + of / 2) / of;
+        let now = [
+            hundredths(counts.all_writes(), events),
+            hundredths(counts.all_half_reads(), events * 2),
+            hundredths(counts.queue.all(), events),
+            hundredths(counts.decrypts + counts.generates, events),
+        ];
+        println!("{scenario:18}{}", now.map(|number| format!("{number:>10}")).concat());
+        let most = [*writes, *reads, *queue_requests, *kms_calls];
+        if now.iter().zip(most).any(|(now, most)| *now > most) {
+            risen.push(format!("{scenario}: {now:?} instead of {most:?}"));
+        }
+    }
+    assert!(risen.is_empty(), "these cost more per event (hundredths): {risen:#?}");
+}
+
+#[test]
+fn an_event_that_is_delivered_at_once_costs_no_more_than_it_did() {
+    check(&DELIVERED);
+}
+
+#[test]
+fn an_event_that_is_leased_retried_parked_or_replayed_costs_no_more_than_it_did() {
+    check(&OTHERS);
+}
+
+#[test]
+fn an_event_of_one_of_many_tenants_costs_no_more_than_it_did() {
+    check(&MANY_TENANTS);
+}
+
+#[test]
+fn an_ordinary_event_writes_its_head_twice_and_its_place_in_the_inbox_twice() {
+    let measured = measure("mixed");
+    let writes = measured.counts.writes();
+    assert_eq!(writes["Events"], 2 * measured.events);
+    assert_eq!(writes["pending"], 2 * measured.events);
+    assert_eq!(measured.counts.webhooks, measured.events);
+}
