@@ -55,13 +55,17 @@ fn a_full_inbox_takes_no_more_and_says_when_to_come_again() {
 #[tokio::test]
 async fn what_is_stored_and_taken_cancels_out_even_when_it_comes_twice() {
     let pipeline = Pipeline::with_endpoints(2);
+    pipeline.webhooks.answer_by(|_, _| Some(500));
     pipeline.post_event("one").await;
     pipeline.post_event("one").await;
     pipeline.post_event("two").await;
     pipeline.consume().await;
     let day = pipeline.clock.now().days();
     let backlog = async || pipeline.limits.backlog(&pipeline.tenant).await.unwrap();
+    assert_eq!(backlog().await, Backlog::default(), "the first attempts are under way");
+    pipeline.deliver().await;
     assert_eq!(backlog().await, Backlog::of([(day, 2)]));
+    pipeline.webhooks.answer_by(|_, _| Some(200));
     pipeline.run_until_quiet().await;
     assert_eq!(backlog().await, Backlog::default());
 }
@@ -142,4 +146,15 @@ async fn an_invocation_leaves_one_line_with_tenant_key_id_and_counts_and_no_secr
         }
     }
     assert!(lines[0]["queue_ms"].is_u64());
+}
+
+#[tokio::test]
+async fn a_quiet_stack_refuses_nothing_although_short_waits_are_stored_at_intervals() {
+    let pipeline = Pipeline::with_endpoints(1);
+    for seconds in [0, 20, 149, 640, 700, 2000, 2100, 2700] {
+        pipeline.clock.set(START.after(Duration::from_secs(seconds)));
+        let answer = pipeline.post_event(&format!("after {seconds}")).await;
+        assert_eq!(answer.status(), StatusCode::ACCEPTED, "{seconds}: {}", answer.body());
+        pipeline.run_until_quiet().await;
+    }
 }

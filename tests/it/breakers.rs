@@ -61,7 +61,7 @@ async fn an_event_that_alone_is_refused_is_tried_fourteen_times_over_the_documen
     );
     assert!((103.7 * 0.8..103.7 * 1.2).contains(&hours), "{hours} h");
     let head = pipeline.tables.head(&pipeline.tenant, refused).unwrap();
-    assert!(head.status == Status::Failed && head.status.is_in_inbox());
+    assert!(head.status == Status::Failed && head.in_inbox);
 }
 
 #[tokio::test]

@@ -230,10 +230,12 @@ pub(crate) async fn schedules_keep_their_promises(schedule: &Schedule<impl Table
         PortResult::Ok(rows.into_iter().find(|row| row.tenant == ours))
     };
     assert_eq!(row().await?, None);
-    schedule.park(&parked(&first, "a"), head.expires_at).await?;
-    let seen = row().await?.expect("a parked delivery has its endpoint's row");
-    schedule.park(&parked(&second, "b"), head.expires_at).await?;
-    schedule.park(&parked(&first, "c"), head.expires_at).await?;
+    schedule.put_parked(&parked(&first, "a"), head.expires_at).await?;
+    schedule.announce_parked(&ours, &place).await?;
+    let seen = row().await?.expect("an announced delivery has its endpoint's row");
+    schedule.put_parked(&parked(&second, "b"), head.expires_at).await?;
+    schedule.put_parked(&parked(&first, "c"), head.expires_at).await?;
+    schedule.announce_parked(&ours, &place).await?;
     schedule.unpark(&parked(&first, "a")).await?;
     let all = [parked(&first, "c"), parked(&second, "b")];
     assert_eq!(schedule.parked(&ours, &place, None, 10).await?.rows, all, "parked again, it stays");

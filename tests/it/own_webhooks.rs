@@ -65,6 +65,9 @@ async fn a_host_of_the_configuration_is_refused_as_a_url_and_gets_no_request() {
     });
     let attempt = pipeline.call("POST", &test_path(), &Value::Null).await;
     assert_eq!((attempt.status.as_u16(), &attempt.body["error"]), (200, &json!("url_refused")));
+    let explained = pipeline.post_json("/api/explain", json!({"type": "order.created", "payload": 1})).await;
+    let shown = &explained.body["endpoints"][0];
+    assert_eq!((&shown["would"], &shown["request"]), (&json!("fail"), &Value::Null), "{shown}");
     pipeline.post_event("one").await;
     pipeline.consume().await;
     pipeline.deliver().await;

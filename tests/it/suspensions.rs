@@ -63,6 +63,7 @@ async fn a_suspended_tenant_reads_leases_and_acknowledges_and_neither_posts_nor_
     pipeline.tables.change_endpoint(&pipeline.tenant, &endpoint(1).id, |endpoint| endpoint.is_paused = true);
     pipeline.post_event("kept").await;
     pipeline.consume().await;
+    pipeline.deliver().await;
     let answer = suspend(&pipeline).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.body["suspended_reason"], "a story");

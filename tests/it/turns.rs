@@ -27,7 +27,7 @@ use crate::support::configs;
 const JOBS: u8 = 30;
 
 /// A step looks at a hundred: so many steps a job has.
-const EVENTS: u64 = 400;
+const EVENTS: u64 = 600;
 
 /// Time passes with every look at the clock.
 #[derive(Clone, Default)]

@@ -1,5 +1,4 @@
-//! Counts events that a client's request removes from the inbox or brings back into it, for the backlog and the
-//! statistics.
+//! Counts events that a client's request acknowledges or deletes, for the backlog and the statistics.
 
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::{TenantChange, TenantChanges};
@@ -23,13 +22,7 @@ pub(crate) async fn count<P: Ports>(
     let mut counts = Counts::default();
     let mut of_tenant = TenantChanges::default();
     for change in changes {
-        for (_, by) in change.backlog.days() {
-            if by < 0 {
-                counts.settled += by.unsigned_abs();
-            } else {
-                counts.returned += by.unsigned_abs();
-            }
-        }
+        counts.settled += change.backlog.days().map(|(_, by)| by.unsigned_abs()).sum::<u64>();
         of_tenant = of_tenant.with(tenant, change);
     }
     batch::count(&api.limits, counts, None, &of_tenant, now).await;

@@ -126,13 +126,11 @@ pub(crate) async fn act<P: Ports>(
     }
     let acted: Vec<Acted> = stream::iter(acts).buffered(CONCURRENT_EVENTS).try_collect().await?;
 
-    // 3. Count the events that left the inbox.
+    // 3. Count the acknowledged events.
     let mut results = Vec::with_capacity(ids.len());
     let mut changes = Vec::new();
     for (id, acted) in ids.iter().zip(acted) {
-        if acted.left_inbox {
-            changes.push(TenantChange::for_acked(id.accepted_at()));
-        }
+        changes.extend(acted.change);
         results.push((*id, acted.ended));
     }
     counting::count(api, tenant, &changes, now).await;
@@ -142,8 +140,8 @@ pub(crate) async fn act<P: Ports>(
 /// The result of an act for one event.
 struct Acted {
     ended: Ended,
-    /// Whether the act removed the event from the inbox.
-    left_inbox: bool,
+    /// What the act changes in the numbers of the tenant.
+    change: Option<TenantChange>,
 }
 
 /// Acts on one event. The first decision uses the head that was read in the batch; a lost race reads it again.
@@ -156,16 +154,17 @@ async fn act_on<P: Ports>(
 ) -> PortResult<Acted> {
     for _ in 0..MAX_RACES {
         let Some(seen) = head.filter(|head| !head.is_expired_or_deleted(now)) else {
-            return Ok(Acted { ended: Err(act.on_absent()), left_inbox: false });
+            return Ok(Acted { ended: Err(act.on_absent()), change: None });
         };
         let next = match act.decide(&seen, now) {
-            Err(refused) => return Ok(Acted { ended: Err(refused), left_inbox: false }),
-            Ok(None) => return Ok(Acted { ended: Ok(()), left_inbox: false }),
+            Err(refused) => return Ok(Acted { ended: Err(refused), change: None }),
+            Ok(None) => return Ok(Acted { ended: Ok(()), change: None }),
             Ok(Some(next)) => next,
         };
         if api.events.update(tenant, &next).await? == Updated::Done {
-            let left_inbox = seen.status.is_in_inbox() && !next.status.is_in_inbox();
-            return Ok(Acted { ended: Ok(()), left_inbox });
+            let is_acked = next.status == Status::Acked;
+            let change = is_acked.then(|| TenantChange::for_acked(seen.id.accepted_at(), seen.in_inbox));
+            return Ok(Acted { ended: Ok(()), change });
         }
         head = api.events.head(tenant, seen.id).await?.map(|found| found.head);
     }

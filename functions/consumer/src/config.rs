@@ -1,6 +1,8 @@
 //! The configuration of consumer: its environment variables.
 
-use runtime::config::{InvalidVariable, required};
+use std::time::Duration;
+
+use runtime::config::{InvalidVariable, parsed, required};
 
 /// The configuration of consumer.
 pub struct Config {
@@ -20,6 +22,8 @@ pub struct Config {
     pub dead_letters_arn: String,
     /// The KMS key that encrypts the data keys of the tenants.
     pub data_kms_key: String,
+    /// The longest time that the oldest event may wait in the queue before ingest refuses new ones; `None` for no limit.
+    pub shed_after: Option<Duration>,
 }
 
 impl Config {
@@ -28,6 +32,7 @@ impl Config {
     /// # Errors
     /// [`InvalidVariable`] with the name of the variable that is missing or not valid.
     pub fn from_env() -> Result<Self, InvalidVariable> {
+        let shed_after = Duration::from_secs(parsed("SHED_AFTER_SECONDS")?);
         Ok(Self {
             control_table: required("CONTROL_TABLE")?,
             events_table: required("EVENTS_TABLE")?,
@@ -37,6 +42,7 @@ impl Config {
             deliveries_queue: required("DELIVERIES_QUEUE_URL")?,
             dead_letters_arn: required("EVENTS_DLQ_ARN")?,
             data_kms_key: required("DATA_KMS_KEY")?,
+            shed_after: (!shed_after.is_zero()).then_some(shed_after),
         })
     }
 }

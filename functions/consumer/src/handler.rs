@@ -20,6 +20,8 @@ use store::control::tenants::TenantSettings;
 use store::data_keys::DataKeys;
 use store::envelope::read_event;
 use store::events::Events;
+use store::expirations::Expirations;
+use store::filling::Filling;
 use store::limits::Limits;
 use store::limits::counters::{Counts, QueueName};
 use store::ports::Ports;
@@ -27,8 +29,8 @@ use store::queues::{Delayed, DeliveriesQueue};
 use store::schedule::Schedule;
 
 use crate::config::Config;
-use crate::expirations::Expirations;
-use crate::filling::Filling;
+use crate::heartbeat::Heartbeat;
+use crate::lateness::Lateness;
 use crate::store::Stored;
 use crate::waits;
 
@@ -39,6 +41,8 @@ pub struct Consumer<P: Ports> {
     limits: Limits<P::Table>,
     expirations: Expirations<P::Table>,
     filling: Filling<P::Table>,
+    heartbeat: Heartbeat,
+    lateness: Lateness<P::Table>,
     source: P::Queue,
     deliveries: DeliveriesQueue<P::Queue>,
     clock: P::Clock,
@@ -60,12 +64,15 @@ impl<P: Ports> Consumer<P> {
         let control = ports.table(&config.control_table);
         let keys = DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock());
         let schedule = Schedule::new(ports.table(&config.schedule_table));
+        let limits = Limits::new(ports.table(&config.limits_table));
         Self {
             control: Control::new(control),
             events: Events::new(ports.table(&config.events_table), keys),
-            limits: Limits::new(ports.table(&config.limits_table)),
+            lateness: Lateness::new(limits.clone()),
+            limits,
             expirations: Expirations::new(schedule.clone()),
             filling: Filling::new(schedule),
+            heartbeat: Heartbeat::new(config.shed_after),
             source: ports.queue(&config.events_queue),
             deliveries: DeliveriesQueue::new(ports.queue(&config.deliveries_queue)),
             clock: ports.clock(),
@@ -93,7 +100,8 @@ impl<P: Ports> Consumer<P> {
         // 1. Read the messages, and the settings of their tenants.
         let now = self.clock.now();
         let read: Vec<_> = messages.iter().map(|message| read_event(&message.body)).collect();
-        let settings = self.read_settings(read.iter().flatten()).await;
+        let settings = self.read_settings(read.iter().flatten());
+        let (settings, is_late) = join(settings, self.lateness.is_late(now)).await;
 
         // 2. Store each event once, although a batch can have several messages of it.
         let mut keys = Vec::with_capacity(messages.len());
@@ -101,7 +109,7 @@ impl<P: Ports> Consumer<P> {
             keys.push(key(message, event.as_ref().ok()));
         }
         let store = async |place: usize| match &read[place] {
-            Ok(event) => self.store(event, &settings).await,
+            Ok(event) => self.store(event, &settings, is_late).await,
             Err(error) => {
                 let reason = error.to_string();
                 batch::handle_unreadable(&self.events, messages[place], reason, now).await?;
@@ -127,11 +135,16 @@ impl<P: Ports> Consumer<P> {
         join_all(reads).await.into_iter().collect()
     }
 
-    async fn store(&self, event: &Event, settings: &SettingsByTenant) -> Result<Stored, String> {
+    async fn store(
+        &self,
+        event: &Event,
+        settings: &SettingsByTenant,
+        is_late: bool,
+    ) -> Result<Stored, String> {
         match settings.get(&event.tenant) {
             Some(Ok(settings)) if settings.is_erased => Ok(Stored::dropped(event)),
             Some(Ok(settings)) => {
-                let stored = Stored::store(&self.events, event, settings).await;
+                let stored = Stored::store(&self.events, event, settings, is_late).await;
                 stored.map_err(|error| error.to_string())
             }
             Some(Err(error)) => Err(error.clone()),
@@ -147,6 +160,9 @@ impl<P: Ports> Consumer<P> {
     async fn send(&self, mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
         let to_send = batch::successes(&outcomes).flat_map(|stored| stored.messages.iter().cloned());
         let messages: Vec<Delayed> = to_send.map(Delayed::at_once).collect();
+        if !messages.is_empty() {
+            self.lateness.record_send(self.clock.now());
+        }
         if let Err(error) = self.deliveries.send(&messages).await {
             for outcome in &mut outcomes {
                 if outcome.result.as_ref().is_ok_and(|stored| !stored.messages.is_empty()) {
@@ -159,19 +175,16 @@ impl<P: Ports> Consumer<P> {
 
     /// Counts the batch in the table and in the log line.
     async fn count(&self, messages: &[Message], outcomes: &[Outcome], now: Timestamp, metrics: &mut Metrics) {
-        let mut counts = Counts::default();
-        for message in messages {
-            counts.accepted += u64::from(message.is_first_receipt());
-        }
-        for stored in batch::successes(outcomes) {
-            counts.stored += u64::from(stored.is_new);
-            counts.unreadable += u64::from(stored.is_unreadable);
-        }
-        metrics.count("stored", counts.stored);
+        let counts = counts_of(messages, outcomes);
+        let stored = batch::successes(outcomes).filter(|stored| stored.is_new);
+        metrics.count("stored", u64::try_from(stored.count()).unwrap_or(u64::MAX));
         metrics.count("unreadable", counts.unreadable);
-        let wait = batch::longest_wait(QueueName::Events, messages.iter(), now);
+        let mut wait = batch::longest_wait(QueueName::Events, messages.iter(), now);
         if let Some(wait) = &wait {
             metrics.set_milliseconds("queue_ms", wait.waited_ms);
+        }
+        if counts == Counts::default() {
+            wait = wait.and_then(|wait| self.heartbeat.due(wait));
         }
         let tenants: Vec<_> =
             messages.iter().zip(outcomes).map(|(message, outcome)| tenant_of(message, outcome)).collect();
@@ -191,26 +204,45 @@ fn tiers(outcomes: &[Outcome]) -> HashMap<TenantId, Tier> {
         .collect()
 }
 
-/// Returns the changes of each tenant's numbers by the batch.
+/// Returns what the batch adds to the counters. An event with a delivery is counted together with it.
+fn counts_of(messages: &[Message], outcomes: &[Outcome]) -> Counts {
+    let mut counts = Counts::default();
+    for (message, outcome) in messages.iter().zip(outcomes) {
+        counts.accepted += u64::from(counts_as_accepted(message, outcome));
+    }
+    for stored in batch::successes(outcomes) {
+        let is_counted_here = stored.is_new && !stored.is_counted_by_delivery();
+        counts.stored += u64::from(is_counted_here);
+        counts.settled += u64::from(is_counted_here && stored.expiry_batch.is_none());
+        counts.unreadable += u64::from(stored.is_unreadable);
+    }
+    counts
+}
+
+/// Returns whether the message counts as an accepted event here: it is handled now, and delivery does not count it.
+fn counts_as_accepted(message: &Message, outcome: &Outcome) -> bool {
+    let Ok(stored) = &outcome.result else { return false };
+    let is_new = outcome.is_first && stored.is_new;
+    (message.is_first_receipt() || is_new) && !(outcome.is_first && stored.is_counted_by_delivery())
+}
+
+/// Returns the changes of each tenant's numbers by the batch. An event with a delivery is counted together with it.
 fn tenant_changes(messages: &[Message], tenants: &[Option<TenantId>], outcomes: &[Outcome]) -> TenantChanges {
     let mut changes = TenantChanges::default();
     let accepted = TenantChange::from_stats(Stats { accepted: 1, ..Stats::default() });
-    for (message, tenant) in messages.iter().zip(tenants) {
-        if message.is_first_receipt()
+    for ((message, tenant), outcome) in messages.iter().zip(tenants).zip(outcomes) {
+        if counts_as_accepted(message, outcome)
             && let Some(tenant) = tenant
         {
             changes = changes.with(tenant, &accepted);
         }
     }
-    for stored in batch::successes(outcomes).filter(|stored| stored.is_new) {
+    let stored =
+        batch::successes(outcomes).filter(|stored| stored.is_new && !stored.is_counted_by_delivery());
+    for stored in stored {
         if let Some((tenant, event)) = &stored.event {
-            let is_in_inbox = stored.expiry_batch.is_some();
-            let change = if is_in_inbox {
-                TenantChange::for_stored(event.accepted_at())
-            } else {
-                TenantChange::from_stats(Stats { stored: 1, ..Stats::default() })
-            };
-            changes = changes.with(tenant, &change);
+            let in_inbox = stored.expiry_batch.is_some();
+            changes = changes.with(tenant, &TenantChange::for_stored(event.accepted_at(), in_inbox));
         }
     }
     changes

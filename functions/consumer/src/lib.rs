@@ -3,8 +3,8 @@
 //! `main.rs` only connects this library to AWS. The tests run it over tables and queues in memory.
 
 pub mod config;
-mod expirations;
-mod filling;
 pub mod handler;
+mod heartbeat;
+mod lateness;
 mod store;
 mod waits;

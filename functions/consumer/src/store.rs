@@ -35,27 +35,34 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Stores an event with an open delivery for each matching endpoint. The shorter retention counts, that of the tier or
-    /// that of the tenant.
+    /// Stores an event with an open delivery for each matching endpoint, in the inbox if delivery is late. The shorter retention
+    /// counts, that of the tier or that of the tenant.
     pub(crate) async fn store<P: Ports>(
         events: &Events<P>,
         event: &Event,
         settings: &TenantSettings,
+        is_late: bool,
     ) -> PortResult<Self> {
         let matching = settings.endpoints.iter().filter(|endpoint| endpoint.matches(&event.event_type));
         let endpoints = matching.map(|endpoint| endpoint.id.clone());
         let retention_days = settings.retention_days.unwrap_or(u16::MAX);
         let head = Head::new(event, endpoints).for_inbox(settings.inbox).limit_retention(retention_days);
+        let head = if is_late { head.from_birth() } else { head };
         let events::Stored { head, is_new, messages } = events.store(event, head).await?;
         tracing::debug!(step = "stored", event = %event.id, new = is_new, deliveries = messages.len());
         Ok(Self {
             messages,
             event: Some((event.tenant.clone(), event.id)),
             tier: event.tier,
-            expiry_batch: head.status.is_in_inbox().then(|| ExpiryBatch::of(&event.tenant, &head)),
+            expiry_batch: head.in_inbox.then(|| ExpiryBatch::of(&event.tenant, &head)),
             is_new,
             is_unreadable: false,
         })
+    }
+
+    /// Returns whether a delivery message counts the event for its tenant.
+    pub(crate) fn is_counted_by_delivery(&self) -> bool {
+        self.messages.iter().any(|message| message.counts_event)
     }
 
     /// Makes the result for an event of an erased tenant: the event is not stored.

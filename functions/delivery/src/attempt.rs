@@ -22,7 +22,7 @@
 
 use domain::delivery::attempt::Attempt;
 use domain::delivery::run::Run;
-use domain::delivery::schedule::{Due, MAX_DELAY, Parked};
+use domain::delivery::schedule::{Due, MAX_DELAY};
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::verdict::{Answer, Verdict};
 use domain::delivery::webhook_request::AttemptOf;
@@ -31,6 +31,7 @@ use domain::endpoint::Endpoint;
 use domain::endpoint::private::Private;
 use domain::inbox::{Head, Outcome, Status};
 use domain::timestamp::Timestamp;
+use runtime::batch::Message;
 use store::clock::Clock;
 use store::events::head_item::Found;
 use store::items::Updated;
@@ -45,25 +46,44 @@ use crate::handler::Delivery;
 use crate::tally::Tally;
 
 impl<P: Ports> Delivery<P> {
-    /// Handles a message, as far as the head still needs the attempt and the endpoint allows it.
+    /// Handles a message, as far as the head still needs the attempt and the endpoint allows it. Counts its event at the first
+    /// receipt that is handled; a later receipt counts it only if it still finds something to do.
     pub(crate) async fn deliver(
         &self,
         message: &DeliveryMessage,
-        is_first_receipt: bool,
+        received: &Message,
         admission: Admission,
     ) -> PortResult<Tally> {
-        let Some(found) = self.read_head(message, is_first_receipt).await? else {
-            return Ok(Tally::default());
+        let (step, tally) = self.handle_step(message, received, admission).await?;
+        let is_counted = received.is_first_receipt() || step == Step::Attempt;
+        Ok(if is_counted { tally.plus(&Tally::of_event(message)) } else { tally })
+    }
+
+    /// Does what the head asks of a message. Returns it with the numbers.
+    async fn handle_step(
+        &self,
+        message: &DeliveryMessage,
+        received: &Message,
+        admission: Admission,
+    ) -> PortResult<(Step, Tally)> {
+        let Some(found) = self.read_head(message, received.is_first_receipt()).await? else {
+            return Ok((Step::Nothing, Tally::default()));
         };
         if found.head.is_expired_or_deleted(self.clock.now()) {
-            return self.delete_leftovers(message, &found.head).await;
+            return Ok((Step::Nothing, self.delete_leftovers(message, &found.head).await?));
         }
-        match self.step(&found.head, message) {
-            Step::Nothing => Ok(Tally::default()),
-            Step::Wait(at) => self.send_at(message.delayed(Bypass::None), at, &found.head).await,
-            Step::EnsureNext(at) => self.send_at(message.next(), at, &found.head).await,
-            Step::Attempt => self.apply(admission, found, message).await,
+        if received.keeps_failing() && found.head.enter_inbox().is_some() {
+            self.enter_inbox(&message.tenant, &found.head).await?;
+            return Box::pin(self.handle_step(message, received, admission)).await;
         }
+        let step = self.step(&found.head, message);
+        let tally = match step {
+            Step::Nothing => Tally::default(),
+            Step::Wait(at) => self.send_at(message.delayed(Bypass::None), at, &found.head).await?,
+            Step::EnsureNext(at) => self.send_at(message.next(), at, &found.head).await?,
+            Step::Attempt => self.apply(admission, found, message).await?,
+        };
+        Ok((step, tally))
     }
 
     /// Reads the head. The read is consistent, except for the first receipt of a message that was sent when its event was
@@ -124,11 +144,12 @@ impl<P: Ports> Delivery<P> {
         endpoint: &Endpoint,
     ) -> PortResult<Tally> {
         // 1. Read what the request needs. Without it the event no longer has to be delivered.
-        let Some(payload) = self.events.payload(&message.tenant, found).await? else {
-            return Ok(Tally::default()); // the payload expired before its head
-        };
-        let Some(private) = self.open_private(message, endpoint).await? else {
-            return Ok(Tally::default()); // the tenant is being erased, and its data key is deleted
+        let payload = self.events.payload(&message.tenant, found).await?;
+        let private = self.open_private(message, endpoint).await?;
+        let (Some(payload), Some(private)) = (payload, private) else {
+            // The payload expired before its head, or the tenant is being erased. If not, an operator finds the event.
+            self.enter_inbox(&message.tenant, &found.head).await?;
+            return Ok(Tally::default());
         };
 
         // 2. POST, and decide on the answer.
@@ -193,15 +214,6 @@ impl<P: Ports> Delivery<P> {
         }
     }
 
-    /// Parks a delivery until its endpoint gets deliveries again, or has time for it.
-    async fn park(&self, head: &Head, message: &DeliveryMessage, was_probed: bool) -> PortResult<Tally> {
-        let token = format!("{:032x}", rand::random::<u128>());
-        let parked = Parked { message: message.delayed(Bypass::None), token, was_probed };
-        self.schedule.park(&parked, head.expires_at).await?;
-        tracing::debug!(step = "parked", event = %message.event, endpoint = %message.endpoint, n = message.n);
-        Ok(Tally::once("parked"))
-    }
-
     /// Records the outcome in the head, and schedules the next attempt.
     async fn record(&self, head: &Head, message: &DeliveryMessage, outcome: &Outcome) -> PortResult<Tally> {
         if let Round::Ended(tally) = self.try_record(head, message, outcome).await? {
@@ -231,11 +243,11 @@ impl<P: Ports> Delivery<P> {
             // The attempt is recorded already: by another process, or by an update of ours whose answer was lost.
             return Ok(Round::Ended(self.ensure_next(head, message).await?));
         };
-        if self.events.update(&message.tenant, &next).await? == Updated::Raced {
+        if self.write_head(&message.tenant, head, &next).await? == Updated::Raced {
             return Ok(Round::Lost);
         }
         let sent = self.ensure_next(&next, message).await?;
-        Ok(Round::Ended(sent.plus(&self.tally_of_record(head, &next, message, outcome))))
+        Ok(Round::Ended(sent.plus(&self.tally_of_record(message, outcome))))
     }
 
     /// Deletes what an attempt in flight has stored of an event that was deleted during the attempt. Changes nothing else.
@@ -259,6 +271,7 @@ impl<P: Ports> Delivery<P> {
     async fn send_at(&self, message: DeliveryMessage, at: Timestamp, head: &Head) -> PortResult<Tally> {
         let delay = at.since(self.clock.now());
         if delay > MAX_DELAY {
+            self.enter_inbox(&message.tenant, head).await?;
             self.schedule.put_due(&Due { message, at }, head.expires_at).await?;
         } else {
             self.deliveries.send(&[Delayed { message, delay }]).await?;
@@ -266,25 +279,17 @@ impl<P: Ports> Delivery<P> {
         Ok(Tally::default())
     }
 
-    fn tally_of_record(
-        &self,
-        before: &Head,
-        after: &Head,
-        message: &DeliveryMessage,
-        outcome: &Outcome,
-    ) -> Tally {
-        let tally = match outcome {
+    fn tally_of_record(&self, message: &DeliveryMessage, outcome: &Outcome) -> Tally {
+        match outcome {
             Outcome::Attempted(Verdict::RetryAt(_) | Verdict::PutOff(_), _) => Tally::default(),
             Outcome::Attempted(Verdict::Delivered, _) => {
-                let ms = self.clock.now().millis_since(after.id.accepted_at());
+                let ms = self.clock.now().millis_since(message.event.accepted_at());
                 let DeliveryMessage { event, endpoint, n, .. } = message;
                 tracing::debug!(step = "delivered", %event, %endpoint, n, ms);
                 Tally::delivered(&message.tenant)
             }
             _ => Tally::failed(&message.tenant),
-        };
-        let has_left_inbox = before.status.is_in_inbox() && !after.status.is_in_inbox();
-        if has_left_inbox { tally.plus(&Tally::settled(&message.tenant, message.event)) } else { tally }
+        }
     }
 }
 

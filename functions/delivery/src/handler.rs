@@ -19,6 +19,8 @@ use store::control::Control;
 use store::data_keys::DataKeys;
 use store::envelope::{UnknownFormat, read_delivery};
 use store::events::Events;
+use store::expirations::Expirations;
+use store::filling::Filling;
 use store::limits::Limits;
 use store::limits::counters::QueueName;
 use store::notices::Notices;
@@ -29,6 +31,7 @@ use store::schedule::Schedule;
 use crate::admission::{Admission, Admitter};
 use crate::config::Config;
 use crate::last_deliveries::LastDeliveries;
+use crate::presence::Moves;
 use crate::successes::Successes;
 use crate::tally::Tally;
 use crate::tiers::Tiers;
@@ -42,6 +45,8 @@ pub struct Delivery<P: Ports> {
     pub(crate) events: Events<P>,
     pub(crate) limits: Limits<P::Table>,
     pub(crate) schedule: Schedule<P::Table>,
+    pub(crate) expirations: Expirations<P::Table>,
+    pub(crate) filling: Filling<P::Table>,
     /// The queue that the messages come from.
     source: P::Queue,
     /// The same queue, for the messages of further attempts.
@@ -54,8 +59,10 @@ pub struct Delivery<P: Ports> {
     pub(crate) successes: Successes,
     /// The deliveries that are shown as the last ones of their endpoints.
     pub(crate) last_deliveries: LastDeliveries,
+    /// What entered and left the inbox.
+    pub(crate) moves: Moves,
     /// The tiers of tenants that were read.
-    tiers: Tiers,
+    pub(crate) tiers: Tiers,
     /// The instances that deliver at the same time.
     capacity: Capacity,
     /// The secrets for the signatures of the service itself.
@@ -71,7 +78,7 @@ pub struct Delivery<P: Ports> {
 }
 
 /// The outcome of one message.
-type Outcome = MessageOutcome<Result<Tally, String>>;
+pub(crate) type Outcome = MessageOutcome<Result<Tally, String>>;
 
 impl<P: Ports> Delivery<P> {
     /// Makes the function over these ports.
@@ -81,19 +88,23 @@ impl<P: Ports> Delivery<P> {
         let control = Control::new(control);
         let events = Events::new(ports.table(&config.events_table), keys.clone());
         let deliveries = DeliveriesQueue::new(ports.queue(&config.deliveries_queue));
+        let schedule = Schedule::new(ports.table(&config.schedule_table));
         Self {
             notices: Notices::new(control.clone(), events.clone(), deliveries.clone()),
             control,
             events,
             deliveries,
             limits: Limits::new(ports.table(&config.limits_table)),
-            schedule: Schedule::new(ports.table(&config.schedule_table)),
+            expirations: Expirations::new(schedule.clone()),
+            filling: Filling::new(schedule.clone()),
+            schedule,
             source: ports.queue(&config.deliveries_queue),
             keys,
             webhooks: ports.webhooks(),
             clock: ports.clock(),
             successes: Successes::default(),
             last_deliveries: LastDeliveries::new(),
+            moves: Moves::default(),
             tiers: Tiers::new(),
             capacity: config.capacity,
             signing: SigningSecrets::new(config.signing_secrets),
@@ -110,10 +121,11 @@ impl<P: Ports> Delivery<P> {
         let messages = batch::read_messages(event, &self.dead_letters_arn);
         let handle_group = async |group: &[&Message]| self.handle_group(group, until).await;
         let outcomes = batch::handle_suspects_last(&self.source, &messages, handle_group).await;
-        let tally = batch::successes(&outcomes).fold(Tally::default(), Tally::plus);
+        let tally = batch::successes(&outcomes).fold(self.moves.take(), Tally::plus);
         let undelayed = messages.iter().filter(|message| has_no_delay(message));
         let wait = batch::longest_wait(QueueName::Deliveries, undelayed, began);
-        batch::count(&self.limits, tally.counts, wait, &tally.changes, self.clock.now()).await;
+        let backlogs = batch::count(&self.limits, tally.counts, wait, &tally.changes, self.clock.now()).await;
+        self.watch_filling(backlogs).await;
         let mut metrics = Metrics::new("delivery", "batch delivered");
         tally.write_to(&mut metrics);
         let response = batch::response(&messages, &outcomes, &mut metrics);
@@ -146,6 +158,7 @@ impl<P: Ports> Delivery<P> {
         let keys: Vec<String> = read.iter().map(ReadMessage::key).collect();
         let handle = async |place: usize| self.handle_message(&read[place], by_message[place].cloned()).await;
         let outcomes = batch::once_per_key(&keys, handle).await;
+        let outcomes = self.announce_parked(outcomes).await;
 
         // 3. The requests are no longer in flight.
         let delivered: Vec<&DeliveryMessage> = read
@@ -165,11 +178,12 @@ impl<P: Ports> Delivery<P> {
     ) -> Result<Tally, String> {
         match (delivery, admission) {
             (Ok(delivery), Some(admission)) => {
-                let delivered = self.deliver(delivery, message.is_first_receipt(), admission).await;
+                let delivered = self.deliver(delivery, message, admission).await;
                 delivered.map_err(|error| error.to_string())
             }
             (Ok(_), None) => Err("the endpoint was not read".to_owned()),
             (Err(error), _) => {
+                self.enter_unreadable(message).await.map_err(|error| error.to_string())?;
                 let now = self.clock.now();
                 batch::handle_unreadable(&self.events, message, error.to_string(), now).await?;
                 Ok(Tally::unreadable())
@@ -207,6 +221,7 @@ impl<'a> ReadMessage<'a> {
                 bypass: _,
                 units: _,
                 has_waited: _,
+                counts_event: _,
             }) => {
                 format!("{tenant} {event} {endpoint} {run} {n}")
             }

@@ -129,7 +129,10 @@ impl<P: Ports> Delivery<P> {
         if self.control.change_health(&message.tenant, endpoint, &removal).await? == Updated::Done {
             endpoint.health = removal.health;
         }
-        Ok(if sent == Sent::New { Tally::stored(&message.tenant, id) } else { Tally::default() })
+        Ok(match sent {
+            Sent::New { in_inbox } => Tally::stored(&message.tenant, id, in_inbox),
+            Sent::Again | Sent::ToNobody => Tally::default(),
+        })
     }
 }
 

@@ -9,6 +9,8 @@ pub mod config;
 pub mod handler;
 mod health;
 mod last_deliveries;
+mod parking;
+mod presence;
 mod slowness;
 mod successes;
 mod tally;

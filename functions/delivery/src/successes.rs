@@ -77,6 +77,7 @@ mod tests {
             bypass: Bypass::None,
             units: 0,
             has_waited: false,
+            counts_event: false,
         }
     }
 

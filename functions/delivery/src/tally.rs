@@ -1,7 +1,9 @@
 //! Counts what an invocation did, for the counters behind `/metrics`, the statistics of the tenants and the log line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use domain::delivery::DeliveryMessage;
+use domain::endpoint::id::EndpointId;
 use domain::event::id::EventId;
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::{Histogram, Stats, TenantChange, TenantChanges};
@@ -19,6 +21,8 @@ pub(crate) struct Tally {
     first_attempts_ms: Vec<u64>,
     /// The changes of each tenant's numbers.
     pub(crate) changes: TenantChanges,
+    /// The endpoints for which a row was put into the schedule that the scheduler does not know of yet.
+    pub(crate) parked_at: BTreeSet<(TenantId, EndpointId)>,
 }
 
 impl Tally {
@@ -27,9 +31,25 @@ impl Tally {
         Self { metrics: BTreeMap::from([(name, 1)]), ..Self::default() }
     }
 
+    /// Counts a delivery whose row was put.
+    pub(crate) fn parked(message: &DeliveryMessage) -> Self {
+        let endpoint = (message.tenant.clone(), message.endpoint.clone());
+        Self { parked_at: BTreeSet::from([endpoint]), ..Self::once("parked") }
+    }
+
     /// Counts an unreadable message that was kept.
     pub(crate) fn unreadable() -> Self {
         Self { counts: Counts { unreadable: 1, ..Counts::default() }, ..Self::default() }
+    }
+
+    /// Counts the event of a message, which was accepted and stored outside of the inbox, if this message is to count it.
+    pub(crate) fn of_event(message: &DeliveryMessage) -> Self {
+        if !message.counts_event {
+            return Self::default();
+        }
+        let stats = Stats { accepted: 1, stored: 1, ..Stats::default() };
+        let counts = Counts { accepted: 1, stored: 1, settled: 1, ..Counts::default() };
+        Self { counts, ..Self::of_tenant(&message.tenant, &TenantChange::from_stats(stats)) }
     }
 
     /// Counts a successful delivery.
@@ -61,10 +81,16 @@ impl Tally {
         Self { counts, ..Self::of_tenant(tenant, &TenantChange::for_settled(event.accepted_at())) }
     }
 
-    /// Counts a notice that was put into the inbox.
-    pub(crate) fn stored(tenant: &TenantId, event: EventId) -> Self {
-        let counts = Counts { stored: 1, ..Counts::default() };
-        Self { counts, ..Self::of_tenant(tenant, &TenantChange::for_stored(event.accepted_at())) }
+    /// Counts an event that entered the inbox.
+    pub(crate) fn entered(tenant: &TenantId, event: EventId) -> Self {
+        let counts = Counts { returned: 1, ..Counts::default() };
+        Self { counts, ..Self::of_tenant(tenant, &TenantChange::for_entered(event.accepted_at())) }
+    }
+
+    /// Counts a notice that was stored, in the inbox or not.
+    pub(crate) fn stored(tenant: &TenantId, event: EventId, in_inbox: bool) -> Self {
+        let counts = Counts { stored: 1, settled: u64::from(!in_inbox), ..Counts::default() };
+        Self { counts, ..Self::of_tenant(tenant, &TenantChange::for_stored(event.accepted_at(), in_inbox)) }
     }
 
     /// Makes a tally that only changes the numbers of one tenant.
@@ -80,6 +106,7 @@ impl Tally {
         }
         self.first_attempts_ms.extend(&other.first_attempts_ms);
         self.changes = self.changes.plus(&other.changes);
+        self.parked_at.extend(other.parked_at.iter().cloned());
         self
     }
 

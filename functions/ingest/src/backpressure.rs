@@ -1,19 +1,12 @@
 //! Refuses new events while a tenant's inbox is full, while the tenant's own events wait too long in the queue `events`, or
 //! while nothing is received from that queue.
 //!
-//! ```text
-//!   last batch received by consumer     first send since then       now
-//!   ----------|-----------------------------------|------------------|---->
-//!             | waits of its oldest messages      |<- nothing received for this long
-//! ```
-//!
 //! The queue is fair: messages of one tenant that wait do not make those of others wait. So a tenant is refused because of
 //! the wait of its own events, which consumer stores beside the tenant's backlog. All tenants are refused while consumer
 //! receives nothing, or in an emergency ([`EMERGENCY_FACTOR`]).
 //!
-//! Only CloudWatch gets the age of a queue from SQS, so this module estimates it, and the estimate can be wrong, for example
-//! if consumer could not store the wait of its last batch. While all requests are refused, one request is therefore allowed
-//! at intervals, and its batch corrects the estimate. The wait of a tenant counts for a minute only. Waits and backlogs
+//! The age of the queue is an estimate ([`QueueAge`]). While all requests are refused, one request is therefore allowed at
+//! intervals, and its batch corrects the estimate. The wait of a tenant counts for a minute only. Waits and backlogs
 //! are read at intervals, at the same time as the token is taken. If the table does not answer, no request is refused.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,6 +21,7 @@ use store::cache::Cache;
 use store::limits::Limits;
 use store::limits::backlog::Demand;
 use store::limits::counters::{QueueName, Wait};
+use store::limits::queue_age::QueueAge;
 use store::table::Table;
 use store::unavailable::PortResult;
 
@@ -36,12 +30,6 @@ const QUEUE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The interval between two readings of a tenant's backlog and wait.
 const DEMAND_INTERVAL: Duration = Duration::from_secs(30);
-
-/// The largest difference between the clocks of two instances.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
-
-/// How long the wait of the last batch counts. An empty queue has no newer batch.
-const WAIT_LIFETIME: Duration = Duration::from_secs(60);
 
 /// How many times the largest allowed age the wait of any tenant refuses all tenants. With the default of 10 minutes that
 /// is 6 hours. A tenant that is refused from 10 minutes on can make its events wait so long only if consumer is 36 times too
@@ -56,7 +44,7 @@ pub(crate) struct Backpressure<T> {
     limits: Limits<T>,
     /// The longest time that events may wait in the queue; `None` for no limit.
     max_age: Option<Duration>,
-    queue: Mutex<QueueAge>,
+    queue: Mutex<EventsQueue>,
     demands: Cache<TenantId, DemandReading>,
 }
 
@@ -70,26 +58,23 @@ struct DemandReading {
 impl DemandReading {
     /// Checks that this tenant may post now.
     fn check(&self, bearer: &KeyRecord, max_age: Option<Duration>, now: Timestamp) -> Result<(), Problem> {
-        if max_age.is_some_and(|max_age| waited(self.demand.wait, now) > max_age) {
+        if max_age.is_some_and(|max_age| self.demand.wait.is_some_and(|wait| wait.at(now) > max_age)) {
             return Err(overloaded("your events arrive faster than they are stored"));
         }
         self.demand.backlog.check(bearer.tier, now)
     }
 }
 
-/// The data for the estimate of the age of the queue `events`.
+/// The age of the queue `events`, and what was decided by it.
 #[derive(Default)]
-struct QueueAge {
+struct EventsQueue {
     read_at: Option<Timestamp>,
-    /// The wait of the last batch that consumer received.
-    wait: Option<Wait>,
-    /// The first send of this instance since that batch.
-    sent_since: Option<Timestamp>,
+    age: QueueAge,
     /// The last request that was allowed although the queue was too old.
     last_allowed_at: Option<Timestamp>,
 }
 
-impl QueueAge {
+impl EventsQueue {
     /// Returns whether a request of any tenant is allowed: the queue is young enough, or the interval since the last allowed
     /// request is over.
     fn allows_request(&mut self, max_age: Duration, now: Timestamp) -> bool {
@@ -107,19 +92,13 @@ impl QueueAge {
 
     /// Estimates whether consumer receives messages in time, and no tenant's wait is an emergency.
     fn is_young(&self, max_age: Duration, now: Timestamp) -> bool {
-        let unreceived = self.sent_since.map_or(Duration::ZERO, |since| now.since(since));
-        unreceived <= max_age && waited(self.wait, now) <= max_age * EMERGENCY_FACTOR
+        self.age.unreceived(now) <= max_age && self.age.waited(now) <= max_age * EMERGENCY_FACTOR
     }
 
     /// Takes a new reading of the wait. A failed reading removes all that was known.
-    fn set_wait(&mut self, reading: PortResult<Option<Wait>>) {
+    fn take_reading(&mut self, reading: PortResult<Option<Wait>>, max_age: Duration) {
         match reading {
-            Ok(wait) => {
-                self.wait = wait;
-                let is_received =
-                    |sent: Timestamp| wait.is_some_and(|wait| wait.at.after(CLOCK_TOLERANCE) >= sent);
-                self.sent_since = self.sent_since.filter(|sent| !is_received(*sent));
-            }
+            Ok(wait) => self.age.take_reading(wait, Wait::interval(max_age)),
             Err(error) => {
                 tracing::warn!(cause = %error, "the age of the oldest message is unknown, so no request is refused because of it");
                 *self = Self { read_at: self.read_at, ..Self::default() };
@@ -140,11 +119,12 @@ impl<T: Table> Backpressure<T> {
     }
 
     async fn refresh_queue(&self, now: Timestamp) {
-        if self.max_age.is_none() || !start_reading(&mut self.queue().read_at, QUEUE_INTERVAL, now) {
+        let Some(max_age) = self.max_age else { return };
+        if !start_reading(&mut self.queue().read_at, QUEUE_INTERVAL, now) {
             return;
         }
         let reading = self.limits.wait(QueueName::Events).await;
-        self.queue().set_wait(reading);
+        self.queue().take_reading(reading, max_age);
     }
 
     async fn refresh_demand(&self, tenant: &TenantId, now: Timestamp) {
@@ -174,18 +154,12 @@ impl<T: Table> Backpressure<T> {
 
     /// Records that events were sent to the queue.
     pub(crate) fn record_send(&self, now: Timestamp) {
-        self.queue().sent_since.get_or_insert(now);
+        self.queue().age.record_send(now);
     }
 
-    fn queue(&self) -> MutexGuard<'_, QueueAge> {
+    fn queue(&self) -> MutexGuard<'_, EventsQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Returns how long messages waited, as far as the wait still counts.
-fn waited(wait: Option<Wait>, now: Timestamp) -> Duration {
-    let wait = wait.filter(|wait| now.since(wait.at) < WAIT_LIFETIME);
-    wait.map_or(Duration::ZERO, |wait| Duration::from_millis(wait.waited_ms))
 }
 
 /// Makes the 503 of a request that is refused because events wait too long.
@@ -288,12 +262,12 @@ mod tests {
         let world = world();
         world.receive_batch(0, Duration::ZERO).await;
         assert_eq!(world.refused(1).await, None);
-        world.backpressure.record_send(at(6));
+        world.backpressure.record_send(at(156)); // consumer would have stored a wait of its own by then
         world.backpressure.record_send(at(300));
-        assert_eq!(world.refused(606).await, None);
-        assert_eq!(world.refused(607).await, Some(Kind::Overloaded));
-        world.receive_batch(610, Duration::from_secs(30)).await;
-        assert_eq!(world.refused(616).await, None);
+        assert_eq!(world.refused(756).await, None);
+        assert_eq!(world.refused(757).await, Some(Kind::Overloaded));
+        world.receive_batch(760, Duration::from_secs(30)).await;
+        assert_eq!(world.refused(766).await, None);
         assert_eq!(world.refused(1300).await, None, "nothing was sent since then");
     }
 

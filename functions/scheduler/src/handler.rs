@@ -114,14 +114,13 @@ impl<P: Ports> Scheduler<P> {
 
     /// Sends a notice, and counts it as stored. Returns whether it is new.
     pub(crate) async fn send_notice(&self, notice: NoticeEvent) -> PortResult<bool> {
-        let (tenant, change) = (notice.tenant.clone(), TenantChange::for_stored(notice.id.accepted_at()));
-        let is_new = self.notices.send(notice).await? == Sent::New;
-        if is_new {
-            let changes = TenantChanges::default().with(&tenant, &change);
-            let stored = Counts { stored: 1, ..Counts::default() };
-            batch::count(&self.limits, stored, None, &changes, self.clock.now()).await;
-        }
-        Ok(is_new)
+        let (tenant, accepted_at) = (notice.tenant.clone(), notice.id.accepted_at());
+        let Sent::New { in_inbox } = self.notices.send(notice).await? else { return Ok(false) };
+        let change = TenantChange::for_stored(accepted_at, in_inbox);
+        let changes = TenantChanges::default().with(&tenant, &change);
+        let stored = Counts { stored: 1, settled: u64::from(!in_inbox), ..Counts::default() };
+        batch::count(&self.limits, stored, None, &changes, self.clock.now()).await;
+        Ok(true)
     }
 
     /// Returns whether there is time for another step.

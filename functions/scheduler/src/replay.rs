@@ -18,13 +18,10 @@ use domain::endpoint::pace::Pace;
 use domain::inbox::Head;
 use domain::job::replay::Replay;
 use domain::job::{Job, Work};
-use domain::tenant::stats::{TenantChange, TenantChanges};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use runtime::batch;
 use store::clock::Clock;
 use store::events::log::LogRange;
 use store::items::Updated;
-use store::limits::counters::Counts;
 use store::ports::Ports;
 use store::queues::Delayed;
 use store::races::{Round, until_won};
@@ -159,18 +156,7 @@ impl<P: Ports> Scheduler<P> {
         if self.events.reopen(&job.tenant, head, &next).await? == Updated::Raced {
             return Ok(Round::Lost);
         }
-        if !head.status.is_in_inbox() {
-            self.count_reopened(job, head).await;
-        }
         Ok(Round::Ended(next))
-    }
-
-    /// Counts an event that is back in the inbox.
-    async fn count_reopened(&self, job: &Job, head: &Head) {
-        let change = TenantChange::for_reopened(head.id.accepted_at());
-        let changes = TenantChanges::default().with(&job.tenant, &change);
-        let counts = Counts { returned: 1, ..Counts::default() };
-        batch::count(&self.limits, counts, None, &changes, self.clock.now()).await;
     }
 }
 

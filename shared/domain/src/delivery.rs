@@ -120,6 +120,9 @@ pub struct DeliveryMessage {
     pub units: u32,
     /// Whether the attempt has waited in the lines of its tenant: it takes no units again, also after it was parked.
     pub has_waited: bool,
+    /// Whether the event is counted by this message: one message of each new event has this, so that an event and its
+    /// delivery are counted in one write.
+    pub counts_event: bool,
 }
 
 /// The checks that a message skips.
@@ -187,6 +190,7 @@ impl DeliveryMessage {
             bypass: Bypass::None,
             units: 0,
             has_waited: false,
+            counts_event: false,
         }
     }
 
@@ -196,16 +200,29 @@ impl DeliveryMessage {
         Self { units, ..self }
     }
 
+    /// Makes the same message, by which the event is counted or not.
+    #[must_use]
+    pub fn counting_event(self, counts_event: bool) -> Self {
+        Self { counts_event, ..self }
+    }
+
     /// Makes the message for the next attempt.
     #[must_use]
     pub fn next(&self) -> Self {
-        Self { n: self.n + 1, fresh: false, bypass: Bypass::None, has_waited: false, ..self.clone() }
+        Self {
+            n: self.n + 1,
+            fresh: false,
+            bypass: Bypass::None,
+            has_waited: false,
+            counts_event: false,
+            ..self.clone()
+        }
     }
 
     /// Makes the message to send the same attempt later.
     #[must_use]
     pub fn delayed(&self, bypass: Bypass) -> Self {
-        Self { fresh: false, bypass, ..self.clone() }
+        Self { fresh: false, counts_event: false, bypass, ..self.clone() }
     }
 }
 

@@ -1,6 +1,7 @@
-//! The inbox: the status of an event, and the transitions between statuses. An event is in the inbox until every
-//! matching endpoint has it, or a client acknowledged it, or its owner deleted it. Webhooks and [leases](leasing)
-//! work on the same head. A [replay] can bring an event back into the inbox.
+//! The status of an event, and the transitions between statuses. An event that no endpoint matched is in the inbox from
+//! its birth, one with deliveries [enters](presence) it when a delivery does not succeed at once. It leaves the inbox when
+//! every matching endpoint has it, or a client acknowledged it, or its owner deleted it. Webhooks and [leases](leasing)
+//! work on the same head.
 //!
 //! Every transition takes the head that was read and returns the head to write, with the next `rev`. The table writes
 //! it only if `rev` has not changed, so no transition overwrites another. The status follows from the deliveries,
@@ -11,6 +12,7 @@ pub mod lease;
 pub mod leasing;
 pub mod notice;
 pub mod notice_request;
+pub mod presence;
 mod recording;
 pub mod replay;
 
@@ -96,9 +98,9 @@ impl Status {
         Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 
-    /// Returns whether an event with this status is in the inbox.
+    /// Returns whether an event with this status can be in the inbox. No endpoint has taken it for good, and no client.
     #[must_use]
-    pub const fn is_in_inbox(self) -> bool {
+    pub const fn is_untaken(self) -> bool {
         matches!(self, Self::Pending | Self::Delivering | Self::Failed | Self::Quarantined)
     }
 }
@@ -116,6 +118,8 @@ pub struct Head {
     pub status: Status,
     /// One entry for each endpoint that matched when the event was stored, or that a replay added.
     pub deliveries: BTreeMap<EndpointId, Delivery>,
+    /// Whether the event is in the inbox ([`presence`]).
+    pub in_inbox: bool,
     /// The current lease or delay. After its end it still names the last holder.
     pub lease: Option<Lease>,
     /// The number of leases since the event was stored or last released from quarantine.
@@ -138,6 +142,14 @@ pub enum Outcome {
     EndpointDeleted,
     /// No attempt was made, because the endpoint is disabled.
     EndpointDisabled,
+}
+
+impl Outcome {
+    /// Returns whether the endpoint has the event.
+    #[must_use]
+    pub const fn is_success(&self) -> bool {
+        matches!(self, Self::Attempted(Verdict::Delivered, _))
+    }
 }
 
 impl Head {
@@ -166,20 +178,21 @@ impl Head {
             dedup_id: event.dedup_id.clone(),
             status: Status::Pending,
             deliveries: matches.into_iter().map(|endpoint| (endpoint, open.clone())).collect(),
+            in_inbox: false,
             lease: None,
             lease_count: 0,
             units: allowance::units_of(event.payload.len()),
             rev: 1,
             expires_at: accepted_at.after(retention),
         };
-        Self { status: head.status_of_deliveries(), ..head }
+        Self { status: head.status_of_deliveries(), in_inbox: head.deliveries.is_empty(), ..head }
     }
 
     /// Keeps a new event out of an inbox that does not take it.
     #[must_use]
     pub fn for_inbox(self, mode: InboxMode) -> Self {
         let is_taken = mode == InboxMode::All || !self.deliveries.is_empty();
-        if is_taken { self } else { Self { status: Status::Unmatched, ..self } }
+        if is_taken { self } else { Self { status: Status::Unmatched, in_inbox: false, ..self } }
     }
 
     /// Limits the retention to this number of days after the event was accepted. A shorter retention stays as it is.
@@ -208,11 +221,11 @@ impl Head {
         self.deliveries.values().map(|delivery| delivery.attempts).sum()
     }
 
-    /// Acknowledges the event by its id, without a lease. Returns `None` if the event is not in the inbox. Open
-    /// deliveries end. A lease ends too, and its holder gets `lease-lost`.
+    /// Acknowledges the event by its id, without a lease, also while its first attempts are under way. Returns `None` if
+    /// the event is taken already. Open deliveries end. A lease ends too, and its holder gets `lease-lost`.
     #[must_use]
     pub fn acknowledge(&self) -> Option<Self> {
-        self.status.is_in_inbox().then(|| Self { lease: None, ..self.acked() })
+        self.status.is_untaken().then(|| Self { lease: None, ..self.acked() })
     }
 
     /// Deletes the event and returns its tombstone, which keeps only the id.
@@ -224,6 +237,7 @@ impl Head {
             dedup_id: None,
             status: Status::Deleted,
             deliveries: BTreeMap::new(),
+            in_inbox: false,
             lease: None,
             lease_count: 0,
             expires_at: now.after(KEEP_TOMBSTONE),
@@ -232,7 +246,7 @@ impl Head {
     }
 
     fn acked(&self) -> Self {
-        let mut next = Self { status: Status::Acked, ..self.next() };
+        let mut next = Self { status: Status::Acked, in_inbox: false, ..self.next() };
         for delivery in next.deliveries.values_mut().filter(|d| d.state != DeliveryState::Delivered) {
             delivery.state = DeliveryState::Acked;
         }
@@ -314,7 +328,7 @@ mod tests {
         assert_eq!(one.status, Status::Delivering);
         let both = one.record(&message(&one, &ids[1], 1), &delivered()).unwrap();
         assert_eq!(both.status, Status::Delivered);
-        assert!(!both.status.is_in_inbox());
+        assert!(!both.in_inbox);
     }
 
     #[test]
@@ -325,7 +339,7 @@ mod tests {
             let one = head.record(&message(&head, &ids[0], 1), &outcome).unwrap();
             let both = one.record(&message(&one, &ids[1], 1), &delivered()).unwrap();
             assert_eq!(both.status, Status::Failed);
-            assert!(both.status.is_in_inbox());
+            assert!(both.in_inbox);
         }
     }
 

@@ -54,6 +54,12 @@ impl Message {
         self.receive_count == 1 && !self.is_dead_letter
     }
 
+    /// Returns whether the message has failed again and again. It may end in the dead-letter queue, and be lost there.
+    #[must_use]
+    pub fn keeps_failing(&self) -> bool {
+        self.is_suspect() || self.is_dead_letter
+    }
+
     /// Returns whether the message may have crashed earlier processes.
     fn is_suspect(&self) -> bool {
         self.receive_count >= SUSPECT_RECEIVE_COUNT

@@ -69,6 +69,9 @@ struct DeliveryV1 {
     /// The previous version does not know it either.
     #[serde(default, skip_serializing_if = "is_default")]
     waited: bool,
+    /// The previous version does not count by it: the statistics miss an event of a rollout.
+    #[serde(default, skip_serializing_if = "is_default")]
+    counts: bool,
 }
 
 /// Returns whether a member has the value that a message without it has.
@@ -123,6 +126,7 @@ pub fn delivery_body(message: &DeliveryMessage) -> String {
             .then(|| message.bypass.as_str().to_owned()),
         units: message.units,
         waited: message.has_waited,
+        counts: message.counts_event,
     }))
 }
 
@@ -155,7 +159,16 @@ pub fn read_delivery(body: &str) -> Result<DeliveryMessage, UnknownFormat> {
         bypass,
         units: v1.units,
         has_waited: v1.waited,
+        counts_event: v1.counts,
     })
+}
+
+/// Returns the tenant and the event that the body of a delivery message names, whatever its version.
+#[must_use]
+pub fn event_of_delivery(body: &str) -> Option<(TenantId, EventId)> {
+    let named: serde_json::Value = serde_json::from_str(body).ok()?;
+    let event = EventId::parse(named.get("event")?.as_str()?)?;
+    Some((TenantId::of_message(body)?, event))
 }
 
 /// Returns the tenant id of a message. Our own code wrote it, from a credential.
@@ -209,6 +222,7 @@ mod tests {
                 bypass,
                 units: 54,
                 has_waited: true,
+                counts_event: true,
             };
             assert_eq!(read_delivery(&delivery_body(&message)).unwrap(), message);
         }
@@ -230,6 +244,16 @@ mod tests {
             let body: serde_json::Value =
                 serde_json::from_str(&delivery_body(&first.delayed(bypass))).unwrap();
             assert_eq!(body.get("pass").and_then(serde_json::Value::as_str), known);
+        }
+    }
+
+    #[test]
+    fn a_message_of_a_later_version_names_its_event() {
+        let (tenant, event) = (tenant(), event().id);
+        let later = serde_json::json!({"v": "9", "tenant": tenant.as_str(), "event": event.to_string()});
+        assert_eq!(event_of_delivery(&later.to_string()), Some((tenant, event)));
+        for body in ["", "{}", r#"{"tenant":"org_1"}"#, r#"{"event":"x"}"#] {
+            assert_eq!(event_of_delivery(body), None, "{body}");
         }
     }
 

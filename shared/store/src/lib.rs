@@ -16,6 +16,8 @@ pub mod control;
 pub mod data_keys;
 pub mod envelope;
 pub mod events;
+pub mod expirations;
+pub mod filling;
 pub mod item;
 pub mod items;
 pub mod keys;

@@ -5,6 +5,7 @@ mod admissions;
 pub mod backlog;
 pub mod counters;
 mod once;
+pub mod queue_age;
 mod signups;
 mod stats;
 pub mod test_turn;

@@ -1,4 +1,4 @@
-//! Sends notices: stores each in the inbox of its tenant, once, and sends its first messages to the endpoints that get it.
+//! Sends notices: stores each as an event of its tenant, once, and sends its first messages to the endpoints that get it.
 //!
 //! Storing and sending follow the rule of consumer ([`Events::store`]). A caller keeps what it derives the notice from until
 //! [`Notices::send`] has returned, and sends the same notice again after a crash: then it is stored already, and the
@@ -24,7 +24,10 @@ pub struct Notices<P: Ports> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Sent {
     /// The notice is stored now.
-    New,
+    New {
+        /// Whether it is in the inbox. It is not while its first attempts at endpoints are under way.
+        in_inbox: bool,
+    },
     /// The notice was stored before, and its messages are sent.
     Again,
     /// The tenant is unknown or erased, so nothing is stored.
@@ -49,11 +52,12 @@ impl<P: Ports> Notices<P> {
         // 2. Store the event, once.
         let (event, head) = notice.into_event(tier, &settings.endpoints);
         let head = head.limit_retention(settings.retention_days.unwrap_or(u16::MAX));
-        let Stored { is_new, messages, .. } = self.events.store(&event, head).await?;
+        let Stored { head, is_new, messages } = self.events.store(&event, head).await?;
 
         // 3. Send the first messages.
-        let messages: Vec<Delayed> = messages.into_iter().map(Delayed::at_once).collect();
+        let uncounted = messages.into_iter().map(|message| message.counting_event(false)); // no client accepted it
+        let messages: Vec<Delayed> = uncounted.map(Delayed::at_once).collect();
         self.deliveries.send(&messages).await?;
-        Ok(if is_new { Sent::New } else { Sent::Again })
+        Ok(if is_new { Sent::New { in_inbox: head.in_inbox } } else { Sent::Again })
     }
 }

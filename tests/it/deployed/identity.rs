@@ -20,7 +20,8 @@ fn the_id_is_the_same_everywhere() {
         body,
         json!({"id": id, "type": "user.created", "created_at": created_at, "payload": {"n": 1}})
     );
-    let shown = tenant.shown_as("delivering", &id);
+    tenant.stored_as("delivering", &id);
+    let shown = tenant.get(&format!("/api/events/{id}")).expect(200).json();
     assert_eq!((&shown["created_at"], &shown["attempts"]), (&created_at, &json!(0)));
     receiver.release();
     tenant.stored_as("delivered", &id);

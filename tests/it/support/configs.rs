@@ -45,6 +45,7 @@ pub(crate) fn consumer() -> consumer::config::Config {
         deliveries_queue: DELIVERIES_QUEUE.to_owned(),
         dead_letters_arn: DEAD_LETTERS.to_owned(),
         data_kms_key: "key".to_owned(),
+        shed_after: Some(Duration::from_secs(600)),
     }
 }
 

@@ -126,8 +126,8 @@ pub(crate) async fn change<P: Ports>(
     Ok(answer::json(StatusCode::OK, &to_json_with_pending(&api, &bearer.tenant, &changed).await?))
 }
 
-/// Answers `DELETE /api/endpoints/{id}`: deletes the endpoint. Its open deliveries are cancelled, and their events stay
-/// in the inbox. A repeat has the same answer; only an id that no endpoint can have is a 404.
+/// Answers `DELETE /api/endpoints/{id}`: deletes the endpoint. Its open deliveries are cancelled, and their events are
+/// in the inbox then. A repeat has the same answer; only an id that no endpoint can have is a 404.
 pub(crate) async fn delete<P: Ports>(
     State(api): ApiState<P>,
     ActiveCaller(Caller { key: bearer, .. }): ActiveCaller<EndpointsAdmin>,

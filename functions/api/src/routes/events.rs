@@ -119,11 +119,6 @@ pub(crate) async fn replay<P: Ports>(
     })
     .await?;
 
-    // 3. Count the event if it came back into the inbox.
-    if !seen.status.is_in_inbox() {
-        let change = TenantChange::for_reopened(seen.id.accepted_at());
-        counting::count(&api, &bearer.tenant, &[change], now).await;
-    }
     let opened: Vec<&str> = reopened.without_attempt_in(&run).map(|(id, _)| id.as_str()).collect();
     let body = json!({"id": seen.id.to_string(), "replay_id": run.as_str(), "endpoint_ids": opened});
     Ok(created(answer::json(StatusCode::ACCEPTED, &body), run.as_str()))
@@ -190,7 +185,7 @@ pub(crate) async fn delete<P: Ports>(
     .await?;
     // A repeat also deletes what an earlier request left when it failed.
     api.events.delete_contents(&bearer.tenant, id).await?;
-    if seen.status.is_in_inbox() {
+    if seen.in_inbox {
         let change = TenantChange::for_settled(id.accepted_at());
         counting::count(&api, &bearer.tenant, &[change], now).await;
     }

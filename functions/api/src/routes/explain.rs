@@ -6,7 +6,6 @@ use domain::delivery::gate::{Gate, gate};
 use domain::delivery::webhook_request::{AttemptOf, WebhookRequest};
 use domain::delivery::{Bypass, webhook_request};
 use domain::endpoint::pattern::Pattern;
-use domain::endpoint::url::EndpointUrl;
 use domain::endpoint::{Endpoint, EndpointState};
 use domain::event::id::EventId;
 use domain::event::json::without_mark;
@@ -96,9 +95,10 @@ impl Candidate {
         }))
     }
 
-    /// Returns the request that the endpoint would get; `None` if its URL is no longer allowed.
+    /// Returns the request that the endpoint would get; `None` if its URL is no longer allowed, or leads to this API.
     async fn request<P: Ports>(&self, api: &Api<P>, endpoint: &Endpoint) -> PortResult<Option<Value>> {
-        let Ok(url) = EndpointUrl::parse(&endpoint.url, api.url_policy) else { return Ok(None) };
+        let url = api.own_hosts.url_elsewhere(&endpoint.url, api.url_policy);
+        let Some(url) = url else { return Ok(None) };
         let tenant: &TenantId = &self.event.tenant;
         let private = open(api, tenant, endpoint).await?;
         let content = self.head.content(&self.event.payload);

@@ -1,4 +1,4 @@
-//! The inbox: the list of undelivered events, and the acknowledgement of one event.
+//! The inbox: the list of its events, and the acknowledgement of one event.
 
 use std::fmt::Write;
 
@@ -26,7 +26,7 @@ use crate::query::{query_limit, query_value};
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
-/// Answers `GET /api/inbox`: a page of undelivered events. Events are not leased or changed.
+/// Answers `GET /api/inbox`: a page of the inbox. Events are not leased or changed.
 pub(crate) async fn list<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, now, .. }: Caller<InboxRead>,
@@ -125,7 +125,7 @@ pub(super) fn read_type(text: &str, place: problem::Source) -> Result<EventType,
 /// 422 for any other name.
 pub(super) fn read_status(name: &str, source: Source, place: problem::Source) -> Result<Status, Problem> {
     let is_possible = |status: &Status| match source {
-        Source::Inbox => status.is_in_inbox(),
+        Source::Inbox => status.is_untaken(),
         Source::Log => *status != Status::Deleted,
     };
     Status::parse(name).filter(is_possible).ok_or_else(|| {

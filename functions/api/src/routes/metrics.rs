@@ -1,13 +1,14 @@
 //! Metrics as Prometheus text (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use axum::extract::State;
 use domain::delivery::schedule::SHARDS;
+use domain::timestamp::Timestamp;
 use futures_util::future::try_join_all;
 use http::{HeaderMap, StatusCode};
 use runtime::answer;
+use store::clock::Clock;
 use store::limits::counters::{Counts, QueueName, Wait};
 use store::ports::Ports;
 use store::queue::{Depth, Queue};
@@ -36,7 +37,7 @@ pub(crate) async fn metrics<P: Ports>(State(api): ApiState<P>, headers: HeaderMa
         Depths { queue: QueueName::Deliveries, messages: deliveries, dead_letters: dead_deliveries },
     ];
     let parked_endpoints = parked.iter().map(Vec::len).sum();
-    let text = counters(&counts, parked_endpoints) + &gauges_of_queues(&queues, &waits);
+    let text = counters(&counts, parked_endpoints) + &gauges_of_queues(&queues, &waits, api.clock.now());
     Ok(answer::typed(StatusCode::OK, "text/plain; version=0.0.4", text))
 }
 
@@ -52,7 +53,7 @@ fn counters(counts: &Counts, parked_endpoints: usize) -> String {
     let totals = [
         (
             "accepted",
-            "Accepted events, counted when the consumer receives them; a batch whose process ends early is not counted",
+            "Accepted events, counted when they are stored, or with their first delivery; a batch whose process ends early is not counted",
             counts.accepted,
         ),
         ("stored", "Events stored since the first deployment; a duplicate is not counted", counts.stored),
@@ -77,18 +78,13 @@ fn counters(counts: &Counts, parked_endpoints: usize) -> String {
     );
     let _ = writeln!(text, "triggers_open_breakers {parked_endpoints}");
     let pending = (counts.stored + counts.returned).saturating_sub(counts.settled);
-    describe(
-        &mut text,
-        "pending",
-        "gauge",
-        "Stored events that are not delivered and not acknowledged, including expired events",
-    );
+    describe(&mut text, "pending", "gauge", "Events in the inbox, including expired ones");
     let _ = writeln!(text, "triggers_pending {pending}");
     text
 }
 
 /// Writes the metrics of the queues.
-fn gauges_of_queues(queues: &[Depths], waits: &[Wait]) -> String {
+fn gauges_of_queues(queues: &[Depths], waits: &[Wait], now: Timestamp) -> String {
     let mut text = String::new();
     describe(&mut text, "queue_depth", "gauge", "Approximate number of messages in the queue");
     for Depths { queue, messages, .. } in queues {
@@ -107,7 +103,7 @@ fn gauges_of_queues(queues: &[Depths], waits: &[Wait]) -> String {
     );
     for Depths { queue, messages, .. } in queues {
         let wait = waits.iter().find(|wait| wait.queue == *queue && messages.visible > 0);
-        let seconds = wait.map_or(0.0, |wait| Duration::from_millis(wait.waited_ms).as_secs_f64());
+        let seconds = wait.map_or(0.0, |wait| wait.at(now).as_secs_f64());
         let queue = queue.as_str();
         let _ = writeln!(text, r#"triggers_queue_oldest_age_seconds{{queue="{queue}"}} {seconds}"#);
     }
@@ -127,8 +123,6 @@ fn describe(text: &mut String, name: &str, kind: &str, help: &str) {
 
 #[cfg(test)]
 mod tests {
-    use domain::timestamp::Timestamp;
-
     use super::*;
 
     #[test]
@@ -144,7 +138,7 @@ mod tests {
                 dead_letters: Depth::default(),
             },
         ];
-        let text = gauges_of_queues(&queues, &waits);
+        let text = gauges_of_queues(&queues, &waits, Timestamp::from_seconds(2));
         assert!(text.contains("triggers_queue_oldest_age_seconds{queue=\"events\"} 1.5\n"), "{text}");
         assert!(text.contains("triggers_queue_oldest_age_seconds{queue=\"deliveries\"} 0\n"), "{text}");
     }

@@ -255,7 +255,7 @@ impl Health {
         Some(Change { health, disables: false })
     }
 
-    /// Removes the notice, after it was put into the inbox.
+    /// Removes the notice, after it was stored as an event.
     #[must_use]
     pub fn with_notice_sent(&self) -> Change {
         Change { health: Self { rev: self.rev + 1, notice: None, ..self.clone() }, disables: false }

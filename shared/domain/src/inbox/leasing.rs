@@ -30,7 +30,7 @@ impl Head {
                 false
             }
         };
-        wanted && !self.is_expired_or_deleted(now) && !self.is_kept_from_others(now)
+        wanted && self.in_inbox && !self.is_expired_or_deleted(now) && !self.is_kept_from_others(now)
     }
 
     /// Leases the event. The last allowed lease also quarantines it. Returns `None` if the event is not free.
@@ -48,7 +48,7 @@ impl Head {
     /// Returns whether this lease holds the event at `now`.
     #[must_use]
     pub fn is_held_by(&self, lease: &LeaseId, now: Timestamp) -> bool {
-        self.status.is_in_inbox()
+        self.in_inbox
             && !self.is_expired_or_deleted(now)
             && self.was_leased_as(lease)
             && self.lease.as_ref().is_some_and(|held| now < held.until)
@@ -174,8 +174,10 @@ mod tests {
     fn a_delivered_webhook_ends_the_lease() {
         let tenant = tenant();
         let terms = LeaseTerms { include_open: true, ..terms(10) };
-        let new = Head::new(&event(&tenant, "a", "1", START), [endpoint(1).id]);
+        let new = Head::new(&event(&tenant, "a", "1", START), [endpoint(1).id]).enter_inbox().unwrap();
         assert_eq!(new.lease(&LeaseTerms { include_open: false, ..terms.clone() }, START), None);
+        let under_way = Head { in_inbox: false, ..new.clone() };
+        assert_eq!(under_way.lease(&terms, START), None, "its first attempt is under way");
         let held = new.lease(&terms, START).unwrap();
         let (ep, delivery) = held.deliveries.first_key_value().unwrap();
         let message = DeliveryMessage::first(&tenant, held.id, ep, delivery, false);
@@ -187,7 +189,7 @@ mod tests {
     #[test]
     fn a_webhook_ends_a_quarantine_only_by_delivering_the_event() {
         let tenant = tenant();
-        let new = Head::new(&event(&tenant, "a", "1", START), [endpoint(1).id]);
+        let new = Head::new(&event(&tenant, "a", "1", START), [endpoint(1).id]).enter_inbox().unwrap();
         let last = LeaseTerms { include_open: true, max_leases: 1, ..terms(10) };
         let quarantined = new.lease(&last, START).unwrap();
         let (ep, delivery) = quarantined.deliveries.first_key_value().unwrap();
@@ -230,7 +232,7 @@ mod tests {
             head = head.lease(&terms(20 * n + 10), at(20 * n)).unwrap();
         }
         assert_eq!((head.status, head.lease_count), (Status::Quarantined, 3));
-        assert!(head.status.is_in_inbox());
+        assert!(head.in_inbox);
         assert_eq!(
             head.release_from_quarantine(Duration::ZERO, at(50)),
             None,

@@ -1,4 +1,4 @@
-//! Notices: events that the service itself puts into the inbox of a tenant. The id of a notice is derived from its content,
+//! Notices: events that the service itself stores for a tenant. The id of a notice is derived from its content,
 //! so a repeat after a crash makes the same event.
 //!
 //! A notice also goes to the healthy endpoints with a pattern that names it, such as `endpoint.*` or `inbox.expiring`. The

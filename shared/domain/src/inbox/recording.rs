@@ -43,7 +43,8 @@ impl Head {
             _ if self.status == Status::Quarantined => Status::Quarantined,
             left => left,
         };
-        if !next.status.is_in_inbox() {
+        next.in_inbox = self.stays_in_inbox(next.status, outcome);
+        if !next.in_inbox {
             next.lease = None; // a webhook delivered the event, so the lease is lost
         }
         Some(next)

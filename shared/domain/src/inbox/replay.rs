@@ -68,10 +68,10 @@ impl Head {
             }
         }
 
-        // 3. Bring the event back into the inbox.
+        // 3. An event outside of the inbox stays there while the attempts are under way, as a new event does.
         next.status = Status::Delivering; // a replay ends the quarantine
         next.lease_count = 0;
-        if !self.status.is_in_inbox() {
+        if !self.in_inbox {
             next.lease = None; // the holder who acknowledged the event got its answer; a repeat must not acknowledge the reopened event
         }
         (opened > 0 && self.status != Status::Deleted).then_some(next)

@@ -14,7 +14,7 @@ use crate::timestamp::Timestamp;
 /// The numbers of a tenant's events in a span of time.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Stats {
-    /// Accepted events. The consumer counts an event when it first receives it from the queue.
+    /// Accepted events. An event is counted when it is stored, or with its first delivery.
     pub accepted: u64,
     /// Events that were stored; a duplicate is not counted.
     pub stored: u64,
@@ -174,11 +174,12 @@ pub struct TenantChange {
 }
 
 impl TenantChange {
-    /// Makes the change for a stored event.
+    /// Makes the change for a stored event, which is in the inbox or not.
     #[must_use]
-    pub fn for_stored(accepted_at: Timestamp) -> Self {
+    pub fn for_stored(accepted_at: Timestamp, in_inbox: bool) -> Self {
         let stats = Stats { stored: 1, ..Stats::default() };
-        Self { backlog: Backlog::stored(accepted_at), stats }
+        let backlog = if in_inbox { Backlog::stored(accepted_at) } else { Backlog::default() };
+        Self { backlog, stats }
     }
 
     /// Makes the change for an event that leaves the inbox without an acknowledgement: every endpoint has it, or it
@@ -188,16 +189,18 @@ impl TenantChange {
         Self { backlog: Backlog::settled(accepted_at), stats: Stats::default() }
     }
 
-    /// Makes the change for an event that a replay brings back into the inbox.
+    /// Makes the change for an event that enters the inbox after it was stored.
     #[must_use]
-    pub fn for_reopened(accepted_at: Timestamp) -> Self {
+    pub fn for_entered(accepted_at: Timestamp) -> Self {
         Self { backlog: Backlog::stored(accepted_at), stats: Stats::default() }
     }
 
-    /// Makes the change for an acknowledged event.
+    /// Makes the change for an acknowledged event, which was in the inbox or not.
     #[must_use]
-    pub fn for_acked(accepted_at: Timestamp) -> Self {
-        Self { stats: Stats { acked: 1, ..Stats::default() }, ..Self::for_settled(accepted_at) }
+    pub fn for_acked(accepted_at: Timestamp, was_in_inbox: bool) -> Self {
+        let stats = Stats { acked: 1, ..Stats::default() };
+        let backlog = if was_in_inbox { Backlog::settled(accepted_at) } else { Backlog::default() };
+        Self { backlog, stats }
     }
 
     /// Makes a change that leaves the backlog as it is.
@@ -282,14 +285,14 @@ mod tests {
         let other = tenant();
         let event = EventId::generate(START, 1, &mut rand::rng());
         let stored = TenantChanges::default()
-            .with(&ours, &TenantChange::for_stored(event.accepted_at()))
-            .with(&other, &TenantChange::for_stored(event.accepted_at()));
-        let shares =
-            stored.plus(&TenantChanges::default().with(&ours, &TenantChange::for_acked(event.accepted_at())));
+            .with(&ours, &TenantChange::for_stored(event.accepted_at(), true))
+            .with(&other, &TenantChange::for_stored(event.accepted_at(), true));
+        let shares = stored
+            .plus(&TenantChanges::default().with(&ours, &TenantChange::for_acked(event.accepted_at(), true)));
         let of = |tenant| shares.iter().find(|(owner, _)| *owner == tenant).map(|(_, share)| share.clone());
         let stats = Stats { stored: 1, acked: 1, ..Stats::default() };
         assert_eq!(of(&ours), Some(TenantChange::from_stats(stats)), "it left the inbox");
-        assert_eq!(of(&other), Some(TenantChange::for_stored(event.accepted_at())));
+        assert_eq!(of(&other), Some(TenantChange::for_stored(event.accepted_at(), true)));
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(crate) fn key(tenant: &TenantId, id: EventId) -> Key {
 /// Returns the item of a head.
 pub(crate) fn write(tenant: &TenantId, head: &Head) -> Item {
     let key = key(tenant, head.id);
-    let pending = head.status.is_in_inbox().then(|| key.pk.clone());
+    let pending = head.in_inbox.then(|| key.pk.clone());
     Item::from([
         ("type", head.event_type.as_str().into()),
         ("status", head.status.as_str().into()),
@@ -59,7 +59,7 @@ pub(crate) fn write(tenant: &TenantId, head: &Head) -> Item {
 /// Returns the update of the attributes that a transition can change.
 pub(crate) fn change(tenant: &TenantId, head: &Head) -> Update {
     let key = key(tenant, head.id);
-    let pending = head.status.is_in_inbox().then(|| key.pk.clone());
+    let pending = head.in_inbox.then(|| key.pk.clone());
     let lease = head.lease.as_ref();
     let holder = lease.and_then(|lease| lease.holder.as_ref()).map(LeaseId::as_str);
     let count = (head.lease_count > 0).then_some(head.lease_count);
@@ -120,6 +120,7 @@ pub(crate) fn read(item: &Item) -> Result<Head, Unreadable> {
         dedup_id: item.text("dedup_id").ok().map(DedupId::from_stored),
         status: Status::parse(item.text("status")?).ok_or(Unreadable("status"))?,
         deliveries,
+        in_inbox: item.has(PENDING),
         lease,
         lease_count: if item.has("lease_count") { item.number("lease_count")? } else { 0 },
         units: if item.has("units") { item.number("units")? } else { 1 },

@@ -35,7 +35,9 @@ impl<P: Ports> Events<P> {
         };
         let first = |(place, (endpoint, delivery))| {
             let first = DeliveryMessage::first(&event.tenant, event.id, endpoint, delivery, is_new);
-            first.charged(allowance::charge(head.units, place, allowance::INCLUDED))
+            first
+                .charged(allowance::charge(head.units, place, allowance::INCLUDED))
+                .counting_event(is_new && place == 0 && !head.in_inbox)
         };
         let messages = head.without_attempt().enumerate().map(first).collect();
         Ok(Stored { head, is_new, messages })
@@ -97,8 +99,8 @@ impl<P: Ports> Events<P> {
         Ok(found)
     }
 
-    /// Updates the head of an event to `next`, if the stored `rev` is the previous one. The status decides whether the
-    /// event is in the index of the inbox.
+    /// Updates the head of an event to `next`, if the stored `rev` is the previous one. `in_inbox` decides whether the event is
+    /// in the index of the inbox.
     pub async fn update(&self, tenant: &TenantId, next: &Head) -> PortResult<Updated> {
         let update = head_item::change(tenant, next).only_if(equals("rev", next.rev - 1));
         self.items.update(update).await.map(Outcome::updated)

@@ -47,7 +47,7 @@ pub enum Order {
 /// Where the events of a page come from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Source {
-    /// The undelivered events.
+    /// The events in the inbox.
     Inbox,
     /// All stored events.
     Log,
@@ -249,7 +249,7 @@ impl PageQuery {
 
     /// Returns whether an event with this head belongs to the page.
     fn wants(&self, head: &Head) -> bool {
-        (self.source == Source::Log || head.status.is_in_inbox())
+        (self.source == Source::Log || head.in_inbox)
             && !head.is_expired_or_deleted(self.now)
             && self.status.is_none_or(|status| status == head.status)
             && self.event_type.as_ref().is_none_or(|event_type| *event_type == head.event_type)

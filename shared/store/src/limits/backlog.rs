@@ -1,4 +1,4 @@
-//! The backlog of a tenant: its undelivered events, one item for each day of their acceptance.
+//! The backlog of a tenant: the events in its inbox, one item for each day of their acceptance.
 
 use domain::inbox::notice_request::NoticeRequest;
 use domain::tenant::backlog::{Backlog, DayChange};

@@ -1,6 +1,8 @@
 //! The counters of `/metrics`, and the time that messages waited in the queues. They are spread over several items, so
 //! that no item is written too often.
 
+use std::time::Duration;
+
 use domain::timestamp::Timestamp;
 use rand::RngExt;
 
@@ -19,7 +21,7 @@ const SHARDS: u8 = 8;
 /// The counters of `/metrics`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Counts {
-    /// Accepted events. The consumer counts an event when it first receives it from the queue.
+    /// Accepted events. An event is counted when it is stored, or with its first delivery.
     pub accepted: u64,
     /// Events that were stored; a duplicate is not counted.
     pub stored: u64,
@@ -27,9 +29,9 @@ pub struct Counts {
     pub delivered: u64,
     /// Deliveries that failed finally.
     pub failed: u64,
-    /// Events that left the inbox.
+    /// Events that left the inbox, or were stored outside of it.
     pub settled: u64,
-    /// Events that a replay put back into the inbox.
+    /// Events that entered the inbox after they were stored.
     pub returned: u64,
     /// Messages of an unknown format.
     pub unreadable: u64,
@@ -44,6 +46,25 @@ pub struct Wait {
     pub waited_ms: u64,
     /// When the batch was received.
     pub at: Timestamp,
+}
+
+/// How long a stored wait counts. An empty queue has no newer one, and short waits are stored at intervals only.
+const WAIT_LIFETIME: Duration = Duration::from_secs(60);
+
+impl Wait {
+    /// Returns how long messages wait at `now`; zero if the wait was stored too long ago to count.
+    #[must_use]
+    pub fn at(self, now: Timestamp) -> Duration {
+        let waited = Duration::from_millis(self.waited_ms);
+        if now.since(self.at) < WAIT_LIFETIME { waited } else { Duration::ZERO }
+    }
+
+    /// Returns the longest time between two stored waits while messages are received, where requests are refused once nothing
+    /// was received for `shed_after`.
+    #[must_use]
+    pub const fn interval(shed_after: Duration) -> Duration {
+        Duration::from_secs(shed_after.as_secs() / 4)
+    }
 }
 
 /// The name of a queue.

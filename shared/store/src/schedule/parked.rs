@@ -1,6 +1,5 @@
 //! Parked deliveries, and one row for each endpoint that has some.
 
-use domain::delivery::DeliveryMessage;
 use domain::delivery::schedule::{EndpointRow, Parked, shard_of_endpoint};
 use domain::endpoint::id::EndpointId;
 use domain::tenant::id::TenantId;
@@ -16,13 +15,16 @@ use crate::table::write::{Delete, Update};
 use crate::unavailable::PortResult;
 
 impl<T: Table> Schedule<T> {
-    /// Stores a parked delivery until its event expires. A repeat for the same attempt overwrites the row. Then stores the
-    /// row that says that the endpoint has parked deliveries, or raises the version of that row.
-    pub async fn park(&self, parked: &Parked, expires_at: Timestamp) -> PortResult<()> {
-        // The order matters: the scheduler deletes the row of an endpoint only if its version is unchanged and nothing
-        // is parked.
-        self.items.put(write(parked, expires_at)).await?;
-        let DeliveryMessage { tenant, endpoint, .. } = &parked.message;
+    /// Puts the row of a parked delivery until its event expires. A repeat for the same attempt overwrites the row. The
+    /// delivery is parked only when [`Schedule::announce_parked`] has succeeded after this.
+    pub async fn put_parked(&self, parked: &Parked, expires_at: Timestamp) -> PortResult<()> {
+        self.items.put(write(parked, expires_at)).await
+    }
+
+    /// Puts the row that says that an endpoint has parked deliveries, or raises its version. One call after all puts of a batch
+    /// is enough. The order matters: the scheduler deletes the row of an endpoint only if its version is unchanged and
+    /// nothing is parked.
+    pub async fn announce_parked(&self, tenant: &TenantId, endpoint: &EndpointId) -> PortResult<()> {
         let raise = Update::new(endpoint_key(tenant, endpoint))
             .add("version", 1)
             .set("tenant", tenant.as_str())

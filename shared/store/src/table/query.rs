@@ -8,7 +8,7 @@ use crate::item::{Item, Value};
 /// reads are always eventually consistent.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Index {
-    /// The undelivered events of a tenant's shard, by event id.
+    /// The events in the inbox of a tenant's shard, by event id.
     Pending,
     /// The attempts at an endpoint, by time.
     Attempts,

@@ -1,6 +1,6 @@
-//! Requests the notice that a tenant's inbox fills up. An ordinary event costs nothing: consumer adds it to the backlog
-//! anyway, and only when the count of a day reaches a further hundredth of the maximum does it put a row for the scheduler, which
-//! looks at the whole backlog.
+//! Requests the notice that a tenant's inbox fills up. An ordinary event costs nothing: whatever enters the inbox is added to
+//! the backlog anyway, and only when the count of a day reaches a further hundredth of the maximum is a row put for the
+//! scheduler, which looks at the whole backlog.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,9 +10,10 @@ use domain::tenant::backlog::DayChange;
 use domain::tenant::id::TenantId;
 use domain::tenant::tier::Tier;
 use domain::timestamp::Timestamp;
-use store::cache::Cache;
-use store::schedule::Schedule;
-use store::table::Table;
+
+use crate::cache::Cache;
+use crate::schedule::Schedule;
+use crate::table::Table;
 
 /// The shortest time between two requests of this instance at the same count. A backlog that goes up and down around it
 /// would otherwise request a notice each time.
@@ -22,21 +23,22 @@ const INTERVAL: Duration = Duration::from_mins(10);
 const MAX_REQUESTS: usize = 10_000;
 
 /// Requests notices.
-pub(crate) struct Filling<T> {
+pub struct Filling<T> {
     schedule: Schedule<T>,
     /// When this instance last requested a notice for a tenant, a day and a step of its count.
     requested: Cache<(TenantId, u64, i64), Timestamp>,
 }
 
 impl<T: Table> Filling<T> {
+    /// Returns a requester that has requested nothing.
     #[must_use]
-    pub(crate) fn new(schedule: Schedule<T>) -> Self {
+    pub fn new(schedule: Schedule<T>) -> Self {
         Self { schedule, requested: Cache::new(MAX_REQUESTS) }
     }
 
     /// Requests a notice for each tenant whose backlog reached a further step. A failure is logged only: the next step
     /// requests it again.
-    pub(crate) async fn request(
+    pub async fn request(
         &self,
         changes: Vec<(TenantId, DayChange)>,
         tiers: &HashMap<TenantId, Tier>,

@@ -1,35 +1,44 @@
-//! Writes the rows for expiry notices when events are stored. One row in `Schedule` is for all events of a tenant that
+//! Writes the rows for expiry notices when events enter the inbox. One row in `Schedule` is for all events of a tenant that
 //! expire together.
 //!
 //! A repeated write changes nothing. Each instance remembers the rows that it wrote, only to save calls. If a row cannot be
-//! written, the events are stored nevertheless, and the next event of the same batch writes the row.
+//! written, the events enter nevertheless, and the next event of the same batch writes the row.
 
 use std::collections::HashSet;
 
 use domain::inbox::expiry::ExpiryBatch;
 use futures_util::future::join_all;
-use store::cache::Cache;
-use store::schedule::Schedule;
-use store::table::Table;
+use futures_util::lock::Mutex;
+
+use crate::cache::Cache;
+use crate::schedule::Schedule;
+use crate::table::Table;
 
 /// The largest number of rows in memory. One instance writes fewer; a row that was dropped is written again.
 const MAX_WRITTEN: usize = 10_000;
 
 /// Writes the rows for expiry notices.
-pub(crate) struct Expirations<T> {
+pub struct Expirations<T> {
     schedule: Schedule<T>,
     /// The rows that this instance wrote.
     written: Cache<ExpiryBatch, ()>,
+    /// Held while rows are written: events that enter at the same time write one row.
+    writing: Mutex<()>,
 }
 
 impl<T: Table> Expirations<T> {
+    /// Returns a writer that has written nothing.
     #[must_use]
-    pub(crate) fn new(schedule: Schedule<T>) -> Self {
-        Self { schedule, written: Cache::new(MAX_WRITTEN) }
+    pub fn new(schedule: Schedule<T>) -> Self {
+        Self { schedule, written: Cache::new(MAX_WRITTEN), writing: Mutex::new(()) }
     }
 
     /// Writes the row of each batch that this instance did not write before.
-    pub(crate) async fn write_rows(&self, batches: HashSet<ExpiryBatch>) {
+    pub async fn write_rows(&self, batches: HashSet<ExpiryBatch>) {
+        if batches.iter().all(|batch| self.written.contains(batch)) {
+            return;
+        }
+        let _writing = self.writing.lock().await;
         let new: Vec<ExpiryBatch> =
             batches.into_iter().filter(|batch| !self.written.contains(batch)).collect();
         let results = join_all(new.iter().map(|batch| self.schedule.put_expiring(batch))).await;
