@@ -1,6 +1,8 @@
 //! The root key of the stack opens the data keys of all tenants, so an instance calls KMS once. KMS alone still opens each of
 //! them, and nothing opens the key of an erased tenant.
 
+use std::io;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::sealed::{DataKey, Sealed};
@@ -269,6 +271,41 @@ async fn without_a_readable_root_key_kms_opens_every_key_and_a_new_root_key_heal
     assert_eq!(kms, [0, 1], "a new root key opens both");
     assert!(opens(&found.0.unwrap().unwrap(), &ours, &sealed));
     assert!(opens(&found.1.unwrap().unwrap(), &new, &seal(&of_new, &new)));
+}
+
+/// Collects log lines.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_unreadable_root_key_is_logged_once_by_each_instance() {
+    let (stack, lines) = (Stack::new(), Lines::default());
+    let instance = stack.instance();
+    stack.ports.tables.put_root_key(b"of another KMS key");
+    stack.instance().key_or_new(&tenant()).await.unwrap(); // the first line of a process decides who logs it
+    let writer = lines.clone();
+    let logger = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone());
+    let _logging = tracing::subscriber::set_default(logger.finish());
+    tracing::callsite::rebuild_interest_cache();
+    for _ in 0..10 {
+        instance.key_or_new(&tenant()).await.unwrap();
+        stack.clock.advance(Duration::from_mins(2));
+    }
+    let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let errors: Vec<&str> = lines.lines().filter(|line| line.contains("ERROR")).collect();
+    assert_eq!(errors.len(), 1, "{lines}");
+    assert!(errors[0].contains("there is no root key; KMS unwraps the data key of each tenant"), "{lines}");
 }
 
 #[tokio::test]
