@@ -23,6 +23,7 @@ mod contract;
 mod costs;
 mod counting_parked;
 mod crashes;
+mod data_keys;
 mod delivering;
 mod deployed;
 mod duplicates;

@@ -84,7 +84,8 @@ impl<P: Ports> Delivery<P> {
     /// Makes the function over these ports.
     pub fn new(ports: &P, config: Config, log: Log) -> Self {
         let control = ports.table(&config.control_table);
-        let keys = DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock());
+        let keys =
+            DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock()).read_only();
         let control = Control::new(control);
         let events = Events::new(ports.table(&config.events_table), keys.clone());
         let deliveries = DeliveriesQueue::new(ports.queue(&config.deliveries_queue));

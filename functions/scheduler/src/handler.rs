@@ -67,7 +67,8 @@ impl<P: Ports> Scheduler<P> {
     pub fn new(ports: &P, config: &Config, log: Log) -> Self {
         let Config { control_table, events_table, limits_table, schedule_table, .. } = config;
         let control = ports.table(control_table);
-        let keys = DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock());
+        let keys =
+            DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock()).read_only();
         let control = Control::new(control);
         let events = Events::new(ports.table(events_table), keys);
         let deliveries = DeliveriesQueue::new(ports.queue(&config.deliveries_queue));

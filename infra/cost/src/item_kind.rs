@@ -9,6 +9,7 @@ pub fn kind_of(table: &str, key: &Key) -> &'static str {
     let has = |part: &str| key.pk.contains(part);
     match table {
         CONTROL if key.pk.starts_with("key#") => "API key",
+        CONTROL if key.pk == "root_key" => "root key",
         CONTROL => match key.sk.split('#').next().unwrap_or_default() {
             "tenant" => "tenant",
             "data_key" => "data key",

@@ -13,6 +13,7 @@ pub mod inbox;
 pub mod job;
 pub mod plain_text;
 pub mod problem;
+pub mod root_key;
 pub mod sealed;
 pub mod tenant;
 pub mod timestamp;

@@ -8,9 +8,15 @@ use thiserror::Error;
 
 use crate::tenant::id::TenantId;
 
+/// The length of a key in bytes.
+const KEY_LEN: usize = 32;
+
 /// The data key of one tenant.
 #[derive(Clone)]
-pub struct DataKey(LessSafeKey);
+pub struct DataKey {
+    cipher: LessSafeKey,
+    bytes: [u8; KEY_LEN],
+}
 
 /// An encrypted text: nonce, ciphertext and tag.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,7 +35,14 @@ impl DataKey {
     /// # Errors
     /// [`CannotDecrypt`] for any other length.
     pub fn new(bytes: &[u8]) -> Result<Self, CannotDecrypt> {
-        UnboundKey::new(&AES_256_GCM, bytes).map(|key| Self(LessSafeKey::new(key))).map_err(|_| CannotDecrypt)
+        let bytes = <[u8; KEY_LEN]>::try_from(bytes).map_err(|_| CannotDecrypt)?;
+        let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| CannotDecrypt)?;
+        Ok(Self { cipher: LessSafeKey::new(key), bytes })
+    }
+
+    /// Returns the key itself, for the root key to encrypt.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Encrypts a text of this tenant. `what` names it. `nonce` must be 96 fresh random bits, because a repeated
@@ -46,7 +59,7 @@ impl DataKey {
     ) -> Result<Sealed, CannotDecrypt> {
         let mut sealed = text.to_vec();
         let unique = Nonce::assume_unique_for_key(nonce);
-        self.0
+        self.cipher
             .seal_in_place_append_tag(unique, bound_to(tenant, what), &mut sealed)
             .map_err(|_| CannotDecrypt)?;
         Ok(Sealed([&nonce[..], &sealed].concat()))
@@ -66,7 +79,7 @@ impl DataKey {
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotDecrypt)?;
         let mut text = sealed.to_vec();
         let opened =
-            self.0.open_in_place(nonce, bound_to(tenant, what), &mut text).map_err(|_| CannotDecrypt)?;
+            self.cipher.open_in_place(nonce, bound_to(tenant, what), &mut text).map_err(|_| CannotDecrypt)?;
         Ok(opened.to_vec())
     }
 }

@@ -1,8 +1,8 @@
 //! The partition keys and sort keys of all tables. This module separates the tenants.
 //!
 //! No other code builds a key. A [`TenantId`] comes only from a credential, so a request cannot name an item of another
-//! tenant. Six kinds of items are not in the partition of a tenant: API keys, which are found by their hash; the list of
-//! tenants for the operator; the signups of a day; the counters of `/metrics`; unreadable messages that name no tenant; and the rows that the scheduler reads.
+//! tenant. Seven kinds of items are not in the partition of a tenant: API keys, which are found by their hash; the list of
+//! tenants for the operator; the root key; the signups of a day; the counters of `/metrics`; unreadable messages that name no tenant; and the rows that the scheduler reads.
 
 use domain::delivery::DeliveryMessage;
 use domain::delivery::attempt::Attempt;
@@ -44,6 +44,9 @@ pub(crate) const TENANT: &str = "tenant";
 
 /// The sort key in `Control` of the tenant's encrypted data key.
 pub(crate) const DATA_KEY: &str = "data_key";
+
+/// The partition in `Control` of the root key, which encrypts the data keys.
+pub(crate) const ROOT_KEY: &str = "root_key";
 
 /// The sort key in `Control` of the number of the tenant's endpoints.
 pub(crate) const ENDPOINT_COUNT: &str = "endpoints";

@@ -2,16 +2,17 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use domain::problem::{Kind, Problem};
 
 use crate::item::Unreadable;
 
 /// An external service failed, or did not answer in time. The operation may have had its effect.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Unavailable {
     operation: &'static str,
-    source: Box<dyn Error + Send + Sync>,
+    source: Arc<dyn Error + Send + Sync>,
 }
 
 /// The result of a call of a port, or of a method of a store, which fails with [`Unavailable`] if one of its calls fails.
@@ -21,7 +22,7 @@ pub type PortResult<T> = Result<T, Unavailable>;
 impl Unavailable {
     /// Returns the failure of `operation`. The source is for the log.
     pub fn new(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { operation, source: source.into() }
+        Self { operation, source: Arc::from(source.into()) }
     }
 }
 

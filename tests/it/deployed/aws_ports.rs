@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws::clients::{Clients, emulator_clients};
 use aws::kms_vault::KmsVault;
 use aws::sqs_queue::SqsQueue;
-use domain::testing::tenant;
+use domain::testing::{data_key, tenant};
 use serde_json::json;
 use store::queue::{Depth, Outgoing, Queue};
 use store::vault::Vault;
@@ -67,4 +67,15 @@ async fn a_data_key_is_unwrapped_for_its_own_tenant_alone() {
     assert!(vault.unwrap_key(&tenant_of_key, b"damaged").await.is_err());
     let (other, _) = vault.new_key(&tenant_of_key).await.unwrap();
     assert!(other.open(&tenant_of_key, "ep_1", &sealed).is_err(), "each key is new");
+}
+
+#[tokio::test]
+async fn a_root_key_is_unwrapped_as_the_root_key_alone() {
+    let vault = KmsVault::new(&clients().await, environment("consumer", &[])["DATA_KMS_KEY"].clone());
+    let (ours, (root, wrapped)) = (tenant(), vault.new_root_key().await.unwrap());
+    let sealed = root.seal(&ours, &data_key(), [7; 12]).unwrap();
+    assert!(vault.unwrap_root_key(&wrapped).await.unwrap().open(&ours, &sealed).is_ok());
+    assert!(vault.unwrap_key(&ours, &wrapped).await.is_err());
+    let (_, wrapped) = vault.new_key(&ours).await.unwrap();
+    assert!(vault.unwrap_root_key(&wrapped).await.is_err());
 }

@@ -27,6 +27,7 @@ use store::unavailable::PortResult;
 use crate::deployed::support::proxy::{Fault, Proxy, Rule};
 use crate::deployed::support::runtime::{Process, environment};
 use crate::deployed::support::stack::shared;
+use crate::support::aws::dynamodb;
 use crate::support::client::Tenant;
 use crate::support::eventually;
 use crate::support::python::run;
@@ -89,6 +90,9 @@ async fn a_grant_ends_where_its_condition_does() {
     check(control.record_use(&ours, "key_1", START).await, true, "ingest, of the use of a key");
     check(control.mark_erased(&ours, &erasure_id(), START).await, false, "ingest, of anything else");
 
+    let control = Control::new(as_function("consumer").await.table(&tables["Control"]));
+    check(control.mark_erased(&ours, &erasure_id(), START).await, false, "consumer, of anything but keys");
+
     let schedule = Schedule::new(as_function("consumer").await.table(&tables["Schedule"]));
     let cohort = ExpiryBatch::of(&ours, &Head::new(&event(&ours, "a", "1", START), []));
     check(schedule.put_expiring(&cohort).await, true, "consumer, of what expires");
@@ -100,7 +104,38 @@ async fn a_grant_ends_where_its_condition_does() {
     check(schedule.put_due(&due, head.expires_at).await, false, "consumer, of anything else");
 }
 
-/// Asks KMS for a data key under each of some encryption contexts; prints `ok` or the code of the error for each.
+/// Each function reads with its own role what consumer and api make and seal with theirs.
+#[tokio::test]
+async fn who_makes_keys_may_seal_them_under_the_root_key_and_all_readers_may_open_them() {
+    let tables = &shared().summary().tables;
+    let key_id = environment("consumer", &[])["DATA_KMS_KEY"].clone();
+    let keys = async |function| {
+        let aws = as_function(function).await;
+        DataKeys::<Aws>::new(aws.table(&tables["Control"]), aws.vault(&key_id), aws.clock())
+    };
+    for maker in ["consumer", "api"] {
+        let ours = tenant();
+        keys(maker).await.key_or_new(&ours).await.unwrap();
+        let place = json!({"pk": {"S": format!("t#{ours}")}, "sk": {"S": "data_key"}});
+        let stored = || {
+            let get = json!({"TableName": tables["Control"], "Key": place, "ConsistentRead": true});
+            dynamodb(&shared().summary().emulator, "GetItem", &get).expect(200).json()["Item"].clone()
+        };
+        let mut item = stored();
+        assert!(item["under_root"]["B"].is_string(), "{maker}: {item}");
+        item.as_object_mut().unwrap().remove("under_root");
+        let old = json!({"TableName": tables["Control"], "Item": item});
+        dynamodb(&shared().summary().emulator, "PutItem", &old).expect(200);
+        keys(maker).await.key_or_new(&ours).await.unwrap();
+        assert!(stored()["under_root"]["B"].is_string(), "{maker} seals the key of the version before");
+        for reader in READERS {
+            let key = keys(reader).await.read_only().key(&ours).await;
+            assert!(key.unwrap().is_some(), "{reader}");
+        }
+    }
+}
+
+/// Asks KMS for a key under each of some encryption contexts; prints `ok` or the code of the error for each.
 const GENERATE: &str = "
 import json, sys
 import botocore.session, botocore.exceptions
@@ -116,17 +151,16 @@ for context in call['contexts']:
 ";
 
 #[test]
-fn a_data_key_is_made_only_under_the_name_of_a_tenant() {
+fn a_key_is_made_only_under_the_name_of_a_tenant_or_of_the_root_key() {
     let ours = tenant();
-    let contexts =
-        json!([{"tenant": ours.as_str()}, {}, {"other": "a"}, {"tenant": ours.as_str(), "other": "a"}]);
+    let contexts = json!([{"tenant": "root key"}, {"tenant": ours.as_str()}, {}, {"other": "a"}, {"tenant": ours.as_str(), "other": "a"}]);
     for function in ["consumer", "api"] {
         let environment = environment(function, &[]);
         let input = json!({"url": shared().summary().emulator, "id": environment["AWS_ACCESS_KEY_ID"],
             "secret": environment["AWS_SECRET_ACCESS_KEY"], "key": environment["DATA_KMS_KEY"], "contexts": contexts});
         let codes = run(GENERATE, &input).unwrap();
         let refused = "AccessDeniedException";
-        assert_eq!(codes.lines().collect::<Vec<_>>(), ["ok", refused, refused, refused], "{function}");
+        assert_eq!(codes.lines().collect::<Vec<_>>(), ["ok", "ok", refused, refused, refused], "{function}");
     }
 }
 

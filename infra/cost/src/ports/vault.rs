@@ -1,5 +1,6 @@
 //! KMS whose calls take time and are counted.
 
+use domain::root_key::RootKey;
 use domain::sealed::DataKey;
 use domain::tenant::id::TenantId;
 use store::testing::vault::MemoryVault;
@@ -23,18 +24,34 @@ impl MeteredVault {
     pub fn new(recorder: Recorder) -> Self {
         Self { vault: MemoryVault::default(), recorder }
     }
+
+    async fn generate(&self) -> &MemoryVault {
+        self.recorder.record(|current| current.generates += 1);
+        sleep(VAULT_CALL).await;
+        &self.vault
+    }
+
+    async fn decrypt(&self) -> &MemoryVault {
+        self.recorder.record(|current| current.decrypts += 1);
+        sleep(VAULT_CALL).await;
+        &self.vault
+    }
 }
 
 impl Vault for MeteredVault {
     async fn new_key(&self, tenant: &TenantId) -> PortResult<(DataKey, Vec<u8>)> {
-        self.recorder.record(|current| current.generates += 1);
-        sleep(VAULT_CALL).await;
-        self.vault.new_key(tenant).await
+        self.generate().await.new_key(tenant).await
     }
 
     async fn unwrap_key(&self, tenant: &TenantId, wrapped: &[u8]) -> PortResult<DataKey> {
-        self.recorder.record(|current| current.decrypts += 1);
-        sleep(VAULT_CALL).await;
-        self.vault.unwrap_key(tenant, wrapped).await
+        self.decrypt().await.unwrap_key(tenant, wrapped).await
+    }
+
+    async fn new_root_key(&self) -> PortResult<(RootKey, Vec<u8>)> {
+        self.generate().await.new_root_key().await
+    }
+
+    async fn unwrap_root_key(&self, wrapped: &[u8]) -> PortResult<RootKey> {
+        self.decrypt().await.unwrap_root_key(wrapped).await
     }
 }

@@ -3,10 +3,11 @@
 use domain::endpoint::Endpoint;
 use domain::endpoint::id::EndpointId;
 use domain::job::id::JobId;
+use domain::root_key::RootKey;
 use domain::tenant::api_key::{KeyHash, KeyRecord};
 use domain::tenant::id::TenantId;
 use domain::tenant::{InboxMode, Tenant};
-use domain::testing::{START, erasure_id};
+use domain::testing::{self, START, erasure_id};
 use domain::timestamp::Timestamp;
 
 use super::MemoryTables;
@@ -15,6 +16,9 @@ use crate::item::{Item, Key, Value};
 use crate::keys;
 use crate::table::write::Write;
 use crate::testing::vault::MemoryVault;
+
+/// The root key of tables that a test filled.
+const ROOT_BYTES: [u8; 32] = [8; 32];
 
 impl MemoryTables {
     /// Puts an API key, its tenant if there is none, and a data key.
@@ -55,10 +59,51 @@ impl MemoryTables {
         self.control.item(&listing)?.timestamp("last_used_at").ok()
     }
 
-    /// Puts the data key of a tenant.
-    fn put_data_key(&self, tenant: &TenantId) {
+    /// Puts the data key of a tenant if there is none, sealed under the root key, which is put too.
+    ///
+    /// # Panics
+    /// Never: the keys have 32 bytes.
+    pub fn put_data_key(&self, tenant: &TenantId) {
+        if self.data_key(tenant).is_some() {
+            return;
+        }
+        if self.root_key().is_none() {
+            self.put_root_key(&MemoryVault::wrapped_root(ROOT_BYTES));
+        }
+        self.put_old_data_key(tenant);
+        let root = RootKey::new(&ROOT_BYTES).expect("32 bytes");
+        let sealed = root.seal(tenant, &testing::data_key(), rand::random()).expect("it can be sealed");
+        let item = self.data_key(tenant).unwrap_or_default();
+        self.control.put_item(item.with("under_root", sealed.into_bytes()));
+    }
+
+    /// Puts the data key of a tenant as the version before the root key did.
+    pub fn put_old_data_key(&self, tenant: &TenantId) {
         let item = Item::from([("wrapped", MemoryVault::wrapped(tenant).into())]);
         self.control.put_item(item.at(data_key(tenant)));
+    }
+
+    /// Returns the stored data key of a tenant.
+    #[must_use]
+    pub fn data_key(&self, tenant: &TenantId) -> Option<Item> {
+        self.control.item(&data_key(tenant))
+    }
+
+    /// Returns the stored root key.
+    #[must_use]
+    pub fn root_key(&self) -> Option<Item> {
+        self.control.item(&root_key())
+    }
+
+    /// Puts a root key with these bytes as its wrapped form.
+    pub fn put_root_key(&self, wrapped: &[u8]) {
+        let item = Item::from([("wrapped", wrapped.to_vec().into())]);
+        self.control.put_item(item.at(root_key()));
+    }
+
+    /// Deletes the root key.
+    pub fn drop_root_key(&self) {
+        self.control.delete_item(&root_key());
     }
 
     /// Deletes the data key of a tenant.
@@ -125,4 +170,8 @@ impl MemoryTables {
 
 fn data_key(tenant: &TenantId) -> Key {
     Key::new(keys::tenant(tenant), keys::DATA_KEY)
+}
+
+fn root_key() -> Key {
+    Key::new(keys::ROOT_KEY, keys::ONLY)
 }
