@@ -16,6 +16,7 @@ mod breakers_fair;
 mod breakers_owner;
 mod cloud_events;
 mod competing;
+mod console;
 mod contract;
 mod counting_parked;
 mod crashes;

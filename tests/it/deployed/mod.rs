@@ -9,6 +9,7 @@ mod ambiguous;
 mod aws_ports;
 mod blackouts;
 mod burst;
+mod console;
 mod contract;
 mod crowds;
 mod emulator;

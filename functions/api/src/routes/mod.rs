@@ -1,6 +1,7 @@
 //! The handlers of the routes, one module for each resource.
 
 pub(crate) mod attempts;
+pub(crate) mod console;
 mod duplicates;
 pub(crate) mod endpoints;
 pub(crate) mod events;
