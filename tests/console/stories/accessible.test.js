@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
-import { api, checkAccessibility, eventually, newReceiver, newTenant, openConsole, visit } from '../support.js'
+import { api, findViolations, eventually, newReceiver, newTenant, openConsole, visit } from '../support.js'
 
 const world = {}
 
@@ -49,19 +49,21 @@ const views = () => [
 
 for (const [scheme, width] of [['light', 1280], ['dark', 1280], ['light', 360], ['dark', 3840]]) {
   test(`every view is accessible: ${scheme}, ${width} px`, async () => {
+    const found = []
     for (const [name, hash, complete] of views()) {
       const { page, close } = await openConsole({ key: world.key, hash, scheme, width })
       await complete(page)
       await page.evaluate(() => Promise.all(document.getAnimations().map((one) => one.finished.catch(() => {}))))
-      await checkAccessibility(page, `${name}, ${scheme}, ${width}`)
+      for (const violation of await findViolations(page)) found.push(`${name}: ${violation}`)
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
-      assert.ok(overflow <= 0, `${name} is ${overflow} px wider than a window of ${width} px`)
+      if (overflow > 0) found.push(`${name} is ${overflow} px wider than the window`)
       await close()
     }
     const { page, close } = await openConsole({ scheme, width })
     await page.getByText('Create a tenant').click()
-    await checkAccessibility(page, `Sign in, ${scheme}, ${width}`)
+    for (const violation of await findViolations(page)) found.push(`Sign in: ${violation}`)
     await close()
+    assert.deepEqual(found, [])
   })
 }
 
@@ -69,7 +71,6 @@ test('the keyboard suffices: skip link, navigation, dialog, focus that comes bac
   const { page, close } = await openConsole({ key: world.key, hash: '#/keys' })
   await page.getByText('this session').waitFor()
   const focused = () => page.evaluate(() => document.activeElement?.textContent?.trim().slice(0, 40) ?? '')
-  await page.evaluate(() => document.activeElement?.blur())
   await page.keyboard.press('Tab')
   assert.equal(await focused(), 'Skip to the content')
   await page.keyboard.press('Enter')

@@ -77,14 +77,20 @@ function Side({ views, current }: { views: View[]; current: View | undefined }) 
   )
 }
 
+/** Whether a view gets the focus: not the first one of a page that was loaded with a session. */
+let takesFocus = credential.value === null
+
 /** Shows a view, and moves the focus to it when the reader comes from another one. */
 function Main({ current, id }: { current: View | undefined; id: string | undefined }) {
   const main = useRef<HTMLElement>(null)
   const name = current?.name ?? 'Triggers'
   useEffect(() => {
     document.title = `${name} · Triggers`
-    main.current?.focus({ preventScroll: true })
-    scrollTo(0, 0)
+    if (takesFocus) {
+      main.current?.focus({ preventScroll: true })
+      scrollTo(0, 0)
+    }
+    takesFocus = true
   }, [name])
   const Shown = current?.view
   return (

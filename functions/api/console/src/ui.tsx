@@ -81,7 +81,7 @@ export function Loading({ what }: { what: string }) {
 }
 
 export function Empty({ title, children }: { title: string; children: ComponentChildren }) {
-  return <div class="empty"><h3>{title}</h3>{children}</div>
+  return <div class="empty"><p class="empty-title">{title}</p>{children}</div>
 }
 
 interface ButtonProps {
