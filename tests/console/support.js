@@ -7,7 +7,7 @@ import axe from 'axe-core'
 import { chromium } from 'playwright-core'
 
 export const URL_OF_API = required('URL')
-const ADMIN_TOKEN = required('ADMIN_TOKEN')
+export const ADMIN_TOKEN = required('ADMIN_TOKEN')
 
 /** How long anything may take. Far longer than it does: a test machine may be busy. */
 export const PATIENCE = Number(process.env.PATIENCE_MS ?? 90_000)
@@ -82,7 +82,7 @@ export async function newReceiver() {
  * logged, a dialog was opened, or a request went to another origin. `allowed` are the statuses that the story provokes:
  * a browser logs each answer from 400 on as an error.
  */
-export async function openConsole({ key, hash = '', scheme = 'light', width = 1280, height = 900, allowed = [] } = {}) {
+export async function openConsole({ key, kind = 'key', hash = '', scheme = 'light', width = 1280, height = 900, allowed = [] } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, locale: 'en-GB' })
   await context.grantPermissions(['clipboard-read', 'clipboard-write'])
   const page = await context.newPage()
@@ -105,11 +105,11 @@ export async function openConsole({ key, hash = '', scheme = 'light', width = 12
   })
   if (key) {
     // Only the first time: a story that signs out stays signed out.
-    await page.addInitScript((value) => {
-      if (sessionStorage.getItem('story.begun')) return
-      sessionStorage.setItem('story.begun', 'yes')
-      sessionStorage.setItem('triggers.credential', JSON.stringify({ kind: 'key', value }))
-    }, key)
+    await page.addInitScript((credential) => {
+      if (window.name === 'begun') return
+      window.name = 'begun'
+      sessionStorage.setItem('triggers.credential', JSON.stringify(credential))
+    }, { kind, value: key })
   }
   await page.goto(`${URL_OF_API}/console${hash}`)
   const close = async () => {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
-import { api, findViolations, eventually, newReceiver, newTenant, openConsole, visit } from '../support.js'
+import { ADMIN_TOKEN, api, findViolations, eventually, newReceiver, newTenant, openConsole, visit } from '../support.js'
 
 const world = {}
 
@@ -59,6 +59,11 @@ for (const [scheme, width] of [['light', 1280], ['dark', 1280], ['light', 360], 
       if (overflow > 0) found.push(`${name} is ${overflow} px wider than the window`)
       await close()
     }
+    const operator = await openConsole({ key: ADMIN_TOKEN, kind: 'admin', scheme, width })
+    await operator.page.getByRole('button', { name: 'Suspend Views' }).first().click()
+    await operator.page.getByRole('dialog').waitFor()
+    for (const violation of await findViolations(operator.page)) found.push(`Operator: ${violation}`)
+    await operator.close()
     const { page, close } = await openConsole({ scheme, width })
     await page.getByText('Create a tenant').click()
     for (const violation of await findViolations(page)) found.push(`Sign in: ${violation}`)

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { api, eventually, newReceiver, newTenant, openConsole, visit } from '../support.js'
+import { ADMIN_TOKEN, api, eventually, newReceiver, newTenant, openConsole, visit } from '../support.js'
 
 const status = (page) => page.locator('dl.facts').first().locator('.badge').first()
 
@@ -202,5 +202,48 @@ test('settings are saved, and an erasure needs the name', async () => {
   await dialog.getByRole('button', { name: 'Erase everything' }).click()
   await page.getByText('all API keys of the tenant are revoked').waitFor()
   await page.getByText('Items deleted').waitFor()
+  await close()
+})
+
+test('an operator creates a tenant, suspends it, and gives it a key', async () => {
+  const { page, close } = await openConsole({ allowed: [401] })
+  await page.getByLabel('the admin token').check()
+  await page.getByLabel('Admin token', { exact: true }).first().fill(ADMIN_TOKEN)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('button', { name: 'Create a tenant' }).click()
+  const name = `Operated ${Date.now()}`
+  await page.getByRole('dialog').getByLabel('Name').fill(name)
+  await page.getByRole('button', { name: 'Create', exact: true }).click()
+  assert.match(await page.locator('.secret code').textContent(), /^trg_/)
+  await page.getByRole('button', { name: 'I have stored it' }).click()
+  await page.getByRole('button', { name: `Suspend ${name}` }).click()
+  await page.getByRole('dialog').getByLabel('Reason').fill('unpaid')
+  await page.getByRole('button', { name: 'Suspend', exact: true }).click()
+  await page.getByText('unpaid').waitFor()
+  await page.getByRole('button', { name: `Resume ${name}` }).click()
+  await page.getByRole('button', { name: `Suspend ${name}` }).waitFor()
+  await page.getByRole('button', { name: `Create a key for ${name}` }).click()
+  assert.match(await page.locator('.secret code').textContent(), /^trg_/)
+  await page.getByRole('button', { name: 'I have stored it' }).click()
+  await close()
+})
+
+test('a replay that takes long shows its progress and is cancelled', async () => {
+  const key = await newTenant()
+  const receiver = await newReceiver()
+  await api(key, 'POST', '/api/endpoints', { url: receiver.url, event_types: ['*'] })
+  const events = Array.from({ length: 120 }, (_, payload) => ({ type: 'many', payload }))
+  await api(key, 'POST', '/api/events/batch', { events })
+  await eventually('all are delivered', async () => (
+    (await api(key, 'GET', '/api/events?status=delivered&limit=1000')).events.length === events.length
+  ))
+  const { page, close } = await openConsole({ key, hash: '#/replays' })
+  await page.getByLabel('Status').selectOption('delivered')
+  await page.getByLabel('Events per second').fill('1')
+  await page.getByRole('button', { name: 'Replay', exact: true }).click()
+  await eventually('it shows progress', async () => /^[1-9]\d* of 120 events seen/.test(await page.getByText('of 120 events seen').textContent()))
+  await page.reload()
+  await page.getByRole('button', { name: /^Cancel rpl_/ }).click()
+  await page.getByText('cancelled', { exact: true }).waitFor()
   await close()
 })

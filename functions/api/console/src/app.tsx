@@ -59,10 +59,15 @@ export function App() {
 }
 
 function Side({ views, current }: { views: View[]; current: View | undefined }) {
+  const nav = useRef<HTMLElement>(null)
+  useEffect(() => {
+    // On a narrow screen the links scroll sideways.
+    nav.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
+  }, [current])
   return (
     <header class="side">
       <a class="brand" href="#/"><Mark />Triggers</a>
-      <nav aria-label="Views">
+      <nav aria-label="Views" ref={nav}>
         {views.map((view) => (
           <a href={`#/${view.path}`} aria-current={view === current ? 'page' : undefined}>{view.name}</a>
         ))}

@@ -26,7 +26,8 @@ export function duration(milliseconds: number): string {
   const [days, hours, minutes] = [seconds / 86_400, (seconds / 3600) % 24, (seconds / 60) % 60].map(Math.floor) as [number, number, number]
   if (days > 0) return hours > 0 ? `${days} d ${hours} h` : `${days} d`
   if (hours > 0) return minutes > 0 ? `${hours} h ${minutes} min` : `${hours} h`
-  return `${minutes} min`
+  const rest = Math.floor(seconds % 60)
+  return minutes < 10 && rest > 0 ? `${minutes} min ${rest} s` : `${minutes} min`
 }
 
 /** Returns how long ago or how soon a time is. */

@@ -29,7 +29,7 @@ export function signIn(next: Credential) {
 
 export function signOut(reason = '') {
   for (const forget of belongings) forget()
-  sessionStorage.clear()
+  sessionStorage.removeItem(PLACE)
   goodbye.value = reason
   credential.value = null
 }

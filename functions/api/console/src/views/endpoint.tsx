@@ -91,7 +91,7 @@ export function EndpointView({ id }: { id: string }) {
 function TestResult({ test }: { test: TestAttempt }) {
   return (
     <section class="card" aria-labelledby="test" aria-live="polite">
-      <h2 id="test">Test <Status value={test.verdict} /></h2>
+      <h2 id="test">Test <Status value={test.verdict === 'delivered' ? 'delivered' : 'failed'} /></h2>
       <p>{test.status !== null ? <>The endpoint answered HTTP {test.status}</> : <>No answer: {test.error?.replaceAll('_', ' ')}</>} after {duration(test.duration_ms)}.</p>
       {test.answer !== null && test.answer !== '' && <pre class="wrap answer" tabindex={0} role="region" aria-label="The answer">{test.answer}</pre>}
       {test.answer === '' && <p class="quiet">The answer has no body.</p>}

@@ -8,7 +8,7 @@ import { healthOf, needsAttention } from '../health'
 import { loadHistory, WINDOWS, type Window } from '../history'
 import { useLive } from '../live'
 import { href } from '../route'
-import { Empty, Loading, Meter, Problem, Status, Time } from '../ui'
+import { Badge, Empty, Loading, Meter, Problem, Status, Time } from '../ui'
 import { FirstCurl } from './first-curl'
 
 export function Overview() {
@@ -97,7 +97,7 @@ function Limits({ stats }: { stats: Stats }) {
       <dl class="facts">
         <dt>Delivery allowance</dt>
         <dd>
-          {used === null ? <Status value="free" /> : <>used up until <Time at={used} /></>}
+          {used === null ? <Badge tone="good">available</Badge> : <>used up until <Time at={used} /></>}
           <p class="hint">{count(stats.delivery_allowance.units_per_minute)} units a minute for replays, tests and more than ten deliveries of an event. A unit is {bytes(4096)}.</p>
         </dd>
       </dl>
