@@ -61,8 +61,12 @@ export function App() {
 function Side({ views, current }: { views: View[]; current: View | undefined }) {
   const nav = useRef<HTMLElement>(null)
   useEffect(() => {
-    // On a narrow screen the links scroll sideways.
-    nav.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
+    // On a narrow screen the links scroll sideways. scrollIntoView would take the start of the tab order along.
+    const links = nav.current
+    const link = links?.querySelector('[aria-current]')?.getBoundingClientRect()
+    if (!links || !link) return
+    const frame = links.getBoundingClientRect()
+    links.scrollLeft += link.left + link.width / 2 - (frame.left + frame.width / 2)
   }, [current])
   return (
     <header class="side">

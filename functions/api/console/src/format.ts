@@ -4,16 +4,18 @@ const number = new Intl.NumberFormat()
 const compact = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 })
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false })
 const day = new Intl.DateTimeFormat(undefined, { day: '2-digit', month: 'short' })
+const dayAndYear = new Intl.DateTimeFormat(undefined, { day: '2-digit', month: 'short', year: 'numeric' })
 const dayOfYear = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' })
 
 export const count = (value: number) => number.format(value)
 export const short = (value: number) => (value < 10_000 ? number.format(value) : compact.format(value))
 
-/** Returns the time of day, with the day in front of it if that is not today. */
+/** Returns the time of day, with the day in front of it if that is not today, and with the year if that is not this year. */
 export function moment(text: string): string {
-  const time = new Date(text)
-  const isToday = time.toDateString() === new Date().toDateString()
-  return isToday ? clock.format(time) : `${day.format(time)}, ${clock.format(time)}`
+  const [time, now] = [new Date(text), new Date()]
+  if (time.toDateString() === now.toDateString()) return clock.format(time)
+  const form = time.getFullYear() === now.getFullYear() ? day : dayAndYear
+  return `${form.format(time)}, ${clock.format(time)}`
 }
 
 export const date = (text: string) => dayOfYear.format(new Date(text))
@@ -26,16 +28,20 @@ export function duration(milliseconds: number): string {
   const [days, hours, minutes] = [seconds / 86_400, (seconds / 3600) % 24, (seconds / 60) % 60].map(Math.floor) as [number, number, number]
   if (days > 0) return hours > 0 ? `${days} d ${hours} h` : `${days} d`
   if (hours > 0) return minutes > 0 ? `${hours} h ${minutes} min` : `${hours} h`
-  const rest = Math.floor(seconds % 60)
-  return minutes < 10 && rest > 0 ? `${minutes} min ${rest} s` : `${minutes} min`
+  return `${minutes} min`
+}
+
+/** Returns a wait below ten minutes to the second, such as `4 min 52 s`. */
+function wait(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000)
+  return seconds >= 60 && seconds < 600 ? `${Math.floor(seconds / 60)} min ${seconds % 60} s` : duration(milliseconds)
 }
 
 /** Returns how long ago or how soon a time is. */
 export function distance(text: string, now = Date.now()): string {
   const apart = new Date(text).getTime() - now
   if (Math.abs(apart) < 1000) return 'now'
-  const long = duration(Math.abs(apart) < 60_000 ? Math.round(Math.abs(apart) / 1000) * 1000 : Math.abs(apart))
-  const whole = long.replace(/\.0 s$/, ' s')
+  const whole = Math.abs(apart) < 60_000 ? `${Math.round(Math.abs(apart) / 1000)} s` : apart > 0 ? wait(apart) : duration(-apart)
   return apart > 0 ? `in ${whole}` : `${whole} ago`
 }
 

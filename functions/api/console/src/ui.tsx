@@ -137,6 +137,7 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
   useEffect(() => {
     const before = document.activeElement
     dialog.current?.showModal()
+    dialog.current?.querySelector<HTMLElement>('input, select, textarea, .actions button')?.focus()
     return () => before instanceof HTMLElement && before.focus()
   }, [])
   return (

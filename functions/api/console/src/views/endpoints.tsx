@@ -36,6 +36,7 @@ export function Endpoints() {
         </Empty>
       )}
       {data && data.length > 0 && <Table endpoints={data} />}
+      {data && data.length > 0 && <p class="hint">A success is recorded at most every 15 minutes.</p>}
       {creating && (
         <Dialog title="Create an endpoint" onClose={() => setCreating(false)}>
           <EndpointForm onDone={(endpoint) => { setCreating(false); setCreated(endpoint); refresh() }} onCancel={() => setCreating(false)} />
