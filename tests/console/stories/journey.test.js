@@ -4,6 +4,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ADMIN_TOKEN, api, eventually, newReceiver, newTenant, openConsole, visit } from '../support.js'
 
+/** What may be gone by now is not waited for. */
+const SOON = { timeout: 1000 }
+
 const status = (page) => page.locator('dl.facts').first().locator('.badge').first()
 
 test('an event is sent, fails, is repaired, tested, replayed; the secret is rotated', async () => {
@@ -12,9 +15,11 @@ test('an event is sent, fails, is repaired, tested, replayed; the secret is rota
   const { page, close } = await openConsole({ allowed: [401, 404] })
 
   // A wrong key says so, and signs nobody in.
-  await page.getByLabel('API key', { exact: true }).fill('trg_live_wrong')
-  await page.getByRole('button', { name: 'Sign in' }).click()
-  await page.getByText('This API key is not valid').waitFor()
+  for (const wrong of ['trg_live_wrong', 'ключ']) {
+    await page.getByLabel('API key', { exact: true }).fill(wrong)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByText('This API key is not valid').waitFor()
+  }
   await page.getByLabel('API key', { exact: true }).fill(key)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.getByRole('heading', { name: 'Overview' }).waitFor()
@@ -139,17 +144,21 @@ test('events are leased, extended, released, acknowledged and quarantined', asyn
   await page.getByLabel('Seconds').fill('1')
   await eventually('the last lease', async () => {
     if (await page.getByText('Your lease of 1 event').isVisible()) return true
-    await page.getByRole('button', { name: 'Lease', exact: true }).click()
+    await page.getByRole('button', { name: 'Lease', exact: true }).click(SOON).catch(() => {})
     return false
   })
   await page.getByText('leased 10 times').waitFor()
   await page.getByRole('button', { name: 'Close', exact: true }).click()
   await page.getByLabel('Status').selectOption('quarantined')
   assert.match(page.url(), /#\/inbox\?status=quarantined$/, 'the filter can be shared')
-  await page.getByRole('checkbox', { name: `Select ${ids[2]}` }).check()
-  await page.getByRole('button', { name: 'Release from quarantine' }).click()
-  await page.getByText('1 released from quarantine.').waitFor()
-  await page.getByText('No event matches').waitFor()
+  // The API keeps the event from others a second longer than the lease lasts. Until then its answer says so.
+  await eventually('it is released', async () => {
+    if (await page.getByText('No event matches').isVisible()) return true
+    await page.getByRole('checkbox', { name: `Select ${ids[2]}` }).check(SOON).catch(() => {})
+    await page.getByRole('button', { name: 'Release from quarantine' }).click(SOON).catch(() => {})
+    return false
+  })
+  assert.equal((await api(key, 'GET', `/api/events/${ids[2]}`)).status, 'pending')
   await close()
 })
 

@@ -99,3 +99,28 @@ test('a hidden tab asks nothing, a 429 is waited for, and a problem shows its de
   await eventually('it asks at once', () => asked > before)
   await close()
 })
+
+test('the preview of patterns says what the API says', async () => {
+  const patterns = ['*', 'order.*', '*.created', 'order.*.eu', 'o*r*d', '**', 'order', 'Order.*', 'or*er*er', 'order.created', '*x*']
+  const types = ['order.created', 'order.paid.eu', 'order', 'order.', 'Order.created', 'orderer', 'or.er', 'x', 'o.r.d', 'customer.created', 'order.eu']
+  const key = await newTenant()
+  await api(key, 'POST', '/api/events/batch', { events: types.map((type) => ({ type, payload: 1 })) })
+  await eventually('all are stored', async () => (await api(key, 'GET', '/api/events')).events.length === types.length)
+  for (const [n, pattern] of patterns.entries()) {
+    await api(key, 'POST', '/api/endpoints', { url: `http://127.0.0.1:9/${n}`, event_types: [pattern] })
+  }
+  const expected = patterns.map(() => [])
+  for (const type of [...types].sort()) {
+    const { endpoints } = await api(key, 'POST', '/api/explain', { type, payload: 1 })
+    endpoints.forEach((one, n) => one.matches && expected[n].push(type))
+  }
+  const { page, close } = await openConsole({ key, hash: '#/endpoints' })
+  await page.getByRole('button', { name: 'Create an endpoint' }).click()
+  await page.getByText('types among the newest').waitFor()
+  for (const [n, pattern] of patterns.entries()) {
+    await page.getByLabel('Patterns').fill(pattern)
+    await page.getByText(`, ${expected[n].length} match:`).waitFor()
+    assert.deepEqual(await page.locator('.preview .yes .break').allTextContents(), expected[n], pattern)
+  }
+  await close()
+})

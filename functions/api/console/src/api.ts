@@ -205,6 +205,8 @@ interface Options {
 export async function send(method: string, path: string, options: Options = {}): Promise<Response> {
   const who = options.as ?? credential.value
   const headers = new Headers(options.headers)
+  // fetch throws at a header with other characters.
+  if (who && !/^[!-~]*$/.test(who.value)) throw new ApiError(401, 'A credential has printable ASCII characters only.', '', [], 0, '')
   if (who && who.value !== '') headers.set(who.kind === 'key' ? 'X-API-Key' : 'X-Admin-Token', who.value)
   const body = options.text ?? (options.body === undefined ? null : JSON.stringify(options.body))
   if (body !== null) headers.set('Content-Type', 'application/json')

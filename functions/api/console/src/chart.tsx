@@ -38,7 +38,7 @@ export function Bars({ label, times, seconds, series }: { label: string; times: 
     const first = (times[0] ?? 0) - half
     const last = (times.at(-1) ?? 0) + half
     const chart = new uPlot({
-      width: element.clientWidth, height: 200, padding: [8, 8, 0, 0],
+      width: element.clientWidth, height: 200, padding: [8, 24, 0, 0],
       cursor: { show: false }, legend: { show: false }, select: { show: false, left: 0, top: 0, width: 0, height: 0 },
       scales: { x: { range: [first, last] }, y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1)] } },
       axes: [

@@ -30,6 +30,7 @@ export function useLive<T>(load: (abort: AbortSignal) => Promise<T>, seconds: nu
     let failures = 0
     let busy = false
     let again = false
+    let begun = false
 
     const schedule = (wait: number) => {
       clearTimeout(timer)
@@ -43,6 +44,7 @@ export function useLive<T>(load: (abort: AbortSignal) => Promise<T>, seconds: nu
       }
       if (document.hidden || ended.signal.aborted) return
       busy = true
+      begun = true
       let wait = seconds
       try {
         const data = await latest.current(ended.signal)
@@ -68,7 +70,7 @@ export function useLive<T>(load: (abort: AbortSignal) => Promise<T>, seconds: nu
       }
     }
     const onVisible = () => {
-      if (!document.hidden && seconds > 0) void run()
+      if (!document.hidden && (seconds > 0 || !begun)) void run()
     }
     wake.current = () => void run()
     document.addEventListener('visibilitychange', onVisible)

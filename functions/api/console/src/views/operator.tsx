@@ -40,7 +40,7 @@ export function Operator() {
                   <td>{tenant.tier}</td>
                   <td class="number">{count(tenant.rate_limit_per_minute)}</td>
                   <td class="whole">{date(tenant.created_at)}</td>
-                  <td class="break">{tenant.suspended_at === null ? <Badge tone="good">active</Badge> : <><Badge tone="bad">suspended</Badge> <span class="quiet">{tenant.suspended_reason}</span></>}</td>
+                  <td class="state">{tenant.suspended_at === null ? <Badge tone="good">active</Badge> : <><Badge tone="bad">suspended</Badge> <span class="quiet">{tenant.suspended_reason}</span></>}</td>
                   <td><span class="actions">
                     {tenant.suspended_at === null ? <Button label={`Suspend ${tenant.organization_name}`} onClick={() => setSuspending(tenant)}>Suspend</Button> : <Button label={`Resume ${tenant.organization_name}`} onClick={() => resume(tenant)}>Resume</Button>}
                     <Button label={`Create a key for ${tenant.organization_name}`} onClick={() => newKey(tenant)}>New key</Button>

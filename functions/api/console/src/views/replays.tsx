@@ -101,7 +101,7 @@ function NewReplay() {
         <Field label="Events per second">{(attributes) => <input {...attributes} type="number" min={1} max={1000} placeholder="as fast as allowed" value={rate} onInput={(event) => setRate(event.currentTarget.value)} />}</Field>
       </div>
       <Problem error={error} />
-      {found && <p role="status"><b>{count(found.count)}{found.count_is_exact ? '' : ' or more'}</b> events match. Nothing was replayed.</p>}
+      {found && <p class="found" role="status"><b>{count(found.count)}{found.count_is_exact ? '' : ' or more'}</b> events match. Nothing was replayed.</p>}
       <div class="actions"><Button onClick={dryRun}>Count only</Button><Button kind="primary" type="submit">Replay</Button></div>
     </form>
   )
