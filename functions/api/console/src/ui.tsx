@@ -1,7 +1,7 @@
 // The parts that every view uses.
 
 import type { ComponentChildren } from 'preact'
-import { useEffect, useId, useRef, useState } from 'preact/hooks'
+import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { signal } from '@preact/signals'
 import { ApiError } from './api'
 import { distance, moment } from './format'
@@ -134,11 +134,14 @@ export function Field({ label, hint, children }: FieldProps) {
 export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
-  useEffect(() => {
-    const before = document.activeElement
-    dialog.current?.showModal()
-    dialog.current?.querySelector<HTMLElement>('input, select, textarea, .actions button')?.focus()
-    return () => before instanceof HTMLElement && before.focus()
+  useLayoutEffect(() => {
+    const [before, shown] = [document.activeElement, dialog.current]
+    shown?.showModal()
+    shown?.querySelector<HTMLElement>('input, select, textarea, .actions button')?.focus()
+    return () => {
+      shown?.close() // while it is open, nothing else can have the focus
+      if (before instanceof HTMLElement) before.focus()
+    }
   }, [])
   return (
     <dialog ref={dialog} aria-labelledby={id} onCancel={(event) => { event.preventDefault(); onClose() }}>
