@@ -19,6 +19,7 @@ mod breakers_fair;
 mod breakers_owner;
 mod cloud_events;
 mod competing;
+mod console;
 mod contract;
 mod costs;
 mod counting_parked;

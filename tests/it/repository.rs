@@ -26,7 +26,8 @@ fn files(ending: &str) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder").flatten() {
             let (path, name) = (entry.path(), entry.file_name());
-            let hidden = name.to_string_lossy().starts_with('.') || name == "target";
+            let hidden = ["target", "node_modules"].iter().any(|skipped| name == *skipped)
+                || name.to_string_lossy().starts_with('.');
             if path.is_dir() && !hidden {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == ending) {

@@ -14,12 +14,16 @@ use http::header::{
     IF_NONE_MATCH, VARY,
 };
 
-/// How long a cache may use a document without asking. A deploy changes it, so the time is short.
-const CACHED: &str = "public, max-age=300";
+/// The caching of a document that a cache may use for five minutes without asking. A deploy changes it, so the time is short.
+pub(crate) const BRIEF: &str = "public, max-age=300";
+
+/// The caching of a document that belongs to others: a cache asks each time whether it has the newest one.
+pub(crate) const CHECKED: &str = "no-cache";
 
 /// A document.
 pub(crate) struct Document {
     content_type: &'static str,
+    caching: &'static str,
     text: &'static str,
     /// The text in gzip. `None` if it cannot be compressed: then it is sent as it is.
     compressed: Option<Bytes>,
@@ -28,15 +32,16 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// Compresses a text.
-    pub(crate) fn new(content_type: &'static str, text: &'static str) -> Self {
+    /// Compresses a text. `caching` is its `Cache-Control`.
+    pub(crate) fn new(content_type: &'static str, caching: &'static str, text: &'static str) -> Self {
         let tag = format!("W/\"{}\"", id::derive("", text));
-        Self { content_type, text, compressed: gzip(text).ok(), tag }
+        Self { content_type, caching, text, compressed: gzip(text).ok(), tag }
     }
 
     /// Answers a `GET`: 304 if the client has the document, and compressed if the client decodes gzip.
     pub(crate) fn answer(&self, request: &HeaderMap) -> Response {
-        let always = [(CACHE_CONTROL, CACHED), (ETAG, self.tag.as_str()), (VARY, ACCEPT_ENCODING.as_str())];
+        let always =
+            [(CACHE_CONTROL, self.caching), (ETAG, self.tag.as_str()), (VARY, ACCEPT_ENCODING.as_str())];
         if list(request, &IF_NONE_MATCH).any(|tag| tag == "*" || weak(tag) == weak(&self.tag)) {
             return (StatusCode::NOT_MODIFIED, always).into_response();
         }

@@ -5,6 +5,10 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::{Method, Request};
 
+/// Whether the path ended with a slash when the client sent it.
+#[derive(Clone, Copy)]
+pub(crate) struct EndedWithSlash(pub(crate) bool);
+
 /// Returns the request with the path that the client sent, without a slash at its end. `lambda_http` adds the name of the
 /// stage to the path of `request`, so `path` is used instead. Returns `None` for a path that no route can have:
 ///
@@ -12,7 +16,9 @@ use http::{Method, Request};
 /// - with an encoded slash, which would become two segments where it is decoded;
 /// - with `?` or `#`, which an API gateway may have decoded, and which must not end the path here.
 pub(crate) fn with_path<B>(request: Request<B>, path: &str) -> Option<Request<B>> {
-    let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
+    let shorter = path.strip_suffix('/').filter(|path| !path.is_empty());
+    let ended_with_slash = EndedWithSlash(shorter.is_some());
+    let path = shorter.unwrap_or(path);
     let has_encoded_slash = path.to_ascii_lowercase().contains("%2f");
     if !path.starts_with('/') || path.contains(['?', '#']) || path.contains("//") || has_encoded_slash {
         return None;
@@ -23,6 +29,7 @@ pub(crate) fn with_path<B>(request: Request<B>, path: &str) -> Option<Request<B>
     };
     let (mut parts, body) = request.into_parts();
     parts.uri = target.parse().ok()?;
+    parts.extensions.insert(ended_with_slash);
     Some(Request::from_parts(parts, body))
 }
 

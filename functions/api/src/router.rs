@@ -25,8 +25,8 @@ use crate::audit::{self, Admitted};
 use crate::deps::Api;
 use crate::failure::Failure;
 use crate::routes::{
-    attempts, endpoints, events, explain, health, inbox, keys, metrics, openapi, operator, privacy, queue,
-    replays, stats, tenant, webhook,
+    attempts, console, endpoints, events, explain, health, inbox, keys, metrics, openapi, operator, privacy,
+    queue, replays, stats, tenant, webhook,
 };
 use crate::{query, route};
 
@@ -43,6 +43,8 @@ pub fn router<P: Ports>(api: Arc<Api<P>>) -> Router {
         .route("/health/ready", get(health::ready::<P>))
         .route("/metrics", get(metrics::metrics::<P>))
         .route("/openapi.json", get(openapi::document))
+        .route("/console", get(console::page))
+        .route("/console/{file}", get(console::file))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(route::keep))
         .fallback(async || Failure(Problem::not_found()))

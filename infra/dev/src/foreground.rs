@@ -79,6 +79,7 @@ fn print_instructions(stack: &Stack, dir: &Path) {
     say!(
         "
   base URL     {url}
+  console      {url}/console
   document     {url}/openapi.json
   API key      {key}
   admin token  {admin_token}

@@ -11,7 +11,14 @@ use crate::stack::Stack;
 use crate::workspace;
 
 /// The sources of the binaries, and the template.
-const WATCHED: [&str; 5] = ["functions", "shared", "infra/openapi.json", "Cargo.toml", "template.yaml"];
+const WATCHED: [&str; 6] =
+    ["functions", "shared", "infra/openapi.json", CONSOLE_BUILT, "Cargo.toml", "template.yaml"];
+
+/// The sources of the console: no binary has them.
+const CONSOLE: &str = "functions/api/console";
+
+/// The built console, which `api` has.
+const CONSOLE_BUILT: &str = "functions/api/console/dist";
 
 /// The modification time of each file.
 type Times = BTreeMap<PathBuf, SystemTime>;
@@ -80,6 +87,7 @@ fn read_sources(root: &Path) -> Times {
     let mut remaining: Vec<PathBuf> = WATCHED.iter().map(|name| root.join(name)).collect();
     while let Some(path) = remaining.pop() {
         match fs::read_dir(&path) {
+            Ok(_) if path.ends_with(CONSOLE) => {}
             Ok(entries) => remaining.extend(entries.flatten().map(|entry| entry.path())),
             Err(_) => files.push(path),
         }
@@ -120,5 +128,7 @@ mod tests {
         let sources = read_sources(&environment::root());
         assert!(sources.contains_key(Path::new("template.yaml")));
         assert!(sources.contains_key(Path::new("functions/ingest/src/main.rs")));
+        assert!(sources.contains_key(Path::new("functions/api/console/dist/index.html")));
+        assert!(!sources.contains_key(Path::new("functions/api/console/package.json")));
     }
 }

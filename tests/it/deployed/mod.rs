@@ -10,6 +10,7 @@ mod audit;
 mod aws_ports;
 mod blackouts;
 mod burst;
+mod console;
 mod contract;
 mod crowds;
 mod emulator;

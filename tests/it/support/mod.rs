@@ -20,6 +20,7 @@ pub(crate) mod instances;
 pub(crate) mod memory_stack;
 pub(crate) mod metrics;
 pub(crate) mod name_server;
+pub(crate) mod node;
 pub(crate) mod openapi;
 pub(crate) mod place;
 pub(crate) mod python;

@@ -2,6 +2,7 @@
 
 pub(crate) mod attempts;
 pub(crate) mod audit;
+pub(crate) mod console;
 mod duplicates;
 pub(crate) mod endpoints;
 pub(crate) mod events;

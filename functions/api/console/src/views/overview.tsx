@@ -1,0 +1,140 @@
+// What the tenant does now, and what needs attention.
+
+import { useState } from 'preact/hooks'
+import { get, rateLimit, type Endpoint, type Stats } from '../api'
+import { Bars } from '../chart'
+import { bytes, count, distance, duration, short } from '../format'
+import { healthOf, needsAttention } from '../health'
+import { loadHistory, WINDOWS, type Window } from '../history'
+import { useLive } from '../live'
+import { href } from '../route'
+import { Badge, Empty, Loading, Meter, Problem, Status, Time } from '../ui'
+import { FirstCurl } from './first-curl'
+
+export function Overview() {
+  const [window, setWindow] = useState<Window>(WINDOWS[0])
+  const stats = useLive((abort) => get<Stats>(`/api/stats?window=${window.name}`, abort), 5, window.name)
+  const history = useLive((abort) => loadHistory(window, abort), 60, window.name)
+  const endpoints = useLive((abort) => get<{ endpoints: Endpoint[] }>('/api/endpoints', abort), 10, '')
+
+  return (
+    <>
+      <header class="title">
+        <h1>Overview</h1>
+        <fieldset class="choices compact">
+          <legend class="hidden">Time window</legend>
+          {WINDOWS.map((one) => (
+            <label><input type="radio" name="window" checked={one === window} onChange={() => setWindow(one)} /> {one.label}</label>
+          ))}
+        </fieldset>
+      </header>
+      <Problem error={stats.error} />
+      {stats.loading && <Loading what="the statistics" />}
+      {stats.data && <Figures stats={stats.data} />}
+      <section class="card flow" aria-labelledby="flow">
+        <h2 id="flow">Flow</h2>
+        <Problem error={history.error} />
+        {history.loading && <Loading what="the history" />}
+        {history.data && (history.data.total === 0
+          ? <FirstEvent />
+          : <Bars label={`Events and deliveries for each ${window.step}`} times={history.data.times} seconds={history.data.seconds} series={history.data.series} />)}
+        {history.data && history.data.total > 0 && <p class="hint">Each group of bars is {window.step}: accepted events, and deliveries that succeeded or have no attempt left. It is read once a minute.</p>}
+      </section>
+      <div class="columns">
+        {stats.data && <Limits stats={stats.data} />}
+        <Attention endpoints={endpoints.data?.endpoints} error={endpoints.error} />
+      </div>
+    </>
+  )
+}
+
+function Figures({ stats }: { stats: Stats }) {
+  const wait = stats.first_attempt_ms
+  return (
+    <dl class="figures">
+      <Figure name="Accepted" value={short(stats.accepted)} note={`${perMinute(stats)} events a minute`} />
+      <Figure name="Delivered" value={short(stats.delivered)} note="deliveries" />
+      <Figure name="Failed" value={short(stats.failed)} note="deliveries" bad={stats.failed > 0} />
+      <Figure name="Acknowledged" value={short(stats.acked)} note="events" />
+      <div>
+        <dt>From acceptance to first attempt</dt>
+        <dd class="quantiles">
+          {wait.p50 === null ? <span class="none">–</span> : (
+            <>
+              <span><b>{duration(wait.p50)}</b> p50</span>
+              <span><b>{duration(wait.p95 ?? 0)}</b> p95</span>
+              <span><b>{duration(wait.p99 ?? 0)}</b> p99</span>
+            </>
+          )}
+        </dd>
+        <dd class="note">each at most 19 % too high</dd>
+      </div>
+    </dl>
+  )
+}
+
+/** Returns the mean of the window. */
+function perMinute(stats: Stats): string {
+  const minutes = (new Date(stats.until).getTime() - new Date(stats.since).getTime()) / 60_000
+  const mean = stats.accepted / Math.max(minutes, 1)
+  return mean < 10 ? mean.toFixed(1) : count(Math.round(mean))
+}
+
+function Figure({ name, value, note, bad = false }: { name: string; value: string; note?: string; bad?: boolean }) {
+  return <div><dt>{name}</dt><dd class={bad ? 'bad-text' : ''}>{value}</dd>{note && <dd class="note">{note}</dd>}</div>
+}
+
+function Limits({ stats }: { stats: Stats }) {
+  const rate = rateLimit.value
+  const used = stats.delivery_allowance.used_until
+  return (
+    <section class="card" aria-labelledby="limits">
+      <h2 id="limits">Limits</h2>
+      <Meter label="Backlog" value={stats.pending} max={stats.max_pending}
+        note={`${count(stats.pending)} of ${short(stats.max_pending)} events in the inbox`} />
+      {rate && <Meter label="Rate limit" value={rate.limit - rate.left} max={rate.limit}
+        note={`${count(rate.left)} of ${short(rate.limit)} requests left, again full in ${rate.resets} s`} />}
+      <dl class="facts">
+        <dt>Delivery allowance</dt>
+        <dd>
+          {used === null ? <Badge tone="good">available</Badge> : <>used up until <Time at={used} /></>}
+          <p class="hint">{count(stats.delivery_allowance.units_per_minute)} units a minute for replays, tests and more than ten deliveries of an event. A unit is {bytes(4096)}.</p>
+        </dd>
+      </dl>
+    </section>
+  )
+}
+
+function Attention({ endpoints, error }: { endpoints: Endpoint[] | undefined; error: Parameters<typeof Problem>[0]['error'] }) {
+  const troubled = endpoints?.filter(needsAttention) ?? []
+  return (
+    <section class="card" aria-labelledby="attention">
+      <h2 id="attention">Endpoints that need attention</h2>
+      <Problem error={error} />
+      {!endpoints && !error && <Loading what="the endpoints" />}
+      {endpoints?.length === 0 && <p>No endpoint yet. Events wait in the <a href={href('inbox')}>inbox</a>. <a href={href('endpoints')}>Create an endpoint</a> to get them by webhook.</p>}
+      {endpoints && endpoints.length > 0 && troubled.length === 0 && <p>None: all {count(endpoints.length)} take deliveries.</p>}
+      <ul class="rows">
+        {troubled.map((endpoint) => (
+          <li>
+            <Status value={healthOf(endpoint)} />
+            <a class="break" href={href(`endpoints/${endpoint.id}`)}>{endpoint.url}</a>
+            <span class="quiet break">
+              {endpoint.last_error !== null && <>{endpoint.last_error}. </>}
+              {endpoint.next_probe_at !== null && <>Next probe {distance(endpoint.next_probe_at)}.</>}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+function FirstEvent() {
+  return (
+    <Empty title="No event in this window">
+      <p>Post one from a terminal, or <a href={href('send')}>send a test event</a>:</p>
+      <FirstCurl />
+    </Empty>
+  )
+}
