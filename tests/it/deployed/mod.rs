@@ -23,6 +23,7 @@ mod identity;
 mod key_ends;
 mod killing;
 mod lost_answers;
+mod neighbours;
 mod notices;
 mod operators;
 mod outages;

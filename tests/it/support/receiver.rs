@@ -37,7 +37,8 @@ struct Shared {
 struct State {
     script: VecDeque<Answer>,
     received: Vec<Received>,
-    holds: bool,
+    /// How long a request waits for its answer at most.
+    holds_for: Option<Duration>,
     echoes: bool,
 }
 
@@ -62,7 +63,7 @@ impl Receiver {
     /// A receiver that answers one after the other of these, and the last one ever after.
     pub(crate) fn with_script(script: impl IntoIterator<Item = Answer>) -> Self {
         let script = script.into_iter().collect();
-        let state = State { script, received: Vec::new(), holds: false, echoes: false };
+        let state = State { script, received: Vec::new(), holds_for: None, echoes: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), released: Condvar::new() });
         let server = Server::start({
             let shared = Arc::clone(&shared);
@@ -95,12 +96,17 @@ impl Receiver {
 
     /// Lets every request wait for its answer until [`Receiver::release`].
     pub(crate) fn hold(&self) {
-        self.shared.state().holds = true;
+        self.answer_after(Duration::from_secs(30)); // longer than any sender waits
+    }
+
+    /// Lets every request wait this long for its answer.
+    pub(crate) fn answer_after(&self, delay: Duration) {
+        self.shared.state().holds_for = Some(delay);
     }
 
     /// Answers all that wait, and from now on at once.
     pub(crate) fn release(&self) {
-        self.shared.state().holds = false;
+        self.shared.state().holds_for = None;
         self.shared.released.notify_all();
     }
 
@@ -154,9 +160,9 @@ impl Shared {
         state.received.push(Received { at: Instant::now(), request });
         let last = state.script.len() == 1;
         let answer = if last { state.script.front().cloned() } else { state.script.pop_front() };
-        let longer_than_any_sender_waits = Duration::from_secs(30);
-        let held = self.released.wait_timeout_while(state, longer_than_any_sender_waits, |state| state.holds);
-        drop(held);
+        let holds_for = state.holds_for.unwrap_or_default();
+        let is_held = |state: &mut State| state.holds_for.is_some();
+        drop(self.released.wait_timeout_while(state, holds_for, is_held));
         let Answer { status, header } = answer.unwrap_or(Answer::status(200));
         let header = header.as_ref().map(|(name, value)| (*name, value.as_str()));
         let headers: Vec<_> = header.into_iter().chain([("connection", "close")]).collect();
