@@ -92,7 +92,7 @@ pub(crate) fn take(response: &mut Response) -> Option<AuditRecord> {
     extensions.remove::<AuditRecord>().map(|record| AuditRecord { created, ..record })
 }
 
-/// Adds the outcome to the record of a change. An error is logged only: the change is made, and its outcome is unknown.
+/// Adds the outcome to the record of a change. An error is logged only: the answer stays, and the outcome stays unknown.
 pub(crate) async fn end<P: Ports>(api: &Api<P>, record: Option<&AuditRecord>, status: u16) {
     let Some(record) = record else { return };
     let ended = AuditRecord { status: Some(status), ..record.clone() };

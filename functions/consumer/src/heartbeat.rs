@@ -1,5 +1,5 @@
-//! Decides which waits of the queue are stored. The last stored wait tells ingest that consumer receives messages. A short wait
-//! says no more than that, so an instance stores it at intervals only: an ordinary batch then costs no write for it. Ingest
+//! Decides which waits of the queue `events` are stored. The last stored wait tells ingest that consumer receives messages. A
+//! short wait carries no other news, so an instance stores it at intervals only: an ordinary batch then costs no write for it. Ingest
 //! counts what was sent less than an interval after a stored wait as received.
 
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::timestamp::Timestamp;
 use store::limits::counters::Wait;
 
-/// A wait that is shorter is short. Lambda polls at once, so nearly every event waits less.
+/// A wait below this is short. Lambda polls at once, so nearly every event waits less.
 const SHORT: Duration = Duration::from_secs(1);
 
 /// The interval where ingest refuses nothing because of the queue.

@@ -1,4 +1,4 @@
-//! Looks whether the function delivery is late. While it is stopped or far behind, new events are put into the inbox from their
+//! Decides whether the function delivery is late. While it is stopped or far behind, new events are put into the inbox from their
 //! birth, so that a client can pull what no webhook brings, and the limit of the backlog counts it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

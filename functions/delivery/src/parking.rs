@@ -1,6 +1,6 @@
-//! Parks deliveries until their endpoint gets deliveries again, or has time for them: a row for each delivery, and then one
-//! write for each endpoint of the batch, by which the scheduler finds the rows. A message counts as handled only after
-//! both, so a process that dies in between parks it again.
+//! Parks deliveries until their endpoint takes deliveries again, or its rate allows them: a row for each delivery, and then
+//! one write for each endpoint of the batch, by which the scheduler finds the rows. A message counts as handled only after
+//! both: if the process dies in between, the message returns and is parked again.
 
 use std::collections::{BTreeMap, BTreeSet};
 

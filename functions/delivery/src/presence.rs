@@ -23,7 +23,7 @@ use crate::handler::Delivery;
 use crate::tally::Tally;
 
 /// What entered and left the inbox in this invocation. It is kept apart from the outcomes of the messages, because an event
-/// has moved also where its message fails afterwards.
+/// stays moved even if its message fails later.
 #[derive(Default)]
 pub(crate) struct Moves(Mutex<Tally>);
 
@@ -83,7 +83,7 @@ impl<P: Ports> Delivery<P> {
     ) -> PortResult<Updated> {
         let moved = Move::between(seen, next);
         if moved == Move::Entered {
-            // Before the update, so that no event in the inbox expires without a notice.
+            // Before the update, so that a process that ends in between leaves no event without a notice. A failed write can.
             self.expirations.write_rows(HashSet::from([ExpiryBatch::of(tenant, next)])).await;
         }
         let updated = self.events.update(tenant, next).await?;

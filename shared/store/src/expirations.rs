@@ -2,7 +2,7 @@
 //! expire together.
 //!
 //! A repeated write changes nothing. Each instance remembers the rows that it wrote, only to save calls. If a row cannot be
-//! written, the events enter nevertheless, and the next event of the same batch writes the row.
+//! written, the events enter nevertheless, and the next event that expires with them writes the row.
 
 use std::collections::HashSet;
 

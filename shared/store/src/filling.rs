@@ -1,6 +1,6 @@
-//! Requests the notice that a tenant's inbox fills up. An ordinary event costs nothing: whatever enters the inbox is added to
-//! the backlog anyway, and only when the count of a day reaches a further hundredth of the maximum is a row put for the
-//! scheduler, which looks at the whole backlog.
+//! Requests the notice that a tenant's inbox fills up. Entering the inbox already updates the
+//! backlog, so an ordinary event costs nothing more. When the count of a day passes another hundredth of the maximum, a row asks
+//! the scheduler to check the whole backlog.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,18 +1,19 @@
 //! When an event is in the inbox.
 //!
 //! ```text
-//!   no endpoint matched ───────────────────────────────────────────> in the inbox from its birth
+//!   no endpoint matched ───────────────────────────────────────────> in the inbox from its birth, or never if the tenant
+//!                                                                     takes matched events only
 //!   deliveries ── all succeed at their first attempt ──────────────> never in the inbox
 //!             │── one fails, is put off, or ends without success ──> enters with the update that records it
 //!             │── the function delivery is stopped or far behind ──> in the inbox from its birth
 //!             │── one is parked, or waits longer than a queue holds
 //!             │   a message ───────────────────────────────────────> enters before that
-//!             `── its message fails again and again ───────────────> enters at the third receipt
+//!             `── its message fails again and again ───────────────> enters at the third receipt, or as a dead letter
 //! ```
 //!
 //! Until an event enters, each of its open deliveries has a message in a queue, or a row in `Schedule`. A message is deleted
-//! only after the event has entered, the delivery has ended, or the next message exists. So at each moment a queue, `Schedule` or the inbox knows every
-//! event that is not taken. An event that is delivered at once, which is nearly every one, costs nothing for the inbox: no
+//! only after the event has entered, the delivery has ended, or the next message exists. So at each moment a queue,
+//! `Schedule` or the inbox has every event that is not taken (delivered or acknowledged). An event that is delivered at once, which is nearly every one, costs nothing for the inbox: no
 //! entry in the index, and no change of the backlog.
 
 use crate::inbox::{Head, Outcome, Status};

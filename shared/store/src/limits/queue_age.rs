@@ -7,7 +7,7 @@
 //!         | waits of its messages       |<- nothing received for this long
 //! ```
 //!
-//! Only CloudWatch gets the age of a queue from SQS, so this is an estimate, and it can be wrong, for example if a wait could not
+//! A stored wait counts for a minute. Only CloudWatch gets the age of a queue from SQS, so this is an estimate, and it can be wrong, for example if a wait could not
 //! be stored.
 
 use std::time::Duration;

@@ -18,7 +18,7 @@ export function Attempts({ path }: { path: string }) {
   return (
     <section class="card" aria-labelledby="attempts">
       <h2 id="attempts">Attempts</h2>
-      <p class="hint">Without the deliveries that succeeded at their first attempt: those are in the timelines of their <a href={href('events')}>events</a>.</p>
+      <p class="hint">Deliveries that succeeded at their first attempt are not listed; see the timelines of their <a href={href('events')}>events</a>.</p>
       <Problem error={error} />
       {loading && <Loading what="the attempts" />}
       {data?.attempts.length === 0 && <p class="quiet">None.</p>}

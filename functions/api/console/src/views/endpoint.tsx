@@ -80,7 +80,7 @@ export function EndpointView({ id }: { id: string }) {
       )}
       {open === 'delete' && (
         <Confirm title="Delete the endpoint?" action="Delete" onConfirm={remove} onClose={() => setOpen(null)}>
-          <p>Its open deliveries are cancelled. Their events stay in the inbox.</p>
+          <p>Its open deliveries are cancelled. Their events are put into the inbox.</p>
         </Confirm>
       )}
       {secret !== undefined && <Secret title="The new signing secret" value={secret} onClose={() => setSecret(undefined)} />}
@@ -107,7 +107,7 @@ function Facts({ endpoint }: { endpoint: Endpoint }) {
         <h2 id="health">Health</h2>
         <dl class="facts">
           <dt>Now</dt><dd aria-live="polite"><Status value={health} /><p class="hint">{MEANING[health]}</p></dd>
-          <dt>Last success</dt><dd><Time at={endpoint.last_delivered_at} relative />{endpoint.last_delivered_at !== null && <span class="quiet">, or up to 15 min later</span>}</dd>
+          <dt>Last success</dt><dd><Time at={endpoint.last_delivered_at} relative />{endpoint.last_delivered_at !== null && <span class="quiet"> (the real one may be up to 15 min newer)</span>}</dd>
           <dt>Failures</dt><dd>{count(endpoint.failures)} since the last success{endpoint.failing_since !== null && <>, the first <Time at={endpoint.failing_since} relative /></>}</dd>
           {endpoint.last_error !== null && <><dt>Last failure</dt><dd class="break">{endpoint.last_error.replaceAll('_', ' ')}</dd></>}
           <dt>Waiting</dt><dd>{endpoint.pending === undefined ? '–' : `${count(endpoint.pending)}${endpoint.pending >= 10_000 ? ' or more' : ''} deliveries`}</dd>

@@ -21,7 +21,7 @@ async function load(id: string, abort: AbortSignal): Promise<Shown> {
   return { event: JSON.parse(text) as TriggerEvent, payload: member(text, 'payload') ?? '' }
 }
 
-const IN_INBOX = ['pending', 'delivering', 'failed', 'quarantined']
+const UNTAKEN = ['pending', 'delivering', 'failed', 'quarantined']
 
 export function EventView({ id }: { id: string }) {
   const [deleting, setDeleting] = useState(false)
@@ -36,7 +36,7 @@ export function EventView({ id }: { id: string }) {
   const acknowledge = () => attempt(async () => {
     await call('POST', `/api/ack/${id}`)
     refresh()
-  }, 'Acknowledged: the event has left the inbox.')
+  }, 'Acknowledged: no more deliveries are sent.')
   const remove = async () => {
     const gone = await attempt(() => call('DELETE', `/api/events/${id}`), 'The event is deleted.')
     setDeleting(false)
@@ -51,7 +51,7 @@ export function EventView({ id }: { id: string }) {
         {event && !isMissing && (
           <div class="actions">
             <Button disabled={event.status === 'delivering' || event.deliveries?.length === 0} onClick={replay}>Replay</Button>
-            <Button disabled={!IN_INBOX.includes(event.status)} onClick={acknowledge}>Acknowledge</Button>
+            <Button disabled={!UNTAKEN.includes(event.status)} onClick={acknowledge}>Acknowledge</Button>
             <Button kind="danger" onClick={() => setDeleting(true)}>Delete</Button>
           </div>
         )}

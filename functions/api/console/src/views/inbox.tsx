@@ -1,4 +1,4 @@
-// The inbox: events that are neither delivered nor acknowledged.
+// The inbox: events that wait for a client, or for another attempt at an endpoint.
 
 import { useState } from 'preact/hooks'
 import { call, get, withQuery, type EventPage, type FailedEvent } from '../api'
@@ -74,7 +74,7 @@ export function Inbox() {
       {loading && <Loading what="the inbox" />}
       {data && shown.length === 0 && (status !== '' || type !== ''
         ? <Empty title="No event matches"><p>{next === null ? 'Change the filter.' : 'Not on this page. Look at the next one.'}</p></Empty>
-        : <Empty title="The inbox is empty"><p>Every event is delivered or acknowledged. An event that no endpoint matches would wait here:</p><FirstCurl /></Empty>)}
+        : <Empty title="The inbox is empty"><p>No event waits here. An event enters when no endpoint matches it, or when its delivery fails or is late. To post one:</p><FirstCurl /></Empty>)}
       {shown.length > 0 && (
         <div class="scroll">
           <table class="events">

@@ -14,7 +14,7 @@ const SCOPES: [string, string][] = [
   ['endpoints:admin', 'manage endpoints'],
   ['events:replay', 'replay events'],
   ['keys:admin', 'manage API keys'],
-  ['tenant:admin', 'change settings, delete, export, erase'],
+  ['tenant:admin', 'change settings, delete events, export, erase, read the audit trail'],
 ]
 
 /** Whether this looks like the key of the session. */
@@ -42,7 +42,7 @@ export function Keys() {
       {data && (
         <div class="scroll">
           <table class="events">
-            <thead><tr><th scope="col">Name</th><th scope="col">Ends in</th><th scope="col">Scopes</th><th scope="col" class="number">Events a minute</th><th scope="col">Last used</th><th scope="col">Expires</th><th scope="col"><span class="hidden">Actions</span></th></tr></thead>
+            <thead><tr><th scope="col">Name</th><th scope="col">Ends in</th><th scope="col">Scopes</th><th scope="col" class="number">Limit (events a minute)</th><th scope="col">Last used</th><th scope="col">Expires</th><th scope="col"><span class="hidden">Actions</span></th></tr></thead>
             <tbody>
               {data.keys.map((key) => (
                 <tr key={key.id}>
@@ -64,7 +64,7 @@ export function Keys() {
       {secret !== undefined && <Secret title="The API key" value={secret} onClose={() => setSecret(undefined)} />}
       {revoking && (
         <Confirm title="Revoke the key?" action="Revoke" onConfirm={revoke} onClose={() => setRevoking(undefined)}>
-          <p>What uses <b class="break">{revoking.name}</b> (…{revoking.last4}) is refused within 60 seconds.{isOwn(revoking) && ' It is the key of this session: you will be signed out.'}</p>
+          <p>Requests with <b class="break">{revoking.name}</b> (…{revoking.last4}) are refused within 60 seconds.{isOwn(revoking) && ' It is the key of this session: you will be signed out.'}</p>
         </Confirm>
       )}
     </>
@@ -101,8 +101,8 @@ function NewKey({ onClose, onCreated }: { onClose: () => void; onCreated: (key: 
           ))}
         </fieldset>
         <div class="columns">
-          <Field label="Expires" hint="Empty: with the key of this session.">{(attributes) => <input {...attributes} type="datetime-local" value={expires} onInput={(event) => setExpires(event.currentTarget.value)} />}</Field>
-          <Field label="Events a minute" hint="Empty: as the key of this session.">{(attributes) => <input {...attributes} type="number" min={1} value={rate} onInput={(event) => setRate(event.currentTarget.value)} />}</Field>
+          <Field label="Expires" hint="Empty: when this session's key expires.">{(attributes) => <input {...attributes} type="datetime-local" value={expires} onInput={(event) => setExpires(event.currentTarget.value)} />}</Field>
+          <Field label="Events a minute" hint="Empty: the same as this session's key.">{(attributes) => <input {...attributes} type="number" min={1} value={rate} onInput={(event) => setRate(event.currentTarget.value)} />}</Field>
         </div>
         <Problem error={error} />
         <div class="actions"><Button onClick={onClose}>Cancel</Button><Button kind="primary" type="submit" disabled={scopes.length === 0}>Create</Button></div>

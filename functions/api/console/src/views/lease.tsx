@@ -22,7 +22,7 @@ export function LeaseForm({ onChange }: { onChange: () => void }) {
     }
     const events = got.results.map(({ id, type, lease_count = 1 }) => ({ id, type, lease_count }))
     held.value = { id: got.lease_id, until: got.leased_until, events }
-    announce(`${events.length} events are leased.`)
+    announce(events.length === 1 ? '1 event is leased.' : `${events.length} events are leased.`)
     onChange()
   })
   return (
@@ -33,7 +33,7 @@ export function LeaseForm({ onChange }: { onChange: () => void }) {
         <Field label="Seconds">{(attributes) => <input {...attributes} type="number" min={1} max={3600} required value={seconds} onInput={(event) => setSeconds(event.currentTarget.value)} />}</Field>
         <Field label="Events at most">{(attributes) => <input {...attributes} type="number" min={1} max={100} required value={limit} onInput={(event) => setLimit(event.currentTarget.value)} />}</Field>
         <Field label="Only types">{(attributes) => <input {...attributes} spellcheck={false} placeholder="all" value={types} onInput={(event) => setTypes(event.currentTarget.value)} />}</Field>
-        <label class="check"><input type="checkbox" checked={open} onChange={() => setOpen(!open)} /> also with open deliveries</label>
+        <label class="check"><input type="checkbox" checked={open} onChange={() => setOpen(!open)} /> include events that are still being delivered</label>
         <div class="actions"><Button kind="primary" type="submit">Lease</Button></div>
       </form>
     </details>

@@ -32,7 +32,7 @@ export function Operator() {
       {data && (
         <div class="scroll">
           <table class="events">
-            <thead><tr><th scope="col">Tenant</th><th scope="col">Tier</th><th scope="col" class="number">Events a minute</th><th scope="col">Created</th><th scope="col">State</th><th scope="col"><span class="hidden">Actions</span></th></tr></thead>
+            <thead><tr><th scope="col">Tenant</th><th scope="col">Tier</th><th scope="col" class="number">Limit (events a minute)</th><th scope="col">Created</th><th scope="col">State</th><th scope="col"><span class="hidden">Actions</span></th></tr></thead>
             <tbody>
               {data.tenants.map((tenant) => (
                 <tr key={tenant.organization_id}>
@@ -91,7 +91,7 @@ function Suspend({ tenant, onClose, onDone }: { tenant: ListedTenant; onClose: (
   return (
     <Dialog title="Suspend the tenant?" onClose={onClose}>
       <form onSubmit={(event) => { event.preventDefault(); void suspend() }}>
-        <p>What <b class="break">{tenant.organization_name}</b> posts and changes is refused, and its deliveries wait. Nothing is lost.</p>
+        <p><b class="break">{tenant.organization_name}</b> can no longer post or change anything, and its deliveries wait. Nothing is lost.</p>
         <Field label="Reason" hint="The tenant cannot read it.">{(attributes) => <input {...attributes} required maxLength={255} value={reason} onInput={(event) => setReason(event.currentTarget.value)} />}</Field>
         <div class="actions"><Button onClick={onClose}>Cancel</Button><Button kind="danger" type="submit">Suspend</Button></div>
       </form>

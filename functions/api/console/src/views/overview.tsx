@@ -67,7 +67,7 @@ function Figures({ stats }: { stats: Stats }) {
             </>
           )}
         </dd>
-        <dd class="note">each at most 19 % too high</dd>
+        <dd class="note">estimates, up to 19 % too high</dd>
       </div>
     </dl>
   )
@@ -92,13 +92,13 @@ function Limits({ stats }: { stats: Stats }) {
       <h2 id="limits">Limits</h2>
       <Meter label="Backlog" value={stats.pending} max={stats.max_pending}
         note={`${count(stats.pending)} of ${short(stats.max_pending)} events in the inbox`} />
-      {rate && <Meter label="Rate limit" value={rate.limit - rate.left} max={rate.limit}
-        note={`${count(rate.left)} of ${short(rate.limit)} requests left, again full in ${rate.resets} s`} />}
+      {rate && <Meter label="Request limit" value={rate.limit - rate.left} max={rate.limit}
+        note={`${count(rate.left)} of ${short(rate.limit)} requests left, full again in ${rate.resets} s`} />}
       <dl class="facts">
         <dt>Delivery allowance</dt>
         <dd>
           {used === null ? <Badge tone="good">available</Badge> : <>used up until <Time at={used} /></>}
-          <p class="hint">{count(stats.delivery_allowance.units_per_minute)} units a minute for replays, tests and more than ten deliveries of an event. A unit is {bytes(4096)}.</p>
+          <p class="hint">{count(stats.delivery_allowance.units_per_minute)} units a minute for replays, tests, and deliveries of an event beyond the first ten. A unit is {bytes(4096)}.</p>
         </dd>
       </dl>
     </section>

@@ -23,7 +23,7 @@ export function Receipt() {
           <dt>Completed</dt><dd>{data.completed_at === null ? 'not yet' : <Time at={data.completed_at} />}</dd>
           <dt>Items deleted</dt><dd>{count(data.items_deleted)}</dd>
           <dt>Searched</dt><dd>{count(data.times_looked_through)} times</dd>
-          {data.lives_on.map((rest) => <><dt>Lives on</dt><dd>{rest.what}: {rest.for}</dd></>)}
+          {data.lives_on.map((rest) => <><dt>Remains</dt><dd>{rest.what}: {rest.for}</dd></>)}
         </dl>
       )}
     </section>

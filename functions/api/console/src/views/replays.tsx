@@ -37,7 +37,7 @@ export function Replays() {
       <NewReplay />
       <section class="card" aria-labelledby="known">
         <h2 id="known">Replays of this tab</h2>
-        {known.value.length === 0 && <Empty title="No replay yet"><p>A replay opens the final deliveries of all matching events again. Its progress is shown here. The API does not list replays: find an older one by its id.</p></Empty>}
+        {known.value.length === 0 && <Empty title="No replay yet"><p>A replay sends all matching events again, where a delivery has ended. Its progress is shown here. The API does not list replays: find an older one by its id.</p></Empty>}
         {known.value.map((one) => <Progress key={one} id={one} />)}
         <form class="filter" aria-label="Find a replay" onSubmit={(event) => { event.preventDefault(); void find() }}>
           <Field label="Id of a replay">{(attributes) => <input {...attributes} class="wide mono" required spellcheck={false} placeholder="rpl_…" value={id} onInput={(event) => setId(event.currentTarget.value)} />}</Field>
@@ -78,7 +78,7 @@ function NewReplay() {
 
   return (
     <form class="card" onSubmit={(event) => { event.preventDefault(); void start() }} onInput={() => setFound(undefined)}>
-      <h2>Replay events again</h2>
+      <h2>Replay events</h2>
       <div class="grid">
         <Field label="Accepted from">{(attributes) => <input {...attributes} type="datetime-local" step={1} required value={since} onInput={(event) => setSince(event.currentTarget.value)} />}</Field>
         <Field label="Before" hint="Empty: until now.">{(attributes) => <input {...attributes} type="datetime-local" step={1} value={until} onInput={(event) => setUntil(event.currentTarget.value)} />}</Field>

@@ -63,7 +63,7 @@ export function Send() {
           <Field label="Type">
             {(attributes) => <input {...attributes} required maxLength={255} spellcheck={false} value={form.type} onInput={(event) => setForm({ ...form, type: event.currentTarget.value })} />}
           </Field>
-          <Field label="Dedup id" hint="Optional. Events with the same one are stored once in 24 hours.">
+          <Field label="Dedup id" hint="Optional. Within 24 hours, events with the same id are stored once.">
             {(attributes) => <input {...attributes} maxLength={255} spellcheck={false} value={form.dedup} onInput={(event) => setForm({ ...form, dedup: event.currentTarget.value })} />}
           </Field>
         </div>
@@ -84,7 +84,7 @@ export function Send() {
   )
 }
 
-const WOULD = { nothing: 'would get nothing', send: 'would get it now', park: 'would get it later', fail: 'would fail' }
+const WOULD = { nothing: 'would get nothing', send: 'would get it now', park: 'would get it later', fail: 'its delivery would fail' }
 
 function Explained({ explanation }: { explanation: Explanation }) {
   return (

@@ -20,7 +20,7 @@ export function TenantView() {
           <dl class="facts card">
             <dt>Id</dt><dd class="with-copy"><code class="break">{data.organization_id}</code><Copy text={data.organization_id} label="Copy the id" /></dd>
             <dt>Tier</dt><dd>{data.tier}</dd>
-            <dt>Rate limit</dt><dd>{count(data.rate_limit_per_minute)} events per minute</dd>
+            <dt>Event limit</dt><dd>{count(data.rate_limit_per_minute)} events per minute</dd>
             <dt>Retention</dt><dd>{count(data.retention_days)} of at most {count(data.max_retention_days)} days</dd>
             <dt>Created</dt><dd>{date(data.created_at)}</dd>
           </dl>
@@ -102,7 +102,7 @@ function Erase({ name }: { name: string }) {
       {open && (
         <Dialog title="Erase the tenant?" onClose={() => setOpen(false)}>
           <form onSubmit={(event) => { event.preventDefault(); void erase() }}>
-            <p>All data is deleted, and no one can bring it back. To confirm, type the name of the tenant: <b class="break">{name}</b></p>
+            <p>The data is deleted for good. Backups end after 35 days; the receipt lists what remains. To confirm, type the name of the tenant: <b class="break">{name}</b></p>
             <Field label="Name of the tenant">{(attributes) => <input {...attributes} autocomplete="off" value={typed} onInput={(event) => setTyped(event.currentTarget.value)} />}</Field>
             <div class="actions"><Button onClick={() => setOpen(false)}>Cancel</Button><Button kind="danger" type="submit" disabled={typed !== name}>Erase everything</Button></div>
           </form>

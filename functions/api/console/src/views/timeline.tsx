@@ -49,7 +49,7 @@ function DeliverySteps({ eventId, delivery }: { eventId: string; delivery: Deliv
         <a class="break" href={href(`endpoints/${delivery.endpoint_id}`)}>{delivery.url ?? 'a deleted endpoint'}</a>
         {delivery.state !== 'open' && delivery.url !== null && <Button label="Replay to this endpoint" onClick={replay}>Replay</Button>}
       </h3>
-      {delivery.history_truncated && <p class="quiet">Older attempts are left out. <a href={href(`endpoints/${delivery.endpoint_id}`)}>The endpoint lists all</a>.</p>}
+      {delivery.history_truncated && <p class="quiet">Older attempts are left out. <a href={href(`endpoints/${delivery.endpoint_id}`)}>The page of the endpoint lists them</a>.</p>}
       <ol class="timeline">
         {delivery.history.map((one) => <AttemptStep attempt={one} />)}
         {delivery.state === 'open'
