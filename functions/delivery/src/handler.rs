@@ -31,7 +31,7 @@ use store::schedule::Schedule;
 use crate::admission::{Admission, Admitter};
 use crate::config::Config;
 use crate::last_deliveries::LastDeliveries;
-use crate::presence::Moves;
+use crate::moves::Moves;
 use crate::successes::Successes;
 use crate::tally::Tally;
 use crate::tiers::Tiers;

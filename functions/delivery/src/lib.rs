@@ -9,6 +9,7 @@ pub mod config;
 pub mod handler;
 mod health;
 mod last_deliveries;
+mod moves;
 mod parking;
 mod presence;
 mod slowness;
