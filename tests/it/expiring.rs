@@ -92,12 +92,12 @@ async fn an_event_that_nobody_takes_is_announced_before_it_ends() {
 #[tokio::test]
 async fn an_event_that_somebody_took_is_not_announced() {
     let pipeline = Pipeline::with_endpoints(1);
-    pipeline.webhooks.answer(500);
+    pipeline.webhooks.answer_by(|_, _| Some(500));
     let acked = stored(&pipeline, "acknowledged").await;
     stored(&pipeline, "delivered").await;
     pipeline.deliver().await;
     acknowledge(&pipeline, acked);
-    pipeline.webhooks.answer(200);
+    pipeline.webhooks.answer_by(|_, _| Some(200));
     pipeline.run_until_quiet().await;
     let row = only_row(&pipeline);
     assert!(pipeline.clock.now() < START.after(Duration::from_hours(1)), "nobody waits for that row");
