@@ -1,8 +1,6 @@
 //! The root key of the stack opens the data keys of all tenants, so an instance calls KMS once. KMS alone still opens each of
 //! them, and nothing opens the key of an erased tenant.
 
-use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::sealed::{DataKey, Sealed};
@@ -16,6 +14,8 @@ use store::testing::clock::FixedClock;
 use store::testing::faults::{Fault, Faults};
 use store::testing::memory::Memory;
 use store::testing::table::usage::Operation;
+
+use crate::support::lines::Lines;
 
 /// More steps than any work of these stories has.
 const MANY: usize = 40;
@@ -273,21 +273,6 @@ async fn without_a_readable_root_key_kms_opens_every_key_and_a_new_root_key_heal
     assert!(opens(&found.1.unwrap().unwrap(), &new, &seal(&of_new, &new)));
 }
 
-/// Collects log lines.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn an_unreadable_root_key_is_logged_once_by_each_instance() {
     let (stack, lines) = (Stack::new(), Lines::default());
@@ -302,7 +287,7 @@ async fn an_unreadable_root_key_is_logged_once_by_each_instance() {
         instance.key_or_new(&tenant()).await.unwrap();
         stack.clock.advance(Duration::from_mins(2));
     }
-    let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let lines = lines.take();
     let errors: Vec<&str> = lines.lines().filter(|line| line.contains("ERROR")).collect();
     assert_eq!(errors.len(), 1, "{lines}");
     assert!(errors[0].contains("there is no root key; KMS unwraps the data key of each tenant"), "{lines}");

@@ -1,7 +1,6 @@
 //! What a request without a valid key may cost: nothing, or one call of AWS.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::deps::Api;
@@ -22,6 +21,7 @@ use store::testing::table::usage::Operation;
 use crate::support::belongings::never;
 use crate::support::client::Reply;
 use crate::support::configs;
+use crate::support::lines::Lines;
 use crate::support::openapi::{Kind, operations};
 
 /// One instance of api, which counts its calls of AWS.
@@ -231,21 +231,6 @@ async fn an_invented_receipt_costs_nothing_and_a_real_one_is_read_ten_times_a_se
     get(url).await.0.expect(200);
 }
 
-/// Keeps what is logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_log_line_has_the_route_and_the_caller_and_nothing_that_was_sent() {
     let lines = Lines::default();
@@ -269,7 +254,7 @@ async fn a_log_line_has_the_route_and_the_caller_and_nothing_that_was_sent() {
         ("SECRET", "/api/keys", 405, "other /api/keys"),
     ] {
         instance.call(method, path, &query).await.0.expect(status);
-        let line = String::from_utf8(std::mem::take(&mut *lines.0.lock().unwrap())).unwrap();
+        let line = lines.take();
         let is_secret = |text: &str| line.to_lowercase().contains(&text.to_lowercase());
         assert!(line.len() < 500 && !is_secret("secret") && !is_secret(&good), "{line}");
         let line: Value = serde_json::from_str(&line).unwrap();
@@ -283,7 +268,7 @@ async fn a_log_line_has_the_route_and_the_caller_and_nothing_that_was_sent() {
     }
     let event = never(Kind::Event);
     instance.call("DELETE", &format!("/api/events/{event}"), &query).await.0.expect(404);
-    let line = String::from_utf8(std::mem::take(&mut *lines.0.lock().unwrap())).unwrap();
+    let line = lines.take();
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&line["action"], &line["subject"]), (&json!("event.delete"), &json!(event)));
     assert_eq!((&line["status"], line["request_id"].is_string()), (&json!(404), true), "{line}");

@@ -185,7 +185,7 @@ impl System {
         self.invoke(Function::Scheduler, self.scheduler.handle(until)).await;
     }
 
-    /// Handles the messages of both queues as long as one of them has at least so many that can be received now.
+    /// Handles the messages of both queues as long as one of them has `at_least` messages that can be received now.
     pub async fn handle_batches(&self, at_least: usize) {
         while self.events.count_visible() >= at_least || self.deliveries.count_visible() >= at_least {
             if self.events.count_visible() >= at_least {

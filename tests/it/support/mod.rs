@@ -17,6 +17,7 @@ pub(crate) mod consumer;
 pub(crate) mod detour;
 pub(crate) mod hostile;
 pub(crate) mod instances;
+pub(crate) mod lines;
 pub(crate) mod memory_stack;
 pub(crate) mod metrics;
 pub(crate) mod name_server;

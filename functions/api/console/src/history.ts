@@ -18,7 +18,7 @@ export const WINDOWS: [Window, Window] = [
 ]
 
 const BARS = 12
-/** So many requests run at once: each one at a time holds an instance of the function. */
+/** The number of requests at the same time. Each holds an instance of the function. */
 const AT_ONCE = 3
 
 export interface History {

@@ -11,6 +11,7 @@ use store::ports::Ports;
 use store::testing::faults::Faults;
 use store::testing::memory::{
     CLAIMS, CONTROL, DELIVERIES_DLQ, DELIVERIES_QUEUE, EVENTS, EVENTS_DLQ, EVENTS_QUEUE, LIMITS, SCHEDULE,
+    table_named,
 };
 use store::testing::table::MemoryTable;
 use store::testing::tables::MemoryTables;
@@ -67,14 +68,7 @@ impl MeteredPorts {
     /// If no table has this name.
     #[must_use]
     pub fn memory(&self, name: &str) -> &MemoryTable {
-        match name {
-            CONTROL => &self.tables.control,
-            LIMITS => &self.tables.limits,
-            CLAIMS => &self.tables.claims,
-            EVENTS => &self.tables.events,
-            SCHEDULE => &self.tables.schedule,
-            other => panic!("no table has the name {other}"),
-        }
+        table_named(&self.tables, name)
     }
 }
 

@@ -37,7 +37,7 @@ pub struct Stream {
     pub rounds: u64,
     /// The time between two rounds.
     pub pause: Duration,
-    /// Messages wait in their queue until there are so many.
+    /// The number of messages that a queue collects before they are handled.
     pub at_least: usize,
 }
 

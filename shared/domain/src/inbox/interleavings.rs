@@ -207,7 +207,10 @@ impl Story {
             assert_eq!(head.status.is_untaken(), !is_taken, "taken or not: {head:?}");
             let mut deliveries = head.deliveries.values();
             let is_under_way = deliveries.any(|delivery| delivery.state == DeliveryState::Open);
-            assert!(head.in_inbox || is_taken || is_under_way, "nobody knows it: {head:?}");
+            assert!(
+                head.in_inbox || is_taken || is_under_way,
+                "neither a queue nor the inbox has it: {head:?}"
+            );
             assert!(!(head.in_inbox && is_taken), "taken and still in the inbox: {head:?}");
         }
         if before.status == Status::Acked && head.status.is_untaken() {

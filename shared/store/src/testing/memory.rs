@@ -64,6 +64,22 @@ impl Memory {
     }
 }
 
+/// Returns the table with this name.
+///
+/// # Panics
+/// If no table has this name.
+#[must_use]
+pub fn table_named<'t>(tables: &'t MemoryTables, name: &str) -> &'t MemoryTable {
+    match name {
+        CONTROL => &tables.control,
+        LIMITS => &tables.limits,
+        CLAIMS => &tables.claims,
+        EVENTS => &tables.events,
+        SCHEDULE => &tables.schedule,
+        other => panic!("no table has the name {other}"),
+    }
+}
+
 impl<Q: Queue, W: WebhookSender, C: Clock> Ports for Memory<Q, W, C> {
     type Table = MemoryTable;
     type Queue = Q;
@@ -74,15 +90,7 @@ impl<Q: Queue, W: WebhookSender, C: Clock> Ports for Memory<Q, W, C> {
     /// # Panics
     /// If no table has this name.
     fn table(&self, name: &str) -> MemoryTable {
-        let table = match name {
-            CONTROL => &self.tables.control,
-            LIMITS => &self.tables.limits,
-            CLAIMS => &self.tables.claims,
-            EVENTS => &self.tables.events,
-            SCHEDULE => &self.tables.schedule,
-            other => panic!("no table has the name {other}"),
-        };
-        table.clone()
+        table_named(&self.tables, name).clone()
     }
 
     /// # Panics

@@ -10,7 +10,7 @@ import { FirstCurl } from './first-curl'
 
 const STATUSES: EventStatus[] = ['pending', 'delivering', 'delivered', 'failed', 'acked', 'quarantined', 'unmatched']
 const PAGE = 50
-/** A filtered page can be short. So many are read for one screen at most. */
+/** The largest number of pages that are read for one screen: a filtered page can be short. */
 const SHORT_PAGES = 5
 
 async function load(query: Record<string, string>, cursor: string, abort: AbortSignal): Promise<EventPage> {
