@@ -1,17 +1,11 @@
 //! The console: a page that is compiled into `api`, with a policy that lets nothing else run in it.
 
-use std::fs;
 use std::io::Read;
-use std::path::Path;
 
 use flate2::bufread::GzDecoder;
 
 use crate::support::client::{Reply, call};
-use crate::support::node;
 use crate::support::place::Place;
-
-/// The folder of the sources.
-const FOLDER: &str = "functions/api/console";
 
 /// The files that are compiled in, with the content types that a browser accepts for them under `nosniff`.
 const FILES: [(&str, &str, &str); 4] = [
@@ -115,24 +109,4 @@ fn an_unknown_file_of_the_console_is_not_found() {
     }
     let url = format!("{}/console", Place::memory().url());
     call("POST", &url, &[], "").problem(405, "method-not-allowed");
-}
-
-#[test]
-fn the_committed_console_is_what_its_sources_build() {
-    if !node::is_found("the console is not built again") {
-        return;
-    }
-    // A copy, so that neither the committed files nor installed packages are touched. It has the same neighbours.
-    let copy = node::root().join("target/console-build");
-    let _absent = fs::remove_dir_all(&copy);
-    let folder = copy.join(FOLDER);
-    node::copy_sources(&node::root().join(FOLDER), &folder);
-    node::copy_sources(&node::root().join("events"), &copy.join("events"));
-    node::run(&folder, &["npm", "ci", "--prefer-offline", "--no-audit", "--no-fund"], &[]);
-    node::run(&folder, &["npm", "run", "build"], &[]);
-    for file in ["index.html", "console/app.js", "console/app.css", "console/icon.svg"] {
-        let read = |root: &Path| fs::read(root.join(FOLDER).join("dist").join(file)).expect("a built file");
-        let is_same = read(&copy) == read(node::root());
-        assert!(is_same, "`npm ci && npm run build` in {FOLDER} changes {file}: commit what it builds");
-    }
 }

@@ -16,12 +16,14 @@ fn every_story_that_is_named_exists() {
     let stories = stories();
     assert!(stories.len() > 50, "{stories:?}");
     for (file, test) in stories {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("it/{}.rs", file.replace("::", "/")));
+        let name = format!("{}.rs", file.replace("::", "/"));
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let path = if name.starts_with("web/") { folder.join(name) } else { folder.join("it").join(name) };
         let source = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}::{test}: {error}"));
         let is_test = source.split("#[test]").skip(1).chain(source.split("#[tokio::test").skip(1));
         let mut heads = is_test.filter_map(|rest| rest.split('(').find(|part| part.contains("fn ")));
-        let name = format!("fn {test}");
-        assert!(heads.any(|head| head.ends_with(&name)), "no test {test} in {}", path.display());
+        let function = format!("fn {test}");
+        assert!(heads.any(|head| head.ends_with(&function)), "no test {test} in {}", path.display());
     }
 }
 

@@ -10,7 +10,6 @@ mod audit;
 mod aws_ports;
 mod blackouts;
 mod burst;
-mod console;
 mod contract;
 mod crowds;
 mod emulator;

@@ -21,7 +21,6 @@ pub(crate) mod lines;
 pub(crate) mod memory_stack;
 pub(crate) mod metrics;
 pub(crate) mod name_server;
-pub(crate) mod node;
 pub(crate) mod openapi;
 pub(crate) mod place;
 pub(crate) mod python;
