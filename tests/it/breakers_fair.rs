@@ -9,6 +9,7 @@ use std::time::Duration;
 use domain::delivery::verdict::Answer;
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::webhook_request::WebhookRequest;
+use domain::endpoint::handshake::{Question, Reply};
 use domain::endpoint::url::EndpointUrl;
 use domain::endpoint::{Endpoint, EndpointState};
 use domain::event::id::EventId;
@@ -62,6 +63,10 @@ impl WebhookSender for Ruled {
         self.answered.lock().unwrap().push((now, id, code));
         sleep(self.takes).await;
         Answer::Status { code, retry_after: None, excerpt: String::new() }
+    }
+
+    async fn ask(&self, _: &EndpointUrl, _: &Question) -> Result<Reply, Failure> {
+        Err(Failure::Refused)
     }
 
     async fn check(&self, _: &EndpointUrl) -> Result<(), Failure> {

@@ -292,6 +292,7 @@ pub(crate) fn owner(key: &KeyRecord) -> Tenant {
         spread: key.spread,
         inbox: InboxMode::All,
         wanted_retention_days: None,
+        needs_handshake: false,
         suspension: None,
         rev: 1,
         created_at: START,

@@ -1,5 +1,6 @@
 //! One tenant's events for an endpoint that hangs, beside tenants whose endpoints answer, in simulated time.
 
+use domain::endpoint::handshake::{Question, Reply};
 use domain::endpoint::url::EndpointUrl;
 use domain::event::id::EventId;
 use std::sync::{Arc, Mutex};
@@ -49,6 +50,10 @@ impl WebhookSender for Receivers {
         self.waited.lock().unwrap().push(waited(request, now));
         sleep(GOOD).await;
         Answer::Status { code: 200, retry_after: None, excerpt: String::new() }
+    }
+
+    async fn ask(&self, _: &EndpointUrl, _: &Question) -> Result<Reply, Failure> {
+        Err(Failure::Refused)
     }
 
     async fn check(&self, _: &EndpointUrl) -> Result<(), Failure> {
@@ -152,6 +157,10 @@ impl WebhookSender for SlowReceivers {
             sleep(GOOD).await;
         }
         Answer::Status { code: 200, retry_after: None, excerpt: String::new() }
+    }
+
+    async fn ask(&self, _: &EndpointUrl, _: &Question) -> Result<Reply, Failure> {
+        Err(Failure::Refused)
     }
 
     async fn check(&self, _: &EndpointUrl) -> Result<(), Failure> {

@@ -35,6 +35,7 @@ mod explain;
 mod fairness;
 mod forms;
 mod front;
+mod handshake;
 mod hostile_receivers;
 mod hostile_urls;
 mod identity;

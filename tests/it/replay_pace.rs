@@ -2,6 +2,7 @@
 //! time: each is sent again once, and the live ones do not wait for them.
 
 use domain::delivery::verdict::failure::Failure;
+use domain::endpoint::handshake::{Question, Reply};
 use domain::endpoint::url::EndpointUrl;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
@@ -51,6 +52,10 @@ impl WebhookSender for Taker {
         self.0.lock().unwrap().push((EventId::parse(id).unwrap(), now));
         sleep(Duration::from_millis(50)).await;
         Answer::Status { code: 200, retry_after: None, excerpt: String::new() }
+    }
+
+    async fn ask(&self, _: &EndpointUrl, _: &Question) -> Result<Reply, Failure> {
+        Err(Failure::Refused)
     }
 
     async fn check(&self, _: &EndpointUrl) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use std::error::Error;
 use domain::delivery::verdict::Answer;
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::webhook_request::WebhookRequest;
+use domain::endpoint::handshake::{Question, Reply};
 use domain::endpoint::url::EndpointUrl;
 use domain::timestamp::Timestamp;
 use store::ports::Ports;
@@ -81,6 +82,10 @@ impl<W: WebhookSender> Ports for Aws<W> {
 impl WebhookSender for NoWebhooks {
     async fn post(&self, _: &WebhookRequest, _: Timestamp) -> Answer {
         Answer::None(Failure::Refused)
+    }
+
+    async fn ask(&self, _: &EndpointUrl, _: &Question) -> Result<Reply, Failure> {
+        Err(Failure::Refused)
     }
 
     async fn check(&self, _: &EndpointUrl) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod duplicate;
+pub mod handshake;
 pub mod headers;
 pub mod health;
 pub mod id;
@@ -15,6 +16,7 @@ pub mod url;
 
 use std::time::Duration;
 
+use self::handshake::Permission;
 use self::health::Health;
 use self::id::EndpointId;
 use self::pace::Pace;
@@ -94,6 +96,10 @@ pub struct Endpoint {
     pub is_suspended: bool,
     /// The largest number of requests per second.
     pub rate_per_second: u32,
+    /// Whether a URL must pass the ownership [`handshake`] before it is set.
+    pub needs_handshake: bool,
+    /// The permission that the receiver gave in the last handshake; `None` if the current URL had none.
+    pub permission: Option<Permission>,
     /// The state of the circuit breaker, and the latest failures.
     pub health: Health,
     /// The time of a delivery. The next one that is recorded is at least [`DELIVERY_RECORD_INTERVAL`] later.
@@ -136,10 +142,11 @@ impl Endpoint {
         self.slowness.and_then(|slowness| slowness.seconds_at(now))
     }
 
-    /// Returns the configured rate.
+    /// Returns the configured rate, or the rate that the receiver allowed if it is lower.
     #[must_use]
     pub fn full_pace(&self) -> Pace {
-        Pace::per_second(self.rate_per_second)
+        let configured = Pace::per_second(self.rate_per_second);
+        self.permission.map_or(configured, |permission| permission.limit(configured))
     }
 
     /// Returns the first pattern that this type matches.

@@ -37,6 +37,9 @@ pub struct Tenant {
     pub inbox: InboxMode,
     /// The retention that the owner set, in days. [`Tenant::retention_days`] limits it to the tier.
     pub wanted_retention_days: Option<u16>,
+    /// Whether the URL of each endpoint must pass the ownership
+    /// [`handshake`](crate::endpoint::handshake) before it is set.
+    pub needs_handshake: bool,
     /// The suspension by the operator, if the tenant is suspended.
     pub suspension: Option<Suspension>,
     /// When the tenant was created.
@@ -108,6 +111,7 @@ mod tests {
             spread: Spread::of(Tier::Business),
             inbox: InboxMode::All,
             wanted_retention_days: None,
+            needs_handshake: false,
             suspension: None,
             created_at: now,
             rev: 1,

@@ -106,6 +106,8 @@ pub fn endpoint(number: u8) -> Endpoint {
         health: Health::default(),
         last_delivered_at: None,
         slowness: None,
+        needs_handshake: false,
+        permission: None,
     }
 }
 

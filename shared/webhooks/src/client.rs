@@ -13,12 +13,16 @@
 
 use std::time::Duration;
 
+use http::Request;
+use http_body_util::Full;
+use hyper::body::Bytes;
 use tokio::time::timeout;
 use tokio_rustls::rustls::{self, RootCertStore};
 
 use crate::bounded::Bounded;
 use crate::connection::{CheckedAddress, Dialer, Internet, connect};
 use crate::exchange::{self, Begun};
+use crate::http_request;
 use crate::recorded::Record;
 use crate::resolver::Resolver;
 use crate::tls::Tls;
@@ -26,6 +30,7 @@ use domain::delivery::verdict::Answer;
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::webhook_request::WebhookRequest;
 use domain::endpoint::address::name;
+use domain::endpoint::handshake::{Question, Reply};
 use domain::endpoint::url::EndpointUrl;
 use domain::timestamp::Timestamp;
 use store::webhook_sender::WebhookSender;
@@ -81,31 +86,39 @@ impl<D: Dialer> WebhookClient<D> {
         checked.collect::<Option<Vec<_>>>().ok_or(Failure::RefusedAddress)
     }
 
+    /// Connects to a checked address of the URL, sends the request, and reads the head of the answer.
     async fn begin(
         &self,
-        request: &WebhookRequest,
+        url: &EndpointUrl,
+        request: Request<Full<Bytes>>,
         record: Record,
-        now: Timestamp,
     ) -> Result<Begun, Failure> {
-        let addresses = self.resolve(&request.url).await?;
+        let addresses = self.resolve(url).await?;
         let stream = Bounded::new(connect(&self.dialer, &addresses).await?);
-        if request.url.is_loopback() {
-            return exchange::begin(stream.for_answer(), record, request, now).await;
+        if url.is_loopback() {
+            return exchange::begin(stream.for_answer(), record, request).await;
         }
-        let (stream, ended) = self.tls.handshake(request.url.host(), stream).await?;
-        exchange::begin((stream, ended), record, request, now).await
+        let (stream, ended) = self.tls.handshake(url.host(), stream).await?;
+        exchange::begin((stream, ended), record, request).await
     }
 }
 
 impl<D: Dialer> WebhookSender for WebhookClient<D> {
     async fn post(&self, request: &WebhookRequest, now: Timestamp) -> Answer {
         let record = Record::default();
-        let failure = match timeout(DEADLINE, self.begin(request, record.clone(), now)).await {
-            Ok(Ok(begun)) => return begun.end().await,
+        let Ok(http) = http_request::of_webhook(request) else { return Answer::None(Failure::Refused) };
+        let failure = match timeout(DEADLINE, self.begin(&request.url, http, record.clone())).await {
+            Ok(Ok(begun)) => return begun.end(now).await,
             Ok(Err(failure)) => failure,
             Err(_) => Failure::TimedOut,
         };
         exchange::odd_answer(&record, now).unwrap_or(Answer::None(failure))
+    }
+
+    async fn ask(&self, url: &EndpointUrl, question: &Question) -> Result<Reply, Failure> {
+        let http = http_request::of_handshake(url, question).map_err(|_| Failure::Refused)?;
+        let begun = timeout(DEADLINE, self.begin(url, http, Record::default())).await;
+        begun.unwrap_or(Err(Failure::TimedOut)).map(|begun| begun.reply())
     }
 
     async fn check(&self, url: &EndpointUrl) -> Result<(), Failure> {

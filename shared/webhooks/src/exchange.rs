@@ -21,7 +21,7 @@ use crate::recorded::{Record, Recorded};
 use crate::tls;
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::verdict::{Answer, retry_after};
-use domain::delivery::webhook_request::WebhookRequest;
+use domain::endpoint::handshake::{ALLOWED_ORIGIN, ALLOWED_RATE, Reply};
 use domain::timestamp::Timestamp;
 
 /// How long the body of an answer may take. Together with the deadline of the head, an attempt takes at most 15 s.
@@ -33,7 +33,6 @@ const EXCERPT_BYTES: usize = 1024;
 /// An exchange whose answer has started. Its body is not read yet.
 pub(super) struct Begun {
     answer: Response<Incoming>,
-    now: Timestamp,
     _connection: JoinSet<Result<(), hyper::Error>>,
 }
 
@@ -41,8 +40,7 @@ pub(super) struct Begun {
 pub(super) async fn begin<S>(
     (stream, ended): (S, Ended),
     record: Record,
-    request: &WebhookRequest,
-    now: Timestamp,
+    request: Request<Full<Bytes>>,
 ) -> Result<Begun, Failure>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -55,16 +53,8 @@ where
     let (mut sender, connection) = builder.map_err(|error| failure(&error, &ended))?;
     let mut connection_task = JoinSet::new(); // aborts the connection when the exchange is dropped
     connection_task.spawn(connection);
-    let answer = sender.send_request(to_http(request)?).await.map_err(|error| failure(&error, &ended))?;
-    Ok(Begun { answer, now, _connection: connection_task })
-}
-
-fn to_http(request: &WebhookRequest) -> Result<Request<Full<Bytes>>, Failure> {
-    let mut http = Request::post(request.url.path_and_query()).header("host", request.url.authority());
-    for (name, value) in &request.headers {
-        http = http.header(name, value);
-    }
-    http.body(Full::new(Bytes::from(request.body.clone()))).map_err(|_| Failure::Refused)
+    let answer = sender.send_request(request).await.map_err(|error| failure(&error, &ended))?;
+    Ok(Begun { answer, _connection: connection_task })
 }
 
 /// Returns the failure of an exchange without the head of an answer.
@@ -87,11 +77,10 @@ fn is_of_tls(error: &io::Error) -> bool {
 impl Begun {
     /// Reads the body up to its limits, because a receiver whose connection is cut early may think that it failed.
     /// The first bytes are kept for the owner of the endpoint. An incomplete body changes nothing.
-    pub(super) async fn end(self) -> Answer {
+    pub(super) async fn end(self, now: Timestamp) -> Answer {
         let code = self.answer.status().as_u16();
-        let header = |name| self.answer.headers().get(name).and_then(|value| value.to_str().ok());
-        let retry_after = header("retry-after").and_then(|value| retry_after(value, self.now));
-        let mut excerpt = start_of_excerpt(code, header("location"));
+        let retry_after = self.header("retry-after").and_then(|value| retry_after(value, now));
+        let mut excerpt = start_of_excerpt(code, self.header("location"));
         let mut body = self.answer.into_body();
         let read = async {
             while let Some(Ok(frame)) = body.frame().await {
@@ -103,6 +92,20 @@ impl Begun {
         let _ = timeout(BODY_PATIENCE, read).await;
         let excerpt = String::from_utf8_lossy(&excerpt).into_owned();
         Answer::Status { code, retry_after, excerpt }
+    }
+
+    /// Returns the reply to an ownership handshake: its head has everything.
+    pub(super) fn reply(&self) -> Reply {
+        let owned = |name| self.header(name).map(str::to_owned);
+        Reply {
+            code: self.answer.status().as_u16(),
+            allowed_origin: owned(ALLOWED_ORIGIN),
+            allowed_rate: owned(ALLOWED_RATE),
+        }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.answer.headers().get(name).and_then(|value| value.to_str().ok())
     }
 }
 
@@ -128,24 +131,4 @@ fn start_of_excerpt(code: u16, location: Option<&str>) -> Vec<u8> {
     let mut start = location.map(|target| format!("Location: {target}\n\n").into_bytes()).unwrap_or_default();
     start.truncate(EXCERPT_BYTES);
     start
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use domain::endpoint::url::{EndpointUrl, UrlPolicy};
-
-    #[test]
-    fn every_character_that_a_url_can_have_can_be_sent() {
-        for c in ('!'..='~').filter(|c| !matches!(c, '#' | '\\')) {
-            let text = format!("https://example.com/{c}a{c}?{c}b{c}");
-            let url = EndpointUrl::parse(&text, UrlPolicy::Strict).unwrap();
-            let request = WebhookRequest {
-                url,
-                headers: vec![("webhook-id".to_owned(), "evt_1".into())],
-                body: Vec::new(),
-            };
-            assert!(to_http(&request).is_ok(), "{text}");
-        }
-    }
 }

@@ -4,6 +4,7 @@ mod bounded;
 pub mod client;
 pub mod connection;
 mod exchange;
+mod http_request;
 mod odd_head;
 mod recorded;
 mod resolver;

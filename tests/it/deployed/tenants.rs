@@ -32,6 +32,7 @@ async fn tenant_in_table() -> (Control<DynamoTable>, Owner, KeyHash) {
         spread: record.spread,
         inbox: InboxMode::All,
         wanted_retention_days: None,
+        needs_handshake: false,
         suspension: None,
         created_at: START,
         rev: 1,

@@ -13,7 +13,7 @@ use super::wire::{self, Request, Server};
 #[derive(Clone)]
 pub(crate) struct Answer {
     status: u16,
-    header: Option<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
 }
 
 /// One webhook as it came.
@@ -45,12 +45,13 @@ struct State {
 impl Answer {
     /// An answer of this status.
     pub(crate) const fn status(status: u16) -> Self {
-        Self { status, header: None }
+        Self { status, headers: Vec::new() }
     }
 
-    /// The same with a header.
-    pub(crate) fn header(self, name: &'static str, value: &str) -> Self {
-        Self { header: Some((name, value.to_string())), ..self }
+    /// The same with one more header.
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_string()));
+        self
     }
 }
 
@@ -163,9 +164,9 @@ impl Shared {
         let holds_for = state.holds_for.unwrap_or_default();
         let is_held = |state: &mut State| state.holds_for.is_some();
         drop(self.released.wait_timeout_while(state, holds_for, is_held));
-        let Answer { status, header } = answer.unwrap_or(Answer::status(200));
-        let header = header.as_ref().map(|(name, value)| (*name, value.as_str()));
-        let headers: Vec<_> = header.into_iter().chain([("connection", "close")]).collect();
+        let Answer { status, headers } = answer.unwrap_or(Answer::status(200));
+        let headers = headers.iter().map(|(name, value)| (*name, value.as_str()));
+        let headers: Vec<_> = headers.chain([("connection", "close")]).collect();
         wire::answer(&mut &*stream, status, &headers, &body)
     }
 }

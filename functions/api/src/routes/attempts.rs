@@ -1,8 +1,6 @@
 //! The attempts of an endpoint: test attempts, the log of attempts, sample events, and the public keys of its
 //! signatures.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use domain::delivery::line::Line;
@@ -18,7 +16,6 @@ use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::Head;
 use domain::problem::{Kind, Problem};
-use domain::tenant::allowance;
 use domain::tenant::api_key::Scope;
 use domain::tenant::id::TenantId;
 use domain::tenant::tier::Tier;
@@ -30,7 +27,6 @@ use store::authentication::require;
 use store::clock::Clock;
 use store::events::attempt_item::LoggedAttempt;
 use store::items::Updated;
-use store::limits::test_turn::Turn;
 use store::ports::Ports;
 use store::races::{Round, until_won};
 use store::unavailable::PortResult;
@@ -38,6 +34,7 @@ use store::webhook_sender::WebhookSender;
 use tokio::time::timeout;
 
 use super::endpoints::{find, open};
+use super::turn;
 use crate::body::{invalid, parameter};
 use crate::caller::{ActiveCaller, Caller, EndpointsAdmin};
 use crate::cursor::Cursors;
@@ -53,15 +50,6 @@ const SAMPLES: usize = 3;
 
 /// The type of the event that a test sends.
 const TEST_TYPE: &str = "endpoint.test";
-
-/// The longest time of a test: an instance answers nothing else meanwhile.
-const TEST_TIME: Duration = Duration::from_secs(5);
-
-/// When a test that a rate does not allow may be sent again, in seconds.
-const RETRY_SECONDS: u32 = 5;
-
-/// The longest time in which no other test of the tenant starts. A crashed test ends with it.
-const TURN: Duration = Duration::from_secs(6);
 
 /// Answers `POST /api/endpoints/{id}/test`: sends one signed test event now, and returns the attempt. The event is not
 /// stored. A success closes an open circuit breaker. An endpoint that is paused or disabled gets no test.
@@ -82,16 +70,11 @@ pub(crate) async fn test<P: Ports>(
         payload: json!({"test": true, "endpoint_id": endpoint.id.as_str()}).to_string(),
         dedup_id: None,
     };
-    let turn_ends = take_turn(&api, &bearer.tenant).await?;
-    let counted = count_delivery(&api, &bearer.tenant, bearer.tier, &endpoint).await;
-    let answer = match counted {
-        Ok(()) => Ok(send_test(&api, &endpoint, &private, &event, now).await),
-        Err(refused) => Err(refused),
-    };
-    if let Err(error) = api.limits.end_test(&bearer.tenant, turn_ends).await {
-        tracing::warn!(%error, "the turn of a test was not given back; it ends by itself");
-    }
-    let answer = answer?;
+    let answer = turn::take(&api, &bearer.tenant, async {
+        count_delivery(&api, &bearer.tenant, bearer.tier, &endpoint).await?;
+        Ok(send_test(&api, &endpoint, &private, &event, now).await)
+    })
+    .await?;
     let ended_at = api.clock.now();
     let attempt = test_attempt(event.id, &answer, now, ended_at);
     if matches!(answer, Answer::Status { code: 200..=299, .. }) {
@@ -117,24 +100,6 @@ fn check_active(endpoint: &Endpoint) -> Result<(), Problem> {
     Err(Problem::new(Kind::EndpointInactive, detail))
 }
 
-/// Takes the turn of the tenant's tests; returns when it ends.
-///
-/// # Errors
-/// 429 if another test is under way, 503 if the table does not answer.
-async fn take_turn<P: Ports>(api: &Api<P>, tenant: &TenantId) -> Result<Timestamp, Problem> {
-    let now = api.clock.now();
-    let end = now.after(TURN);
-    match api.limits.start_test(tenant, now, end).await? {
-        Turn::Taken => Ok(end),
-        Turn::BusyUntil(until) => {
-            let detail = "another test of the tenant is under way, and one at a time is allowed; send the request again after `Retry-After`";
-            let seconds = until.millis_since(now).div_ceil(1000).clamp(1, TURN.as_secs());
-            let retry_after = u32::try_from(seconds).ok();
-            Err(Problem { retry_after, ..Problem::new(Kind::RateLimited, detail) })
-        }
-    }
-}
-
 /// Counts a test as a delivery: in the rate of its endpoint, and in the allowance of its tenant.
 ///
 /// # Errors
@@ -145,30 +110,20 @@ async fn count_delivery<P: Ports>(
     tier: Tier,
     endpoint: &Endpoint,
 ) -> Result<(), Problem> {
+    turn::count_in_allowance(api, tenant, tier).await?;
     let now = api.clock.now();
     let latest = now.millis().saturating_mul(1000);
-    let of_tenant = allowance::span(tier, 1, now);
-    if !api.limits.reserve_before(tenant, Line::Allowance, of_tenant, latest).await? {
-        return Err(no_test_now("the delivery allowance of the tenant is used up (see `GET /api/stats`)"));
-    }
     // While the circuit breaker is open, times may be reserved for deliveries that are parked by now.
     let of_endpoint = endpoint.full_pace().span(1, now);
     let line = Line::Endpoint(&endpoint.id);
     if endpoint.health.open.is_none() && !api.limits.reserve_before(tenant, line, of_endpoint, latest).await?
     {
-        return Err(no_test_now("the rate of the endpoint is used up"));
+        return Err(turn::not_now("the rate of the endpoint is used up"));
     }
     Ok(())
 }
 
-/// Returns the 429 for a test that a limit does not allow.
-fn no_test_now(what: &str) -> Problem {
-    let detail =
-        format!("{what}, and a test counts as a delivery; send the request again after `Retry-After`");
-    Problem { retry_after: Some(RETRY_SECONDS), ..Problem::new(Kind::RateLimited, detail) }
-}
-
-/// Sends the event of a test, and waits at most [`TEST_TIME`] for the answer.
+/// Sends the event of a test, and waits at most [`turn::REQUEST_TIME`] for the answer.
 async fn send_test<P: Ports>(
     api: &Api<P>,
     endpoint: &Endpoint,
@@ -183,7 +138,7 @@ async fn send_test<P: Ports>(
     let content = head.content(&event.payload);
     let request =
         webhook_request::request(url, endpoint, private, &api.signing, content, AttemptOf::FIRST, now);
-    let answer = timeout(TEST_TIME, api.webhooks.post(&request, now)).await;
+    let answer = timeout(turn::REQUEST_TIME, api.webhooks.post(&request, now)).await;
     answer.unwrap_or(Answer::None(Failure::TimedOut))
 }
 

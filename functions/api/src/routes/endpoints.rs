@@ -10,7 +10,6 @@ use domain::endpoint::pace::Pace;
 use domain::endpoint::pattern::Pattern;
 use domain::endpoint::private::Private;
 use domain::endpoint::secret::{Secret, Secrets};
-use domain::endpoint::url::EndpointUrl;
 use domain::endpoint::{DEFAULT_RATE_PER_SECOND, Endpoint, EndpointState, MAX_ENDPOINTS, Signing};
 use domain::problem::{Kind, Problem};
 use domain::sealed::Sealed;
@@ -29,6 +28,7 @@ use store::races::{Round, until_won};
 use store::unavailable::{PortResult, Unavailable};
 
 use super::duplicates::{check_change, check_no_duplicate};
+use super::handshake::{Handshake, Wanted};
 use super::settings::{Settings, change_headers, configure, read_secret, read_url};
 use crate::audit::created;
 use crate::body::{Json, OptionalJson, check_range, invalid, member};
@@ -62,6 +62,9 @@ pub(crate) async fn create<P: Ports>(
     let private = Private { secrets: Secrets::new(secret.clone()), headers };
     let mut endpoint = new(&api, &bearer.tenant, id, &private, api.clock.now()).await?;
     configure(&mut endpoint, &settings, Some(&url))?;
+    let wanted = Wanted { seen: None, settings: &settings, url: Some(&url), pointer: "/url" };
+    let handshake = Handshake::perform(&api, &bearer, &request_headers, wanted).await?;
+    handshake.apply(&settings, None, &mut endpoint)?;
     check_no_duplicate(&api, &bearer.tenant, &endpoint).await?;
     match api.control.add_endpoint(&bearer.tenant, &endpoint).await? {
         Added::Done => {}
@@ -118,9 +121,15 @@ pub(crate) async fn change<P: Ports>(
         None => None,
         Some(url) => Some(read_url(&api, &request_headers, url, "/url").await?),
     };
+    let seen = find(&api, &bearer.tenant, &id).await?;
+    let pointer = if url.is_some() { "/url" } else { "/handshake" };
+    let wanted = Wanted { seen: Some(&seen), settings: &settings, url: url.as_ref(), pointer };
+    let handshake = Handshake::perform(&api, &bearer, &request_headers, wanted).await?;
     let changed = update(&api, &bearer.tenant, &id, |endpoint, private| {
         private.headers = change_headers(&private.headers, &settings)?;
-        configure(endpoint, &settings, url.as_ref())
+        let seen = endpoint.clone();
+        configure(endpoint, &settings, url.as_ref())?;
+        handshake.apply(&settings, Some(&seen), endpoint)
     })
     .await?;
     Ok(answer::json(StatusCode::OK, &to_json_with_pending(&api, &bearer.tenant, &changed).await?))
@@ -191,39 +200,8 @@ fn secret_or_new(text: Option<&str>) -> Result<Secret, Problem> {
     }
 }
 
-/// Sets the URL of the default endpoint and makes it active. If there is no default endpoint, creates it, and only in
-/// that case returns its secret.
-pub(super) async fn set_default<P: Ports>(
-    api: &Api<P>,
-    tenant: &TenantId,
-    url: &EndpointUrl,
-) -> Result<Option<Secret>, Problem> {
-    let id = EndpointId::default_of(tenant);
-    until_won("setting the default endpoint", || async {
-        let url = url.as_str().to_owned();
-        if let Some(seen) = api.control.endpoint(tenant, &id).await? {
-            let next = Endpoint { url, state: EndpointState::Active, ..seen.clone() };
-            check_change(api, tenant, &seen, &next).await?;
-            return Ok(match api.control.change_endpoint(tenant, &seen, &next).await? {
-                Updated::Done => Round::Ended(None),
-                Updated::Raced => Round::Lost,
-            });
-        }
-        let secret = Secret::generate(&mut rand::rng());
-        let private = Private { secrets: Secrets::new(secret.clone()), headers: Headers::default() };
-        let endpoint = Endpoint { url, ..new(api, tenant, id.clone(), &private, api.clock.now()).await? };
-        check_no_duplicate(api, tenant, &endpoint).await?;
-        match api.control.add_endpoint(tenant, &endpoint).await? {
-            Added::Done => Ok(Round::Ended(Some(secret))),
-            Added::Exists => Ok(Round::Lost),
-            Added::TooMany => Err(too_many()),
-            Added::Suspended => Err(Problem::suspended()),
-        }
-    })
-    .await
-}
-
-fn too_many() -> Problem {
+/// Returns the problem of a tenant that has [`MAX_ENDPOINTS`].
+pub(super) fn too_many() -> Problem {
     let detail = format!("the tenant has {MAX_ENDPOINTS} endpoints, the maximum; delete one first");
     Problem::new(Kind::Invalid, detail)
 }
@@ -271,7 +249,7 @@ async fn update<P: Ports>(
 }
 
 /// Makes an endpoint with default settings and an empty URL.
-async fn new<P: Ports>(
+pub(super) async fn new<P: Ports>(
     api: &Api<P>,
     tenant: &TenantId,
     id: EndpointId,
@@ -295,6 +273,8 @@ async fn new<P: Ports>(
         health: Health::default(),
         last_delivered_at: None,
         slowness: None,
+        needs_handshake: false,
+        permission: None,
     })
 }
 
@@ -350,7 +330,7 @@ pub(crate) async fn to_json<P: Ports>(
         Signing::Ed25519 => api.signing.keys_of(&endpoint.id).public(),
         Signing::Hmac => None,
     };
-    let health = &endpoint.health;
+    let (health, permission) = (&endpoint.health, endpoint.permission);
     Ok(json!({
         "id": endpoint.id.as_str(),
         "url": endpoint.url,
@@ -362,12 +342,11 @@ pub(crate) async fn to_json<P: Ports>(
         "signing": endpoint.signing.as_str(),
         "public_key": public_key,
         "previous_secret_until": overlap_ends.map(|until| until.to_string()),
+        "handshake": endpoint.needs_handshake,
+        "handshake_at": permission.map(|permission| permission.at.to_string()),
+        "allowed_rate_per_minute": permission.and_then(|permission| permission.rate_per_minute),
         "paused": endpoint.is_paused,
-        "state": match endpoint.state {
-            EndpointState::Disabled => "disabled",
-            EndpointState::Active if health.open.is_some() => "open",
-            EndpointState::Active => "active",
-        },
+        "state": state(endpoint),
         "failures": health.failures,
         "failing_since": health.failing_since.map(|since| since.to_string()),
         "last_error": health.last_error,
@@ -375,4 +354,13 @@ pub(crate) async fn to_json<P: Ports>(
         "next_probe_at": health.open.map(|open| open.next_probe_at.to_string()),
         "created_at": endpoint.created_at.to_string(),
     }))
+}
+
+/// Returns the name of the state in JSON.
+fn state(endpoint: &Endpoint) -> &'static str {
+    match endpoint.state {
+        EndpointState::Disabled => "disabled",
+        EndpointState::Active if endpoint.health.open.is_some() => "open",
+        EndpointState::Active => "active",
+    }
 }

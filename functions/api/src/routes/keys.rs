@@ -104,6 +104,7 @@ fn new_tenant(organization_name: String, tier: Tier, now: Timestamp) -> Tenant {
         spread: Spread::of(tier),
         inbox: InboxMode::All,
         wanted_retention_days: None,
+        needs_handshake: false,
         suspension: None,
         created_at: now,
         rev: 1,

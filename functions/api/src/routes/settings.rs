@@ -32,9 +32,10 @@ pub(crate) struct Settings {
     description: Patch<String>,
     event_types: Patch<Vec<String>>,
     pub(super) headers: Patch<BTreeMap<String, Option<String>>>,
-    rate_per_second: Patch<u32>,
+    pub(super) rate_per_second: Patch<u32>,
     signing: Patch<String>,
     paused: Patch<bool>,
+    pub(super) handshake: Patch<bool>,
     pub(super) secret: Patch<String>,
 }
 

@@ -31,16 +31,17 @@ pub(crate) async fn read<P: Ports>(
     Ok(answer(&tenant))
 }
 
-/// The changes. A missing member keeps its value; `null` sets the retention or the inbox to its default.
+/// The changes. A missing member keeps its value; `null` sets the retention, the inbox or the handshake to its default.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Change {
     retention_days: Patch<u64>,
     inbox: Patch<String>,
+    handshake: Patch<bool>,
     tier: Patch<String>,
 }
 
-/// Answers `PATCH /api/tenant`: changes the retention and the inbox, and with the admin token the tier. This instance uses the change
+/// Answers `PATCH /api/tenant`: changes the retention, the inbox and the handshake, and with the admin token the tier. This instance uses the change
 /// at once, all others within one minute, as with API keys.
 pub(crate) async fn change<P: Ports>(
     State(api): ApiState<P>,
@@ -88,6 +89,11 @@ fn apply(
         Patch::Reset => next.inbox = InboxMode::default(),
         Patch::Set(name) => next.inbox = read_inbox(name)?,
     }
+    match request.handshake {
+        Patch::Absent => {}
+        Patch::Reset => next.needs_handshake = false,
+        Patch::Set(is_needed) => next.needs_handshake = is_needed,
+    }
     Ok(next)
 }
 
@@ -102,6 +108,7 @@ fn answer(tenant: &Tenant) -> Answer {
     members["retention_days"] = tenant.retention_days().into();
     members["max_retention_days"] = tenant.tier.limits().retention_days.into();
     members["inbox"] = tenant.inbox.as_str().into();
+    members["handshake"] = tenant.needs_handshake.into();
     members["created_at"] = tenant.created_at.to_string().into();
     answer::json(StatusCode::OK, &members)
 }

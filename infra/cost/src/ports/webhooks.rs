@@ -3,6 +3,7 @@
 use domain::delivery::verdict::Answer;
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::webhook_request::WebhookRequest;
+use domain::endpoint::handshake::{Question, Reply};
 use domain::endpoint::url::EndpointUrl;
 use domain::timestamp::Timestamp;
 use store::testing::webhooks::ScriptedWebhooks;
@@ -35,6 +36,10 @@ impl WebhookSender for MeteredWebhooks {
         self.recorder.record(|current| current.webhooks.push(bytes));
         sleep(WEBHOOK).await;
         self.script.post(request, now).await
+    }
+
+    async fn ask(&self, url: &EndpointUrl, question: &Question) -> Result<Reply, Failure> {
+        self.script.ask(url, question).await
     }
 
     async fn check(&self, url: &EndpointUrl) -> Result<(), Failure> {

@@ -15,6 +15,9 @@ use crate::timestamp::Timestamp;
 /// names are reserved.
 pub const MARKS: [&str; 3] = ["webhook-id", "webhook-signature", "webhook-attempt"];
 
+/// The header `User-Agent` of every request to an endpoint.
+pub const USER_AGENT: &str = concat!("Triggers/", env!("CARGO_PKG_VERSION"));
+
 /// A signed request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WebhookRequest {
@@ -87,7 +90,7 @@ pub fn request(
     let mut headers: Vec<(String, String)> = Vec::new();
     for (name, value) in [
         ("content-type", "application/json".to_owned()),
-        ("user-agent", concat!("Triggers/", env!("CARGO_PKG_VERSION")).to_owned()),
+        ("user-agent", USER_AGENT.to_owned()),
         ("webhook-id", id.clone()),
         ("webhook-timestamp", now.seconds().to_string()),
         ("webhook-signature", signatures.join(" ")),

@@ -17,6 +17,12 @@ impl OwnHosts {
         hosts.map(read).collect::<Option<_>>().map(Self)
     }
 
+    /// Returns the name of the first host.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.0.first().map(|(name, _)| name.as_str())
+    }
+
     /// Reads the URL of an endpoint for a request; `None` if the policy does not allow it, or if it leads to one of these
     /// hosts.
     #[must_use]

@@ -1,5 +1,6 @@
 //! The item of an endpoint, in the partition of its tenant with the sort key `endpoint#<id>`.
 
+use domain::endpoint::handshake::Permission;
 use domain::endpoint::id::EndpointId;
 use domain::endpoint::pattern::Pattern;
 use domain::endpoint::slowness::Slowness;
@@ -19,6 +20,13 @@ pub(crate) const DELIVERED_AT: &str = "delivered_at";
 pub(crate) const SLOW_SECONDS: &str = "slow_s";
 pub(crate) const SLOW_AT: &str = "slow_at";
 
+/// The attribute of an endpoint whose URLs must pass the ownership handshake. The previous version does not know it.
+const NEEDS_HANDSHAKE: &str = "handshake";
+
+/// The attributes with the time of the receiver's permission, and with the allowed rate in requests per minute.
+const PERMITTED_AT: &str = "permitted_at";
+const PERMITTED_RATE: &str = "permitted_rpm";
+
 pub(crate) const ACTIVE: &str = "active";
 pub(crate) const DISABLED: &str = "disabled";
 
@@ -34,8 +42,10 @@ pub(crate) fn is_endpoint(item: &Item) -> bool {
 
 /// Returns the item of a new endpoint.
 pub(crate) fn write(tenant: &TenantId, endpoint: &Endpoint) -> Item {
-    settings(endpoint)
-        .with("created_at", endpoint.created_at)
+    let item = optional_settings(endpoint)
+        .into_iter()
+        .fold(settings(endpoint), |item, (name, value)| item.with_some(name, value));
+    item.with("created_at", endpoint.created_at)
         .with_some(DELIVERED_AT, endpoint.last_delivered_at)
         .with_some(SLOW_SECONDS, endpoint.slowness.map(|slowness| slowness.seconds))
         .with_some(SLOW_AT, endpoint.slowness.map(|slowness| slowness.at))
@@ -64,6 +74,16 @@ pub(crate) fn settings(endpoint: &Endpoint) -> Item {
     ])
 }
 
+/// Returns the attributes that a change can also remove.
+pub(crate) fn optional_settings(endpoint: &Endpoint) -> [(&'static str, Option<Value>); 3] {
+    let permission = endpoint.permission;
+    [
+        (NEEDS_HANDSHAKE, endpoint.needs_handshake.then_some(true).map(Value::from)),
+        (PERMITTED_AT, permission.map(|permission| permission.at.into())),
+        (PERMITTED_RATE, permission.and_then(|permission| permission.rate_per_minute).map(Value::from)),
+    ]
+}
+
 /// Reads an endpoint.
 pub(crate) fn read(item: &Item) -> Result<Endpoint, Unreadable> {
     let id = item.text("sk")?.strip_prefix(keys::ENDPOINTS).ok_or(Unreadable("sk"))?;
@@ -88,9 +108,18 @@ pub(crate) fn read(item: &Item) -> Result<Endpoint, Unreadable> {
         health: health_item::read(item)?,
         last_delivered_at: item.timestamp(DELIVERED_AT).ok(),
         slowness: read_slowness(item),
+        needs_handshake: item.is_set(NEEDS_HANDSHAKE),
+        permission: read_permission(item),
     })
 }
 
 fn read_slowness(item: &Item) -> Option<Slowness> {
     Some(Slowness { seconds: item.number(SLOW_SECONDS).ok()?, at: item.timestamp(SLOW_AT).ok()? })
+}
+
+fn read_permission(item: &Item) -> Option<Permission> {
+    Some(Permission {
+        at: item.timestamp(PERMITTED_AT).ok()?,
+        rate_per_minute: item.number(PERMITTED_RATE).ok(),
+    })
 }

@@ -76,6 +76,9 @@ impl<T: Table> Control<T> {
         let mut update = Update::new(endpoint_item::key(tenant, &seen.id))
             .set_all(settings)
             .only_if(equals("rev", seen.rev));
+        for (name, value) in endpoint_item::optional_settings(next) {
+            update = update.set_or_remove(name, value);
+        }
         let is_enabled_again = (seen.state, next.state) == (EndpointState::Disabled, EndpointState::Active);
         let closes_breaker = seen.health.open.is_some() && next.health.open.is_none();
         if is_enabled_again || closes_breaker || seen.url != next.url {

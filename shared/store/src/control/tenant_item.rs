@@ -23,6 +23,9 @@ pub(crate) const RETENTION_DAYS: &str = "retention_days";
 /// The attribute with the events that the inbox takes. It is absent for all events.
 pub(crate) const INBOX: &str = "inbox";
 
+/// The attribute of a tenant whose endpoints must pass the ownership handshake.
+pub(crate) const NEEDS_HANDSHAKE: &str = "handshake";
+
 /// The attributes with the time and the reason of a suspension. Both are absent from a tenant that is not suspended.
 pub(crate) const SUSPENDED_AT: &str = "suspended_at";
 pub(crate) const SUSPENDED_REASON: &str = "suspended_reason";
@@ -31,13 +34,14 @@ pub(crate) const SUSPENDED_REASON: &str = "suspended_reason";
 pub(crate) const SUSPENDED: &str = "suspended";
 
 /// The attributes that are removed from an erased tenant: all except the mark and `rev`.
-pub(crate) const PERSONAL: [&str; 8] = [
+pub(crate) const PERSONAL: [&str; 9] = [
     "organization_name",
     "tier",
     "spread",
     "created_at",
     RETENTION_DAYS,
     INBOX,
+    NEEDS_HANDSHAKE,
     SUSPENDED_AT,
     SUSPENDED_REASON,
 ];
@@ -82,6 +86,7 @@ pub(crate) fn write(tenant: &Tenant) -> Item {
     item.and(shared(tenant))
         .with_some(RETENTION_DAYS, tenant.wanted_retention_days)
         .with_some(INBOX, inbox_attribute(tenant.inbox))
+        .with_some(NEEDS_HANDSHAKE, tenant.needs_handshake.then_some(true))
         .with_some(SUSPENDED_AT, tenant.suspension.as_ref().map(|suspension| suspension.at))
         .with_some(SUSPENDED_REASON, tenant.suspension.as_ref().map(|suspension| suspension.reason.as_str()))
         .at(key(&tenant.id))
@@ -117,6 +122,7 @@ pub(crate) fn read(id: &TenantId, item: &Item) -> Result<Tenant, Unreadable> {
         spread: read_spread(item, tier)?,
         inbox: inbox(item),
         wanted_retention_days: retention_days(item),
+        needs_handshake: item.is_set(NEEDS_HANDSHAKE),
         suspension: read_suspension(item),
         created_at: item.timestamp("created_at")?,
         rev: item.number("rev").unwrap_or_default(),

@@ -101,6 +101,7 @@ impl<T: Table> Control<T> {
             .set_all(tenant_item::shared(next))
             .set_or_remove(tenant_item::RETENTION_DAYS, next.wanted_retention_days)
             .set_or_remove(tenant_item::INBOX, tenant_item::inbox_attribute(next.inbox))
+            .set_or_remove(tenant_item::NEEDS_HANDSHAKE, next.needs_handshake.then_some(true))
             .set_or_remove(tenant_item::SUSPENDED_AT, suspension.map(|suspension| suspension.at))
             .set_or_remove(
                 tenant_item::SUSPENDED_REASON,

@@ -11,6 +11,7 @@ use crate::webhook_sender::WebhookSender;
 use domain::delivery::verdict::Answer;
 use domain::delivery::verdict::failure::Failure;
 use domain::delivery::webhook_request::WebhookRequest;
+use domain::endpoint::handshake::{Question, Reply};
 use domain::endpoint::url::EndpointUrl;
 use domain::timestamp::Timestamp;
 
@@ -31,6 +32,8 @@ struct State {
     rule: Option<Rule>,
     hangs: bool,
     received: Vec<(Timestamp, WebhookRequest)>,
+    replies: VecDeque<Result<Reply, Failure>>,
+    asked: Vec<(EndpointUrl, Question)>,
 }
 
 impl ScriptedWebhooks {
@@ -43,6 +46,17 @@ impl ScriptedWebhooks {
     pub fn answer_after(&self, code: u16, retry_after: Duration) {
         let answer = Answer::Status { code, retry_after: Some(retry_after), excerpt: String::new() };
         self.state().answers.push_back(answer);
+    }
+
+    /// Adds a reply to the script of the ownership handshakes. Without a reply, a receiver does not know them.
+    pub fn reply(&self, reply: Result<Reply, Failure>) {
+        self.state().replies.push_back(reply);
+    }
+
+    /// Returns the URL and the question of each ownership handshake.
+    #[must_use]
+    pub fn asked(&self) -> Vec<(EndpointUrl, Question)> {
+        self.state().asked.clone()
     }
 
     /// Answers every request by this rule.
@@ -93,6 +107,21 @@ impl WebhookSender for ScriptedWebhooks {
             return answer(code);
         }
         state.answers.pop_front().unwrap_or_else(|| answer(200))
+    }
+
+    async fn ask(&self, url: &EndpointUrl, question: &Question) -> Result<Reply, Failure> {
+        yield_now().await;
+        let during = self.state().during.take();
+        if let Some(act) = during {
+            act();
+        }
+        if self.state().hangs {
+            return pending().await;
+        }
+        let mut state = self.state();
+        state.asked.push((url.clone(), question.clone()));
+        let unknown = Reply { code: 405, ..Reply::default() };
+        state.replies.pop_front().unwrap_or(Ok(unknown))
     }
 
     async fn check(&self, _: &EndpointUrl) -> Result<(), Failure> {

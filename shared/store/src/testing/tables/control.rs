@@ -35,6 +35,7 @@ impl MemoryTables {
             spread: record.spread,
             inbox: InboxMode::All,
             wanted_retention_days: None,
+            needs_handshake: false,
             suspension: None,
             created_at: START,
             rev: 1,
