@@ -222,6 +222,31 @@ fn the_address_of_a_client_is_that_of_the_request_context_and_of_no_header() {
     }
 }
 
+#[test]
+fn the_base_url_has_the_host_and_the_stage_or_the_base_path() {
+    let handler = service_fn(async |request: Request| {
+        Ok::<_, Error>(runtime::gateway::base_url(&request).unwrap_or_default())
+    });
+    let mut service = gateway::service(handler);
+    for (host, called, expected) in [
+        (json!(["a.example.com"]), json!("/v1/health"), "https://a.example.com/v1"),
+        (json!(["a.example.com"]), json!("/health"), "https://a.example.com"),
+        (json!(["a.example.com:8443"]), json!("/base/path/health"), "https://a.example.com:8443/base/path"),
+        (json!(["a.example.com"]), json!("/v1/other"), ""),
+        (json!(["a.example.com"]), Value::Null, ""),
+        (json!([]), json!("/v1/health"), ""),
+    ] {
+        let mut event: Value = serde_json::from_str(SAMPLES[0]).unwrap();
+        event["path"] = json!("/health");
+        event["multiValueHeaders"]["Host"] = host;
+        event["requestContext"]["path"] = called;
+        let payload = serde_json::from_str(&event.to_string()).unwrap();
+        let answer = service.call(LambdaEvent::new(payload, Context::default())).now_or_never().unwrap();
+        let answer = serde_json::to_value(answer.unwrap()).unwrap();
+        assert_eq!(answer["body"], expected, "{event}");
+    }
+}
+
 /// Sends a raw event to a function.
 type Send = fn(&[u8]);
 

@@ -41,6 +41,8 @@ pub struct Config {
     pub url_policy: UrlPolicy,
     /// The hosts of this API, which no endpoint may have.
     pub own_hosts: OwnHosts,
+    /// The URL of the API, if API Gateway does not know it. Only the local stack sets it.
+    pub public_url: Option<String>,
     /// The number of leases after which an event is quarantined.
     pub max_leases: u32,
 }
@@ -69,6 +71,7 @@ impl Config {
             environment: if is_local { Environment::Local } else { Environment::Aws },
             url_policy: url_policy(),
             own_hosts: own_hosts()?,
+            public_url: required("PUBLIC_URL").ok(),
             max_leases: parsed("QUARANTINE_AFTER_LEASES")?,
         })
     }

@@ -48,6 +48,8 @@ pub struct Api<P: Ports> {
     pub(crate) environment: Environment,
     pub(crate) url_policy: UrlPolicy,
     pub(crate) own_hosts: OwnHosts,
+    /// The URL of the API, if it is not that of the request.
+    pub(crate) public_url: Option<String>,
     /// The number of leases after which an event is quarantined.
     pub(crate) max_leases: u32,
 }
@@ -93,6 +95,7 @@ impl<P: Ports> Api<P> {
             environment: config.environment,
             url_policy: config.url_policy,
             own_hosts: config.own_hosts,
+            public_url: config.public_url,
             max_leases: config.max_leases,
         }
     }

@@ -24,7 +24,7 @@ pub(crate) const CHECKED: &str = "no-cache";
 pub(crate) struct Document {
     content_type: &'static str,
     caching: &'static str,
-    text: &'static str,
+    text: Bytes,
     /// The text in gzip. `None` if it cannot be compressed: then it is sent as it is.
     compressed: Option<Bytes>,
     /// The entity tag (RFC 9110, section 8.8.3). It is weak, because both encodings have it.
@@ -33,9 +33,14 @@ pub(crate) struct Document {
 
 impl Document {
     /// Compresses a text. `caching` is its `Cache-Control`.
-    pub(crate) fn new(content_type: &'static str, caching: &'static str, text: &'static str) -> Self {
-        let tag = format!("W/\"{}\"", id::derive("", text));
-        Self { content_type, caching, text, compressed: gzip(text).ok(), tag }
+    pub(crate) fn new(
+        content_type: &'static str,
+        caching: &'static str,
+        text: impl AsRef<str> + Into<Bytes>,
+    ) -> Self {
+        let tag = format!("W/\"{}\"", id::derive("", text.as_ref()));
+        let compressed = gzip(text.as_ref()).ok();
+        Self { content_type, caching, text: text.into(), compressed, tag }
     }
 
     /// Answers a `GET`: 304 if the client has the document, and compressed if the client decodes gzip.
@@ -50,7 +55,7 @@ impl Document {
             Some(bytes) => {
                 (always, content_type, [(CONTENT_ENCODING, "gzip")], bytes.clone()).into_response()
             }
-            None => (always, content_type, self.text).into_response(),
+            None => (always, content_type, self.text.clone()).into_response(),
         }
     }
 }

@@ -24,6 +24,7 @@ use tower::ServiceExt;
 use crate::audit::{self, Admitted};
 use crate::deps::Api;
 use crate::failure::Failure;
+use crate::routes::openapi::BaseUrl;
 use crate::routes::{
     attempts, console, endpoints, events, explain, health, inbox, keys, metrics, openapi, operator, privacy,
     queue, replays, stats, tenant, webhook,
@@ -148,6 +149,9 @@ pub async fn answer_gateway<P: Ports>(
 ) -> Response {
     if let Some(address) = gateway::source_address(&request) {
         request.extensions_mut().insert(address);
+    }
+    if let Some(url) = api.public_url.clone().or_else(|| gateway::base_url(&request)) {
+        request.extensions_mut().insert(BaseUrl(url));
     }
     let path = request.raw_http_path().to_owned();
     let request_id = request.lambda_context().request_id;

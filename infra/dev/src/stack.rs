@@ -95,6 +95,7 @@ impl Stack {
         let mut functions = Vec::new();
         for name in names {
             let mut environment = function_environment(&aws, &name, &runtime_api, &emulator)?;
+            environment.insert("PUBLIC_URL".to_owned(), deployed.url(&emulator.endpoint)?);
             if let Some(instances) = environment.get_mut("MAX_INSTANCES") {
                 *instances = batches_at_once(options, &name).to_string();
             }

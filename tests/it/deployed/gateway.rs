@@ -62,6 +62,13 @@ fn an_export_arrives_whole_with_any_accept_or_none() {
 }
 
 #[test]
+fn the_openapi_document_names_the_url_of_the_api() {
+    let tenant = Tenant::deployed();
+    let document = tenant.get("/openapi.json").expect(200).json();
+    assert_eq!(document["servers"][0]["url"], tenant.place.url(), "{}", document["servers"]);
+}
+
+#[test]
 fn a_compressed_document_arrives_as_it_was_compressed() {
     let tenant = Tenant::deployed();
     let get =

@@ -95,6 +95,7 @@ pub(crate) fn api() -> api::config::Config {
         environment: Environment::Aws,
         url_policy: UrlPolicy::Strict,
         own_hosts: own_hosts(),
+        public_url: None,
         max_leases: 10,
     }
 }
