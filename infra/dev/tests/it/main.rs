@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod listen;
+mod readme;
 mod support;
 mod verbs;
