@@ -54,7 +54,8 @@ impl Client {
 }
 
 impl Response {
-    /// Returns the response if its status is 2xx, else an error with its status and the `detail` of its problem, or its body.
+    /// Returns the response if its status is 2xx, else an error with its status and the `detail` of its problem. Without
+    /// a problem, the error has the body.
     pub(crate) fn expect_success(self, call: &str) -> Result<Self, Error> {
         if self.is_success() {
             return Ok(self);

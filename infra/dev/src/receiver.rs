@@ -54,7 +54,8 @@ pub(crate) fn listen() -> Result<(String, Receiver<Request>), Error> {
     Ok((format!("{address}/webhook"), requests))
 }
 
-/// Listens on a free port. Each connection has a thread, and one request that `answer` answers. Returns the URL without a path.
+/// Listens on a free port and answers each request by `answer`. Each connection has a thread and one request. Returns the
+/// URL without a path.
 pub(crate) fn serve(answer: impl Fn(Request) -> Answer + Send + Sync + 'static) -> Result<String, Error> {
     let action = || "listen on a free port".to_owned();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context(action)?;

@@ -60,14 +60,14 @@ impl Drop for Endpoint {
     }
 }
 
-/// Removes the endpoints that killed `listen`s left behind.
+/// Removes the endpoints of each `listen` that ended and could not remove its own.
 pub(super) fn remove_stale(api: &ApiClient) -> Result<(), Error> {
     let list = api.get("/api/endpoints")?;
     for endpoint in list["endpoints"].as_array().into_iter().flatten() {
         let (id, url) = (text(endpoint, "id"), text(endpoint, "url"));
         if text(endpoint, "description") == DESCRIPTION && is_abandoned(url) {
             api.delete(&format!("/api/endpoints/{id}"))?;
-            note!("removed the endpoint {id} of a `cargo dev listen` that was killed");
+            note!("removed the endpoint {id} of a `cargo dev listen` that has ended");
         }
     }
     Ok(())

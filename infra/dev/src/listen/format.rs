@@ -39,8 +39,8 @@ pub(super) fn text(webhook: &Webhook, colours: bool) -> String {
         "{}  {}  {}  attempt {}{replay}  {verdict}",
         paint(DIM, &time),
         paint(BOLD, &or(&webhook.event_type, "(no type)")),
-        paint("0", &or(&webhook.id, "(no id)")),
-        paint("0", &or(&webhook.attempt, "(no number)")),
+        escape(&or(&webhook.id, "(no id)")),
+        escape(&or(&webhook.attempt, "(no number)")),
     )];
     lines.push(format!("    {}", paint(DIM, &shorten(webhook.payload.text()))));
     if let Some((code, line)) = answer(webhook) {

@@ -77,7 +77,8 @@ pub(super) fn receive(request: &Request, secret: &str, forward: Option<&Target>)
     (webhook, answer)
 }
 
-/// Returns the type and the payload of the event in the body. Without an event, returns the type of the header, and the body.
+/// Returns the type and the payload of the event in the body. Without an event, returns the type of the header, and the
+/// body.
 fn read_event(request: &Request) -> (String, Payload) {
     if let Ok(body) = serde_json::from_slice::<Body>(&request.body) {
         return (body.event_type, Payload::Json(body.payload));

@@ -133,6 +133,20 @@ fn a_webhook_is_shown_as_verified_and_ctrl_c_and_sigterm_remove_the_endpoint() {
 }
 
 #[test]
+fn a_closed_pipe_ends_it_and_removes_the_endpoint() {
+    let script = "\"$0\" listen --json --types 'piped.*' --dir \"$1\" | head -n 1";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_dev")]).arg(&STACK.1);
+    let running = Running::start(&mut shell);
+    running.read_until("Ctrl-C ends");
+    post_event("piped.first", &json!({}));
+    running.read_until("piped.first");
+    post_event("piped.second", &json!({}));
+    let last = running.read_until("removed the endpoint");
+    assert_eq!(last.len(), 1, "{last:?}");
+}
+
+#[test]
 fn json_has_the_payload_as_it_was_sent_and_the_mark_of_a_replay() {
     let listener = Listener::start(&["--json", "--types", "json.*"]);
     let id = post_event("json.made", &json!(1));

@@ -56,8 +56,8 @@ fn read_blocks(document: &str) -> Vec<Block> {
     blocks
 }
 
-/// A folder with the command `cargo`, which knows `cargo dev` alone: the program that cargo built, with a state directory and
-/// a port of this test.
+/// A folder with the command `cargo`, which knows `cargo dev` alone: the program that cargo built, with a state directory
+/// and a port of this test.
 struct Cargo(PathBuf);
 
 impl Cargo {
