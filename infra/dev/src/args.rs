@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt as _};
 
+use crate::listen::{Listen, Target};
 use crate::options::Options;
 
 /// The text that `cargo dev --help` prints.
@@ -14,15 +15,19 @@ Runs all of Triggers on this machine, without Docker and without an AWS account.
 cargo dev                 start everything and show each event; Ctrl-C stops it
 cargo dev env             print URL and KEY of the running stack for a shell: eval \"$(cargo dev env)\"
 cargo dev demo            run one example: accept, store, sign, deliver, lease, acknowledge
+cargo dev listen          create an endpoint; show, verify and optionally forward each webhook that it receives
 cargo dev latency         measure how long 200 events take to be accepted and delivered
 cargo dev load            post from 100 clients at once for 3.5 minutes; fail if one post is not accepted
-cargo dev up [--json]     start in the background; return when the stack is ready
-cargo dev status [--json] show whether a stack runs and is healthy, and how to reach it
+cargo dev up              start in the background; return when the stack is ready
+cargo dev status          show whether a stack runs and is healthy, and how to reach it
 cargo dev down            stop the running stack
 
 --port <port>         port of the emulator (default: the last one, else 4566 or a free port; 0: any free port)
 --fresh               forget URL, API key and events of the last start
 --strict-endpoints    reject webhook URLs on this machine, as in AWS
+--types <patterns>    listen: the event types to receive, for example 'order.*,customer.created' (default: *)
+--forward <url>       listen: send each verified webhook to this http:// URL, and answer as it answers
+--json                up, status: print JSON; listen: print one line of JSON for each webhook
 --dir <path>          state directory (default: .dev); one stack per directory";
 
 /// A command of `cargo dev`.
@@ -37,6 +42,8 @@ pub enum Command {
     },
     /// Runs the example of `cargo dev demo`.
     Demo(Options),
+    /// Shows and verifies the webhooks of an endpoint of its own.
+    Listen(Listen),
     /// Measures how long events take.
     Latency(Options),
     /// Posts from many clients at once.
@@ -74,10 +81,11 @@ pub enum Command {
 }
 
 /// Each command with the options that it takes. The command without a name is `cargo dev`.
-const COMMANDS: [(&str, &[&str]); 11] = [
+const COMMANDS: [(&str, &[&str]); 12] = [
     ("", &["port", "fresh", "strict-endpoints", "dir"]),
     ("env", &["dir"]),
     ("demo", &["port", "dir"]),
+    ("listen", &["forward", "types", "json", "dir"]),
     ("latency", &["port", "dir"]),
     ("load", &["port", "dir"]),
     ("up", &["json", "port", "fresh", "strict-endpoints", "dir"]),
@@ -96,6 +104,7 @@ pub fn parse(mut parser: Parser) -> Result<Command, crate::error::Error> {
     let mut words: Vec<String> = Vec::new();
     let mut used: Vec<String> = Vec::new();
     let mut options = Options::default();
+    let mut listen = Listen::default();
     let mut json = false;
     while let Some(arg) = parser.next()? {
         if let Arg::Long(name) = arg {
@@ -106,6 +115,8 @@ pub fn parse(mut parser: Parser) -> Result<Command, crate::error::Error> {
             Arg::Long("port") => options.port = Some(parse_port(&parser.value()?)?),
             Arg::Long("strict-endpoints") => options.strict_endpoints = true,
             Arg::Long("fresh") => options.fresh = true,
+            Arg::Long("forward") => listen.forward = Some(parse_target(&parser.value()?)?),
+            Arg::Long("types") => listen.types.extend(parser.value()?.string()?.split(',').map(trim)),
             Arg::Long("json") => json = true,
             Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
             Arg::Long(_) => break,
@@ -115,7 +126,7 @@ pub fn parse(mut parser: Parser) -> Result<Command, crate::error::Error> {
     }
     words.extend(remaining_command(&mut parser, &words));
     check_options(&words, &used)?;
-    Ok(select(&words, options, json)?)
+    Ok(select(&words, options, Listen { json, ..listen })?)
 }
 
 /// Returns the command in what was not read after an unknown option, if none was read before it.
@@ -141,12 +152,14 @@ fn check_options(words: &[String], used: &[String]) -> Result<(), lexopt::Error>
 }
 
 /// Returns the command with the name and the arguments in `words`.
-fn select(words: &[String], options: Options, json: bool) -> Result<Command, lexopt::Error> {
+fn select(words: &[String], options: Options, listen: Listen) -> Result<Command, lexopt::Error> {
+    let json = listen.json;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Ok(match words.as_slice() {
         [] => Command::Run(options),
         ["env"] => Command::Env { dir: options.dir },
         ["demo"] => Command::Demo(options),
+        ["listen"] => Command::Listen(Listen { dir: options.dir, ..listen }),
         ["latency"] => Command::Latency(options),
         ["load"] => Command::Load(options),
         ["up"] => Command::Up { options, json },
@@ -162,6 +175,15 @@ fn select(words: &[String], options: Options, json: bool) -> Result<Command, lex
 fn parse_port(value: &OsString) -> Result<u16, lexopt::Error> {
     let port = value.to_str().and_then(|text| text.parse().ok());
     port.ok_or_else(|| format!("--port must be a number from 0 to 65535, not `{}`", value.display()).into())
+}
+
+fn parse_target(value: &OsString) -> Result<Target, lexopt::Error> {
+    let target = value.to_str().and_then(Target::parse);
+    target.ok_or_else(|| format!("--forward must be an http:// URL, not `{}`", value.display()).into())
+}
+
+fn trim(text: &str) -> String {
+    text.trim().to_owned()
 }
 
 fn parse_process_number(word: &str) -> Result<u32, lexopt::Error> {

@@ -51,6 +51,11 @@ impl ApiClient {
         Ok(self.call("GET", path, Vec::new())?.json())
     }
 
+    /// Deletes what the path names.
+    pub(crate) fn delete(&self, path: &str) -> Result<(), Error> {
+        self.call("DELETE", path, Vec::new()).map(drop)
+    }
+
     fn call(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Response, Error> {
         let url = format!("{}{path}", self.url);
         let headers = [("content-type", "application/json"), ("x-api-key", self.key.as_str())];

@@ -136,10 +136,8 @@ fn check_request(request: &Request, id: &str, sample: &[u8], secret: &str) -> Re
     if body["payload"] != event["payload"] {
         return Err(Error::Unexpected(format!("the webhook has another payload: {}", body["payload"])));
     }
-    if !request.is_signed_with(secret) {
-        return Err(Error::Unexpected("the signature of the webhook is wrong".to_owned()));
-    }
-    Ok(())
+    let wrong = |error| Error::Unexpected(format!("the webhook does not verify: {error}"));
+    request.verify(secret).map_err(wrong)
 }
 
 fn print_request(request: &Request) {

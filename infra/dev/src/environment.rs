@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -40,6 +41,12 @@ pub(crate) fn path_with_cargo() -> OsString {
     let first = cargo.as_deref().and_then(Path::parent).map(Path::to_path_buf);
     let rest = env::var_os("PATH").unwrap_or_default();
     env::join_paths(first.into_iter().chain(env::split_paths(&rest))).unwrap_or(rest)
+}
+
+/// Whether standard output may have colours: it is a terminal, and `NO_COLOR` is unset or empty.
+pub(crate) fn allows_colours() -> bool {
+    let forbidden = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stdout().is_terminal() && !forbidden
 }
 
 /// Removes every variable from a command's environment except `PATH`, `HOME` and `LANG`.

@@ -55,7 +55,7 @@ pub enum Error {
     },
 
     /// No stack runs from this state directory.
-    #[error("no stack runs from {}. Start one with `cargo dev up`", .0.display())]
+    #[error("no stack runs from {}. Start one with `cargo dev`, or in the background with `cargo dev up`", .0.display())]
     NotRunning(PathBuf),
 
     /// `cargo build` failed and printed the reason.

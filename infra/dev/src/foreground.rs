@@ -85,6 +85,7 @@ fn print_instructions(stack: &Stack, dir: &Path) {
   admin token  {admin_token}
 
   eval \"$(cargo dev env)\"   # sets URL and KEY in another terminal
+  cargo dev listen          # creates an endpoint and shows its webhooks in another terminal
   curl -i {url}/api/events \\
     -H 'X-API-Key: {key}' -H 'Content-Type: application/json' \\
     -d '{{\"type\":\"order.created\",\"payload\":{{\"order_id\":1}}}}'

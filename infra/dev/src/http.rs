@@ -54,12 +54,15 @@ impl Client {
 }
 
 impl Response {
-    /// Returns the response if its status is 2xx, else an error with its status and body.
+    /// Returns the response if its status is 2xx, else an error with its status and the `detail` of its problem. Without
+    /// a problem, the error has the body.
     pub(crate) fn expect_success(self, call: &str) -> Result<Self, Error> {
         if self.is_success() {
             return Ok(self);
         }
-        let text = self.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let problem = self.json();
+        let text = problem["detail"].as_str().unwrap_or(&self.text);
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let reason = format!("{} {text}", self.status);
         Err(Error::Http { call: call.to_owned(), reason })
     }

@@ -30,6 +30,7 @@ mod http;
 mod identity;
 mod kept;
 pub mod latency;
+pub mod listen;
 pub mod load;
 pub mod options;
 pub mod output;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use dev::args::{Command, USAGE, parse};
 use dev::error::Error;
 use dev::output::{print, print_note, start_clock};
-use dev::{background, demo, foreground, guard, latency, load};
+use dev::{background, demo, foreground, guard, latency, listen, load};
 
 fn main() -> ExitCode {
     start_clock();
@@ -25,6 +25,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Env { dir } => background::env(dir)?,
         Command::Demo(options) => demo::run(&options)?,
         Command::Latency(options) => latency::run(&options)?,
+        Command::Listen(options) => listen::run(options)?,
         Command::Load(options) => load::run(&options)?,
         Command::Up { options, json } => background::up(&options, json)?,
         Command::Supervise(options) => background::supervise(&options)?,

@@ -1,46 +1,12 @@
-//! Runs the commands of `cargo dev` as a user does, each test with its own state directory and port.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot continue fails")]
+//! The commands that start, show and stop a stack, each test with its own state directory and port.
 
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
-/// A state directory. Dropping it stops its stack and removes it.
-struct StateDir(PathBuf);
-
-impl StateDir {
-    fn new(name: &str) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
-        Self(root.join(".dev/stacks").join(format!("{name}-{}", std::process::id())))
-    }
-
-    /// Runs a command of `cargo dev` on this directory.
-    fn run(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_dev")).args(args).arg("--dir").arg(&self.0).output().unwrap()
-    }
-
-    /// Starts a stack in the background. Returns the JSON of the last line that it prints.
-    fn up(&self) -> Value {
-        let up = self.run(&["up", "--json", "--port", "0"]);
-        assert!(up.status.success(), "{}", text(&up.stderr));
-        serde_json::from_str(text(&up.stdout).lines().last().unwrap()).unwrap()
-    }
-}
-
-impl Drop for StateDir {
-    fn drop(&mut self) {
-        self.run(&["down"]);
-        let _already_absent = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use crate::support::{state_dir::StateDir, text, wait_for};
 
 /// Whether the emulator of a stack accepts connections.
 fn is_listening(stack: &Value) -> bool {
@@ -64,14 +30,6 @@ fn count_stored(url: &str, key: &str) -> u64 {
     let request = ureq::get(format!("{url}/api/stats")).header("x-api-key", key);
     let text = request.call().unwrap().body_mut().read_to_string().unwrap();
     serde_json::from_str::<Value>(&text).unwrap()["stored"].as_u64().unwrap()
-}
-
-fn wait_for(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what}: not within 60 s");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]
