@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use serde_json::{Value, json};
+use domain::problem::Kind as ProblemKind;
+use serde_json::{Map, Value, json};
 
 use crate::support::belongings::{Owner, never, tenant_named};
 use crate::support::openapi::{Ids, Kind, Operation, Place, document, operations, resolved, target};
@@ -178,6 +179,61 @@ fn every_problem_has_its_paragraph_and_every_paragraph_its_operation() {
     let types = all("type").into_iter().filter_map(Value::as_str);
     let slugs: Vec<_> = types.filter_map(|text| text.strip_prefix("urn:triggers:problem:")).collect();
     assert!(slugs.iter().all(|slug| mentioned.contains(slug)), "{slugs:?}");
+}
+
+#[test]
+fn every_example_of_a_problem_is_the_one_that_the_api_answers() {
+    let examples = all("examples").into_iter().filter_map(Value::as_object);
+    let problems: Vec<&Value> = examples.flat_map(|named| named.values()).map(|one| &one["value"]).collect();
+    assert!(problems.len() > 20, "{problems:?}");
+    for problem in problems {
+        let slug = problem["type"].as_str().and_then(|text| text.strip_prefix("urn:triggers:problem:"));
+        let kind = ProblemKind::ALL.into_iter().find(|kind| Some(kind.document().1) == slug);
+        let (status, _, title) = kind.unwrap_or_else(|| panic!("no kind: {problem}")).document();
+        assert_eq!((&problem["status"], &problem["title"]), (&json!(status), &json!(title)), "{problem}");
+        assert!(problem["error"] == problem["detail"] && problem["instance"].is_string(), "{problem}");
+    }
+}
+
+/// Collects every object in a value.
+fn objects<'a>(value: &'a Value, found: &mut Vec<&'a Map<String, Value>>) {
+    if let Value::Object(object) = value {
+        found.push(object);
+    }
+    let inner: Vec<&Value> = match value {
+        Value::Object(object) => object.values().collect(),
+        Value::Array(items) => items.iter().collect(),
+        _ => Vec::new(),
+    };
+    for one in inner {
+        objects(one, found);
+    }
+}
+
+/// The generators whose clients `tests/web/clients.rs` uses fail, or make no type, where a document has these forms.
+#[test]
+fn forms_that_generators_do_not_read_are_absent() {
+    let mut schemas = Vec::new();
+    objects(document(), &mut schemas);
+    for schema in schemas.into_iter().filter(|schema| schema.contains_key("const")) {
+        assert!(schema.contains_key("type"), "{schema:?}");
+    }
+    for reference in all("$ref").into_iter().filter_map(Value::as_str) {
+        assert!(!reference.contains("/properties/"), "{reference}: refer to a schema of its own");
+    }
+    for content in all("content").into_iter().filter_map(Value::as_object) {
+        assert!(content.keys().all(|media_type| !media_type.contains('*')), "{content:?}");
+    }
+    for operation in operations() {
+        let Some(body) = operation.body() else { continue };
+        let has_choice = ["anyOf", "oneOf", "not"].into_iter().any(|word| body.get(word).is_some());
+        assert!(!has_choice, "{}: a body with a choice of members has no type", operation.name());
+        let members = body["properties"].as_object().into_iter().flatten();
+        for (name, member) in members {
+            let has_default = member.get("default").is_some();
+            assert!(!has_default, "{}: `{name}` becomes required by its default", operation.name());
+        }
+    }
 }
 
 #[test]

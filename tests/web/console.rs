@@ -3,16 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use dev::options::Options;
-use dev::stack::Stack;
-
-use crate::node;
+use crate::{node, stack};
 
 /// The folder of the sources.
 const FOLDER: &str = "functions/api/console";
-
-/// Installs exactly what the lock file names.
-const INSTALL: [&str; 5] = ["npm", "ci", "--prefer-offline", "--no-audit", "--no-fund"];
 
 #[test]
 fn the_committed_console_is_what_its_sources_build() {
@@ -25,7 +19,7 @@ fn the_committed_console_is_what_its_sources_build() {
     let folder = copy.join(FOLDER);
     node::copy_sources(&node::root().join(FOLDER), &folder);
     node::copy_sources(&node::root().join("events"), &copy.join("events"));
-    node::run(&folder, &INSTALL, &[]);
+    node::install(&folder);
     node::run(&folder, &["npm", "run", "build"], &[]);
     for file in ["index.html", "console/app.js", "console/app.css", "console/icon.svg"] {
         let read = |root: &Path| fs::read(root.join(FOLDER).join("dist").join(file)).expect("a built file");
@@ -41,11 +35,9 @@ fn the_stories_of_the_console_hold_in_a_browser() {
         return;
     }
     let Some(browser) = node::find_browser(consequence) else { return };
-    let stack =
-        Stack::start(&Options::isolated("web")).unwrap_or_else(|error| panic!("no local stack: {error}"));
-    let summary = stack.summary();
+    let summary = stack::shared().summary();
     let folder = node::root().join("tests/console");
-    node::run(&folder, &INSTALL, &[]);
+    node::install(&folder);
     let variables = [
         ("URL", summary.url.as_str()),
         ("ADMIN_TOKEN", summary.admin_token.as_str()),

@@ -235,15 +235,13 @@ fn required(schema: &'static Value) -> Vec<&'static str> {
     schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// Those of them that it lacks; where it must have one of several and has none, the first.
+/// Those of them that it lacks; where it must have any member and has none, the first.
 fn missing(schema: &'static Value, object: &Map<String, Value>) -> Vec<&'static str> {
-    let lacks = |names: Vec<&'static str>| {
-        names.into_iter().filter(|name| !object.contains_key(*name)).collect::<Vec<_>>()
-    };
-    let ways = ["oneOf", "anyOf"].into_iter().find_map(|way| schema[way].as_array()).into_iter().flatten();
-    let ways: Vec<_> = ways.map(|way| lacks(required(way))).collect();
-    let either = if ways.iter().any(Vec::is_empty) { None } else { ways.into_iter().next() };
-    [lacks(required(schema)), either.unwrap_or_default()].concat()
+    let lacks: Vec<_> = required(schema).into_iter().filter(|name| !object.contains_key(*name)).collect();
+    let needs_any = schema["minProperties"] == 1 && object.is_empty() && lacks.is_empty();
+    let any =
+        schema["properties"].as_object().filter(|_| needs_any).and_then(|members| members.keys().next());
+    lacks.into_iter().chain(any.map(String::as_str)).collect()
 }
 
 fn upper(method: &str) -> &'static str {
