@@ -85,6 +85,7 @@ mod stored_before;
 mod storm;
 mod support;
 mod suspensions;
+mod template;
 mod tenants;
 mod threats;
 mod traces;

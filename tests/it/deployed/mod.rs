@@ -30,6 +30,7 @@ mod permissions;
 mod read_units;
 mod replays;
 mod round_trips;
+mod rules;
 mod samples;
 mod shedding;
 mod table;
