@@ -15,7 +15,9 @@ use webhooks::client::WebhookClient;
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
     let config = Config::from_env()?;
-    let aws = Aws::connect(Patience::Background, config::aws_patience()?).await?;
+    let factor = config::aws_patience()?;
+    let aws =
+        Aws::start(Patience::Background, factor, &config.control_table, &config.deliveries_queue).await?;
     let aws = aws.with_webhooks(WebhookClient::new()?);
     let api = &Arc::new(Api::new(&aws, config));
     let router = &router::router(Arc::clone(api));

@@ -19,7 +19,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let config = Config::from_env()?;
-    let aws = Aws::connect(Patience::Background, config::aws_patience()?).await?;
+    let factor = config::aws_patience()?;
+    let aws =
+        Aws::start(Patience::Background, factor, &config.control_table, &config.deliveries_queue).await?;
     let aws = aws.with_webhooks(WebhookClient::new()?);
     let delivery = &Delivery::new(&aws, config, telemetry::stdout());
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {

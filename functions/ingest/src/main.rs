@@ -11,7 +11,8 @@ use runtime::{config, gateway, telemetry};
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
     let config = Config::from_env()?;
-    let aws = Aws::connect(Patience::Interactive, config::aws_patience()?).await?;
+    let factor = config::aws_patience()?;
+    let aws = Aws::start(Patience::Interactive, factor, &config.control_table, &config.events_queue).await?;
     let ingest = &Ingest::new(&aws, config, telemetry::stdout());
     gateway::run(service_fn(move |request: Request| async move {
         Ok::<_, lambda_http::Error>(ingest.handle_request(request).await)

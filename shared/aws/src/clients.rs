@@ -20,6 +20,10 @@ const AMAZON_ROOTS: [&[u8]; 5] = [
     include_bytes!("amazon_roots/Starfield_Services_Root_G2.pem"),
 ];
 
+/// How long a connection without a request is kept. AWS closes idle connections, and does not say after how long; a closed one costs a
+/// failed attempt. While Lambda freezes the process this clock may stand still: then the attempt fails, and the SDK makes another one.
+const MAX_IDLE: Duration = Duration::from_secs(20);
+
 /// How long a function waits for AWS. Without these timeouts the SDK waits for ever.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Patience {
@@ -58,7 +62,8 @@ pub async fn connect(patience: Patience, factor: u32) -> Result<Clients, Box<dyn
     }
     let context = TlsContext::builder().with_trust_store(roots).build()?;
     let provider = Provider::Rustls(CryptoMode::Ring);
-    let http = Builder::new().tls_provider(provider).tls_context(context).build_https();
+    let http =
+        Builder::new().pool_idle_timeout(MAX_IDLE).tls_provider(provider).tls_context(context).build_https();
     let (attempt, operation, attempts) = match patience {
         Patience::Interactive => (Duration::from_secs(1) * factor, Duration::from_secs(3) * factor, 2),
         Patience::Background => (Duration::from_secs(3), Duration::from_secs(10), 3),
@@ -80,13 +85,13 @@ fn retries(attempts: u32) -> RetryConfig {
 }
 
 /// Makes the clients of an emulator, over plain HTTP, with credentials that allow everything.
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub async fn emulator_clients(endpoint: &str) -> Clients {
     emulator_clients_as(endpoint, "test", "test").await
 }
 
 /// Makes the clients of an emulator, over plain HTTP, with these credentials.
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub async fn emulator_clients_as(endpoint: &str, key_id: &str, secret: &str) -> Clients {
     let credentials = aws_sdk_sqs::config::Credentials::new(key_id, secret, None, None, "test");
     let config = aws_config::from_env()

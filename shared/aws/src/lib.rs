@@ -7,3 +7,4 @@ pub mod ports;
 pub mod sqs_queue;
 pub mod system_clock;
 mod value;
+mod warm;

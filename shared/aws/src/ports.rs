@@ -16,6 +16,7 @@ use crate::dynamo_table::DynamoTable;
 use crate::kms_vault::KmsVault;
 use crate::sqs_queue::SqsQueue;
 use crate::system_clock::SystemClock;
+use crate::warm::warm;
 
 /// All ports on AWS, and the way to the endpoints where a function has one.
 #[derive(Clone)]
@@ -29,13 +30,20 @@ pub struct Aws<W = NoWebhooks> {
 pub struct NoWebhooks;
 
 impl Aws {
-    /// Makes the clients from the environment that Lambda gives. Opens no connection. A client that waits for a response waits
-    /// `factor` times as long as for AWS.
+    /// Makes the clients from the environment that Lambda gives, and opens the connections to the services of this table and this
+    /// queue. A client that waits for a response waits `factor` times as long as for AWS.
     ///
     /// # Errors
-    /// When the trust store cannot be read, which only a wrong build can cause.
-    pub async fn connect(patience: Patience, factor: u32) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        Ok(Self::of(connect(patience, factor).await?))
+    /// When the trust store cannot be read, which only a wrong build can cause. A service that does not answer is no error.
+    pub async fn start(
+        patience: Patience,
+        factor: u32,
+        table: &str,
+        queue: &str,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let clients = connect(patience, factor).await?;
+        warm(&clients, table, queue).await;
+        Ok(Self::of(clients))
     }
 
     /// Returns the ports over these clients.
