@@ -26,6 +26,7 @@ mod counting_parked;
 mod crashes;
 mod data_keys;
 mod delivering;
+mod dependencies;
 mod deployed;
 mod duplicates;
 mod endpoints;

@@ -1,0 +1,120 @@
+//! What we depend on: permissive licences, and no source besides the registries that the lock files pin.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use spdx::{Expression, LicenseReq};
+
+const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
+
+/// The rules for licences and sources.
+const RULES: &str = include_str!("../../deny.toml");
+
+/// The lock files of npm.
+const LOCK_FILES: [&str; 3] = [
+    "functions/api/console/package-lock.json",
+    "tests/console/package-lock.json",
+    "tests/clients/package-lock.json",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
+}
+
+/// Returns the licences that `deny.toml` allows.
+fn allowed() -> BTreeSet<&'static str> {
+    let (_, list) = RULES.split_once("\nallow = [").expect("a list");
+    let (list, _) = list.split_once("\n]").expect("its end");
+    let found: BTreeSet<&str> = list.split('"').skip(1).step_by(2).collect();
+    assert!(found.contains("MIT") && found.len() > 5, "{found:?}");
+    found
+}
+
+/// Returns whether the allowed licences are enough for an expression of SPDX.
+fn is_allowed(text: &str, allowed: &BTreeSet<&str>) -> bool {
+    let text = text.replace('/', " OR "); // the form of old manifests
+    let expression = Expression::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    expression.evaluate(|licence: &LicenseReq| allowed.contains(licence.to_string().as_str()))
+}
+
+/// Returns the packages of `Cargo.lock`. Cargo fetches those that the build did not need.
+fn packages() -> Vec<Value> {
+    let arguments = ["metadata", "--format-version", "1", "--locked"];
+    let output =
+        Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().expect("cargo runs");
+    let metadata: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    metadata["packages"].as_array().expect("packages").clone()
+}
+
+#[test]
+fn every_crate_is_from_the_registry_and_has_a_permissive_licence() {
+    let allowed = allowed();
+    let packages = packages();
+    assert!(packages.len() > 200, "{}", packages.len());
+    for package in &packages {
+        let name = &package["name"];
+        let Some(source) = package["source"].as_str() else { continue }; // a crate of this workspace
+        assert_eq!(source, REGISTRY, "{name}");
+        let licence = package["license"].as_str().unwrap_or_else(|| panic!("{name} names no licence"));
+        assert!(is_allowed(licence, &allowed), "{name}: {licence}");
+    }
+}
+
+#[test]
+fn every_npm_package_is_pinned_by_its_hash_and_names_no_host() {
+    for file in LOCK_FILES {
+        let text = fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let lock: Value = serde_json::from_str(&text).expect("JSON");
+        let packages = lock["packages"].as_object().expect("packages");
+        assert!(packages.len() > 2, "{file}");
+        for (name, package) in packages.iter().filter(|(name, _)| !name.is_empty()) {
+            assert!(package["integrity"].is_string() || package["link"] == true, "{file}: {name}");
+            assert!(package.get("resolved").is_none(), "{file}: {name} names a host");
+        }
+    }
+}
+
+/// What is compiled into `api` for browsers must be as free as the rest. Build tools are not shipped.
+#[test]
+fn what_the_console_ships_has_a_permissive_licence() {
+    let allowed = allowed();
+    let text = fs::read_to_string(root().join(LOCK_FILES[0])).expect("a lock file");
+    let lock: Value = serde_json::from_str(&text).expect("JSON");
+    let shipped =
+        lock["packages"].as_object().expect("packages").iter().filter(|(_, one)| one["dev"] != true);
+    let mut count = 0;
+    for (name, package) in shipped.filter(|(name, _)| !name.is_empty()) {
+        let licence = package["license"].as_str().unwrap_or_else(|| panic!("{name} names no licence"));
+        assert!(is_allowed(licence, &allowed), "{name}: {licence}");
+        count += 1;
+    }
+    assert!(count > 0, "the console ships nothing");
+}
+
+#[test]
+fn every_python_package_is_pinned_by_its_hash() {
+    for file in ["infra/dev/requirements.txt", "tests/requirements.txt"] {
+        let text = fs::read_to_string(root().join(file)).expect("a file").replace("\\\n", "");
+        let pinned: Vec<&str> = text.lines().filter(|line| line.contains("==")).collect();
+        assert!(pinned.len() > 5, "{file}");
+        for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
+            assert!(line.contains("==") && line.contains("--hash=sha256:"), "{file}: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_licence_that_is_not_permissive_is_refused() {
+    let allowed = allowed();
+    for refused in ["GPL-3.0-only", "MIT AND LGPL-2.1-or-later", "SSPL-1.0", "AGPL-3.0-or-later OR BUSL-1.1"]
+    {
+        assert!(!is_allowed(refused, &allowed), "{refused}");
+    }
+    for fine in ["MIT OR GPL-3.0-only", "MIT/Apache-2.0", "(MIT OR Apache-2.0) AND Unicode-3.0"] {
+        assert!(is_allowed(fine, &allowed), "{fine}");
+    }
+}
