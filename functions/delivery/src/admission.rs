@@ -12,13 +12,13 @@
 
 mod candidate;
 mod endpoint_line;
+mod in_flight;
 mod places;
 mod tenant_lines;
 
 use std::collections::BTreeMap;
 
 use domain::delivery::gate::{self, Gate};
-use domain::delivery::line::Line;
 use domain::delivery::{Bypass, DeliveryMessage};
 use domain::endpoint::Endpoint;
 use domain::endpoint::id::EndpointId;
@@ -32,6 +32,7 @@ use store::table::Table;
 use store::unavailable::PortResult;
 
 use self::candidate::{Candidate, Group, Turn};
+use self::in_flight::InFlight;
 use self::places::Places;
 use crate::tiers::Tiers;
 
@@ -80,35 +81,16 @@ pub(crate) struct Admitter<'s, T> {
     pub(crate) now: Timestamp,
 }
 
-/// The admissions of a batch, and the requests that count as in flight until the batch ends.
+/// The admissions of a batch, and the requests that count as in flight.
 pub(crate) struct Admissions<'a> {
-    /// The admission of each message, in order.
+    /// The admission of each message, in order; [`Admission::Unknown`] for one that cannot be read.
     pub(crate) entries: Vec<Admission>,
-    in_flight: Vec<Places<'a>>,
-    minute: u64,
-}
-
-impl Admissions<'_> {
-    /// Counts the requests as no longer in flight, and those of `delivered` as successes. The count is per minute, so the
-    /// count of a crashed process ends with its minute.
-    pub(crate) async fn leave<T: Table>(self, limits: &Limits<T>, delivered: &[&DeliveryMessage]) {
-        let ends = self.in_flight.into_iter().map(|Places { tenant, line, count }| {
-            let is_of_line = |message: &&&DeliveryMessage| {
-                message.tenant == *tenant && line == Line::Endpoint(&message.endpoint)
-            };
-            let succeeded = delivered.iter().filter(is_of_line).count();
-            let succeeded = u32::try_from(succeeded).unwrap_or(u32::MAX).min(count);
-            limits.end_requests(tenant, line, self.minute, count, succeeded)
-        });
-        for error in join_all(ends).await.into_iter().filter_map(Result::err) {
-            tracing::warn!(cause = %error, "webhook requests that have ended still count as in flight, until the next minute starts; until then fewer requests are sent at the same time");
-        }
-    }
+    pub(crate) in_flight: InFlight<'a>,
 }
 
 impl<T: Table> Admitter<'_, T> {
-    /// Decides on each of these messages, and counts their requests as in flight.
-    pub(crate) async fn admit<'a>(&self, messages: &[&'a DeliveryMessage]) -> Admissions<'a> {
+    /// Decides on each of these messages, and counts their requests as in flight. `None` is a message that cannot be read.
+    pub(crate) async fn admit<'a>(&self, messages: &[Option<&'a DeliveryMessage>]) -> Admissions<'a> {
         // 1. Read each endpoint, and decide on the messages that it does not allow.
         let mut entries = vec![Admission::default(); messages.len()];
         let mut groups: Vec<Group<'a>> = Vec::new();
@@ -142,20 +124,18 @@ impl<T: Table> Admitter<'_, T> {
                 };
             }
         }
-        Admissions {
-            entries,
-            in_flight: in_flight.into_iter().flatten().filter(|places| places.count > 0).collect(),
-            minute: self.now.minutes(),
-        }
+        let in_flight = InFlight::new(in_flight.into_iter().flatten().collect(), self.now.minutes());
+        Admissions { entries, in_flight }
     }
 
     /// Reads each endpoint once; returns it with the places of its messages in the batch. They are sorted by tenant.
     async fn read_endpoints<'a>(
         &self,
-        messages: &[&'a DeliveryMessage],
+        messages: &[Option<&'a DeliveryMessage>],
     ) -> Vec<(Target<'a>, PortResult<Option<Endpoint>>, Vec<usize>)> {
         let mut targets: BTreeMap<Target<'a>, Vec<usize>> = BTreeMap::new();
-        for (place, message) in messages.iter().enumerate() {
+        let readable = messages.iter().enumerate().filter_map(|(place, message)| Some((place, (*message)?)));
+        for (place, message) in readable {
             targets.entry((&message.tenant, &message.endpoint)).or_default().push(place);
         }
         let reads = targets.into_iter().map(|(target, places)| async move {
@@ -170,12 +150,11 @@ impl<T: Table> Admitter<'_, T> {
         (tenant, id): Target<'a>,
         endpoint: Endpoint,
         places: Vec<usize>,
-        messages: &[&'a DeliveryMessage],
+        messages: &[Option<&'a DeliveryMessage>],
         entries: &mut [Admission],
     ) -> Group<'a> {
         let mut candidates = Vec::new();
-        for place in places {
-            let message = messages[place];
+        for (place, message) in places.into_iter().filter_map(|place| Some((place, messages[place]?))) {
             match gate::gate(&endpoint, message.bypass) {
                 Gate::Disabled => entries[place] = Admission::Disabled(Box::new(endpoint.clone())),
                 Gate::Parked => entries[place] = Admission::Parked { has_waited: message.has_waited },

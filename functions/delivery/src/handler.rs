@@ -10,6 +10,7 @@ use domain::endpoint::own_hosts::OwnHosts;
 use domain::endpoint::url::UrlPolicy;
 use domain::tenant::capacity::Capacity;
 use domain::timestamp::Timestamp;
+use futures_util::future::join;
 use runtime::batch;
 use runtime::batch::{Message, MessageOutcome};
 use runtime::metrics::Metrics;
@@ -28,7 +29,7 @@ use store::ports::Ports;
 use store::queues::DeliveriesQueue;
 use store::schedule::Schedule;
 
-use crate::admission::{Admission, Admitter};
+use crate::admission::{Admission, Admissions, Admitter};
 use crate::config::Config;
 use crate::last_deliveries::LastDeliveries;
 use crate::moves::Moves;
@@ -143,47 +144,36 @@ impl<P: Ports> Delivery<P> {
         }
         // 1. Read the messages, and decide which of them may be sent now.
         let read: Vec<ReadMessage<'_>> = messages.iter().map(|message| ReadMessage::new(message)).collect();
-        let deliveries: Vec<&DeliveryMessage> =
-            read.iter().filter_map(|message| message.delivery.as_ref().ok()).collect();
+        let deliveries: Vec<Option<&DeliveryMessage>> =
+            read.iter().map(|message| message.delivery.as_ref().ok()).collect();
         let Self { control, limits, tiers, capacity, .. } = self;
         let admitter = Admitter { control, limits, tiers, capacity: *capacity, now };
-        let admissions = admitter.admit(&deliveries).await;
+        let Admissions { entries, in_flight } = admitter.admit(&deliveries).await;
 
-        // 2. Handle each attempt once, although a batch can have several messages for it. Only readable messages have an
-        // admission.
-        let mut entries = admissions.entries.iter();
-        let mut by_message: Vec<Option<&Admission>> = Vec::with_capacity(read.len());
-        for message in &read {
-            by_message.push(if message.delivery.is_ok() { entries.next() } else { None });
-        }
+        // 2. Handle each attempt once, although a batch can have several messages for it. Then their places are free.
         let keys: Vec<String> = read.iter().map(ReadMessage::key).collect();
-        let handle = async |place: usize| self.handle_message(&read[place], by_message[place].cloned()).await;
-        let outcomes = batch::once_per_key(&keys, handle).await;
-        let outcomes = self.announce_parked(outcomes).await;
-
-        // 3. The requests are no longer in flight.
-        let delivered: Vec<&DeliveryMessage> = read
-            .iter()
-            .zip(&outcomes)
-            .filter(|(_, outcome)| outcome.result.as_ref().is_ok_and(|tally| tally.counts.delivered > 0))
-            .filter_map(|(message, _)| message.delivery.as_ref().ok())
-            .collect();
-        admissions.leave(&self.limits, &delivered).await;
-        outcomes
+        let handle = async |place: usize| {
+            let result = self.handle_message(&read[place], entries[place].clone()).await;
+            let is_delivered = result.as_ref().is_ok_and(|tally| tally.counts.delivered > 0);
+            let equal = keys.iter().enumerate().filter(|(_, key)| **key == keys[place]);
+            equal.for_each(|(other, _)| in_flight.end(other, is_delivered && other == place));
+            result
+        };
+        let (outcomes, ()) = join(batch::once_per_key(&keys, handle), in_flight.give_back(limits)).await;
+        self.announce_parked(outcomes).await
     }
 
     async fn handle_message(
         &self,
         ReadMessage { message, delivery }: &ReadMessage<'_>,
-        admission: Option<Admission>,
+        admission: Admission,
     ) -> Result<Tally, String> {
-        match (delivery, admission) {
-            (Ok(delivery), Some(admission)) => {
+        match delivery {
+            Ok(delivery) => {
                 let delivered = self.deliver(delivery, message, admission).await;
                 delivered.map_err(|error| error.to_string())
             }
-            (Ok(_), None) => Err("the endpoint was not read".to_owned()),
-            (Err(error), _) => {
+            Err(error) => {
                 self.enter_unreadable(message).await.map_err(|error| error.to_string())?;
                 let now = self.clock.now();
                 batch::handle_unreadable(&self.events, message, error.to_string(), now).await?;
