@@ -24,6 +24,7 @@ use store::testing::memory::SLOW_DELIVERIES_DLQ;
 use store::testing::queue::MemoryQueue;
 
 use crate::pipeline::Pipeline;
+use crate::support::template::settings;
 
 /// Records that the endpoint answered slowly just now, or that it is quick.
 pub(crate) fn set_slow(pipeline: &Pipeline, is_slow: bool) {
@@ -266,12 +267,24 @@ async fn a_dead_letter_of_either_lane_is_handled_where_it_is() {
         assert!(pipeline.deliver_batch(unreadable).await.batch_item_failures.is_empty());
         assert_eq!(pipeline.tables.unreadable().len(), 1, "{dlq:?}: kept for an operator");
         assert!(pipeline.only_head().in_inbox, "{dlq:?}");
-        // A message that has waited for its tenant, as every dead letter of a slow endpoint has.
-        pipeline.run_until_quiet().await;
         assert!(pipeline.deliver_batch(dead).await.batch_item_failures.is_empty());
-        pipeline.run_until_quiet().await;
         assert_eq!((pipeline.only_head().status, pipeline.webhooks.received().len()), (Status::Delivered, 1));
+        assert!(pipeline.slow_deliveries.bodies().is_empty(), "{dlq:?}: it did not move");
     }
+}
+
+#[test]
+fn the_queues_of_both_lanes_have_the_same_settings() {
+    for (quick, slow) in [("DeliveriesQueue", "SlowDeliveriesQueue"), ("DeliveriesDlq", "SlowDeliveriesDlq")]
+    {
+        for name in ["SqsManagedSseEnabled", "VisibilityTimeout", "MessageRetentionPeriod", "maxReceiveCount"]
+        {
+            let of = |queue| settings::<String>(queue, name);
+            assert_eq!(of(quick), of(slow), "{name}");
+            assert_eq!(of(quick).is_empty(), quick == "DeliveriesDlq" && name == "maxReceiveCount", "{name}");
+        }
+    }
+    assert_eq!(settings::<usize>("DeliveryFunction", "BatchSize"), [10, 1, 10, 1]);
 }
 
 #[tokio::test]

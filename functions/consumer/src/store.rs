@@ -57,7 +57,7 @@ impl Stored {
         let events::Stored { head, is_new, messages } = events.store(event, head).await?;
         tracing::debug!(step = "stored", event = %event.id, new = is_new, deliveries = messages.len());
         Ok(Self {
-            messages: Delayed::all_at_once(messages, &settings.endpoints, now),
+            messages: Delayed::by_lane(messages, &settings.endpoints, now),
             event: Some((event.tenant.clone(), event.id)),
             tier: event.tier,
             expiry_batch: head.in_inbox.then(|| ExpiryBatch::of(&event.tenant, &head)),

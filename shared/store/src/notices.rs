@@ -63,7 +63,7 @@ impl<P: Ports> Notices<P> {
 
         // 3. Send the first messages.
         let uncounted = messages.into_iter().map(|message| message.counting_event(false)); // no client accepted it
-        let messages = Delayed::all_at_once(uncounted, &settings.endpoints, self.clock.now());
+        let messages = Delayed::by_lane(uncounted, &settings.endpoints, self.clock.now());
         self.deliveries.send(&messages).await?;
         Ok(if is_new { Sent::New { in_inbox: head.in_inbox } } else { Sent::Again })
     }

@@ -45,7 +45,7 @@ impl Delayed {
     }
 
     /// Returns messages without a delay, each by the lane of its endpoint, which is one of these.
-    pub fn all_at_once(
+    pub fn by_lane(
         messages: impl IntoIterator<Item = DeliveryMessage>,
         endpoints: &[Endpoint],
         now: Timestamp,

@@ -243,7 +243,7 @@ impl<W: WebhookSender> Simulation<W> {
         let endpoints: Vec<Endpoint> =
             head.deliveries.keys().filter_map(|id| self.tables.endpoint(tenant, id)).collect();
         let messages = head.deliveries.iter().map(first);
-        let messages = Delayed::all_at_once(messages, &endpoints, self.clock.now());
+        let messages = Delayed::by_lane(messages, &endpoints, self.clock.now());
         let [quick, slow] = self.lanes.clone();
         Lanes::new(quick, slow).send(&messages).await.unwrap();
         event.id

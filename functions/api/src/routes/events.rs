@@ -157,7 +157,7 @@ async fn reopen<P: Ports>(
     // 3. Send the messages now, and delete their rows.
     let sending = async {
         if updated == Updated::Done {
-            api.deliveries.send(&Delayed::all_at_once(messages, endpoints, now)).await?;
+            api.deliveries.send(&Delayed::by_lane(messages, endpoints, now)).await?;
         }
         api.schedule.delete_due(&rows).await
     };
