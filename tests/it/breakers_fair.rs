@@ -94,7 +94,7 @@ impl Story {
         let tenant = tenant();
         let endpoint = endpoint_of(&tenant, 1);
         system.tables.put_endpoint(&tenant, &endpoint);
-        let (scheduler, clock) = (system.scheduler(system.queue.clone()), system.clock);
+        let (scheduler, clock) = (system.scheduler(system.lanes.clone()), system.clock);
         spawn_local(async move {
             loop {
                 sleep(every).await;

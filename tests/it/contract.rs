@@ -22,6 +22,7 @@ use store::testing::faults::Faults;
 use store::testing::memory::Memory;
 
 use domain::delivery::DeliveryMessage;
+use domain::delivery::lane::Lane;
 use domain::delivery::schedule::{Due, Parked, shard_of_endpoint, shard_of_event};
 use domain::endpoint::health::Failed;
 use domain::endpoint::health::window::Window;
@@ -123,7 +124,11 @@ pub(crate) async fn limits_keep_their_promises(limits: &Limits<impl Table>) -> P
     assert!(limits.wait(QueueName::Events).await?.is_some_and(|latest| latest.at >= wait.at));
     let one_each =
         Counts { accepted: 1, stored: 1, delivered: 1, failed: 1, settled: 1, returned: 1, unreadable: 1 };
-    limits.count(one_each, Some(Wait { queue: QueueName::Deliveries, ..wait })).await?;
+    for lane in Lane::ALL {
+        let queue = QueueName::Deliveries(lane);
+        limits.count(one_each, Some(Wait { queue, ..wait })).await?;
+        assert!(limits.waits().await?.iter().any(|latest| latest.queue == queue && latest.at >= wait.at));
+    }
     jobs::counters_are_forgotten(limits).await
 }
 

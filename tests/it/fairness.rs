@@ -20,7 +20,7 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::sleep;
 
 use crate::support::simulation::Simulation;
-use crate::support::template::setting;
+use crate::support::template::{setting, settings};
 
 /// How long a good receiver takes.
 const GOOD: Duration = Duration::from_millis(50);
@@ -69,7 +69,7 @@ fn waited(request: &WebhookRequest, now: Timestamp) -> Duration {
 
 /// Lets the scheduler visit in each minute until it is aborted.
 fn visit_every_minute<W: WebhookSender>(system: &Simulation<W>) -> JoinHandle<()> {
-    let (scheduler, clock) = (system.scheduler(system.queue.clone()), system.clock);
+    let (scheduler, clock) = (system.scheduler(system.lanes.clone()), system.clock);
     spawn_local(async move {
         loop {
             sleep(Duration::from_mins(1)).await;
@@ -209,9 +209,10 @@ async fn beside_slow(events_a_minute: usize, slow_after: Duration) -> (Vec<Durat
 }
 
 #[test]
-fn delivery_knows_how_many_instances_the_template_allows() {
+fn delivery_knows_how_many_instances_the_template_allows_for_each_lane() {
     let instances: String = setting("DeliveryFunction", "MAX_INSTANCES");
-    assert_eq!(instances.trim_matches('\''), setting::<String>("DeliveryFunction", "MaximumConcurrency"));
+    let of_lanes: Vec<String> = settings("DeliveryFunction", "MaximumConcurrency");
+    assert_eq!(of_lanes, [instances.trim_matches('\''); 2]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use store::events::Events;
 use store::limits::Limits;
 use store::ports::Ports;
 use store::schedule::Schedule;
-use store::testing::memory::{DELIVERIES_QUEUE, EVENTS_QUEUE, Memory};
+use store::testing::memory::{DELIVERIES_QUEUE, EVENTS_QUEUE, Memory, SLOW_DELIVERIES_QUEUE};
 use store::testing::table::MemoryTable;
 use store::testing::tables::MemoryTables;
 
@@ -54,6 +54,7 @@ pub(crate) struct Pipeline {
     pub(crate) webhooks: ScriptedWebhooks,
     pub(crate) events_queue: MemoryQueue,
     pub(crate) deliveries: MemoryQueue,
+    pub(crate) slow_deliveries: MemoryQueue,
     /// What ingest has logged.
     pub(crate) lines: Arc<Mutex<Vec<String>>>,
     pub(crate) tenant: TenantId,
@@ -62,8 +63,8 @@ pub(crate) struct Pipeline {
     api: Arc<Api<Memory>>,
     ingest: Ingest<Memory>,
     consumer: Consumer<Memory>,
-    delivery: Delivery<Memory>,
-    scheduler: Scheduler<Memory>,
+    delivery: Box<Delivery<Memory>>,
+    scheduler: Box<Scheduler<Memory>>,
     /// The minute of the scheduler's last visit.
     visited: Cell<u64>,
 }
@@ -105,8 +106,8 @@ impl Pipeline {
             api: Arc::new(Api::new(&ports, configs::api())),
             ingest: Ingest::new(&ports, configs::ingest(), Box::new(log)),
             consumer: Consumer::new(&ports, configs::consumer(), Box::new(|_| ())),
-            delivery: Delivery::new(&ports, configs::delivery(), Box::new(|_| ())),
-            scheduler: Scheduler::new(&ports, &configs::scheduler(), Box::new(|_| ())),
+            delivery: Box::new(Delivery::new(&ports, configs::delivery(), Box::new(|_| ()))),
+            scheduler: Box::new(Scheduler::new(&ports, &configs::scheduler(), Box::new(|_| ()))),
             control: Control::new(tables.control.clone()),
             events: Events::new(tables.events.clone(), keys),
             limits: Limits::new(tables.limits.clone()),
@@ -114,6 +115,7 @@ impl Pipeline {
             webhooks: ports.webhooks.clone(),
             events_queue: ports.queue(EVENTS_QUEUE),
             deliveries: ports.queue(DELIVERIES_QUEUE),
+            slow_deliveries: ports.queue(SLOW_DELIVERIES_QUEUE),
             visited: Cell::new(START.minutes()),
             faults,
             clock,
@@ -234,12 +236,21 @@ impl Pipeline {
         batch
     }
 
-    /// Lets delivery take what is due, once.
+    /// Lets delivery take what is due on the quick lane, once.
     pub(crate) async fn deliver(&self) -> SqsBatchResponse {
-        let batch = self.deliveries.take();
+        self.deliver_from(&self.deliveries).await
+    }
+
+    /// Lets delivery take what is due on the slow lane, once.
+    pub(crate) async fn deliver_slowly(&self) -> SqsBatchResponse {
+        self.deliver_from(&self.slow_deliveries).await
+    }
+
+    async fn deliver_from(&self, queue: &MemoryQueue) -> SqsBatchResponse {
+        let batch = queue.take();
         let response = self.delivery.handle(batch.clone(), self.in_a_minute()).await;
         if !self.faults.is_dead() {
-            self.deliveries.settle(&batch, &response);
+            queue.settle(&batch, &response);
         }
         response
     }
@@ -290,6 +301,7 @@ impl Pipeline {
             }
             self.consume().await;
             self.deliver().await;
+            self.deliver_slowly().await;
         }
         panic!("it never became quiet");
     }
@@ -297,7 +309,8 @@ impl Pipeline {
     /// When there is something to be done next; `None` when there is nothing left. That an owner is told of what will expire is no
     /// reason to let weeks pass.
     fn next_step(&self) -> Option<Timestamp> {
-        let messages = [self.events_queue.next_visible(), self.deliveries.next_visible()];
+        let queues = [&self.events_queue, &self.deliveries, &self.slow_deliveries];
+        let messages = queues.map(MemoryQueue::next_visible);
         let visit = Timestamp::from_seconds((self.visited.get() + 1) * 60);
         let parked = (!self.tables.endpoint_rows().is_empty()).then_some(visit);
         let due = self.tables.next_due().map(|at| at.before(HORIZON).max(visit));
@@ -349,7 +362,7 @@ impl Pipeline {
         self.deliveries.settle(&batch, &SqsBatchResponse::default());
     }
 
-    /// The messages that wait for delivery.
+    /// The messages that wait for delivery on the quick lane.
     pub(crate) fn delivery_messages(&self) -> Vec<DeliveryMessage> {
         let bodies = self.deliveries.bodies();
         bodies.iter().map(|body| store::envelope::read_delivery(body).expect("our own form")).collect()

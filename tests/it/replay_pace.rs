@@ -118,8 +118,11 @@ async fn live(beside_a_replay: bool) -> Seen {
         system.schedule.put_job(&job(&id, &tenant)).await.unwrap();
     }
     let killed = Arc::new(Notify::new());
-    let deadly =
-        DeadlyQueue { queue: system.queue.clone(), sends: Arc::default(), killed: Arc::clone(&killed) };
+    let sends = Arc::default();
+    let deadly = system.lanes.clone().map(|queue| {
+        let (sends, killed) = (Arc::clone(&sends), Arc::clone(&killed));
+        DeadlyQueue { queue, sends, killed }
+    });
     let (scheduler, kills) = (system.scheduler(deadly), Arc::new(Mutex::new(0)));
     let visits = spawn_local({
         let kills = Arc::clone(&kills);

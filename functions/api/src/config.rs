@@ -25,6 +25,10 @@ pub struct Config {
     pub deliveries_queue: String,
     /// The URL of the dead-letter queue of `deliveries`.
     pub deliveries_dead_letters: String,
+    /// The URL of the queue `deliveries-slow`.
+    pub slow_deliveries_queue: String,
+    /// The URL of the dead-letter queue of `deliveries-slow`.
+    pub slow_deliveries_dead_letters: String,
     /// The KMS key that encrypts the data keys of the tenants.
     pub data_kms_key: String,
     /// The peppers under which API keys are hashed.
@@ -63,6 +67,8 @@ impl Config {
             events_dead_letters: required("EVENTS_DLQ_URL")?,
             deliveries_queue: required("DELIVERIES_QUEUE_URL")?,
             deliveries_dead_letters: required("DELIVERIES_DLQ_URL")?,
+            slow_deliveries_queue: required("SLOW_DELIVERIES_QUEUE_URL")?,
+            slow_deliveries_dead_letters: required("SLOW_DELIVERIES_DLQ_URL")?,
             data_kms_key: required("DATA_KMS_KEY")?,
             peppers: peppers("KEY_PEPPER")?,
             signing_secrets: peppers("SIGNING_SECRET")?,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use domain::delivery::lane::Lane;
 use domain::delivery::signature::SigningSecrets;
 use domain::endpoint::own_hosts::OwnHosts;
 use domain::endpoint::url::UrlPolicy;
@@ -12,8 +13,10 @@ use store::data_keys::DataKeys;
 use store::events::Events;
 use store::limiter::Limiter;
 use store::limits::Limits;
+use store::limits::counters::QueueName;
 use store::ports::Ports;
-use store::queues::DeliveriesQueue;
+use store::queue::Queue;
+use store::queues::Lanes;
 use store::schedule::Schedule;
 
 use crate::access::{Admin, Environment, Signup};
@@ -32,7 +35,7 @@ pub struct Api<P: Ports> {
     pub(crate) events: Events<P>,
     pub(crate) limits: Limits<P::Table>,
     pub(crate) schedule: Schedule<P::Table>,
-    pub(crate) deliveries: DeliveriesQueue<P::Queue>,
+    pub(crate) deliveries: Lanes<P::Queue>,
     pub(crate) queues: Queues<P::Queue>,
     pub(crate) readiness: Readiness,
     /// Reads of receipts whose id has a tag.
@@ -54,12 +57,36 @@ pub struct Api<P: Ports> {
     pub(crate) max_leases: u32,
 }
 
-/// The queues whose depth the metrics report.
+/// The queues whose depths the metrics report.
 pub(crate) struct Queues<Q> {
-    pub(crate) events: Q,
-    pub(crate) events_dead_letters: Q,
-    pub(crate) deliveries: Q,
-    pub(crate) deliveries_dead_letters: Q,
+    pub(crate) events: MeasuredQueue<Q>,
+    pub(crate) deliveries: [MeasuredQueue<Q>; 2],
+}
+
+/// A queue with its dead-letter queue.
+pub(crate) struct MeasuredQueue<Q> {
+    pub(crate) name: QueueName,
+    pub(crate) messages: Q,
+    pub(crate) dead_letters: Q,
+}
+
+impl<Q: Queue> Queues<Q> {
+    fn new(ports: &impl Ports<Queue = Q>, config: &Config) -> Self {
+        let measured = |name, messages: &str, dead_letters: &str| MeasuredQueue {
+            name,
+            messages: ports.queue(messages),
+            dead_letters: ports.queue(dead_letters),
+        };
+        let by_lane = Lane::ALL.map(|lane| {
+            let (messages, dead_letters) = match lane {
+                Lane::Quick => (&config.deliveries_queue, &config.deliveries_dead_letters),
+                Lane::Slow => (&config.slow_deliveries_queue, &config.slow_deliveries_dead_letters),
+            };
+            measured(QueueName::Deliveries(lane), messages, dead_letters)
+        });
+        let events = measured(QueueName::Events, &config.events_queue, &config.events_dead_letters);
+        Self { events, deliveries: by_lane }
+    }
 }
 
 impl<P: Ports> Api<P> {
@@ -69,6 +96,7 @@ impl<P: Ports> Api<P> {
         let keys = DataKeys::new(control_table.clone(), ports.vault(&config.data_kms_key), ports.clock());
         let control = Control::new(control_table);
         let limits = Limits::new(ports.table(&config.limits_table));
+        let queues = Queues::new(ports, &config);
         Self {
             authenticator: Authenticator::new(control.clone(), config.peppers),
             limiter: Limiter::new(limits.clone()),
@@ -76,13 +104,11 @@ impl<P: Ports> Api<P> {
             events: Events::new(ports.table(&config.events_table), keys.clone()),
             limits,
             schedule: Schedule::new(ports.table(&config.schedule_table)),
-            deliveries: DeliveriesQueue::new(ports.queue(&config.deliveries_queue)),
-            queues: Queues {
-                events: ports.queue(&config.events_queue),
-                events_dead_letters: ports.queue(&config.events_dead_letters),
-                deliveries: ports.queue(&config.deliveries_queue),
-                deliveries_dead_letters: ports.queue(&config.deliveries_dead_letters),
-            },
+            deliveries: Lanes::new(
+                ports.queue(&config.deliveries_queue),
+                ports.queue(&config.slow_deliveries_queue),
+            ),
+            queues,
             readiness: Readiness::default(),
             tagged_receipts: InstanceLimit::new(10),
             untagged_receipts: InstanceLimit::new(1),

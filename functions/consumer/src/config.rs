@@ -18,6 +18,8 @@ pub struct Config {
     pub events_queue: String,
     /// The URL of the queue `deliveries`.
     pub deliveries_queue: String,
+    /// The URL of the queue `deliveries-slow`.
+    pub slow_deliveries_queue: String,
     /// The ARN of the dead-letter queue of `events`.
     pub dead_letters_arn: String,
     /// The KMS key that encrypts the data keys of the tenants.
@@ -40,6 +42,7 @@ impl Config {
             schedule_table: required("SCHEDULE_TABLE")?,
             events_queue: required("EVENTS_QUEUE_URL")?,
             deliveries_queue: required("DELIVERIES_QUEUE_URL")?,
+            slow_deliveries_queue: required("SLOW_DELIVERIES_QUEUE_URL")?,
             dead_letters_arn: required("EVENTS_DLQ_ARN")?,
             data_kms_key: required("DATA_KMS_KEY")?,
             shed_after: (!shed_after.is_zero()).then_some(shed_after),

@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use domain::delivery::lane::Lane;
 use domain::event::Event;
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::{Stats, TenantChange, TenantChanges};
@@ -25,7 +26,7 @@ use store::filling::Filling;
 use store::limits::Limits;
 use store::limits::counters::{Counts, QueueName};
 use store::ports::Ports;
-use store::queues::{Delayed, DeliveriesQueue};
+use store::queues::{Delayed, Lanes};
 use store::schedule::Schedule;
 
 use crate::config::Config;
@@ -44,10 +45,10 @@ pub struct Consumer<P: Ports> {
     heartbeat: Heartbeat,
     lateness: Lateness<P::Table>,
     source: P::Queue,
-    deliveries: DeliveriesQueue<P::Queue>,
+    deliveries: Lanes<P::Queue>,
     clock: P::Clock,
     /// The ARN of the dead-letter queue. An unreadable message from it is kept in the table.
-    dead_letters_arn: String,
+    dead_letters_arns: [String; 1],
     /// Writes the log line of each invocation.
     log: Log,
 }
@@ -74,9 +75,12 @@ impl<P: Ports> Consumer<P> {
             filling: Filling::new(schedule),
             heartbeat: Heartbeat::new(config.shed_after),
             source: ports.queue(&config.events_queue),
-            deliveries: DeliveriesQueue::new(ports.queue(&config.deliveries_queue)),
+            deliveries: Lanes::new(
+                ports.queue(&config.deliveries_queue),
+                ports.queue(&config.slow_deliveries_queue),
+            ),
             clock: ports.clock(),
-            dead_letters_arn: config.dead_letters_arn,
+            dead_letters_arns: [config.dead_letters_arn],
             log,
         }
     }
@@ -84,7 +88,7 @@ impl<P: Ports> Consumer<P> {
     /// Stores a batch of events, and returns the failed messages to the queue.
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
         let began = self.clock.now();
-        let messages = batch::read_messages(event, &self.dead_letters_arn);
+        let messages = batch::read_messages(event, &self.dead_letters_arns);
         let handle_group = async |group: &[&Message]| self.handle_group(group).await;
         let outcomes = batch::handle_suspects_last(&self.source, &messages, handle_group).await;
         let mut metrics = Metrics::new("consumer", "batch stored");
@@ -101,7 +105,7 @@ impl<P: Ports> Consumer<P> {
         let now = self.clock.now();
         let read: Vec<_> = messages.iter().map(|message| read_event(&message.body)).collect();
         let settings = self.read_settings(read.iter().flatten());
-        let (settings, is_late) = join(settings, self.lateness.is_late(now)).await;
+        let (settings, late) = join(settings, self.lateness.late_lanes(now)).await;
 
         // 2. Store each event once, although a batch can have several messages of it.
         let mut keys = Vec::with_capacity(messages.len());
@@ -109,7 +113,7 @@ impl<P: Ports> Consumer<P> {
             keys.push(key(message, event.as_ref().ok()));
         }
         let store = async |place: usize| match &read[place] {
-            Ok(event) => self.store(event, &settings, is_late).await,
+            Ok(event) => self.store(event, &settings, &late, now).await,
             Err(error) => {
                 let reason = error.to_string();
                 batch::handle_unreadable(&self.events, messages[place], reason, now).await?;
@@ -139,12 +143,13 @@ impl<P: Ports> Consumer<P> {
         &self,
         event: &Event,
         settings: &SettingsByTenant,
-        is_late: bool,
+        late: &[Lane],
+        now: Timestamp,
     ) -> Result<Stored, String> {
         match settings.get(&event.tenant) {
             Some(Ok(settings)) if settings.is_erased => Ok(Stored::dropped(event)),
             Some(Ok(settings)) => {
-                let stored = Stored::store(&self.events, event, settings, is_late).await;
+                let stored = Stored::store(&self.events, event, settings, late, now).await;
                 stored.map_err(|error| error.to_string())
             }
             Some(Err(error)) => Err(error.clone()),
@@ -159,10 +164,8 @@ impl<P: Ports> Consumer<P> {
     /// returns to its queue.
     async fn send(&self, mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
         let to_send = batch::successes(&outcomes).flat_map(|stored| stored.messages.iter().cloned());
-        let messages: Vec<Delayed> = to_send.map(Delayed::at_once).collect();
-        if !messages.is_empty() {
-            self.lateness.record_send(self.clock.now());
-        }
+        let messages: Vec<Delayed> = to_send.collect();
+        self.lateness.record_send(&messages, self.clock.now());
         if let Err(error) = self.deliveries.send(&messages).await {
             for outcome in &mut outcomes {
                 if outcome.result.as_ref().is_ok_and(|stored| !stored.messages.is_empty()) {

@@ -1,7 +1,7 @@
 //! Decides which messages of a batch may be sent now.
 //!
 //! ```text
-//!   read each endpoint once ── deleted, disabled, paused, breaker open ──> decided
+//!   read each endpoint once ── deleted, disabled, paused, breaker open, on the wrong lane ──> decided
 //!       │
 //!       ├── the next time of the tenant's lines, if it is charged or slow ([`tenant_lines`])
 //!       ├── the next time of the endpoint's line, when the tenant's time has come ([`endpoint_line`])
@@ -12,13 +12,14 @@
 
 mod candidate;
 mod endpoint_line;
+mod in_flight;
 mod places;
 mod tenant_lines;
 
 use std::collections::BTreeMap;
 
 use domain::delivery::gate::{self, Gate};
-use domain::delivery::line::Line;
+use domain::delivery::lane::Lane;
 use domain::delivery::{Bypass, DeliveryMessage};
 use domain::endpoint::Endpoint;
 use domain::endpoint::id::EndpointId;
@@ -32,12 +33,21 @@ use store::table::Table;
 use store::unavailable::PortResult;
 
 use self::candidate::{Candidate, Group, Turn};
+use self::in_flight::InFlight;
 use self::places::Places;
 use crate::tiers::Tiers;
 
+/// The decision on one message, and the lane of the messages that follow it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Admission {
+    pub(crate) decision: Decision,
+    /// The lane of the endpoint, as it was read.
+    pub(crate) lane: Lane,
+}
+
 /// The decision on one message.
 #[derive(Clone, Debug)]
-pub(crate) enum Admission {
+pub(crate) enum Decision {
     /// The endpoint could not be read.
     Unknown(String),
     /// The endpoint was deleted.
@@ -58,11 +68,13 @@ pub(crate) enum Admission {
         /// Whether the message has waited in the lines of its tenant.
         has_waited: bool,
     },
+    /// The endpoint is slow, and the message came by the quick lane.
+    Moves,
     /// The request may be sent now.
     Open(Box<Endpoint>),
 }
 
-impl Default for Admission {
+impl Default for Decision {
     fn default() -> Self {
         Self::Unknown("no decision was made".to_owned())
     }
@@ -77,38 +89,21 @@ pub(crate) struct Admitter<'s, T> {
     pub(crate) limits: &'s Limits<T>,
     pub(crate) tiers: &'s Tiers,
     pub(crate) capacity: Capacity,
+    /// The lane that the messages came by.
+    pub(crate) lane: Lane,
     pub(crate) now: Timestamp,
 }
 
-/// The admissions of a batch, and the requests that count as in flight until the batch ends.
+/// The admissions of a batch, and the requests that count as in flight.
 pub(crate) struct Admissions<'a> {
-    /// The admission of each message, in order.
+    /// The admission of each message, in order; [`Decision::Unknown`] for one that cannot be read.
     pub(crate) entries: Vec<Admission>,
-    in_flight: Vec<Places<'a>>,
-    minute: u64,
-}
-
-impl Admissions<'_> {
-    /// Counts the requests as no longer in flight, and those of `delivered` as successes. The count is per minute, so the
-    /// count of a crashed process ends with its minute.
-    pub(crate) async fn leave<T: Table>(self, limits: &Limits<T>, delivered: &[&DeliveryMessage]) {
-        let ends = self.in_flight.into_iter().map(|Places { tenant, line, count }| {
-            let is_of_line = |message: &&&DeliveryMessage| {
-                message.tenant == *tenant && line == Line::Endpoint(&message.endpoint)
-            };
-            let succeeded = delivered.iter().filter(is_of_line).count();
-            let succeeded = u32::try_from(succeeded).unwrap_or(u32::MAX).min(count);
-            limits.end_requests(tenant, line, self.minute, count, succeeded)
-        });
-        for error in join_all(ends).await.into_iter().filter_map(Result::err) {
-            tracing::warn!(cause = %error, "webhook requests that have ended still count as in flight, until the next minute starts; until then fewer requests are sent at the same time");
-        }
-    }
+    pub(crate) in_flight: InFlight<'a>,
 }
 
 impl<T: Table> Admitter<'_, T> {
-    /// Decides on each of these messages, and counts their requests as in flight.
-    pub(crate) async fn admit<'a>(&self, messages: &[&'a DeliveryMessage]) -> Admissions<'a> {
+    /// Decides on each of these messages, and counts their requests as in flight. `None` is a message that cannot be read.
+    pub(crate) async fn admit<'a>(&self, messages: &[Option<&'a DeliveryMessage>]) -> Admissions<'a> {
         // 1. Read each endpoint, and decide on the messages that it does not allow.
         let mut entries = vec![Admission::default(); messages.len()];
         let mut groups: Vec<Group<'a>> = Vec::new();
@@ -118,11 +113,11 @@ impl<T: Table> Admitter<'_, T> {
                     groups.push(self.group(target, endpoint, places, messages, &mut entries));
                     continue;
                 }
-                Ok(None) => Admission::Deleted,
-                Err(error) => Admission::Unknown(error.to_string()),
+                Ok(None) => Decision::Deleted,
+                Err(error) => Decision::Unknown(error.to_string()),
             };
             for place in places {
-                entries[place] = refused.clone();
+                entries[place] = Admission { decision: refused.clone(), lane: Lane::of(None, self.now) };
             }
         }
 
@@ -134,28 +129,26 @@ impl<T: Table> Admitter<'_, T> {
         for group in groups {
             let bypass = if group.is_throttled { Bypass::Throttled } else { Bypass::Paced };
             for &Candidate { place, message, turn, has_waited } in &group.candidates {
-                entries[place] = match turn {
-                    Turn::Now => Admission::Open(Box::new(group.endpoint.clone())),
-                    Turn::Waiting(at) => Admission::Later { at, bypass: message.bypass, has_waited },
-                    Turn::Later(at) => Admission::Later { at, bypass, has_waited },
-                    Turn::TooLate => Admission::Parked { has_waited },
+                entries[place].decision = match turn {
+                    Turn::Now => Decision::Open(Box::new(group.endpoint.clone())),
+                    Turn::Waiting(at) => Decision::Later { at, bypass: message.bypass, has_waited },
+                    Turn::Later(at) => Decision::Later { at, bypass, has_waited },
+                    Turn::TooLate => Decision::Parked { has_waited },
                 };
             }
         }
-        Admissions {
-            entries,
-            in_flight: in_flight.into_iter().flatten().filter(|places| places.count > 0).collect(),
-            minute: self.now.minutes(),
-        }
+        let in_flight = InFlight::new(in_flight.into_iter().flatten().collect(), self.now.minutes());
+        Admissions { entries, in_flight }
     }
 
     /// Reads each endpoint once; returns it with the places of its messages in the batch. They are sorted by tenant.
     async fn read_endpoints<'a>(
         &self,
-        messages: &[&'a DeliveryMessage],
+        messages: &[Option<&'a DeliveryMessage>],
     ) -> Vec<(Target<'a>, PortResult<Option<Endpoint>>, Vec<usize>)> {
         let mut targets: BTreeMap<Target<'a>, Vec<usize>> = BTreeMap::new();
-        for (place, message) in messages.iter().enumerate() {
+        let readable = messages.iter().enumerate().filter_map(|(place, message)| Some((place, (*message)?)));
+        for (place, message) in readable {
             targets.entry((&message.tenant, &message.endpoint)).or_default().push(place);
         }
         let reads = targets.into_iter().map(|(target, places)| async move {
@@ -164,29 +157,30 @@ impl<T: Table> Admitter<'_, T> {
         join_all(reads).await
     }
 
-    /// Decides on the messages that an endpoint does not allow, and on probes; returns the others.
+    /// Decides on the messages that an endpoint does not allow, on those that move, and on probes; returns the others.
     fn group<'a>(
         &self,
         (tenant, id): Target<'a>,
         endpoint: Endpoint,
         places: Vec<usize>,
-        messages: &[&'a DeliveryMessage],
+        messages: &[Option<&'a DeliveryMessage>],
         entries: &mut [Admission],
     ) -> Group<'a> {
+        let lane = Lane::of(Some(&endpoint), self.now);
         let mut candidates = Vec::new();
-        for place in places {
-            let message = messages[place];
-            match gate::gate(&endpoint, message.bypass) {
-                Gate::Disabled => entries[place] = Admission::Disabled(Box::new(endpoint.clone())),
-                Gate::Parked => entries[place] = Admission::Parked { has_waited: message.has_waited },
-                Gate::Open if message.bypass.is_probe() => {
-                    entries[place] = Admission::Open(Box::new(endpoint.clone()));
-                }
+        for (place, message) in places.into_iter().filter_map(|place| Some((place, messages[place]?))) {
+            let has_waited = message.has_waited;
+            let decision = match gate::gate(&endpoint, message.bypass) {
+                Gate::Disabled => Decision::Disabled(Box::new(endpoint.clone())),
+                Gate::Parked => Decision::Parked { has_waited },
+                Gate::Open if self.lane.moves_to(lane) => Decision::Moves,
+                Gate::Open if message.bypass.is_probe() => Decision::Open(Box::new(endpoint.clone())),
                 Gate::Open => {
-                    let has_waited = message.has_waited;
                     candidates.push(Candidate { place, message, turn: Turn::Now, has_waited });
+                    Decision::default() // its turn decides
                 }
-            }
+            };
+            entries[place] = Admission { decision, lane };
         }
         let is_throttled = endpoint.throttled_pace(self.now).is_some();
         Group { tenant, id, endpoint, is_throttled, was_idle: false, candidates }

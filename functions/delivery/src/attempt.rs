@@ -9,6 +9,7 @@
 //!       └── attempt n-1 is recorded
 //!             │ ── endpoint deleted or disabled ────────────> record ─────> done
 //!             │ ── circuit breaker open, or paused ─────────> park n ─────> done
+//!             │ ── slow, and on the quick lane ──> send n by the slow lane ─> done
 //!             │ ── rate limit reached ──────────────────────> send n again ─> done
 //!             │ ── a lower rate after a 429 is reached ─────> park n ─────> done
 //!             └── POST ─> one update, if `rev` is unchanged
@@ -21,6 +22,7 @@
 //! twice. No crash can lose an event.
 
 use domain::delivery::attempt::Attempt;
+use domain::delivery::lane::Lane;
 use domain::delivery::run::Run;
 use domain::delivery::schedule::{Due, MAX_DELAY};
 use domain::delivery::verdict::failure::Failure;
@@ -41,8 +43,9 @@ use store::races::{Round, until_won};
 use store::unavailable::{PortResult, Unavailable};
 use store::webhook_sender::WebhookSender;
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Decision};
 use crate::handler::Delivery;
+use crate::slowness::Watched;
 use crate::tally::Tally;
 
 impl<P: Ports> Delivery<P> {
@@ -77,10 +80,11 @@ impl<P: Ports> Delivery<P> {
             return Box::pin(self.handle_step(message, received, admission)).await;
         }
         let step = self.step(&found.head, message);
+        let lane = admission.lane;
         let tally = match step {
             Step::Nothing => Tally::default(),
-            Step::Wait(at) => self.send_at(message.delayed(Bypass::None), at, &found.head).await?,
-            Step::EnsureNext(at) => self.send_at(message.next(), at, &found.head).await?,
+            Step::Wait(at) => self.send_at(message.delayed(Bypass::None), at, lane, &found.head).await?,
+            Step::EnsureNext(at) => self.send_at(message.next(), at, lane, &found.head).await?,
             Step::Attempt => self.apply(admission, found, message).await?,
         };
         Ok((step, tally))
@@ -113,27 +117,32 @@ impl<P: Ports> Delivery<P> {
     /// Makes the attempt, or what the admission says instead.
     async fn apply(
         &self,
-        admission: Admission,
+        Admission { decision, lane }: Admission,
         found: Found,
         message: &DeliveryMessage,
     ) -> PortResult<Tally> {
-        match admission {
-            Admission::Unknown(error) => Err(Unavailable::new("reading an endpoint", error)),
-            Admission::Deleted => self.record(&found.head, message, &Outcome::EndpointDeleted).await,
-            Admission::Disabled(endpoint) => {
-                let tally = self.record(&found.head, message, &Outcome::EndpointDisabled).await?;
+        match decision {
+            Decision::Unknown(error) => Err(Unavailable::new("reading an endpoint", error)),
+            Decision::Deleted => self.record(&found.head, message, &Outcome::EndpointDeleted, lane).await,
+            Decision::Disabled(endpoint) => {
+                let tally = self.record(&found.head, message, &Outcome::EndpointDisabled, lane).await?;
                 Ok(tally.plus(&self.send_due_notice(message, &endpoint).await))
             }
-            Admission::Parked { has_waited } => {
+            Decision::Parked { has_waited } => {
                 let message = DeliveryMessage { has_waited, ..message.clone() };
                 self.park(&found.head, &message, false).await
             }
-            Admission::Later { at, bypass, has_waited } => {
+            Decision::Later { at, bypass, has_waited } => {
                 let later = DeliveryMessage { has_waited, ..message.delayed(bypass) };
-                let tally = self.send_at(later, at, &found.head).await?;
+                let tally = self.send_at(later, at, lane, &found.head).await?;
                 Ok(tally.plus(&Tally::once("paced")))
             }
-            Admission::Open(endpoint) => self.attempt(&found, message, &endpoint).await,
+            Decision::Moves => {
+                let (event, endpoint, n) = (message.event, &message.endpoint, message.n);
+                tracing::debug!(step = "moved", %event, %endpoint, n);
+                self.send_at(message.delayed(message.bypass), self.clock.now(), lane, &found.head).await
+            }
+            Decision::Open(endpoint) => self.attempt(&found, message, &endpoint).await,
         }
     }
 
@@ -155,7 +164,7 @@ impl<P: Ports> Delivery<P> {
         // 2. POST, and decide on the answer.
         let at = self.clock.now();
         let request = self.post(endpoint, &private, found.head.content(&payload), message, at);
-        let (answer, ended) = self.watch_slowness(message, endpoint, request).await;
+        let Watched { answer, ended, lane } = self.watch_slowness(message, endpoint, request).await;
         let duration_ms = ended.millis_since(at);
         let put_off_since = found.head.put_off_since(&message.endpoint);
         let verdict = Verdict::on(&answer, message.n, put_off_since, ended, &mut rand::rng());
@@ -170,7 +179,7 @@ impl<P: Ports> Delivery<P> {
             self.park(&found.head, message, true).await?
         } else {
             let outcome = Outcome::Attempted(verdict, attempt.to_last_attempt());
-            self.record(&found.head, message, &outcome).await?
+            self.record(&found.head, message, &outcome, lane).await?
         };
 
         // 5. Update the health of the endpoint. This cannot fail the message.
@@ -214,9 +223,15 @@ impl<P: Ports> Delivery<P> {
         }
     }
 
-    /// Records the outcome in the head, and schedules the next attempt.
-    async fn record(&self, head: &Head, message: &DeliveryMessage, outcome: &Outcome) -> PortResult<Tally> {
-        if let Round::Ended(tally) = self.try_record(head, message, outcome).await? {
+    /// Records the outcome in the head, and schedules the next attempt by this lane.
+    async fn record(
+        &self,
+        head: &Head,
+        message: &DeliveryMessage,
+        outcome: &Outcome,
+        lane: Lane,
+    ) -> PortResult<Tally> {
+        if let Round::Ended(tally) = self.try_record(head, message, outcome, lane).await? {
             return Ok(tally);
         }
         // Another writer changed the head since it was read: read it again, and decide again.
@@ -225,7 +240,7 @@ impl<P: Ports> Delivery<P> {
                 Some(found) if found.head.status == Status::Deleted => {
                     Ok(Round::Ended(self.delete_leftovers(message, &found.head).await?))
                 }
-                Some(found) => self.try_record(&found.head, message, outcome).await,
+                Some(found) => self.try_record(&found.head, message, outcome, lane).await,
                 None => Ok(Round::Ended(Tally::default())),
             }
         })
@@ -238,15 +253,16 @@ impl<P: Ports> Delivery<P> {
         head: &Head,
         message: &DeliveryMessage,
         outcome: &Outcome,
+        lane: Lane,
     ) -> PortResult<Round<Tally>> {
         let Some(next) = head.record(message, outcome) else {
             // The attempt is recorded already: by another process, or by an update of ours whose answer was lost.
-            return Ok(Round::Ended(self.ensure_next(head, message).await?));
+            return Ok(Round::Ended(self.ensure_next(head, message, lane).await?));
         };
         if self.write_head(&message.tenant, head, &next).await? == Updated::Raced {
             return Ok(Round::Lost);
         }
-        let sent = self.ensure_next(&next, message).await?;
+        let sent = self.ensure_next(&next, message, lane).await?;
         Ok(Round::Ended(sent.plus(&self.tally_of_record(message, outcome))))
     }
 
@@ -257,24 +273,30 @@ impl<P: Ports> Delivery<P> {
     }
 
     /// Schedules the attempt after this message, or the same attempt if it was put off, if the head needs it.
-    async fn ensure_next(&self, head: &Head, message: &DeliveryMessage) -> PortResult<Tally> {
+    async fn ensure_next(&self, head: &Head, message: &DeliveryMessage, lane: Lane) -> PortResult<Tally> {
         match self.step(head, message) {
-            Step::EnsureNext(at) => self.send_at(message.next(), at, head).await,
-            Step::Wait(at) => self.send_at(message.delayed(Bypass::None), at, head).await,
+            Step::EnsureNext(at) => self.send_at(message.next(), at, lane, head).await,
+            Step::Wait(at) => self.send_at(message.delayed(Bypass::None), at, lane, head).await,
             // The attempt was put off, and is due by now.
-            Step::Attempt => self.send_at(message.delayed(Bypass::None), self.clock.now(), head).await,
+            Step::Attempt => self.send_at(message.delayed(Bypass::None), self.clock.now(), lane, head).await,
             Step::Nothing => Ok(Tally::default()),
         }
     }
 
-    /// Sends a message that is due at this time: through the queue, or as a row if the delay is too long for the queue.
-    async fn send_at(&self, message: DeliveryMessage, at: Timestamp, head: &Head) -> PortResult<Tally> {
+    /// Sends a message that is due at this time: through the queue of a lane, or as a row if the delay is too long for a queue.
+    async fn send_at(
+        &self,
+        message: DeliveryMessage,
+        at: Timestamp,
+        lane: Lane,
+        head: &Head,
+    ) -> PortResult<Tally> {
         let delay = at.since(self.clock.now());
         if delay > MAX_DELAY {
             self.enter_inbox(&message.tenant, head).await?;
             self.schedule.put_due(&Due { message, at }, head.expires_at).await?;
         } else {
-            self.deliveries.send(&[Delayed { message, delay }]).await?;
+            self.deliveries.send(&[Delayed { message, lane, delay }]).await?;
         }
         Ok(Tally::default())
     }

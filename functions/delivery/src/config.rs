@@ -18,15 +18,19 @@ pub struct Config {
     pub schedule_table: String,
     /// The URL of the queue `deliveries`.
     pub deliveries_queue: String,
-    /// The ARN of the dead-letter queue of `deliveries`.
-    pub dead_letters_arn: String,
+    /// The URL of the queue `deliveries-slow`.
+    pub slow_deliveries_queue: String,
+    /// The ARN of the queue `deliveries-slow`. A message from it is on the slow lane.
+    pub slow_deliveries_arn: String,
+    /// The ARNs of the dead-letter queues of both.
+    pub dead_letters_arns: Vec<String>,
     /// The KMS key that encrypts the data keys of the tenants.
     pub data_kms_key: String,
     /// The secrets from which the signing keys of the service are derived.
     pub signing_secrets: Peppers,
     /// The URLs that endpoints may have.
     pub url_policy: UrlPolicy,
-    /// The instances that deliver at the same time.
+    /// The instances that deliver at the same time on each lane.
     pub capacity: Capacity,
     /// The hosts of this API, to which no webhook is sent.
     pub own_hosts: OwnHosts,
@@ -44,7 +48,9 @@ impl Config {
             limits_table: required("LIMITS_TABLE")?,
             schedule_table: required("SCHEDULE_TABLE")?,
             deliveries_queue: required("DELIVERIES_QUEUE_URL")?,
-            dead_letters_arn: required("DELIVERIES_DLQ_ARN")?,
+            slow_deliveries_queue: required("SLOW_DELIVERIES_QUEUE_URL")?,
+            slow_deliveries_arn: required("SLOW_DELIVERIES_QUEUE_ARN")?,
+            dead_letters_arns: vec![required("DELIVERIES_DLQ_ARN")?, required("SLOW_DELIVERIES_DLQ_ARN")?],
             data_kms_key: required("DATA_KMS_KEY")?,
             signing_secrets: peppers("SIGNING_SECRET")?,
             url_policy: url_policy(),

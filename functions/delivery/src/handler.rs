@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use domain::delivery::DeliveryMessage;
+use domain::delivery::lane::Lane;
 use domain::delivery::signature::SigningSecrets;
 use domain::endpoint::own_hosts::OwnHosts;
 use domain::endpoint::url::UrlPolicy;
 use domain::tenant::capacity::Capacity;
 use domain::timestamp::Timestamp;
+use futures_util::future::join;
 use runtime::batch;
 use runtime::batch::{Message, MessageOutcome};
 use runtime::metrics::Metrics;
@@ -25,10 +27,10 @@ use store::limits::Limits;
 use store::limits::counters::QueueName;
 use store::notices::Notices;
 use store::ports::Ports;
-use store::queues::DeliveriesQueue;
+use store::queues::Lanes;
 use store::schedule::Schedule;
 
-use crate::admission::{Admission, Admitter};
+use crate::admission::{Admission, Admissions, Admitter};
 use crate::config::Config;
 use crate::last_deliveries::LastDeliveries;
 use crate::moves::Moves;
@@ -47,10 +49,8 @@ pub struct Delivery<P: Ports> {
     pub(crate) schedule: Schedule<P::Table>,
     pub(crate) expirations: Expirations<P::Table>,
     pub(crate) filling: Filling<P::Table>,
-    /// The queue that the messages come from.
-    source: P::Queue,
-    /// The same queue, for the messages of further attempts.
-    pub(crate) deliveries: DeliveriesQueue<P::Queue>,
+    /// The queues that the messages come from, and that take those of further attempts.
+    pub(crate) deliveries: Lanes<P::Queue>,
     pub(crate) notices: Notices<P>,
     pub(crate) keys: DataKeys<P>,
     pub(crate) webhooks: P::Webhooks,
@@ -71,8 +71,10 @@ pub struct Delivery<P: Ports> {
     pub(crate) url_policy: UrlPolicy,
     /// The hosts of this API, to which no webhook is sent.
     pub(crate) own_hosts: OwnHosts,
-    /// The ARN of the dead-letter queue. An unreadable message from it is kept in the table.
-    dead_letters_arn: String,
+    /// The ARN of the queue of the slow lane.
+    slow_arn: String,
+    /// The ARNs of the dead-letter queues. An unreadable message from them is kept in the table.
+    dead_letters_arns: Vec<String>,
     /// Writes the log line of each invocation.
     log: Log,
 }
@@ -88,10 +90,11 @@ impl<P: Ports> Delivery<P> {
             DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock()).read_only();
         let control = Control::new(control);
         let events = Events::new(ports.table(&config.events_table), keys.clone());
-        let deliveries = DeliveriesQueue::new(ports.queue(&config.deliveries_queue));
+        let deliveries =
+            Lanes::new(ports.queue(&config.deliveries_queue), ports.queue(&config.slow_deliveries_queue));
         let schedule = Schedule::new(ports.table(&config.schedule_table));
         Self {
-            notices: Notices::new(control.clone(), events.clone(), deliveries.clone()),
+            notices: Notices::new(control.clone(), events.clone(), deliveries.clone(), ports.clock()),
             control,
             events,
             deliveries,
@@ -99,7 +102,6 @@ impl<P: Ports> Delivery<P> {
             expirations: Expirations::new(schedule.clone()),
             filling: Filling::new(schedule.clone()),
             schedule,
-            source: ports.queue(&config.deliveries_queue),
             keys,
             webhooks: ports.webhooks(),
             clock: ports.clock(),
@@ -111,7 +113,8 @@ impl<P: Ports> Delivery<P> {
             signing: SigningSecrets::new(config.signing_secrets),
             url_policy: config.url_policy,
             own_hosts: config.own_hosts,
-            dead_letters_arn: config.dead_letters_arn,
+            slow_arn: config.slow_deliveries_arn,
+            dead_letters_arns: config.dead_letters_arns,
             log,
         }
     }
@@ -119,12 +122,14 @@ impl<P: Ports> Delivery<P> {
     /// Delivers a batch. Returns to the queue the messages that failed, and those that could not end before `until`.
     pub async fn handle(&self, event: SqsEvent, until: Timestamp) -> SqsBatchResponse {
         let began = self.clock.now();
-        let messages = batch::read_messages(event, &self.dead_letters_arn);
+        let messages = batch::read_messages(event, &self.dead_letters_arns);
+        let lane = self.lane(&messages);
         let handle_group = async |group: &[&Message]| self.handle_group(group, until).await;
-        let outcomes = batch::handle_suspects_last(&self.source, &messages, handle_group).await;
+        let source = self.deliveries.queue(lane);
+        let outcomes = batch::handle_suspects_last(source, &messages, handle_group).await;
         let tally = batch::successes(&outcomes).fold(self.moves.take(), Tally::plus);
         let undelayed = messages.iter().filter(|message| has_no_delay(message));
-        let wait = batch::longest_wait(QueueName::Deliveries, undelayed, began);
+        let wait = batch::longest_wait(QueueName::Deliveries(lane), undelayed, began);
         let backlogs = batch::count(&self.limits, tally.counts, wait, &tally.changes, self.clock.now()).await;
         self.watch_filling(backlogs).await;
         let mut metrics = Metrics::new("delivery", "batch delivered");
@@ -135,6 +140,13 @@ impl<P: Ports> Delivery<P> {
         response
     }
 
+    /// Returns the lane of a batch: all of its messages come from one queue. A dead letter is handled where it is, as on the
+    /// slow lane.
+    fn lane<'m>(&self, messages: impl IntoIterator<Item = &'m Message>) -> Lane {
+        let is_slow = |message: &Message| message.is_dead_letter || message.queue == self.slow_arn;
+        if messages.into_iter().any(is_slow) { Lane::Slow } else { Lane::Quick }
+    }
+
     /// Handles some messages at the same time.
     async fn handle_group(&self, messages: &[&Message], until: Timestamp) -> Vec<Outcome> {
         let now = self.clock.now();
@@ -143,47 +155,37 @@ impl<P: Ports> Delivery<P> {
         }
         // 1. Read the messages, and decide which of them may be sent now.
         let read: Vec<ReadMessage<'_>> = messages.iter().map(|message| ReadMessage::new(message)).collect();
-        let deliveries: Vec<&DeliveryMessage> =
-            read.iter().filter_map(|message| message.delivery.as_ref().ok()).collect();
+        let deliveries: Vec<Option<&DeliveryMessage>> =
+            read.iter().map(|message| message.delivery.as_ref().ok()).collect();
         let Self { control, limits, tiers, capacity, .. } = self;
-        let admitter = Admitter { control, limits, tiers, capacity: *capacity, now };
-        let admissions = admitter.admit(&deliveries).await;
+        let lane = self.lane(messages.iter().copied());
+        let admitter = Admitter { control, limits, tiers, capacity: *capacity, lane, now };
+        let Admissions { entries, in_flight } = admitter.admit(&deliveries).await;
 
-        // 2. Handle each attempt once, although a batch can have several messages for it. Only readable messages have an
-        // admission.
-        let mut entries = admissions.entries.iter();
-        let mut by_message: Vec<Option<&Admission>> = Vec::with_capacity(read.len());
-        for message in &read {
-            by_message.push(if message.delivery.is_ok() { entries.next() } else { None });
-        }
+        // 2. Handle each attempt once, although a batch can have several messages for it. Then their places are free.
         let keys: Vec<String> = read.iter().map(ReadMessage::key).collect();
-        let handle = async |place: usize| self.handle_message(&read[place], by_message[place].cloned()).await;
-        let outcomes = batch::once_per_key(&keys, handle).await;
-        let outcomes = self.announce_parked(outcomes).await;
-
-        // 3. The requests are no longer in flight.
-        let delivered: Vec<&DeliveryMessage> = read
-            .iter()
-            .zip(&outcomes)
-            .filter(|(_, outcome)| outcome.result.as_ref().is_ok_and(|tally| tally.counts.delivered > 0))
-            .filter_map(|(message, _)| message.delivery.as_ref().ok())
-            .collect();
-        admissions.leave(&self.limits, &delivered).await;
-        outcomes
+        let handle = async |place: usize| {
+            let result = self.handle_message(&read[place], entries[place].clone()).await;
+            let is_delivered = result.as_ref().is_ok_and(|tally| tally.counts.delivered > 0);
+            let equal = keys.iter().enumerate().filter(|(_, key)| **key == keys[place]);
+            equal.for_each(|(other, _)| in_flight.end(other, is_delivered && other == place));
+            result
+        };
+        let (outcomes, ()) = join(batch::once_per_key(&keys, handle), in_flight.give_back(limits)).await;
+        self.announce_parked(outcomes).await
     }
 
     async fn handle_message(
         &self,
         ReadMessage { message, delivery }: &ReadMessage<'_>,
-        admission: Option<Admission>,
+        admission: Admission,
     ) -> Result<Tally, String> {
-        match (delivery, admission) {
-            (Ok(delivery), Some(admission)) => {
+        match delivery {
+            Ok(delivery) => {
                 let delivered = self.deliver(delivery, message, admission).await;
                 delivered.map_err(|error| error.to_string())
             }
-            (Ok(_), None) => Err("the endpoint was not read".to_owned()),
-            (Err(error), _) => {
+            Err(error) => {
                 self.enter_unreadable(message).await.map_err(|error| error.to_string())?;
                 let now = self.clock.now();
                 batch::handle_unreadable(&self.events, message, error.to_string(), now).await?;

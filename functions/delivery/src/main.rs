@@ -1,4 +1,4 @@
-//! Makes the delivery attempts of the queue `deliveries` and of its dead-letter queue.
+//! Makes the delivery attempts of the queues `deliveries` and `deliveries-slow` and of their dead-letter queues.
 
 use std::time::Duration;
 

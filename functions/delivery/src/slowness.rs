@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use domain::delivery::DeliveryMessage;
+use domain::delivery::lane::Lane;
 use domain::delivery::verdict::Answer;
 use domain::endpoint::Endpoint;
 use domain::endpoint::slowness::{SLOW, Slowness};
@@ -16,15 +17,24 @@ use tokio::time::timeout;
 
 use crate::handler::Delivery;
 
+/// The answer to a request, and what it shows of the endpoint.
+pub(crate) struct Watched {
+    pub(crate) answer: Answer,
+    /// When the answer came.
+    pub(crate) ended: Timestamp,
+    /// The lane of the endpoint, as far as this request knows.
+    pub(crate) lane: Lane,
+}
+
 impl<P: Ports> Delivery<P> {
-    /// Awaits the answer to a request, and records how slowly the endpoint answers. Returns the answer and when it came. A quick
-    /// answer of a quick endpoint records nothing.
+    /// Awaits the answer to a request, and records how slowly the endpoint answers. A quick answer of a quick endpoint records
+    /// nothing.
     pub(crate) async fn watch_slowness(
         &self,
         message: &DeliveryMessage,
         endpoint: &Endpoint,
         request: impl Future<Output = Answer>,
-    ) -> (Answer, Timestamp) {
+    ) -> Watched {
         let began = self.clock.now();
         let mut request = pin!(request.map(|answer| (answer, self.clock.now())));
         let ((answer, ended), seen) = match timeout(SLOW, &mut request).await {
@@ -32,12 +42,14 @@ impl<P: Ports> Delivery<P> {
             Err(_) => join(request, self.record_in_flight(message, endpoint)).await,
         };
         let took = Duration::from_millis(ended.millis_since(began));
-        if let Some(seen) = seen
-            && let Some(next) = Slowness::after(seen, took, ended)
-        {
-            self.record_slowness(message, &Endpoint { slowness: seen, ..endpoint.clone() }, next).await;
+        let mut known = Endpoint { slowness: seen.unwrap_or(endpoint.slowness), ..endpoint.clone() };
+        if let Some(next) = Slowness::after(known.slowness, took, ended) {
+            if seen.is_some() {
+                self.record_slowness(message, &known, next).await;
+            }
+            known.slowness = Some(next);
         }
-        (answer, ended)
+        Watched { answer, ended, lane: Lane::of(Some(&known), ended) }
     }
 
     /// Records that a request is in flight for long. Returns what is recorded then; `None` if another request recorded

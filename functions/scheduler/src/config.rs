@@ -16,6 +16,8 @@ pub struct Config {
     pub schedule_table: String,
     /// The URL of the queue `deliveries`.
     pub deliveries_queue: String,
+    /// The URL of the queue `deliveries-slow`.
+    pub slow_deliveries_queue: String,
     /// The KMS key that encrypts the data keys of the tenants.
     pub data_kms_key: String,
     /// The pause of an erasure before all data is searched once more.
@@ -34,6 +36,7 @@ impl Config {
             limits_table: required("LIMITS_TABLE")?,
             schedule_table: required("SCHEDULE_TABLE")?,
             deliveries_queue: required("DELIVERIES_QUEUE_URL")?,
+            slow_deliveries_queue: required("SLOW_DELIVERIES_QUEUE_URL")?,
             data_kms_key: required("DATA_KMS_KEY")?,
             erasure_pause: Duration::from_secs(parsed("ERASURE_PAUSE_SECONDS")?),
         })

@@ -10,9 +10,8 @@
 //!
 //! A parked row is deleted after its message was sent, and only if it was not parked again in between.
 
-use std::time::Duration;
-
 use domain::delivery::gate::{self, Gate};
+use domain::delivery::lane::Lane;
 use domain::delivery::schedule::{EndpointRow, Parked, SHARDS, drain_delay};
 use domain::delivery::{Bypass, Step};
 use domain::endpoint::health::window::hash;
@@ -66,9 +65,11 @@ impl<P: Ports> Scheduler<P> {
                 self.probe(row, &endpoint).await
             }
             endpoint => {
+                let now = self.clock.now();
+                let lane = Lane::of(endpoint.as_ref(), now);
                 let full = Pace::per_second(DEFAULT_RATE_PER_SECOND);
-                let pace = endpoint.map_or(full, |endpoint| endpoint.pace(self.clock.now()));
-                self.drain(row, pace, until).await
+                let pace = endpoint.map_or(full, |endpoint| endpoint.pace(now));
+                self.drain(row, lane, pace, until).await
             }
         }
     }
@@ -115,7 +116,8 @@ impl<P: Ports> Scheduler<P> {
                 break;
             }
             // 4. Send it, and delete the row only then.
-            self.deliveries.send(&[Delayed::at_once(parked.message.delayed(bypass))]).await?;
+            let lane = Lane::of(Some(endpoint), self.clock.now());
+            self.deliveries.send(&[Delayed::at_once(parked.message.delayed(bypass), lane)]).await?;
             self.schedule.unpark(parked).await?;
             return Ok(RunCounts { probes: 1, ..RunCounts::default() });
         }
@@ -145,8 +147,14 @@ impl<P: Ports> Scheduler<P> {
         Ok(is_open)
     }
 
-    /// Sends the parked deliveries of one minute, the oldest events first.
-    async fn drain(&self, row: &EndpointRow, pace: Pace, until: Timestamp) -> PortResult<RunCounts> {
+    /// Sends the parked deliveries of one minute by this lane, the oldest events first.
+    async fn drain(
+        &self,
+        row: &EndpointRow,
+        lane: Lane,
+        pace: Pace,
+        until: Timestamp,
+    ) -> PortResult<RunCounts> {
         let per_minute = pace.to_per_minute();
         let mut sent = 0;
         let mut last: Option<Parked> = None;
@@ -164,8 +172,12 @@ impl<P: Ports> Scheduler<P> {
 
             // 2. Send their messages, and delete the rows only then: a crash in between repeats a message and loses none.
             let places = rows.iter().zip(sent..);
-            let messages: Vec<Delayed> =
-                places.map(|(parked, place)| delayed(parked, drain_delay(place, pace))).collect();
+            let delayed = |(parked, place): (&Parked, usize)| Delayed {
+                message: parked.message.clone(),
+                lane,
+                delay: drain_delay(place, pace),
+            };
+            let messages: Vec<Delayed> = places.map(delayed).collect();
             self.deliveries.send(&messages).await?;
             let deletions = stream::iter(&rows).map(|parked| self.schedule.unpark(parked));
             deletions.buffer_unordered(CONCURRENT_ROWS).try_collect::<()>().await?;
@@ -174,10 +186,6 @@ impl<P: Ports> Scheduler<P> {
         }
         Ok(RunCounts { drained: u64::try_from(sent).unwrap_or(u64::MAX), ..RunCounts::default() })
     }
-}
-
-fn delayed(parked: &Parked, delay: Duration) -> Delayed {
-    Delayed { message: parked.message.clone(), delay }
 }
 
 /// Returns whether the head still needs the attempt of a parked delivery, now or later.

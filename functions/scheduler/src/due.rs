@@ -1,9 +1,17 @@
-//! Sends the messages that are due before the next run, each with the rest of its delay, and then deletes their rows. If a
+//! Sends the messages that are due before the next run, each with the rest of its delay and by the lane of its endpoint, and
+//! then deletes their rows. If a
 //! message is sent twice, the second one changes nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::delivery::lane::Lane;
 use domain::delivery::schedule::{Due, HORIZON, SHARDS};
+use domain::endpoint::Endpoint;
+use domain::endpoint::id::EndpointId;
+use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
 use store::clock::Clock;
 use store::ports::Ports;
 use store::queues::Delayed;
@@ -13,6 +21,12 @@ use crate::handler::{RunCounts, Scheduler};
 
 /// The number of rows in one step.
 const STEP: usize = 100;
+
+/// The largest number of endpoints that are read at the same time for one shard.
+const CONCURRENT_READS: usize = 16;
+
+/// The tenant and the endpoint of a row.
+type Target<'a> = (&'a TenantId, &'a EndpointId);
 
 impl<P: Ports> Scheduler<P> {
     /// Sends the due messages of all shards.
@@ -30,7 +44,13 @@ impl<P: Ports> Scheduler<P> {
             let rows = self.schedule.due(shard, now.after(HORIZON), STEP).await?;
 
             // 2. Send their messages, and delete the rows only then: a crash in between repeats a message and loses none.
-            let messages: Vec<Delayed> = rows.iter().map(|row| delayed(row, now)).collect();
+            let endpoints = self.read_endpoints(&rows).await;
+            let delayed = |row: &Due| Delayed {
+                message: row.message.clone(),
+                lane: Lane::of(endpoints.get(&target(row)), now),
+                delay: row.at.since(now),
+            };
+            let messages: Vec<Delayed> = rows.iter().map(delayed).collect();
             self.deliveries.send(&messages).await?;
             self.schedule.delete_due(&rows).await?;
 
@@ -41,8 +61,19 @@ impl<P: Ports> Scheduler<P> {
         }
         Ok(counts)
     }
+
+    /// Reads each endpoint of these rows once. One that cannot be read is left out: delivery reads it again.
+    async fn read_endpoints<'a>(&self, rows: &'a [Due]) -> BTreeMap<Target<'a>, Endpoint> {
+        let targets: BTreeSet<Target<'a>> = rows.iter().map(target).collect();
+        let reads = stream::iter(targets).map(|target| async move {
+            let endpoint = self.control.endpoint(target.0, target.1).await;
+            (target, endpoint.ok().flatten())
+        });
+        let read = reads.buffer_unordered(CONCURRENT_READS);
+        read.filter_map(|(target, endpoint)| async move { Some((target, endpoint?)) }).collect().await
+    }
 }
 
-fn delayed(row: &Due, now: Timestamp) -> Delayed {
-    Delayed { message: row.message.clone(), delay: row.at.since(now) }
+fn target(row: &Due) -> Target<'_> {
+    (&row.message.tenant, &row.message.endpoint)
 }

@@ -19,7 +19,7 @@ use store::limits::Limits;
 use store::limits::counters::Counts;
 use store::notices::{Notices, Sent};
 use store::ports::Ports;
-use store::queues::DeliveriesQueue;
+use store::queues::Lanes;
 use store::schedule::Schedule;
 use store::unavailable::PortResult;
 
@@ -34,7 +34,7 @@ pub struct Scheduler<P: Ports> {
     pub(crate) events: Events<P>,
     pub(crate) limits: Limits<P::Table>,
     pub(crate) schedule: Schedule<P::Table>,
-    pub(crate) deliveries: DeliveriesQueue<P::Queue>,
+    pub(crate) deliveries: Lanes<P::Queue>,
     pub(crate) notices: Notices<P>,
     pub(crate) clock: P::Clock,
     /// The pause of an erasure before all data is searched once more.
@@ -71,9 +71,10 @@ impl<P: Ports> Scheduler<P> {
             DataKeys::new(control.clone(), ports.vault(&config.data_kms_key), ports.clock()).read_only();
         let control = Control::new(control);
         let events = Events::new(ports.table(events_table), keys);
-        let deliveries = DeliveriesQueue::new(ports.queue(&config.deliveries_queue));
+        let deliveries =
+            Lanes::new(ports.queue(&config.deliveries_queue), ports.queue(&config.slow_deliveries_queue));
         Self {
-            notices: Notices::new(control.clone(), events.clone(), deliveries.clone()),
+            notices: Notices::new(control.clone(), events.clone(), deliveries.clone(), ports.clock()),
             control,
             events,
             deliveries,

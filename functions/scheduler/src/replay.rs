@@ -11,6 +11,7 @@
 //! twice, and sends their messages. The last step of a cancelled replay does so too.
 
 use domain::delivery::DeliveryMessage;
+use domain::delivery::lane::Lane;
 use domain::delivery::run::Run;
 use domain::delivery::schedule::drain_delay;
 use domain::endpoint::Endpoint;
@@ -53,7 +54,7 @@ impl<P: Ports> Scheduler<P> {
         let under_way = self.schedule.count_running_replays(&job.tenant).await?;
         let rate = replay.pace(&endpoints, under_way);
         if job.is_cancelled {
-            return self.end_cancelled(job, replay, rate).await;
+            return self.end_cancelled(job, replay, &endpoints, rate).await;
         }
         if endpoints.iter().any(|endpoint| endpoint.is_suspended) {
             // Every delivery would be parked at once: the replay waits until the tenant is resumed.
@@ -70,7 +71,7 @@ impl<P: Ports> Scheduler<P> {
         let heads: Vec<Head> = heads.buffered(CONCURRENT_HEADS).try_collect().await?;
 
         // 3. Send their messages.
-        self.send_first_messages(job, &heads, rate, sent).await?;
+        self.send_first_messages(job, &endpoints, &heads, rate, sent).await?;
 
         let next = replay.advanced(&run_of(job), &heads, page.reached, self.clock.now());
         let is_done = next.is_done();
@@ -85,7 +86,13 @@ impl<P: Ports> Scheduler<P> {
     }
 
     /// Runs the last step of a cancelled replay: sends only what an unfinished step has opened.
-    async fn end_cancelled(&self, job: &Job, replay: &Replay, rate: u32) -> PortResult<StepResult> {
+    async fn end_cancelled(
+        &self,
+        job: &Job,
+        replay: &Replay,
+        endpoints: &[Endpoint],
+        rate: u32,
+    ) -> PortResult<StepResult> {
         let mut heads = Vec::new();
         let mut range = range_left(replay);
         while heads.len() < MAX_UNFINISHED {
@@ -96,7 +103,7 @@ impl<P: Ports> Scheduler<P> {
                 break;
             }
         }
-        self.send_first_messages(job, &heads, rate, &mut 0).await?;
+        self.send_first_messages(job, endpoints, &heads, rate, &mut 0).await?;
         let ended = replay.count_unfinished_step(&run_of(job), &heads);
         Ok(StepResult::Done(Work::Replay(Box::new(ended))))
     }
@@ -106,16 +113,20 @@ impl<P: Ports> Scheduler<P> {
     async fn send_first_messages(
         &self,
         job: &Job,
+        endpoints: &[Endpoint],
         heads: &[Head],
         rate: u32,
         sent: &mut usize,
     ) -> PortResult<()> {
-        let run = run_of(job);
+        let (run, now) = (run_of(job), self.clock.now());
         let mut messages = Vec::new();
         for head in heads {
             let delay = drain_delay(*sent, Pace::per_second(rate));
             let count_before = messages.len();
-            messages.extend(first_messages(job, &run, head).map(|message| Delayed { message, delay }));
+            messages.extend(first_messages(job, &run, head).map(|message| {
+                let lane = Lane::among(endpoints, &message.endpoint, now);
+                Delayed { message, lane, delay }
+            }));
             *sent += usize::from(messages.len() > count_before);
         }
         self.deliveries.send(&messages).await

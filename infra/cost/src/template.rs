@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(Function::ALL.map(memory_mb), [256, 256, 256, 256, 512]);
         assert_eq!(count_resources("AWS::KMS::Key"), 1);
         assert_eq!(count_resources("AWS::Serverless::Api"), 1);
-        assert_eq!(count_queue_mappings(), 4);
+        assert_eq!(count_queue_mappings(), 6);
         assert!((150..400).contains(&access_log_bytes()));
         assert!(TEMPLATE.contains("    Architectures: [arm64]\n"), "the price is that of arm64");
     }

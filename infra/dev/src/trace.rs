@@ -19,7 +19,12 @@ pub(crate) fn format_line(function: &str, line: &str) -> Option<String> {
         ("accepted", _) => ("accepted", fields.format_accepted()),
         ("stored", _) => ("stored", fields.format_stored()),
         ("attempt", _) => ("attempt", fields.format_attempt()),
-        ("parked", _) => ("parked", fields.format_parked()),
+        ("moved", _) => {
+            ("moved", fields.format_waiting("the endpoint is slow, so it goes by the slow queue"))
+        }
+        ("parked", _) => {
+            ("parked", fields.format_waiting("the endpoint is paused, or its circuit breaker is open"))
+        }
         ("delivered", _) => ("delivered", fields.format_delivered()),
         _ => return None,
     };
@@ -73,13 +78,8 @@ impl Fields {
         )
     }
 
-    fn format_parked(&self) -> String {
-        format!(
-            "{}  #{} to {}: the endpoint is paused, or its circuit breaker is open",
-            self.text("event"),
-            self.text("n"),
-            self.text("endpoint"),
-        )
+    fn format_waiting(&self, reason: &str) -> String {
+        format!("{}  #{} to {}: {reason}", self.text("event"), self.text("n"), self.text("endpoint"))
     }
 
     fn format_delivered(&self) -> String {
@@ -129,6 +129,12 @@ mod tests {
             r#"{"timestamp":"2026-01-02T03:04:05.678Z","step":"parked","event":"evt_1","endpoint":"ep_1","n":2}"#,
             Some(
                 "03:04:05.678  parked     evt_1  #2 to ep_1: the endpoint is paused, or its circuit breaker is open",
+            ),
+        );
+        check(
+            r#"{"timestamp":"2026-01-02T03:04:05.678Z","step":"moved","event":"evt_1","endpoint":"ep_1","n":1}"#,
+            Some(
+                "03:04:05.678  moved      evt_1  #1 to ep_1: the endpoint is slow, so it goes by the slow queue",
             ),
         );
         check(

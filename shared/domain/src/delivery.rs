@@ -3,6 +3,7 @@
 
 pub mod attempt;
 pub mod gate;
+pub mod lane;
 pub mod line;
 pub mod retry_schedule;
 pub mod run;

@@ -41,7 +41,7 @@ pub struct Message {
     pub receive_count: u32,
     /// When the message was sent.
     pub sent_at: Timestamp,
-    /// Whether the message comes from the dead-letter queue.
+    /// Whether the message comes from a dead-letter queue.
     pub is_dead_letter: bool,
     /// The ARN of the queue that the message comes from.
     pub queue: String,
@@ -65,7 +65,7 @@ impl Message {
         self.receive_count >= SUSPECT_RECEIVE_COUNT
     }
 
-    fn from_record(record: SqsMessage, dead_letters_arn: &str) -> Self {
+    fn from_record(record: SqsMessage, dead_letters_arns: &[String]) -> Self {
         let attribute = |name| record.attributes.get(name);
         let receive_count = attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok());
         let sent_at = attribute("SentTimestamp").and_then(|millis| millis.parse().ok());
@@ -73,7 +73,7 @@ impl Message {
         Self {
             receive_count: receive_count.unwrap_or(1),
             sent_at: Timestamp::from_millis(sent_at.unwrap_or_default()),
-            is_dead_letter: queue == dead_letters_arn,
+            is_dead_letter: dead_letters_arns.contains(&queue),
             queue,
             message_id: record.message_id.unwrap_or_default(),
             receipt: record.receipt_handle.unwrap_or_default(),
@@ -82,10 +82,10 @@ impl Message {
     }
 }
 
-/// Reads the messages of an invocation by the event source mapping.
+/// Reads the messages of an invocation by the event source mapping. Those from these queues are dead letters.
 #[must_use]
-pub fn read_messages(event: SqsEvent, dead_letters_arn: &str) -> Vec<Message> {
-    event.records.into_iter().map(|record| Message::from_record(record, dead_letters_arn)).collect()
+pub fn read_messages(event: SqsEvent, dead_letters_arns: &[String]) -> Vec<Message> {
+    event.records.into_iter().map(|record| Message::from_record(record, dead_letters_arns)).collect()
 }
 
 /// Returns how long the oldest of these messages waited in `queue`. Only messages at their first receipt count.

@@ -6,10 +6,11 @@
 
 use domain::inbox::notice::NoticeEvent;
 
+use crate::clock::Clock;
 use crate::control::Control;
 use crate::events::{Events, Stored};
 use crate::ports::Ports;
-use crate::queues::{Delayed, DeliveriesQueue};
+use crate::queues::{Delayed, Lanes};
 use crate::unavailable::PortResult;
 
 /// Sends notices to tenants.
@@ -17,7 +18,8 @@ use crate::unavailable::PortResult;
 pub struct Notices<P: Ports> {
     control: Control<P::Table>,
     events: Events<P>,
-    deliveries: DeliveriesQueue<P::Queue>,
+    deliveries: Lanes<P::Queue>,
+    clock: P::Clock,
 }
 
 /// How sending a notice ended.
@@ -36,8 +38,13 @@ pub enum Sent {
 
 impl<P: Ports> Notices<P> {
     /// Returns the sender over these stores.
-    pub fn new(control: Control<P::Table>, events: Events<P>, deliveries: DeliveriesQueue<P::Queue>) -> Self {
-        Self { control, events, deliveries }
+    pub fn new(
+        control: Control<P::Table>,
+        events: Events<P>,
+        deliveries: Lanes<P::Queue>,
+        clock: P::Clock,
+    ) -> Self {
+        Self { control, events, deliveries, clock }
     }
 
     /// Sends a notice.
@@ -56,7 +63,7 @@ impl<P: Ports> Notices<P> {
 
         // 3. Send the first messages.
         let uncounted = messages.into_iter().map(|message| message.counting_event(false)); // no client accepted it
-        let messages: Vec<Delayed> = uncounted.map(Delayed::at_once).collect();
+        let messages = Delayed::by_lane(uncounted, &settings.endpoints, self.clock.now());
         self.deliveries.send(&messages).await?;
         Ok(if is_new { Sent::New { in_inbox: head.in_inbox } } else { Sent::Again })
     }

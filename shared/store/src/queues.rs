@@ -1,9 +1,13 @@
-//! The queues `events` and `deliveries`.
+//! The queue `events`, and the lanes of deliveries.
 
 use std::time::Duration;
 
 use domain::delivery::DeliveryMessage;
+use domain::delivery::lane::Lane;
+use domain::endpoint::Endpoint;
 use domain::event::Event;
+use domain::timestamp::Timestamp;
+use futures_util::future::join;
 
 use crate::envelope::{delivery_body, event_body};
 use crate::queue::{Outgoing, Queue};
@@ -15,17 +19,20 @@ pub struct EventsQueue<Q> {
     queue: Q,
 }
 
-/// The queue `deliveries`.
+/// The lanes of deliveries: the queues `deliveries` and `deliveries-slow`.
 #[derive(Clone, Debug)]
-pub struct DeliveriesQueue<Q> {
-    queue: Q,
+pub struct Lanes<Q> {
+    quick: Q,
+    slow: Q,
 }
 
-/// A message for a delivery, and its delay.
+/// A message for a delivery, its lane and its delay.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Delayed {
     /// The message.
     pub message: DeliveryMessage,
+    /// The lane.
+    pub lane: Lane,
     /// The time from sending until the message is visible.
     pub delay: Duration,
 }
@@ -33,8 +40,21 @@ pub struct Delayed {
 impl Delayed {
     /// Returns a message without a delay.
     #[must_use]
-    pub fn at_once(message: DeliveryMessage) -> Self {
-        Self { message, delay: Duration::ZERO }
+    pub fn at_once(message: DeliveryMessage, lane: Lane) -> Self {
+        Self { message, lane, delay: Duration::ZERO }
+    }
+
+    /// Returns messages without a delay, each by the lane of its endpoint, which is one of these.
+    pub fn by_lane(
+        messages: impl IntoIterator<Item = DeliveryMessage>,
+        endpoints: &[Endpoint],
+        now: Timestamp,
+    ) -> Vec<Self> {
+        let by_lane = |message: DeliveryMessage| {
+            let lane = Lane::among(endpoints, &message.endpoint, now);
+            Self::at_once(message, lane)
+        };
+        messages.into_iter().map(by_lane).collect()
     }
 }
 
@@ -68,25 +88,43 @@ impl<Q: Queue> EventsQueue<Q> {
     }
 }
 
-impl<Q: Queue> DeliveriesQueue<Q> {
-    /// Returns a sender to this queue.
-    pub fn new(queue: Q) -> Self {
-        Self { queue }
+impl<Q: Queue> Lanes<Q> {
+    /// Returns a sender to these queues.
+    pub fn new(quick: Q, slow: Q) -> Self {
+        Self { quick, slow }
     }
 
-    /// Sends messages with their delays. A message may be sent twice.
+    /// Returns the queue of a lane.
+    #[must_use]
+    pub fn queue(&self, lane: Lane) -> &Q {
+        match lane {
+            Lane::Quick => &self.quick,
+            Lane::Slow => &self.slow,
+        }
+    }
+
+    /// Sends messages with their delays, each by its lane. A message may be sent twice.
     ///
     /// # Errors
-    /// When the queue did not confirm every message. Some messages may be sent then.
+    /// When a queue did not confirm every message. Some messages may be sent then.
     pub async fn send(&self, messages: &[Delayed]) -> PortResult<()> {
-        let outgoing: Vec<Outgoing> = messages
-            .iter()
-            .map(|Delayed { message, delay }| Outgoing {
+        let (quick, slow) =
+            join(self.send_by(Lane::Quick, messages), self.send_by(Lane::Slow, messages)).await;
+        quick.and(slow)
+    }
+
+    async fn send_by(&self, lane: Lane, messages: &[Delayed]) -> PortResult<()> {
+        let of_lane = messages.iter().filter(|message| message.lane == lane);
+        let outgoing: Vec<Outgoing> = of_lane
+            .map(|Delayed { message, delay, .. }| Outgoing {
                 tenant: message.tenant.clone(),
                 body: delivery_body(message),
                 delay: *delay,
             })
             .collect();
-        self.queue.send(&outgoing).await.into_iter().collect()
+        if outgoing.is_empty() {
+            return Ok(());
+        }
+        self.queue(lane).send(&outgoing).await.into_iter().collect()
     }
 }

@@ -21,6 +21,7 @@ use serde_json::json;
 use store::clock::Clock;
 use store::testing::clock::FixedClock;
 use store::testing::faults::Faults;
+use store::testing::memory::EVENTS_QUEUE;
 use store::testing::queue::MemoryQueue;
 use tokio::runtime::{Builder, Runtime};
 
@@ -156,7 +157,7 @@ fn ten_times_the_limit_at_twenty_instances_is_accepted_up_to_the_limit_and_hurts
         (headers(&Tenant::deployed()), headers(&Tenant::deployed_of_tier("business")), clock());
     let proxy = Proxy::start();
     let crowd = Worker::start(INSTANCES, &proxy.url(), &clock, |_| {
-        MemoryQueue::new(Faults::default(), clock.clone()) // the limit is what is tested
+        MemoryQueue::new(EVENTS_QUEUE, Faults::default(), clock.clone()) // the limit is what is tested
     });
     let url = queue(&json!({})); // nobody takes its messages
     let emulator = &shared().summary().emulator;

@@ -21,6 +21,7 @@ mod health;
 mod identity;
 mod key_ends;
 mod killing;
+mod lanes;
 mod lost_answers;
 mod neighbours;
 mod notices;

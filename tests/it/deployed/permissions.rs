@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use store::ports::Ports;
 
 use domain::delivery::DeliveryMessage;
+use domain::delivery::lane::Lane;
 use domain::delivery::schedule::Due;
 use domain::event::claim::Claim;
 use domain::event::claim_name::{ClaimName, DedupId};
@@ -21,6 +22,7 @@ use store::claims::Claims;
 use store::control::Control;
 use store::data_keys::DataKeys;
 use store::events::Events;
+use store::queues::{Delayed, Lanes};
 use store::schedule::Schedule;
 use store::unavailable::PortResult;
 
@@ -80,6 +82,22 @@ async fn who_stores_events_or_notices_may_find_the_endpoints_that_get_them() {
     for function in FUNCTIONS {
         let control = Control::new(as_function(function).await.table(&tables["Control"]));
         check(control.settings(&tenant()).await, function != "ingest", function);
+    }
+}
+
+#[tokio::test]
+async fn who_sends_deliveries_may_send_by_both_lanes() {
+    let head = Head::new(&event(&tenant(), "a", "1", START), [endpoint(1).id]); // of no tenant, so nobody delivers it
+    let (id, delivery) = head.deliveries.first_key_value().unwrap();
+    let message = DeliveryMessage::first(&tenant(), head.id, id, delivery, false);
+    let queues = &shared().summary().queues;
+    for function in FUNCTIONS {
+        let aws = as_function(function).await;
+        let lanes = Lanes::new(aws.queue(&queues["deliveries"]), aws.queue(&queues["deliveries-slow"]));
+        for lane in Lane::ALL {
+            let sent = lanes.send(&[Delayed::at_once(message.clone(), lane)]).await;
+            check(sent, function != "ingest", &format!("{function}, {lane:?}"));
+        }
     }
 }
 

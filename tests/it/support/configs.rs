@@ -9,6 +9,7 @@ use domain::tenant::api_key::Pepper;
 use domain::tenant::capacity::Capacity;
 use store::testing::memory::{
     CLAIMS, CONTROL, DELIVERIES_DLQ, DELIVERIES_QUEUE, EVENTS, EVENTS_DLQ, EVENTS_QUEUE, LIMITS, SCHEDULE,
+    SLOW_DELIVERIES_DLQ, SLOW_DELIVERIES_QUEUE,
 };
 
 /// The admin token of every stack in memory.
@@ -43,6 +44,7 @@ pub(crate) fn consumer() -> consumer::config::Config {
         schedule_table: SCHEDULE.to_owned(),
         events_queue: EVENTS_QUEUE.to_owned(),
         deliveries_queue: DELIVERIES_QUEUE.to_owned(),
+        slow_deliveries_queue: SLOW_DELIVERIES_QUEUE.to_owned(),
         dead_letters_arn: DEAD_LETTERS.to_owned(),
         data_kms_key: "key".to_owned(),
         shed_after: Some(Duration::from_secs(600)),
@@ -56,7 +58,9 @@ pub(crate) fn delivery() -> delivery::config::Config {
         limits_table: LIMITS.to_owned(),
         schedule_table: SCHEDULE.to_owned(),
         deliveries_queue: DELIVERIES_QUEUE.to_owned(),
-        dead_letters_arn: DEAD_LETTERS.to_owned(),
+        slow_deliveries_queue: SLOW_DELIVERIES_QUEUE.to_owned(),
+        slow_deliveries_arn: SLOW_DELIVERIES_QUEUE.to_owned(),
+        dead_letters_arns: vec![DEAD_LETTERS.to_owned(), SLOW_DELIVERIES_DLQ.to_owned()],
         data_kms_key: "key".to_owned(),
         signing_secrets: Pepper::new("signing").into(),
         url_policy: UrlPolicy::Strict,
@@ -72,6 +76,7 @@ pub(crate) fn scheduler() -> scheduler::config::Config {
         limits_table: LIMITS.to_owned(),
         schedule_table: SCHEDULE.to_owned(),
         deliveries_queue: DELIVERIES_QUEUE.to_owned(),
+        slow_deliveries_queue: SLOW_DELIVERIES_QUEUE.to_owned(),
         data_kms_key: "key".to_owned(),
         erasure_pause: Duration::from_mins(3),
     }
@@ -86,7 +91,9 @@ pub(crate) fn api() -> api::config::Config {
         events_queue: EVENTS_QUEUE.to_owned(),
         events_dead_letters: EVENTS_DLQ.to_owned(),
         deliveries_queue: DELIVERIES_QUEUE.to_owned(),
+        slow_deliveries_queue: SLOW_DELIVERIES_QUEUE.to_owned(),
         deliveries_dead_letters: DELIVERIES_DLQ.to_owned(),
+        slow_deliveries_dead_letters: SLOW_DELIVERIES_DLQ.to_owned(),
         data_kms_key: "key".to_owned(),
         peppers: Pepper::new("pepper").into(),
         signing_secrets: Pepper::new("signing").into(),

@@ -1,5 +1,5 @@
-//! Simulated time: a hundred workers run the real delivery at once, over tables in memory and a queue that gives out messages
-//! as SQS' fair queues are documented to: of the tenant that has the fewest under way.
+//! Simulated time: a hundred workers for each lane run the real delivery at once, over tables in memory and queues that give out
+//! messages as SQS' fair queues are documented to: of the tenant that has the fewest under way.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use store::data_keys::DataKeys;
 use store::queue::{Depth, Outgoing, Queue};
 use store::schedule::Schedule;
-use store::testing::memory::{DELIVERIES_QUEUE, Memory};
+use store::testing::memory::{DELIVERIES_QUEUE, Memory, SLOW_DELIVERIES_QUEUE};
 use store::testing::queue::record;
 use store::testing::table::MemoryTable;
 use store::testing::tables::MemoryTables;
@@ -17,6 +17,7 @@ use store::testing::vault::MemoryVault;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use delivery::handler::Delivery;
 use domain::delivery::DeliveryMessage;
+use domain::endpoint::Endpoint;
 use domain::event::id::EventId;
 use domain::inbox::Head;
 use domain::tenant::id::TenantId;
@@ -25,7 +26,7 @@ use domain::timestamp::Timestamp;
 use scheduler::handler::Scheduler;
 use store::clock::Clock;
 use store::events::Events;
-use store::queues::{Delayed, DeliveriesQueue};
+use store::queues::{Delayed, Lanes};
 use store::webhook_sender::WebhookSender;
 
 use store::unavailable::PortResult;
@@ -35,8 +36,11 @@ use tokio::time::{Instant, sleep};
 
 use super::configs;
 
-/// The function's instances, as the template allows them.
+/// The function's instances for each lane, as the template allows them.
 const WORKERS: usize = 100;
+
+/// The queues of the lanes.
+const LANES: [&str; 2] = [DELIVERIES_QUEUE, SLOW_DELIVERIES_QUEUE];
 
 /// What one receipt takes.
 const POLL: Duration = Duration::from_millis(20);
@@ -54,6 +58,7 @@ impl Clock for SimulatedClock {
 /// Messages by their group.
 #[derive(Clone)]
 pub(crate) struct FairQueue {
+    arn: &'static str,
     clock: SimulatedClock,
     state: Arc<Mutex<Queued>>,
     arrived: Arc<Notify>,
@@ -73,8 +78,8 @@ struct Group {
 }
 
 impl FairQueue {
-    fn new(clock: SimulatedClock) -> Self {
-        Self { clock, state: Arc::default(), arrived: Arc::new(Notify::new()) }
+    fn new(arn: &'static str, clock: SimulatedClock) -> Self {
+        Self { arn, clock, state: Arc::default(), arrived: Arc::new(Notify::new()) }
     }
 
     fn state(&self) -> MutexGuard<'_, Queued> {
@@ -109,7 +114,11 @@ impl FairQueue {
             let waiting = state.groups.values_mut().filter(|group| !group.waiting.is_empty());
             let Some(group) = waiting.min_by_key(|group| group.under_way) else { break };
             group.under_way += 1;
-            batch.records.extend(group.waiting.pop_front().map(|(id, body)| record(&id, &body, 1)));
+            batch.records.extend(group.waiting.pop_front().map(|(id, body)| {
+                let mut record = record(&id, &body, 1);
+                record.event_source_arn = Some(self.arn.to_owned());
+                record
+            }));
         }
         batch
     }
@@ -160,7 +169,7 @@ pub(crate) struct Simulation<W: WebhookSender> {
     pub(crate) tables: MemoryTables,
     pub(crate) events: Events<Simulated<W>>,
     pub(crate) schedule: Schedule<MemoryTable>,
-    pub(crate) queue: FairQueue,
+    pub(crate) lanes: [FairQueue; 2],
     /// How often a circuit breaker opened.
     pub(crate) opened: Arc<AtomicUsize>,
     ports: Simulated<W>,
@@ -171,17 +180,17 @@ impl<W: WebhookSender> Simulation<W> {
     /// A system whose webhooks are sent by this. Must run within a `LocalSet`, in paused time.
     pub(crate) fn start(webhooks: W) -> Self {
         let clock = SimulatedClock(Instant::now());
-        let queue = FairQueue::new(clock);
+        let lanes = LANES.map(|name| FairQueue::new(name, clock));
         let tables = MemoryTables::default();
         let ports = Memory {
             tables: tables.clone(),
-            queues: [(DELIVERIES_QUEUE, queue.clone())].into(),
+            queues: LANES.into_iter().zip(lanes.clone()).collect(),
             vault: MemoryVault::default(),
             webhooks,
             clock,
         };
         let opened = Arc::new(AtomicUsize::new(0));
-        let worker = |_| {
+        let worker = |queue: &FairQueue| {
             let (queue, opened) = (queue.clone(), Arc::clone(&opened));
             let log = move |line: &str| {
                 opened.fetch_add(usize::from(line.contains("breakers_opened")), Ordering::Relaxed);
@@ -197,18 +206,18 @@ impl<W: WebhookSender> Simulation<W> {
                 }
             })
         };
-        let workers = (0..WORKERS).map(worker).collect();
+        let workers = lanes.iter().flat_map(|queue| (0..WORKERS).map(move |_| queue)).map(worker).collect();
         let keys = DataKeys::new(tables.control.clone(), ports.vault.clone(), clock);
         let events = Events::new(tables.events.clone(), keys);
         let schedule = Schedule::new(tables.schedule.clone());
-        Self { clock, tables, events, schedule, queue, opened, ports, workers }
+        Self { clock, tables, events, schedule, lanes, opened, ports, workers }
     }
 
-    /// A scheduler of this system that sends through this queue.
-    pub(crate) fn scheduler<Q: Queue>(&self, deliveries: Q) -> Scheduler<Simulated<W, Q>> {
+    /// A scheduler of this system that sends through these queues.
+    pub(crate) fn scheduler<Q: Queue>(&self, lanes: [Q; 2]) -> Scheduler<Simulated<W, Q>> {
         let ports = Memory {
             tables: self.tables.clone(),
-            queues: [(DELIVERIES_QUEUE, deliveries)].into(),
+            queues: LANES.into_iter().zip(lanes).collect(),
             vault: self.ports.vault.clone(),
             webhooks: self.ports.webhooks.clone(),
             clock: self.clock,
@@ -221,7 +230,7 @@ impl<W: WebhookSender> Simulation<W> {
         self.post_to_all(tenant, [number]).await
     }
 
-    /// Stores an event for the endpoints of these numbers, and sends its first messages.
+    /// Stores an event for the endpoints of these numbers, and sends its first messages as consumer does.
     pub(crate) async fn post_to_all(
         &self,
         tenant: &TenantId,
@@ -231,8 +240,12 @@ impl<W: WebhookSender> Simulation<W> {
         let head = Head::new(&event, numbers.into_iter().map(|number| endpoint_of(tenant, number).id));
         self.events.insert(&event, &head).await.unwrap();
         let first = |(endpoint, entry)| DeliveryMessage::first(tenant, event.id, endpoint, entry, true);
-        let messages: Vec<Delayed> = head.deliveries.iter().map(first).map(Delayed::at_once).collect();
-        DeliveriesQueue::new(self.queue.clone()).send(&messages).await.unwrap();
+        let endpoints: Vec<Endpoint> =
+            head.deliveries.keys().filter_map(|id| self.tables.endpoint(tenant, id)).collect();
+        let messages = head.deliveries.iter().map(first);
+        let messages = Delayed::by_lane(messages, &endpoints, self.clock.now());
+        let [quick, slow] = self.lanes.clone();
+        Lanes::new(quick, slow).send(&messages).await.unwrap();
         event.id
     }
 }

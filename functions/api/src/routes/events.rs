@@ -112,7 +112,7 @@ pub(crate) async fn replay<P: Ports>(
     let (seen, reopened) = until_won("opening deliveries again", || async {
         let seen = find(&api, &bearer, &id, now).await?.head;
         let next = seen.reopen(&what, now).ok_or_else(nothing_to_replay)?;
-        Ok::<_, Problem>(match reopen(&api, &bearer, (&seen, &next), &run, now).await? {
+        Ok::<_, Problem>(match reopen(&api, &bearer, &endpoints, (&seen, &next), &run, now).await? {
             Updated::Done => Round::Ended((seen, next)),
             Updated::Raced => Round::Lost,
         })
@@ -131,6 +131,7 @@ pub(crate) async fn replay<P: Ports>(
 async fn reopen<P: Ports>(
     api: &Api<P>,
     bearer: &KeyRecord,
+    endpoints: &[Endpoint],
     (seen, next): (&Head, &Head),
     run: &Run,
     now: Timestamp,
@@ -156,8 +157,7 @@ async fn reopen<P: Ports>(
     // 3. Send the messages now, and delete their rows.
     let sending = async {
         if updated == Updated::Done {
-            let messages: Vec<Delayed> = messages.into_iter().map(Delayed::at_once).collect();
-            api.deliveries.send(&messages).await?;
+            api.deliveries.send(&Delayed::by_lane(messages, endpoints, now)).await?;
         }
         api.schedule.delete_due(&rows).await
     };

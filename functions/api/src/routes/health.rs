@@ -49,7 +49,7 @@ pub(crate) async fn ready<P: Ports>(State(api): ApiState<P>) -> Answer {
 /// Checks the queue and the table at the same time.
 async fn check<P: Ports>(api: &Api<P>) -> Checks {
     let (queue, table) =
-        tokio::join!(passes("queue", api.queues.events.depth()), passes("table", api.events.ping()));
+        tokio::join!(passes("queue", api.queues.events.messages.depth()), passes("table", api.events.ping()));
     Checks { queue, table }
 }
 

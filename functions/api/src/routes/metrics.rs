@@ -12,9 +12,10 @@ use store::clock::Clock;
 use store::limits::counters::{Counts, QueueName, Wait};
 use store::ports::Ports;
 use store::queue::{Depth, Queue};
+use store::unavailable::PortResult;
 
 use crate::access::{Environment, admin_only};
-use crate::deps::ApiState;
+use crate::deps::{ApiState, MeasuredQueue};
 use crate::failure::Outcome;
 
 /// Answers `GET /metrics`. In AWS the request needs the admin token; the local stack has open metrics.
@@ -22,20 +23,10 @@ pub(crate) async fn metrics<P: Ports>(State(api): ApiState<P>, headers: HeaderMa
     if api.environment == Environment::Aws && !api.admin.is_bearer(&headers) {
         return Err(admin_only().into());
     }
-    let queues = &api.queues;
     let parked = async { try_join_all((0..SHARDS).map(|shard| api.schedule.endpoint_rows(shard))).await };
-    let ((counts, waits), parked, events, deliveries, dead_events, dead_deliveries) = tokio::try_join!(
-        api.limits.counts(),
-        parked,
-        queues.events.depth(),
-        queues.deliveries.depth(),
-        queues.events_dead_letters.depth(),
-        queues.deliveries_dead_letters.depth(),
-    )?;
-    let queues = [
-        Depths { queue: QueueName::Events, messages: events, dead_letters: dead_events },
-        Depths { queue: QueueName::Deliveries, messages: deliveries, dead_letters: dead_deliveries },
-    ];
+    let queues = std::iter::once(&api.queues.events).chain(&api.queues.deliveries);
+    let depths = try_join_all(queues.map(Depths::read));
+    let ((counts, waits), parked, queues) = tokio::try_join!(api.limits.counts(), parked, depths)?;
     let parked_endpoints = parked.iter().map(Vec::len).sum();
     let text = counters(&counts, parked_endpoints) + &gauges_of_queues(&queues, &waits, api.clock.now());
     Ok(answer::typed(StatusCode::OK, "text/plain; version=0.0.4", text))
@@ -46,6 +37,13 @@ struct Depths {
     queue: QueueName,
     messages: Depth,
     dead_letters: Depth,
+}
+
+impl Depths {
+    async fn read<Q: Queue>(of: &MeasuredQueue<Q>) -> PortResult<Self> {
+        let (messages, dead_letters) = tokio::try_join!(of.messages.depth(), of.dead_letters.depth())?;
+        Ok(Self { queue: of.name, messages, dead_letters })
+    }
 }
 
 /// Writes the metrics of events, deliveries and endpoints.
@@ -123,20 +121,19 @@ fn describe(text: &mut String, name: &str, kind: &str, help: &str) {
 
 #[cfg(test)]
 mod tests {
+    use domain::delivery::lane::Lane;
+
     use super::*;
 
     #[test]
     fn the_age_is_0_for_a_queue_without_visible_messages() {
         let wait = |queue| Wait { queue, waited_ms: 1500, at: Timestamp::from_seconds(1) };
-        let waits = [wait(QueueName::Events), wait(QueueName::Deliveries)];
+        let deliveries = QueueName::Deliveries(Lane::Quick);
+        let waits = [wait(QueueName::Events), wait(deliveries)];
         let busy = Depth { visible: 1, ..Depth::default() };
         let queues = [
             Depths { queue: QueueName::Events, messages: busy, dead_letters: Depth::default() },
-            Depths {
-                queue: QueueName::Deliveries,
-                messages: Depth::default(),
-                dead_letters: Depth::default(),
-            },
+            Depths { queue: deliveries, messages: Depth::default(), dead_letters: Depth::default() },
         ];
         let text = gauges_of_queues(&queues, &waits, Timestamp::from_seconds(2));
         assert!(text.contains("triggers_queue_oldest_age_seconds{queue=\"events\"} 1.5\n"), "{text}");

@@ -18,12 +18,14 @@ use super::candidate::{Candidate, Group, Turn};
 /// The shortest delay of a message that is not sent because too many requests are in flight.
 const MIN_DELAY: Duration = Duration::from_secs(1);
 
-/// Requests that count as in flight until the batch ends.
-#[derive(Clone, Copy, Debug)]
+/// Requests that count as in flight.
+#[derive(Clone, Debug)]
 pub(crate) struct Places<'a> {
     pub(crate) tenant: &'a TenantId,
     pub(crate) line: Line<'a>,
     pub(crate) count: u32,
+    /// The messages that hold the places, by their places in the batch: one for each, or all of them for one place of a burst.
+    pub(crate) holders: Vec<usize>,
 }
 
 /// Returns whether the candidates of a tenant that may be sent now are a burst: at least [`BURST`].
@@ -55,13 +57,14 @@ pub(crate) async fn take_for_burst<'a, T: Table>(
     now: Timestamp,
 ) -> PortResult<Option<Places<'a>>> {
     let Some(tenant) = groups.first().map(|group| group.tenant) else { return Ok(None) };
-    let taken = take(limits, tenant, Line::Burst, 1, |_| capacity.bursts_at_once(tier), now).await?;
-    if taken.count == 0 {
-        let quick = groups.iter_mut().filter(|group| !group.is_slow(now));
-        let refused: Vec<&mut Candidate<'a>> = quick.flat_map(Group::ready).collect();
-        send_later(limits, tenant, Line::Burst, capacity.burst_pace(tier), refused, now).await;
+    let count = take(limits, tenant, Line::Burst, 1, |_| capacity.bursts_at_once(tier), now).await?;
+    let quick = groups.iter_mut().filter(|group| !group.is_slow(now));
+    let ready: Vec<&mut Candidate<'a>> = quick.flat_map(Group::ready).collect();
+    let holders = ready.iter().map(|candidate| candidate.place).collect();
+    if count == 0 {
+        send_later(limits, tenant, Line::Burst, capacity.burst_pace(tier), ready, now).await;
     }
-    Ok(Some(taken))
+    Ok(Some(Places { tenant, line: Line::Burst, count, holders }))
 }
 
 /// Takes places for the candidates for one endpoint that may be sent now. A single one needs none if no message waited before
@@ -79,9 +82,12 @@ pub(crate) async fn take_for_endpoint<'a, T: Table>(
     if !is_throttled {
         return take_in(limits, line, std::iter::once(group), pace, max_at_once, now).await;
     }
-    let taken = take(limits, group.tenant, line, group.count_ready(), max_at_once, now).await?;
-    group.ready().skip(to_usize(taken.count)).for_each(|candidate| candidate.turn = Turn::TooLate);
-    Ok(Some(taken))
+    let tenant = group.tenant;
+    let count = take(limits, tenant, line, group.count_ready(), max_at_once, now).await?;
+    let mut ready = group.ready();
+    let holders = ready.by_ref().take(to_usize(count)).map(|candidate| candidate.place).collect();
+    ready.for_each(|candidate| candidate.turn = Turn::TooLate);
+    Ok(Some(Places { tenant, line, count, holders }))
 }
 
 /// Takes places of a line for the candidates of these groups that may be sent now. The others get times at this rate.
@@ -100,12 +106,13 @@ async fn take_in<'g, 'a: 'g, T: Table>(
         ready.extend(group.ready());
     }
     let Some(tenant) = tenant.filter(|_| !ready.is_empty()) else { return Ok(None) };
-    let taken = take(limits, tenant, line, ready.len(), most, now).await?;
-    let refused = ready.split_off(to_usize(taken.count).min(ready.len()));
+    let count = take(limits, tenant, line, ready.len(), most, now).await?;
+    let refused = ready.split_off(to_usize(count).min(ready.len()));
     if !refused.is_empty() {
         send_later(limits, tenant, line, pace, refused, now).await;
     }
-    Ok(Some(taken))
+    let holders = ready.iter().map(|candidate| candidate.place).collect();
+    Ok(Some(Places { tenant, line, count, holders }))
 }
 
 /// Gives refused candidates the next times of a line, or the shortest delay if the table does not answer.
@@ -128,17 +135,17 @@ async fn send_later<T: Table>(
     }
 }
 
-async fn take<'a, T: Table>(
+/// Takes up to `wanted` places of a line; returns how many.
+async fn take<T: Table>(
     limits: &Limits<T>,
-    tenant: &'a TenantId,
-    line: Line<'a>,
+    tenant: &TenantId,
+    line: Line<'_>,
     wanted: usize,
     most: impl Fn(u32) -> u32,
     now: Timestamp,
-) -> PortResult<Places<'a>> {
+) -> PortResult<u32> {
     let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-    let count = limits.start_requests(tenant, line, now.minutes(), wanted, most).await?;
-    Ok(Places { tenant, line, count })
+    limits.start_requests(tenant, line, now.minutes(), wanted, most).await
 }
 
 fn to_usize(count: u32) -> usize {

@@ -9,10 +9,7 @@ use std::collections::BTreeMap;
 
 use store::ports::Ports;
 use store::testing::faults::Faults;
-use store::testing::memory::{
-    CLAIMS, CONTROL, DELIVERIES_DLQ, DELIVERIES_QUEUE, EVENTS, EVENTS_DLQ, EVENTS_QUEUE, LIMITS, SCHEDULE,
-    table_named,
-};
+use store::testing::memory::{CLAIMS, CONTROL, EVENTS, LIMITS, QUEUES, SCHEDULE, table_named};
 use store::testing::table::MemoryTable;
 use store::testing::tables::MemoryTables;
 
@@ -46,9 +43,8 @@ impl MeteredPorts {
     #[must_use]
     pub fn new(clock: SimulatedClock) -> Self {
         let (tables, recorder) = (MemoryTables::new(&Faults::default()), Recorder::default());
-        let names = [EVENTS_QUEUE, EVENTS_DLQ, DELIVERIES_QUEUE, DELIVERIES_DLQ];
         let ports = Self {
-            queues: names.map(|name| (name, MeteredQueue::new(clock, recorder.clone()))).into(),
+            queues: QUEUES.map(|name| (name, MeteredQueue::new(clock, recorder.clone()))).into(),
             webhooks: MeteredWebhooks::new(recorder.clone()),
             vault: MeteredVault::new(recorder.clone()),
             tables,

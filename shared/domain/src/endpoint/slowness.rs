@@ -1,5 +1,6 @@
-//! How slowly an endpoint answers. A request in flight occupies an instance of delivery, so requests to slow endpoints wait
-//! for their time in a line of their own ([`Line::Slow`](crate::delivery::line::Line)).
+//! How slowly an endpoint answers. A request in flight occupies an instance of delivery, so requests to slow endpoints travel
+//! a queue of their own ([`Lane`](crate::delivery::lane::Lane)), and wait for their time in a line of their tenant
+//! ([`Line::Slow`](crate::delivery::line::Line)).
 //!
 //! An endpoint becomes slow while its first slow request is still in flight. It becomes quick again step by step: at most
 //! once a minute, a quicker answer halves the recorded time. Quick endpoints have nothing recorded, and cost no write.

@@ -1,10 +1,10 @@
-//! The share of the instances of delivery that one tenant may occupy. A request in flight occupies its instance until the
-//! receiver answers, and other tenants need free instances at any time.
+//! The share of the instances of delivery that one tenant may occupy on each lane. A request in flight occupies its instance until
+//! the receiver answers, and other tenants need free instances at any time.
 
 use crate::endpoint::pace::Pace;
 use crate::tenant::tier::Tier;
 
-/// The number of instances that deliver at the same time.
+/// The number of instances that deliver at the same time on a lane.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Capacity {
     instances: u32,

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use domain::delivery::lane::Lane;
 use domain::timestamp::Timestamp;
 use rand::RngExt;
 
@@ -72,17 +73,21 @@ impl Wait {
 pub enum QueueName {
     /// The queue `events`.
     Events,
-    /// The queue `deliveries`.
-    Deliveries,
+    /// A queue of deliveries.
+    Deliveries(Lane),
 }
 
 impl QueueName {
+    /// All queues.
+    pub const ALL: [Self; 3] = [Self::Events, Self::Deliveries(Lane::Quick), Self::Deliveries(Lane::Slow)];
+
     /// Returns the name of the queue in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Events => "events",
-            Self::Deliveries => "deliveries",
+            Self::Deliveries(Lane::Quick) => "deliveries",
+            Self::Deliveries(Lane::Slow) => "deliveries-slow",
         }
     }
 
@@ -90,7 +95,8 @@ impl QueueName {
     pub(super) const fn attributes(self) -> (&'static str, &'static str) {
         match self {
             Self::Events => ("events_waited_ms", "events_waited_at"),
-            Self::Deliveries => ("deliveries_waited_ms", "deliveries_waited_at"),
+            Self::Deliveries(Lane::Quick) => ("deliveries_waited_ms", "deliveries_waited_at"),
+            Self::Deliveries(Lane::Slow) => ("slow_deliveries_waited_ms", "slow_deliveries_waited_at"),
         }
     }
 }
@@ -153,8 +159,12 @@ impl<T: Table> Limits<T> {
     pub async fn counts(&self) -> PortResult<(Counts, Vec<Wait>)> {
         let items = self.items.all(Query::eventual(keys::COUNTERS)).await?;
         let counts = items.iter().map(Counts::read).fold(Counts::default(), Counts::plus);
-        let waits = [QueueName::Events, QueueName::Deliveries].map(|queue| latest_wait(&items, queue));
-        Ok((counts, waits.into_iter().flatten().collect()))
+        Ok((counts, latest_waits(&items)))
+    }
+
+    /// Returns the last measured waiting time of each queue.
+    pub async fn waits(&self) -> PortResult<Vec<Wait>> {
+        Ok(latest_waits(&self.items.all(Query::eventual(keys::COUNTERS)).await?))
     }
 
     /// Returns the last measured waiting time of a queue.
@@ -162,6 +172,11 @@ impl<T: Table> Limits<T> {
         let items = self.items.all(Query::eventual(keys::COUNTERS)).await?;
         Ok(latest_wait(&items, queue))
     }
+}
+
+/// Returns the wait of each queue that was measured last, of those in these items.
+fn latest_waits(items: &[Item]) -> Vec<Wait> {
+    QueueName::ALL.into_iter().filter_map(|queue| latest_wait(items, queue)).collect()
 }
 
 /// Returns the wait that was measured last, of those in these items.

@@ -33,6 +33,14 @@ pub const DELIVERIES_QUEUE: &str = "deliveries";
 /// The name of its dead-letter queue.
 pub const DELIVERIES_DLQ: &str = "deliveries-dlq";
 
+/// The name of the queue of deliveries to slow endpoints.
+pub const SLOW_DELIVERIES_QUEUE: &str = "deliveries-slow";
+/// The name of its dead-letter queue.
+pub const SLOW_DELIVERIES_DLQ: &str = "deliveries-slow-dlq";
+/// The names of all queues. In memory they are their ARNs too.
+pub const QUEUES: [&str; 6] =
+    [EVENTS_QUEUE, EVENTS_DLQ, DELIVERIES_QUEUE, DELIVERIES_DLQ, SLOW_DELIVERIES_QUEUE, SLOW_DELIVERIES_DLQ];
+
 /// All ports in memory. Clones share everything.
 #[derive(Clone)]
 pub struct Memory<Q = MemoryQueue, W = ScriptedWebhooks, C = FixedClock> {
@@ -52,11 +60,10 @@ impl Memory {
     /// Returns empty tables and queues, which fail as `faults` plans, and scripted receivers of webhooks.
     #[must_use]
     pub fn new(faults: &Faults, clock: &FixedClock) -> Self {
-        let names = [EVENTS_QUEUE, EVENTS_DLQ, DELIVERIES_QUEUE, DELIVERIES_DLQ];
-        let queue = |name| (name, MemoryQueue::new(faults.clone(), clock.clone()));
+        let queue = |name| (name, MemoryQueue::new(name, faults.clone(), clock.clone()));
         Self {
             tables: MemoryTables::new(faults),
-            queues: names.map(queue).into(),
+            queues: QUEUES.map(queue).into(),
             vault: MemoryVault::new(faults.clone()),
             webhooks: ScriptedWebhooks::default(),
             clock: clock.clone(),

@@ -17,6 +17,7 @@ use crate::unavailable::PortResult;
 /// A queue in memory. Clones share the messages.
 #[derive(Clone)]
 pub struct MemoryQueue<C = FixedClock> {
+    arn: &'static str,
     faults: Faults,
     clock: C,
     messages: Arc<Mutex<Vec<Message>>>,
@@ -32,10 +33,10 @@ struct Message {
 }
 
 impl<C: Clock> MemoryQueue<C> {
-    /// Returns an empty queue whose calls fail as `faults` plans.
+    /// Returns an empty queue of this ARN whose calls fail as `faults` plans.
     #[must_use]
-    pub fn new(faults: Faults, clock: C) -> Self {
-        Self { faults, clock, messages: Arc::default() }
+    pub fn new(arn: &'static str, faults: Faults, clock: C) -> Self {
+        Self { arn, faults, clock, messages: Arc::default() }
     }
 
     /// Receives up to ten messages that are visible now. They stay in the queue and visible until
@@ -50,6 +51,7 @@ impl<C: Clock> MemoryQueue<C> {
             .map(|message| {
                 message.receive_count += 1;
                 let mut record = record(&message.id, &message.body, message.receive_count);
+                record.event_source_arn = Some(self.arn.to_owned());
                 record.attributes.insert("SentTimestamp".to_owned(), message.sent_at.millis().to_string());
                 record
             })

@@ -18,7 +18,10 @@ use domain::timestamp::Timestamp;
 use ingest::handler::Ingest;
 use scheduler::handler::Scheduler;
 use store::clock::Clock;
-use store::testing::memory::{DELIVERIES_DLQ, DELIVERIES_QUEUE, EVENTS_DLQ, EVENTS_QUEUE, Memory};
+use store::testing::memory::{
+    DELIVERIES_DLQ, DELIVERIES_QUEUE, EVENTS_DLQ, EVENTS_QUEUE, Memory, QUEUES, SLOW_DELIVERIES_DLQ,
+    SLOW_DELIVERIES_QUEUE,
+};
 use store::testing::tables::MemoryTables;
 use store::testing::vault::MemoryVault;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -93,10 +96,10 @@ impl<T> Drop for Busy<'_, T> {
 pub(super) fn ports(tables: MemoryTables) -> Live {
     let events = queues("Events", EVENTS_QUEUE);
     let deliveries = queues("Deliveries", DELIVERIES_QUEUE);
-    let names = [EVENTS_QUEUE, EVENTS_DLQ, DELIVERIES_QUEUE, DELIVERIES_DLQ];
+    let slow_deliveries = queues("SlowDeliveries", SLOW_DELIVERIES_QUEUE);
     Memory {
         tables,
-        queues: names.into_iter().zip([events, deliveries].concat()).collect(),
+        queues: QUEUES.into_iter().zip([events, deliveries, slow_deliveries].concat()).collect(),
         vault: MemoryVault::default(),
         webhooks: WebhookClient::new().expect("a TLS provider"),
         clock: SystemClock,
@@ -148,7 +151,7 @@ pub(super) async fn visit(scheduler: &Scheduler<Live>) {
 
 /// Starts the instances of consumer and delivery, each with its queue or dead-letter queue.
 pub(super) fn start_behind_queues(ports: &Live) {
-    for (queue, most) in sources(ports, "ConsumerFunction", [EVENTS_QUEUE, EVENTS_DLQ]) {
+    for (queue, most) in sources(ports, "ConsumerFunction", &[EVENTS_QUEUE, EVENTS_DLQ]) {
         let consumer = Consumer::new(ports, configs::consumer(), Box::new(|_| ()));
         let consumer = Arc::new(consumer);
         serve(queue, most, move |batch| {
@@ -156,7 +159,8 @@ pub(super) fn start_behind_queues(ports: &Live) {
             async move { consumer.handle(batch).await }
         });
     }
-    for (queue, most) in sources(ports, "DeliveryFunction", [DELIVERIES_QUEUE, DELIVERIES_DLQ]) {
+    let deliveries = [DELIVERIES_QUEUE, DELIVERIES_DLQ, SLOW_DELIVERIES_QUEUE, SLOW_DELIVERIES_DLQ];
+    for (queue, most) in sources(ports, "DeliveryFunction", &deliveries) {
         let url_policy = url_policy("DeliveryFunction");
         let config = delivery::config::Config { url_policy, ..configs::delivery() };
         let delivery = Arc::new(Delivery::new(ports, config, Box::new(|_| ())));
@@ -168,11 +172,11 @@ pub(super) fn start_behind_queues(ports: &Live) {
 }
 
 /// Returns the queue and the batch size of each instance of a function.
-fn sources(ports: &Live, function: &str, names: [&str; 2]) -> Vec<(LiveQueue, usize)> {
+fn sources(ports: &Live, function: &str, names: &[&str]) -> Vec<(LiveQueue, usize)> {
     let sizes = settings(function, "BatchSize");
-    let sources = names.iter().zip(sizes).map(|(name, size)| (ports.queues[name].clone(), size));
+    let sources = names.iter().zip(sizes).map(|(name, size)| (ports.queues[*name].clone(), size));
     let sources: Vec<_> = sources.collect();
-    assert_eq!(sources.len(), 2, "{function} has a queue and a dead-letter queue");
+    assert_eq!(sources.len(), names.len(), "{function} has a batch size for each of its queues");
     (0..QUEUE_INSTANCES).flat_map(|_| sources.clone()).collect()
 }
 
