@@ -3,9 +3,12 @@
 use domain::endpoint::own_hosts::OwnHosts;
 use domain::endpoint::url::UrlPolicy;
 use domain::tenant::api_key::Peppers;
-use runtime::config::{self, InvalidVariable, own_hosts, parsed, peppers, required, url_policy};
+use runtime::config::{self, InvalidVariable, Secrets, own_hosts, parsed, required, url_policy};
 
 use crate::access::{Environment, Signup};
+
+/// The variables with the ARNs of the secrets that the function reads when it starts.
+pub const SECRETS: [&str; 3] = ["KEY_PEPPER_ARN", "SIGNING_SECRET_ARN", "ADMIN_TOKEN_ARN"];
 
 /// The configuration of the function.
 pub struct Config {
@@ -52,11 +55,11 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the environment variables.
+    /// Reads the environment variables. `secrets` are the values of [`SECRETS`].
     ///
     /// # Errors
     /// [`InvalidVariable`] names the variable that is missing or not valid.
-    pub fn from_env() -> Result<Self, InvalidVariable> {
+    pub fn from_env(secrets: &Secrets) -> Result<Self, InvalidVariable> {
         let is_local = config::is("ENVIRONMENT", "local");
         Ok(Self {
             control_table: required("CONTROL_TABLE")?,
@@ -70,9 +73,9 @@ impl Config {
             slow_deliveries_queue: required("SLOW_DELIVERIES_QUEUE_URL")?,
             slow_deliveries_dead_letters: required("SLOW_DELIVERIES_DLQ_URL")?,
             data_kms_key: required("DATA_KMS_KEY")?,
-            peppers: peppers("KEY_PEPPER")?,
-            signing_secrets: peppers("SIGNING_SECRET")?,
-            admin_token: required("ADMIN_TOKEN")?,
+            peppers: secrets.versions("KEY_PEPPER_ARN")?,
+            signing_secrets: secrets.versions("SIGNING_SECRET_ARN")?,
+            admin_token: secrets.text("ADMIN_TOKEN_ARN")?,
             signup: if config::is("SIGNUP", "open") { Signup::Open } else { Signup::Admin },
             environment: if is_local { Environment::Local } else { Environment::Aws },
             url_policy: url_policy(),

@@ -12,9 +12,8 @@ use runtime::{config, telemetry};
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let config = Config::from_env()?;
-    let factor = config::aws_patience()?;
-    let aws =
-        Aws::start(Patience::Background, factor, &config.control_table, &config.deliveries_queue).await?;
+    let aws = Aws::connect(Patience::Background, config::aws_patience()?).await?;
+    aws.warm(&config.control_table, &config.deliveries_queue).await;
     let consumer = &Consumer::new(&aws, config, telemetry::stdout());
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
         Ok::<_, lambda_runtime::Error>(consumer.handle(event.payload).await)

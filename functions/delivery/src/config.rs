@@ -4,7 +4,10 @@ use domain::endpoint::own_hosts::OwnHosts;
 use domain::endpoint::url::UrlPolicy;
 use domain::tenant::api_key::Peppers;
 use domain::tenant::capacity::Capacity;
-use runtime::config::{InvalidVariable, own_hosts, parsed, peppers, required, url_policy};
+use runtime::config::{InvalidVariable, Secrets, own_hosts, parsed, required, url_policy};
+
+/// The variables with the ARNs of the secrets that the function reads when it starts.
+pub const SECRETS: [&str; 1] = ["SIGNING_SECRET_ARN"];
 
 /// The configuration of delivery.
 pub struct Config {
@@ -37,11 +40,11 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the environment variables.
+    /// Reads the environment variables. `secrets` are the values of [`SECRETS`].
     ///
     /// # Errors
     /// [`InvalidVariable`] with the name of the variable that is missing or not valid.
-    pub fn from_env() -> Result<Self, InvalidVariable> {
+    pub fn from_env(secrets: &Secrets) -> Result<Self, InvalidVariable> {
         Ok(Self {
             control_table: required("CONTROL_TABLE")?,
             events_table: required("EVENTS_TABLE")?,
@@ -52,7 +55,7 @@ impl Config {
             slow_deliveries_arn: required("SLOW_DELIVERIES_QUEUE_ARN")?,
             dead_letters_arns: vec![required("DELIVERIES_DLQ_ARN")?, required("SLOW_DELIVERIES_DLQ_ARN")?],
             data_kms_key: required("DATA_KMS_KEY")?,
-            signing_secrets: peppers("SIGNING_SECRET")?,
+            signing_secrets: secrets.versions("SIGNING_SECRET_ARN")?,
             url_policy: url_policy(),
             capacity: Capacity::of(parsed("MAX_INSTANCES")?),
             own_hosts: own_hosts()?,

@@ -6,9 +6,10 @@ use aws::clients::Patience;
 use aws::ports::Aws;
 use aws::system_clock::SystemClock;
 use aws_lambda_events::event::sqs::SqsEvent;
-use delivery::config::Config;
+use delivery::config::{Config, SECRETS};
 use delivery::handler::Delivery;
 use lambda_runtime::{LambdaEvent, service_fn};
+use runtime::config::Secrets;
 use runtime::{config, telemetry};
 use webhooks::client::WebhookClient;
 
@@ -18,10 +19,10 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
-    let config = Config::from_env()?;
-    let factor = config::aws_patience()?;
-    let aws =
-        Aws::start(Patience::Background, factor, &config.control_table, &config.deliveries_queue).await?;
+    let aws = Aws::connect(Patience::Background, config::aws_patience()?).await?;
+    let secrets = Secrets::new(aws.secrets(config::named(&SECRETS)?).await?);
+    let config = Config::from_env(&secrets)?;
+    aws.warm(&config.control_table, &config.deliveries_queue).await;
     let aws = aws.with_webhooks(WebhookClient::new()?);
     let delivery = &Delivery::new(&aws, config, telemetry::stdout());
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use domain::tenant::api_key::Peppers;
-use runtime::config::{InvalidVariable, parsed, peppers, required};
+use runtime::config::{InvalidVariable, Secrets, parsed, required};
+
+/// The variables with the ARNs of the secrets that the function reads when it starts.
+pub const SECRETS: [&str; 1] = ["KEY_PEPPER_ARN"];
 
 /// The configuration of ingest.
 pub struct Config {
@@ -22,18 +25,18 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the environment variables.
+    /// Reads the environment variables. `secrets` are the values of [`SECRETS`].
     ///
     /// # Errors
     /// [`InvalidVariable`] with the name of the variable that is missing or not valid.
-    pub fn from_env() -> Result<Self, InvalidVariable> {
+    pub fn from_env(secrets: &Secrets) -> Result<Self, InvalidVariable> {
         let shed_after = Duration::from_secs(parsed("SHED_AFTER_SECONDS")?);
         Ok(Self {
             control_table: required("CONTROL_TABLE")?,
             limits_table: required("LIMITS_TABLE")?,
             claims_table: required("CLAIMS_TABLE")?,
             events_queue: required("EVENTS_QUEUE_URL")?,
-            peppers: peppers("KEY_PEPPER")?,
+            peppers: secrets.versions("KEY_PEPPER_ARN")?,
             shed_after: (!shed_after.is_zero()).then_some(shed_after),
         })
     }

@@ -18,9 +18,8 @@ const TIMEOUT: Duration = Duration::from_secs(55);
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let config = Config::from_env()?;
-    let factor = config::aws_patience()?;
-    let aws =
-        Aws::start(Patience::Background, factor, &config.control_table, &config.deliveries_queue).await?;
+    let aws = Aws::connect(Patience::Background, config::aws_patience()?).await?;
+    aws.warm(&config.control_table, &config.deliveries_queue).await;
     let scheduler = &Scheduler::new(&aws, &config, telemetry::stdout());
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         scheduler.handle(SystemClock.deadline(event.context.deadline, TIMEOUT)).await;

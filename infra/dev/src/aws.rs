@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::http::{Client, Response};
@@ -58,6 +58,16 @@ impl Aws {
         Ok(response.expect_success(&format!("{method} {full_path}"))?.json())
     }
 
+    /// Returns the text of a secret of Secrets Manager.
+    pub(crate) fn secret(&self, arn: &str) -> Result<String, Error> {
+        let content_type = "application/x-amz-json-1.1";
+        let headers = [("x-amz-target", "secretsmanager.GetSecretValue"), ("content-type", content_type)];
+        let body = json!({"SecretId": arn}).to_string();
+        let response = self.send("secretsmanager", "POST", "/", &headers, body.as_bytes())?;
+        let secret = response.expect_success("GetSecretValue")?.json();
+        Ok(secret["SecretString"].as_str().unwrap_or_default().to_owned())
+    }
+
     fn call(
         &self,
         service: &str,
@@ -66,11 +76,22 @@ impl Aws {
         content_type: &str,
         body: &[u8],
     ) -> Result<Response, Error> {
+        self.send(service, method, path, &[("content-type", content_type)], body)
+    }
+
+    fn send(
+        &self,
+        service: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Response, Error> {
         let authorization = format!(
             "AWS4-HMAC-SHA256 Credential=test/20250101/{REGION}/{service}/aws4_request, \
              SignedHeaders=host, Signature=0"
         );
-        let headers = [("authorization", authorization.as_str()), ("content-type", content_type)];
+        let headers = [headers, &[("authorization", authorization.as_str())]].concat();
         self.client.call(method, &format!("{}{path}", self.endpoint), &headers, body)
     }
 }

@@ -105,7 +105,7 @@ impl Stack {
             functions.push(Function { name, binary, environment, output, processes });
         }
         let mut stack = Self {
-            summary: summarize(&deployed, &functions, &emulator.endpoint, options.strict_endpoints)?,
+            summary: summarize(&aws, &deployed, &emulator.endpoint, options.strict_endpoints)?,
             binaries,
             functions: Functions::start(session, functions),
             emulator,
@@ -275,17 +275,17 @@ fn not_ready(log: &Path) -> Error {
 
 /// Collects how to reach the stack.
 fn summarize(
+    aws: &Aws,
     deployed: &Deployed,
-    functions: &[Function],
     endpoint: &str,
     strict_endpoints: bool,
 ) -> Result<Summary, Error> {
     let url = deployed.url(endpoint)?;
-    let admin_token = functions.iter().find_map(|function| function.environment.get("ADMIN_TOKEN"));
+    let admin_token = aws.secret(deployed.output("AdminTokenSecretArn")?)?;
     Ok(Summary {
         url,
         api_key: String::new(),
-        admin_token: admin_token.cloned().unwrap_or_default(),
+        admin_token,
         emulator: endpoint.to_owned(),
         tables: deployed.tables(),
         queues: deployed.queues(),

@@ -4,6 +4,7 @@ pub mod clients;
 pub mod dynamo_table;
 pub mod kms_vault;
 pub mod ports;
+mod secrets;
 pub mod sqs_queue;
 pub mod system_clock;
 mod value;

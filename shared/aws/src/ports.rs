@@ -14,6 +14,7 @@ use store::webhook_sender::WebhookSender;
 use crate::clients::{Clients, Patience, connect};
 use crate::dynamo_table::DynamoTable;
 use crate::kms_vault::KmsVault;
+use crate::secrets;
 use crate::sqs_queue::SqsQueue;
 use crate::system_clock::SystemClock;
 use crate::warm::warm;
@@ -30,20 +31,29 @@ pub struct Aws<W = NoWebhooks> {
 pub struct NoWebhooks;
 
 impl Aws {
-    /// Makes the clients from the environment that Lambda gives, and opens the connections to the services of this table and this
-    /// queue. A client that waits for a response waits `factor` times as long as for AWS.
+    /// Makes the clients from the environment that Lambda gives. Opens no connection. A client that waits for a response waits
+    /// `factor` times as long as for AWS.
     ///
     /// # Errors
-    /// When the trust store cannot be read, which only a wrong build can cause. A service that does not answer is no error.
-    pub async fn start(
-        patience: Patience,
-        factor: u32,
-        table: &str,
-        queue: &str,
-    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let clients = connect(patience, factor).await?;
-        warm(&clients, table, queue).await;
-        Ok(Self::of(clients))
+    /// When the trust store cannot be read, which only a wrong build can cause.
+    pub async fn connect(patience: Patience, factor: u32) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Ok(Self::of(connect(patience, factor).await?))
+    }
+
+    /// Reads secrets by their ARNs. Each has a name, which stays with its value.
+    ///
+    /// # Errors
+    /// When Secrets Manager does not answer, or a secret is absent.
+    pub async fn secrets(
+        &self,
+        named: Vec<(&'static str, String)>,
+    ) -> Result<Vec<(&'static str, String)>, Box<dyn Error + Send + Sync>> {
+        secrets::read(&self.clients, named).await
+    }
+
+    /// Opens the connections to the services of this table and this queue. A service that does not answer is no error.
+    pub async fn warm(&self, table: &str, queue: &str) {
+        warm(&self.clients, table, queue).await;
     }
 
     /// Returns the ports over these clients.

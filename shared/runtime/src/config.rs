@@ -29,12 +29,41 @@ pub fn parsed<T: FromStr>(name: &'static str) -> Result<T, InvalidVariable> {
     required(name)?.parse().map_err(|_| InvalidVariable(name))
 }
 
-/// Returns the versions of a secret. The variable has the form `2:NEW,1:OLD`, or holds one version only.
+/// Returns the values of variables, each with its name.
 ///
 /// # Errors
-/// [`InvalidVariable`] if the variable is missing or has another form.
-pub fn peppers(name: &'static str) -> Result<Peppers, InvalidVariable> {
-    Peppers::parse(&required(name)?).map_err(|_| InvalidVariable(name))
+/// [`InvalidVariable`] if one is missing or empty.
+pub fn named(names: &[&'static str]) -> Result<Vec<(&'static str, String)>, InvalidVariable> {
+    names.iter().map(|name| Ok((*name, required(name)?))).collect()
+}
+
+/// The values of secrets, by the variables that name the secrets.
+pub struct Secrets(Vec<(&'static str, String)>);
+
+impl Secrets {
+    /// Returns the secrets with these values.
+    #[must_use]
+    pub const fn new(values: Vec<(&'static str, String)>) -> Self {
+        Self(values)
+    }
+
+    /// Returns the value of a secret.
+    ///
+    /// # Errors
+    /// [`InvalidVariable`] if it is missing or empty.
+    pub fn text(&self, name: &'static str) -> Result<String, InvalidVariable> {
+        let found = self.0.iter().find(|(own, value)| *own == name && !value.is_empty());
+        found.map(|(_, value)| value.clone()).ok_or(InvalidVariable(name))
+    }
+
+    /// Returns the versions of a secret. It has the form `2:NEW,1:OLD`, or is one version only. The first one is used for what is
+    /// made now, and all are accepted.
+    ///
+    /// # Errors
+    /// [`InvalidVariable`] if it is missing or has another form.
+    pub fn versions(&self, name: &'static str) -> Result<Peppers, InvalidVariable> {
+        Peppers::parse(&self.text(name)?).map_err(|_| InvalidVariable(name))
+    }
 }
 
 /// Returns whether a variable has this value.

@@ -57,7 +57,7 @@ impl<Q: Queue> Worker<Q> {
         let start = || {
             let aws = Aws::of(runtime.block_on(emulator_clients(endpoint)));
             let queue = queue(&aws);
-            instance(&Mixed { aws, queue, clock: clock.clone() })
+            runtime.block_on(instance(&Mixed { aws, queue, clock: clock.clone() }))
         };
         let instances = iter::repeat_with(start).take(count).collect();
         Self { runtime, instances }

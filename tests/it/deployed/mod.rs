@@ -30,6 +30,7 @@ mod outages;
 mod permissions;
 mod read_units;
 mod replays;
+mod rotation;
 mod round_trips;
 mod rules;
 mod samples;

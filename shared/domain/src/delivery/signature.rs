@@ -118,4 +118,29 @@ mod tests {
         assert_eq!((&set["keys"][0]["kid"], &set["keys"][1]["kid"]), (&json!("2"), &json!("1")));
         assert_eq!(set["keys"][0]["x"], URL_SAFE_NO_PAD.encode(&public));
     }
+
+    /// The steps of docs/rotation.md. The functions are updated one after another, so steps beside each other are mixed.
+    #[test]
+    fn a_signature_of_each_step_verifies_with_the_public_key_of_the_step_beside_it() {
+        let steps = ["OLD", "1:OLD,2:NEW", "2:NEW,1:OLD", "2:NEW"]
+            .map(|text| SigningSecrets::new(Peppers::parse(text).unwrap()).keys_of(&endpoint(1).id));
+        let content = content("evt_1", START, b"{}");
+        let verifies = |signer: &SigningKeys, holder: &SigningKeys| {
+            let public = BASE64.decode(&holder.public().unwrap()["whpk_".len()..]).unwrap();
+            let public = UnparsedPublicKey::new(&ED25519, public);
+            signer.sign(&content).any(|signature| {
+                let signature = BASE64.decode(&signature["v1a,".len()..]).unwrap();
+                public.verify(&content, &signature).is_ok()
+            })
+        };
+        for step in 0..3 {
+            assert!(verifies(&steps[step], &steps[step + 1]), "{step} signs");
+            assert!(verifies(&steps[step + 1], &steps[step]), "{} signs", step + 1);
+        }
+        assert!(verifies(&steps[2], &steps[0]), "the old public key is enough until the last step");
+        assert!(
+            !verifies(&steps[3], &steps[0]),
+            "the last step is for receivers that have the new public key"
+        );
+    }
 }

@@ -140,14 +140,12 @@ pub struct Peppers(Vec<Pepper>);
 
 /// The error for a secret that is neither one pepper nor a list of peppers.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[error(
-    "the pepper must be one secret, or a list VERSION:SECRET,VERSION:SECRET with the newest first, without a repeated version"
-)]
+#[error("the secret must be one text, or a list VERSION:TEXT,VERSION:TEXT without a repeated version")]
 pub struct InvalidPeppers;
 
 impl Peppers {
-    /// Reads one secret, which is version 1, or a list such as `2:SECRET,1:SECRET` with the newest first. A secret
-    /// must not contain `:` or `,`.
+    /// Reads one secret, which is version 1, or a list such as `2:SECRET,1:SECRET`, of which the first is used for what is made
+    /// now. A secret must not contain `:` or `,`.
     ///
     /// # Errors
     /// [`InvalidPeppers`] for any other text, and for a repeated version.

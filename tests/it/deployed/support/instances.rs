@@ -3,9 +3,9 @@
 use aws::dynamo_table::DynamoTable;
 use aws::kms_vault::KmsVault;
 use aws::ports::{Aws, NoWebhooks};
-use domain::tenant::api_key::Pepper;
-use ingest::config::Config;
+use ingest::config::{Config, SECRETS};
 use ingest::handler::Ingest;
+use runtime::config::Secrets;
 use store::clock::Clock;
 use store::ports::Ports;
 use store::queue::Queue;
@@ -52,15 +52,17 @@ impl<Q: Queue, C: Clock> Ports for Mixed<Q, C> {
 }
 
 /// An instance whose tables are the stack's.
-pub(crate) fn instance<Q: Queue, C: Clock>(ports: &Mixed<Q, C>) -> Instance<Q, C> {
+pub(crate) async fn instance<Q: Queue, C: Clock>(ports: &Mixed<Q, C>) -> Instance<Q, C> {
     let variables = environment("ingest", &[]);
     let variable = |name: &str| variables[name].clone();
+    let named = SECRETS.map(|name| (name, variable(name))).to_vec();
+    let secrets = Secrets::new(ports.aws.secrets(named).await.expect("the secrets"));
     let config = Config {
         control_table: variable("CONTROL_TABLE"),
         limits_table: variable("LIMITS_TABLE"),
         claims_table: variable("CLAIMS_TABLE"),
         events_queue: variable("EVENTS_QUEUE_URL"),
-        peppers: Pepper::new(&variable("KEY_PEPPER")).into(),
+        peppers: secrets.versions(SECRETS[0]).expect("a pepper"),
         shed_after: None,
     };
     Ingest::new(ports, config, Box::new(|_| ()))

@@ -105,7 +105,8 @@ impl Drop for Process {
 /// The environment of a function's processes on the shared stack, with these changes.
 pub(crate) fn environment(function: &str, changes: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut environment = shared().function_env(function).expect("a function").clone();
-    if changes.iter().any(|(name, _)| name.ends_with("_QUEUE_URL") || name.ends_with("_TABLE")) {
+    let endings = ["_QUEUE_URL", "_TABLE", "_ARN"];
+    if changes.iter().any(|(name, _)| endings.iter().any(|ending| name.ends_with(ending))) {
         environment.insert("AWS_ACCESS_KEY_ID".to_owned(), "test".to_owned()); // no role may use what belongs to a test
     }
     let changes = changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
