@@ -3,10 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use dev::options::Options;
-use dev::stack::Stack;
-
-use crate::node;
+use crate::{node, stack};
 
 /// The folder of the sources.
 const FOLDER: &str = "functions/api/console";
@@ -41,9 +38,7 @@ fn the_stories_of_the_console_hold_in_a_browser() {
         return;
     }
     let Some(browser) = node::find_browser(consequence) else { return };
-    let stack =
-        Stack::start(&Options::isolated("web")).unwrap_or_else(|error| panic!("no local stack: {error}"));
-    let summary = stack.summary();
+    let summary = stack::shared().summary();
     let folder = node::root().join("tests/console");
     node::run(&folder, &INSTALL, &[]);
     let variables = [
@@ -51,5 +46,6 @@ fn the_stories_of_the_console_hold_in_a_browser() {
         ("ADMIN_TOKEN", summary.admin_token.as_str()),
         ("CHROMIUM", browser.to_str().expect("a path in UTF-8")),
     ];
+    let _turn = stack::take_turn();
     node::run(&folder, &["npm", "test"], &variables);
 }
