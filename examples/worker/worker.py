@@ -3,7 +3,7 @@
     python3 worker.py [--until-empty] [COMMAND ...]
 
 COMMAND gets each event as JSON on its standard input; exit code 0 means done. Without a command, events are printed.
-URL and KEY come from the environment. The key needs the scopes inbox:read and inbox:ack.
+URL and KEY come from the environment. The key needs the scope inbox:ack.
 """
 
 import http.client

@@ -2,8 +2,10 @@
 //! other test runs: a browser that shares two processors with hundreds of stories waits for minutes.
 
 mod api;
+mod book;
 mod console;
 mod node;
+mod pages;
 mod pulling;
 mod receivers;
 mod scripted;

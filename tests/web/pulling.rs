@@ -14,7 +14,7 @@ use crate::tools::{output_of, python};
 fn worker(api: &Api, command: &[&str]) -> Command {
     let mut worker = Command::new(python());
     worker.arg(node::root().join("examples/worker/worker.py")).arg("--until-empty").args(command);
-    worker.envs(api.variables()).env("RELEASE_DELAY_SECONDS", "3600");
+    worker.envs(api.with_scopes(&["inbox:ack"]).variables()).env("RELEASE_DELAY_SECONDS", "3600");
     worker
 }
 
