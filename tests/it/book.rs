@@ -49,17 +49,21 @@ fn write_size(number: usize) -> String {
 #[test]
 fn the_tiers_of_the_book_are_those_of_the_code() {
     let page = read("docs/limits.md");
-    let rows: [(&str, fn(Tier) -> u64); 5] = [
-        ("events per minute", |tier| tier.limits().events_per_minute.into()),
-        ("other requests per minute", |tier| tier.limits().requests_per_minute.into()),
-        ("events in the inbox", |tier| tier.limits().undelivered_events),
-        ("days that an event is kept", |tier| tier.limits().retention_days.into()),
-        ("units of delivery per minute beyond those included", |tier| units_per_minute(tier).into()),
+    let limits = Tier::ALL.map(Tier::limits);
+    let rows = [
+        ("events per minute", limits.map(|limits| limits.events_per_minute.into())),
+        ("other requests per minute", limits.map(|limits| limits.requests_per_minute.into())),
+        ("events in the inbox", limits.map(|limits| limits.undelivered_events)),
+        ("days that an event is kept", limits.map(|limits| limits.retention_days.into())),
+        (
+            "units of delivery per minute beyond those included",
+            Tier::ALL.map(|tier| units_per_minute(tier).into()),
+        ),
     ];
     let names = Tier::ALL.map(Tier::as_str).join(" | ");
     assert!(page.contains(&format!("| | {names} |\n")));
-    for (name, value) in rows {
-        let values = Tier::ALL.map(|tier| write_number(value(tier))).join(" | ");
+    for (name, values) in rows {
+        let values = values.map(write_number).join(" | ");
         let row = format!("| {name} | {values} |\n");
         assert!(page.contains(&row), "docs/limits.md has no row {row}");
     }
@@ -74,8 +78,6 @@ fn the_limits_of_the_book_are_those_of_the_code() {
     let hours = CLAIM_LIFETIME.as_secs() / 3600;
     let (depth, values) = (PAYLOAD_BOUNDS.depth, write_size(PAYLOAD_BOUNDS.nodes));
     let highest = write_number(MAX_RATE_PER_SECOND.into());
-    let deadline = "const DEADLINE: Duration = Duration::from_secs(13);";
-    assert!(read("shared/webhooks/src/client.rs").contains(deadline));
     let rows = [
         ("payload of an event", format!("{} bytes", write_size(MAX_PAYLOAD_BYTES))),
         ("request with one event", format!("{} bytes", write_size(MAX_BODY_BYTES))),
@@ -110,6 +112,101 @@ fn the_page_about_retries_has_the_numbers_of_the_schedule() {
     let page = read("docs/retries.md");
     assert!(page.contains(&format!("{ATTEMPTS} attempts over {total}")), "{total}");
     assert!(read("docs/concepts.md").contains(&format!("after {ATTEMPTS} attempts")));
+}
+
+/// Numbers in sentences: a page and its words, and the line of the code that they come from.
+const SENTENCES: [(&str, &str, &str, &str); 17] = [
+    (
+        "limits.md",
+        "your receiver's answer | 13 |",
+        "shared/webhooks/src/client.rs",
+        "DEADLINE: Duration = Duration::from_secs(13)",
+    ),
+    (
+        "receiving.md",
+        "within 13 seconds",
+        "shared/webhooks/src/client.rs",
+        "DEADLINE: Duration = Duration::from_secs(13)",
+    ),
+    (
+        "security.md",
+        "15 s in all",
+        "shared/webhooks/src/exchange.rs",
+        "BODY_PATIENCE: Duration = Duration::from_secs(2)",
+    ),
+    ("security.md", "| 443, 8443 |", "shared/domain/src/endpoint/url.rs", "None | Some(\"443\" | \"8443\")"),
+    (
+        "security.md",
+        "For a day (`overlap_seconds`",
+        "functions/api/src/routes/endpoints.rs",
+        "DEFAULT_OVERLAP_SECONDS: u64 = 24 * 3600",
+    ),
+    (
+        "security.md",
+        "up to 7 days",
+        "functions/api/src/routes/endpoints.rs",
+        "MAX_OVERLAP_SECONDS: u64 = 7 * 24 * 3600",
+    ),
+    (
+        "security.md",
+        "within 60 seconds",
+        "shared/store/src/authentication.rs",
+        "STALE_FOR: Duration = Duration::from_secs(60)",
+    ),
+    ("inbox.md", "up to 12 hours", "functions/api/src/routes/queue.rs", "MAX_DELAY_SECONDS: u64 = 12 * 3600"),
+    ("inbox.md", "10th lease", "template.yaml", "QuarantineAfterLeases:\n    Type: Number\n    Default: 10"),
+    (
+        "sending.md",
+        "500 events and 1 MiB",
+        "functions/ingest/src/intake.rs",
+        "MAX_BATCH_BYTES: usize = 1024 * 1024",
+    ),
+    ("retries.md", "up to 20 %", "shared/domain/src/delivery/retry_schedule.rs", "JITTER_PERCENT: u64 = 20"),
+    (
+        "retries.md",
+        "24 hours at most",
+        "shared/domain/src/delivery/retry_schedule.rs",
+        "MAX_RETRY_AFTER: Duration = Duration::from_hours(24)",
+    ),
+    (
+        "retries.md",
+        "within five minutes, at least ten",
+        "shared/domain/src/endpoint/health/window.rs",
+        "MINUTES: u64 = 5",
+    ),
+    (
+        "retries.md",
+        "at least ten attempts",
+        "shared/domain/src/endpoint/health/window.rs",
+        "MIN_ATTEMPTS: u64 = 10",
+    ),
+    (
+        "retries.md",
+        "70 % or more",
+        "shared/domain/src/endpoint/health/window.rs",
+        "MIN_FAILED_PERCENT: u64 = 70",
+    ),
+    (
+        "retries.md",
+        "has failed for an hour",
+        "shared/domain/src/endpoint/health.rs",
+        "TELL_AFTER: Duration = Duration::from_hours(1)",
+    ),
+    (
+        "retries.md",
+        "five days, ten times or more",
+        "shared/domain/src/endpoint/health.rs",
+        "DISABLE_AFTER: Duration = Duration::from_hours(5 * 24)",
+    ),
+];
+
+#[test]
+fn the_numbers_in_sentences_are_those_of_the_code() {
+    for (page, words, file, line) in SENTENCES {
+        let text = read(&format!("docs/{page}")).replace('\n', " ");
+        assert!(text.contains(words), "docs/{page} has no `{words}`");
+        assert!(read(file).contains(line), "{file} has no `{line}`: correct `{words}` in docs/{page}");
+    }
 }
 
 /// Draws the middle of every range, so that a delay has no jitter.

@@ -35,7 +35,7 @@ impl Api {
 
     /// Creates a key with these scopes, for a program that needs no others.
     pub(crate) fn with_scopes(&self, scopes: &[&str]) -> Self {
-        let created = self.call("POST", "/api/keys", &json!({"scopes": scopes}));
+        let created = self.call("POST", "/api/keys", &json!({"name": "example", "scopes": scopes}));
         let key = created["api_key"].as_str().unwrap_or_else(|| panic!("{created}")).to_owned();
         Self { url: self.url.clone(), key }
     }

@@ -79,6 +79,8 @@ fn the_book_is_built_and_every_link_leads_somewhere() {
                 ));
             }
         }
+        let loaded = attributes(html, "src");
+        assert!(!loaded.iter().any(|source| source.contains("//")), "{}: {loaded:?}", page.display());
         assert!(!html.contains("{{#"), "{}: a file that it includes is absent", page.display());
     }
     assert_eq!(wrong, Vec::<String>::new());

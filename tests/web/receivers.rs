@@ -61,7 +61,7 @@ fn check(name: &str, command: impl FnOnce(u16) -> Command) {
     let (port, secret) = (find_free_port(), format!("whsec_{}", BASE64.encode(rand::random::<[u8; 32]>())));
     let mut command = command(port);
     command.env("PORT", port.to_string()).env("WEBHOOK_SECRET", &secret);
-    let receiver = Server::start(name, port, &mut command);
+    let server = Server::start(name, port, &mut command);
     let url = format!("http://127.0.0.1:{port}/webhooks");
 
     // A real webhook is answered with 200. Its work is done once.
@@ -70,7 +70,7 @@ fn check(name: &str, command: impl FnOnce(u16) -> Command) {
     let id = api.post("order.created", &json!({"order": "A-1042", "name": "Zoë"}));
     api.wait_for(&id, "delivered");
     let received = format!("received order.created {id}");
-    let times = || receiver.written().replace('"', "").matches(&received).count();
+    let times = || server.written().replace('"', "").matches(&received).count();
     eventually("the receiver says what it received", || (times() == 1).then_some(()));
 
     // So is a webhook that the library of the specification signs, one with an older signature beside it, and a retry.
@@ -102,7 +102,7 @@ fn check(name: &str, command: impl FnOnce(u16) -> Command) {
     assert_eq!(renamed.send(&url, &signature, body), 400, "another id");
     assert_eq!(send("POST", &url, &[], body).0, 400, "no headers");
     assert_eq!(times(), 1);
-    let retries = receiver.written().replace('"', "").matches("received order.paid evt_1").count();
+    let retries = server.written().replace('"', "").matches("received order.paid evt_1").count();
     assert_eq!(retries, if DUPLICATES_ARE_A_COMMENT.contains(&name) { 3 } else { 1 });
 }
 
