@@ -20,32 +20,32 @@ fn folder() -> PathBuf {
 /// The receivers that keep no ids, and say where a program would.
 const DUPLICATES_ARE_A_COMMENT: [&str; 2] = ["library", "php"];
 
+/// Returns the seconds since 1970.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the receivers compare timestamps with the clock of the machine"
+)]
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time");
+    i64::try_from(since.as_secs()).expect("a time")
+}
+
 /// A webhook that is signed with the secret of the receiver.
 struct Forgery<'a> {
     id: &'a str,
-    /// Its age in seconds; a negative one is of the future.
-    age: i64,
+    timestamp: i64,
     body: &'a str,
 }
 
 impl Forgery<'_> {
-    fn timestamp(&self) -> i64 {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the receivers compare it with the clock of the machine"
-        )]
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time").as_secs();
-        i64::try_from(now).expect("a time") - self.age
-    }
-
     fn signature(&self, secret: &str) -> String {
         let webhook = Webhook::new(secret).expect("a secret");
-        webhook.sign(self.id, self.timestamp(), self.body.as_bytes()).expect("a signature")
+        webhook.sign(self.id, self.timestamp, self.body.as_bytes()).expect("a signature")
     }
 
     /// Sends it with this signature and this body. Returns the status.
     fn send(&self, url: &str, signature: &str, body: &str) -> u16 {
-        let timestamp = self.timestamp().to_string();
+        let timestamp = self.timestamp.to_string();
         let headers = [
             ("content-type", "application/json"),
             ("webhook-id", self.id),
@@ -76,12 +76,12 @@ fn check(name: &str, command: impl FnOnce(u16) -> Command) {
     // So is a webhook that the library of the specification signs, one with an older signature beside it, and a retry.
     let body =
         r#"{"id":"evt_1","type":"order.paid","created_at":"2026-11-29T16:53:39.057Z","payload":{"a":1.50}}"#;
-    let genuine = Forgery { id: "evt_1", age: 0, body };
+    let genuine = Forgery { id: "evt_1", timestamp: now(), body };
     let signature = genuine.signature(&secret);
     let other = genuine.signature(&format!("whsec_{}", BASE64.encode([7; 32])));
     assert_eq!(genuine.send(&url, &signature, body), 200);
     assert_eq!(genuine.send(&url, &format!("{other} v1a,AAAA {signature}"), body), 200, "a rotation");
-    let old = Forgery { age: 240, ..genuine };
+    let old = Forgery { timestamp: now() - 240, ..genuine };
     assert_eq!(old.send(&url, &old.signature(&secret), body), 200, "the clocks may differ by five minutes");
 
     // Everything else is refused.
@@ -94,7 +94,7 @@ fn check(name: &str, command: impl FnOnce(u16) -> Command) {
     assert_eq!(genuine.send(&url, "v1,", body), 400, "an empty signature");
     assert_eq!(genuine.send(&url, "", body), 400, "no signature");
     for age in [360, -360] {
-        let forgery = Forgery { age, ..genuine };
+        let forgery = Forgery { timestamp: now() - age, ..genuine };
         assert_eq!(forgery.send(&url, &forgery.signature(&secret), body), 400, "{age} s old");
         assert_eq!(forgery.send(&url, &signature, body), 400, "the signature of another time");
     }
