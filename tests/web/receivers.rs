@@ -112,6 +112,14 @@ fn in_folder(program: impl AsRef<Path>, arguments: &[&str]) -> Command {
     command
 }
 
+/// Builds the receiver in Go. With `go run` the program would live on when `go` is ended.
+fn build_in_go() -> PathBuf {
+    let _turn = stack::take_turn();
+    let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("receiver-go");
+    output_of(in_folder("go", &["build", "-o"]).arg(&binary).arg("go/receiver.go"));
+    binary
+}
+
 #[test]
 fn the_receivers_in_python_take_real_webhooks_and_refuse_forged_ones() {
     check("python", |_| in_folder(python(), &["python/receiver.py"]));
@@ -128,11 +136,7 @@ fn the_receiver_in_javascript_takes_real_webhooks_and_refuses_forged_ones() {
 #[test]
 fn the_receiver_in_go_takes_real_webhooks_and_refuses_forged_ones() {
     if is_found("go", "the receiver in Go does not run") {
-        // Not `go run`: the program would live on when `go` is ended.
-        let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("receiver-go");
-        let turn = stack::take_turn();
-        output_of(in_folder("go", &["build", "-o"]).arg(&binary).arg("go/receiver.go"));
-        drop(turn);
+        let binary = build_in_go();
         check("go", |_| in_folder(&binary, &[]));
     }
 }
@@ -158,7 +162,7 @@ fn the_receiver_in_rust_takes_real_webhooks_and_refuses_forged_ones() {
 }
 
 #[test]
-fn no_receiver_starts_with_an_empty_secret() {
+fn no_receiver_starts_or_answers_with_an_empty_secret() {
     let mut commands = vec![in_folder(python(), &["python/receiver.py"])];
     commands.push(in_folder(build_example("receivers/rust", "receiver"), &[]));
     if node::is_found("the receiver in JavaScript does not run") {
@@ -167,6 +171,9 @@ fn no_receiver_starts_with_an_empty_secret() {
     if is_found("ruby", "the receiver in Ruby does not run") {
         commands.push(in_folder("ruby", &["ruby/receiver.rb"]));
     }
+    if is_found("go", "the receiver in Go does not run") {
+        commands.push(in_folder(build_in_go(), &[]));
+    }
     for mut command in commands {
         let output = command.env("WEBHOOK_SECRET", "whsec_").env("PORT", "0").output().expect("it ends");
         assert!(!output.status.success(), "{command:?}");
@@ -174,5 +181,13 @@ fn no_receiver_starts_with_an_empty_secret() {
             String::from_utf8_lossy(&output.stderr).contains("set WEBHOOK_SECRET"),
             "{command:?}: {output:?}"
         );
+    }
+    if is_found("php", "the receiver in PHP does not run") {
+        let port = find_free_port();
+        let address = format!("127.0.0.1:{port}");
+        let mut command = in_folder("php", &["-S", &address, "php/receiver.php"]);
+        let _server = Server::start("php-without-secret", port, command.env("WEBHOOK_SECRET", "whsec_"));
+        let (status, text) = send("POST", &format!("http://{address}/"), &[], "{}");
+        assert!(status == 500 && text.starts_with("set WEBHOOK_SECRET"), "{status} {text}");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -76,7 +77,9 @@ fn the_events_of_the_source_match_their_schemas_and_every_schema_is_used() {
 #[test]
 fn all_events_of_the_source_are_accepted_and_stored_as_they_were_sent() {
     let api = Api::sign_up("source");
+    let begun_at = Instant::now();
     let said = output_of(source(&["--count", "60", "--rate", "50"]).envs(api.variables()));
+    assert!(begun_at.elapsed() >= Duration::from_millis(59 * 1000 / 50), "it keeps its rate");
     assert!(said.starts_with("60 events accepted:"), "{said}");
     let events = api.stored(60);
     assert_eq!(events.len(), 60);
