@@ -14,6 +14,7 @@ mod backpressure;
 mod batches;
 mod billing;
 mod bola;
+mod book;
 mod breakers;
 mod breakers_fair;
 mod breakers_owner;

@@ -43,5 +43,6 @@ fn the_stories_of_the_console_hold_in_a_browser() {
         ("ADMIN_TOKEN", summary.admin_token.as_str()),
         ("CHROMIUM", browser.to_str().expect("a path in UTF-8")),
     ];
+    let _turn = stack::take_turn();
     node::run(&folder, &["npm", "test"], &variables);
 }

@@ -1,7 +1,17 @@
-//! What needs Node.js or a browser. These tests have a process of their own, which `cargo test` runs when no other test
-//! runs: a browser that shares two processors with hundreds of stories waits for minutes.
+//! What needs Node.js, a browser or other languages. These tests have a process of their own, which `cargo test` runs when no
+//! other test runs: a browser that shares two processors with hundreds of stories waits for minutes.
 
+mod api;
+mod book;
 mod clients;
 mod console;
 mod node;
+mod pages;
+mod pulling;
+mod receivers;
+mod scripted;
+mod senders;
+mod source;
 mod stack;
+mod tools;
+mod zapier;

@@ -1,0 +1,46 @@
+//! Links that lead out of `docs`. The book has no other file of the repository, so they become links in it or plain text.
+
+use std::path::Path;
+
+/// The chapter that includes README.md. Its links begin at the root of the repository.
+const README: &str = "start.md";
+
+/// Files that have another place in the book.
+const PLACES: [(&str, &str); 4] = [
+    ("README.md", README),
+    ("SECURITY.md", "security.md"),
+    ("docs/decisions/README.md", "decisions/index.md"),
+    ("infra/openapi.json", "openapi.json"),
+];
+
+/// Returns the text of a chapter with its links changed.
+pub fn change_links(chapter: &Path, text: &str) -> String {
+    let is_nested = chapter.parent().is_some_and(|folder| folder != Path::new(""));
+    if is_nested {
+        return text.to_owned(); // `../` leads to another chapter
+    }
+    let (mut changed, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("](") {
+        let Some((target, following)) = after.split_once(')') else { break };
+        match (find_place(chapter, target), before.rfind('[')) {
+            (None, Some(start)) => changed.extend([&before[..start], &before[start + 1..]]),
+            (place, _) => changed.extend([before, "](", place.as_deref().unwrap_or(target), ")"]),
+        }
+        rest = following;
+    }
+    changed + rest
+}
+
+/// Returns where the target of a link is in the book, if the book has it.
+fn find_place(chapter: &Path, target: &str) -> Option<String> {
+    if target.starts_with("http") || target.starts_with('#') {
+        return Some(target.to_owned());
+    }
+    let path = match target.strip_prefix("../") {
+        Some(path) => path.to_owned(),
+        None if chapter == Path::new(README) => target.to_owned(),
+        None => format!("docs/{target}"),
+    };
+    let place = PLACES.iter().find(|(file, _)| *file == path).map(|(_, place)| *place);
+    place.or_else(|| path.strip_prefix("docs/")).map(str::to_owned)
+}
