@@ -1,0 +1,51 @@
+// Names and focus for what Swagger UI shows without them: fields without a label, and a dialog that is none to a screen reader.
+
+const NAMES: [string, string][] = [
+  ['.close-modal', 'Close'],
+  ['.examples-select-element', 'Example'],
+  ['textarea.body-param__text', 'Request body'],
+]
+
+const FOCUSABLE = 'button:not(:disabled), input:not(:disabled), a[href], select, textarea'
+
+/** Where the focus was when the dialog was opened. */
+let before: HTMLElement | null = null
+let dialog: HTMLElement | null = null
+
+/** Watches what is shown in an element. */
+export function watch(content: HTMLElement) {
+  new MutationObserver(() => repair(content)).observe(content, { childList: true, subtree: true })
+  document.addEventListener('keydown', (event) => {
+    if (!dialog) return
+    if (event.key === 'Escape') dialog.querySelector<HTMLElement>('.close-modal')?.click()
+    if (event.key === 'Tab') stay(event, dialog)
+  })
+}
+
+function repair(content: HTMLElement) {
+  for (const [selector, name] of NAMES) {
+    for (const element of content.querySelectorAll(`${selector}:not([aria-label])`)) element.setAttribute('aria-label', name)
+  }
+  // Their texts are other ones than these names, by which nobody who speaks to the browser finds them.
+  for (const button of content.querySelectorAll('.auth-btn-wrapper [aria-label]')) button.removeAttribute('aria-label')
+  const found = content.querySelector<HTMLElement>('.modal-ux')
+  if (found === dialog) return
+  if (found) {
+    before = document.activeElement instanceof HTMLElement ? document.activeElement : null
+    for (const [name, value] of [['role', 'dialog'], ['aria-modal', 'true'], ['aria-label', 'Authorizations']] as const) found.setAttribute(name, value)
+    found.querySelector<HTMLElement>('input, button')?.focus()
+  } else {
+    before?.focus()
+  }
+  dialog = found
+}
+
+/** Keeps the focus in the dialog. */
+function stay(event: KeyboardEvent, within: HTMLElement) {
+  const all = [...within.querySelectorAll<HTMLElement>(FOCUSABLE)]
+  const [first, last] = [all[0], all.at(-1)]
+  const isAtEnd = document.activeElement === (event.shiftKey ? first : last)
+  if (!isAtEnd && within.contains(document.activeElement)) return
+  event.preventDefault()
+  ;(event.shiftKey ? last : first)?.focus()
+}
