@@ -38,7 +38,11 @@ impl Page {
     }
 
     /// Answers a `GET` of the page.
-    pub(crate) fn answer(&self, EndedWithSlash(ended_with_slash): EndedWithSlash, headers: &HeaderMap) -> Response {
+    pub(crate) fn answer(
+        &self,
+        EndedWithSlash(ended_with_slash): EndedWithSlash,
+        headers: &HeaderMap,
+    ) -> Response {
         if ended_with_slash {
             // The page names its files relative to its own URL, so that it works below any stage. It has one URL therefore.
             return (StatusCode::PERMANENT_REDIRECT, [(LOCATION, self.location)]).into_response();

@@ -11,6 +11,7 @@ export interface Operation {
 }
 
 export interface OpenApi {
+  info: object
   servers: { url: string; description?: string }[]
   paths: Record<string, Record<string, Operation>>
   components: { securitySchemes: Record<string, { type: string; in?: string; name?: string }> }

@@ -55,7 +55,7 @@ function show(React: React, request: ReturnType<typeof requestOf>) {
     key: one, type: 'button', role: 'tab', id: `${id}${one}`, 'aria-selected': one === name, 'aria-controls': `${id}panel`,
     tabIndex: one === name ? 0 : -1, onClick: () => chosen.choose(one),
   }, one)
-  return h('section', { className: 'examples', 'aria-label': 'Examples' },
+  return h('div', { className: 'examples', role: 'group', 'aria-label': 'Examples' },
     h('div', { className: 'examples-bar' },
       h('div', { role: 'tablist', 'aria-label': 'Language', onKeyDown: move }, NAMES.map(tab)),
       h('button', { type: 'button', className: 'copy', onClick: () => void copy() }, isCopied ? 'Copied' : 'Copy')),

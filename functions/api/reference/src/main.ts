@@ -2,6 +2,7 @@
 
 import SwaggerUI from 'swagger-ui-dist/swagger-ui-es-bundle.js'
 import 'swagger-ui-dist/swagger-ui.css'
+import '../../console/src/style/colours.css'
 import './style.css'
 import { hiddenKey, takeOver } from './credential'
 import type { OpenApi } from './document'
@@ -16,6 +17,11 @@ const content = document.getElementById('content')!
 
 startTheme(document.getElementById('theme')!)
 watch(content)
+document.querySelector('.skip')?.addEventListener('click', (event) => {
+  // The fragment of the URL names an operation, so that it cannot name this.
+  event.preventDefault()
+  content.focus()
+})
 void start()
 
 async function start() {
@@ -33,7 +39,7 @@ async function start() {
 
 function show(openapi: OpenApi) {
   // The page may call its own origin only, and this is where its document comes from.
-  const spec = { ...openapi, servers: [{ url: base, description: 'the server of this page' }] }
+  const spec = { ...openapi, info: { ...openapi.info, license: undefined }, servers: [{ url: base, description: 'the server of this page' }] }
   const ui = SwaggerUI({
     domNode: content,
     spec,

@@ -1,4 +1,5 @@
-// Names and focus for what Swagger UI shows without them: fields without a label, and a dialog that is none to a screen reader.
+// Names and focus for what Swagger UI shows without them: fields without a label, text that scrolls and has no focus, and a
+// dialog that is none to a screen reader.
 
 const NAMES: [string, string][] = [
   ['.close-modal', 'Close'],
@@ -8,13 +9,16 @@ const NAMES: [string, string][] = [
 
 const FOCUSABLE = 'button:not(:disabled), input:not(:disabled), a[href], select, textarea'
 
-/** Where the focus was when the dialog was opened. */
+/** What had the focus last, outside the dialog. */
 let before: HTMLElement | null = null
 let dialog: HTMLElement | null = null
 
 /** Watches what is shown in an element. */
 export function watch(content: HTMLElement) {
   new MutationObserver(() => repair(content)).observe(content, { childList: true, subtree: true })
+  document.addEventListener('focusin', ({ target }) => {
+    if (target instanceof HTMLElement && !target.closest('.dialog-ux')) before = target
+  })
   document.addEventListener('keydown', (event) => {
     if (!dialog) return
     if (event.key === 'Escape') dialog.querySelector<HTMLElement>('.close-modal')?.click()
@@ -26,14 +30,16 @@ function repair(content: HTMLElement) {
   for (const [selector, name] of NAMES) {
     for (const element of content.querySelectorAll(`${selector}:not([aria-label])`)) element.setAttribute('aria-label', name)
   }
-  // Their texts are other ones than these names, by which nobody who speaks to the browser finds them.
+  for (const element of content.querySelectorAll('.microlight:not([tabindex])')) element.setAttribute('tabindex', '0')
+  // Their texts are other ones than these names, and who speaks to the browser says the texts.
   for (const button of content.querySelectorAll('.auth-btn-wrapper [aria-label]')) button.removeAttribute('aria-label')
+  // It is a table; a region needs a name.
+  for (const table of content.querySelectorAll('.responses-table[role]')) table.removeAttribute('role')
   const found = content.querySelector<HTMLElement>('.modal-ux')
   if (found === dialog) return
   if (found) {
-    before = document.activeElement instanceof HTMLElement ? document.activeElement : null
     for (const [name, value] of [['role', 'dialog'], ['aria-modal', 'true'], ['aria-label', 'Authorizations']] as const) found.setAttribute(name, value)
-    found.querySelector<HTMLElement>('input, button')?.focus()
+    ;(found.querySelector<HTMLElement>('input') ?? found.querySelector<HTMLElement>('button'))?.focus()
   } else {
     before?.focus()
   }

@@ -11,9 +11,7 @@ function isDark(): boolean {
 /** Shows the theme and makes a button choose the other one. */
 export function startTheme(button: HTMLElement) {
   const show = () => {
-    const root = document.documentElement
-    root.classList.toggle('dark-mode', isDark())
-    root.dataset['theme'] = isDark() ? 'dark' : 'light'
+    document.documentElement.dataset['theme'] = isDark() ? 'dark' : 'light'
     button.textContent = isDark() ? 'Light' : 'Dark'
     button.setAttribute('aria-label', `Use the ${isDark() ? 'light' : 'dark'} theme`)
   }
