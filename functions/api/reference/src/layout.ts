@@ -1,5 +1,5 @@
-// The order of the page: what the API is, the key, the operations, the schemas. Swagger UI's own layout also has a list of
-// servers; this page has one server.
+// The order of the page: the description, the key, the operations, the schemas. The layout of Swagger UI also has a list of
+// servers. This page has one server.
 
 import type { Plugin } from 'swagger-ui-dist/swagger-ui-es-bundle.js'
 
@@ -24,7 +24,7 @@ export const layout: Plugin = ({ React }) => ({
     },
   },
   wrapComponents: {
-    // A link in a button cannot be reached by the keyboard. The button changes the URL too.
+    // Swagger UI puts a link into a button, which is not allowed. The button changes the URL too.
     DeepLink: () => ({ text }: { text: unknown }) => React.createElement('span', null, text),
   },
 })

@@ -1,5 +1,5 @@
-// Names and focus for what Swagger UI shows without them: fields without a label, text that scrolls and has no focus, and a
-// dialog that is none to a screen reader.
+// Repairs what Swagger UI shows: fields without a name, scrolling text without focus, and a dialog that a screen reader does
+// not recognise and that does not keep the focus.
 
 const NAMES: [string, string][] = [
   ['.close-modal', 'Close'],
@@ -31,9 +31,9 @@ function repair(content: HTMLElement) {
     for (const element of content.querySelectorAll(`${selector}:not([aria-label])`)) element.setAttribute('aria-label', name)
   }
   for (const element of content.querySelectorAll('.microlight:not([tabindex])')) element.setAttribute('tabindex', '0')
-  // Their texts are other ones than these names, and who speaks to the browser says the texts.
+  // These names differ from the texts of the buttons. A reader who controls the browser by voice says the text.
   for (const button of content.querySelectorAll('.auth-btn-wrapper [aria-label]')) button.removeAttribute('aria-label')
-  // It is a table; a region needs a name.
+  // Swagger UI calls this table a region, and a region needs a name.
   for (const table of content.querySelectorAll('.responses-table[role]')) table.removeAttribute('role')
   const found = content.querySelector<HTMLElement>('.modal-ux')
   if (found === dialog) return
