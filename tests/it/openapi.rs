@@ -13,9 +13,9 @@ use crate::support::python::run;
 const INGEST: [&str; 2] = ["POST /api/events", "POST /api/events/batch"];
 
 /// What is for a browser and no operation of the API.
-const CONSOLE: [&str; 2] = ["GET /console", "GET /console/{file}"];
+const PAGES: [&str; 4] = ["GET /console", "GET /console/{file}", "GET /docs", "GET /docs/{file}"];
 
-/// What the router of api routes, by its source, without the console, and what ingest answers.
+/// What the router of api routes, by its source, without the pages, and what ingest answers.
 pub(crate) fn routes() -> BTreeSet<String> {
     let source: String = include_str!("../../functions/api/src/router.rs").split_whitespace().collect();
     let table = source.split_once("Router::new()").and_then(|(_, rest)| rest.split_once("asyncfnallow_post"));
@@ -27,7 +27,7 @@ pub(crate) fn routes() -> BTreeSet<String> {
         methods.map(|method| format!("{} {path}", method.to_uppercase())).collect::<Vec<_>>()
     };
     let routes = table.expect("the routes").0.split(".route(\"").skip(1).flat_map(of_route);
-    routes.filter(|route| !CONSOLE.contains(&route.as_str())).chain(INGEST.map(str::to_owned)).collect()
+    routes.filter(|route| !PAGES.contains(&route.as_str())).chain(INGEST.map(str::to_owned)).collect()
 }
 
 #[test]

@@ -1,12 +1,13 @@
-//! A document that is compiled into the function: compressed once per process, and sent only to clients that do not have
-//! it yet.
+//! A document that is compiled into the function: compressed before, or once per process, and sent only to clients that do
+//! not have it yet.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
 use domain::id;
 use flate2::Compression;
+use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use http::StatusCode;
 use http::header::{
@@ -24,7 +25,8 @@ pub(crate) const CHECKED: &str = "no-cache";
 pub(crate) struct Document {
     content_type: &'static str,
     caching: &'static str,
-    text: Bytes,
+    /// The text as it is. `None` if only the compressed one is kept.
+    text: Option<Bytes>,
     /// The text in gzip. `None` if it cannot be compressed: then it is sent as it is.
     compressed: Option<Bytes>,
     /// The entity tag (RFC 9110, section 8.8.3). It is weak, because both encodings have it.
@@ -40,7 +42,19 @@ impl Document {
     ) -> Self {
         let tag = format!("W/\"{}\"", id::derive("", text.as_ref()));
         let compressed = gzip(text.as_ref()).ok();
-        Self { content_type, caching, text: text.into(), compressed, tag }
+        Self { content_type, caching, text: Some(text.into()), compressed, tag }
+    }
+
+    /// Takes a text that is compiled in as gzip. Nothing is read of it until a client wants it: its entity tag is the checksum
+    /// and the length at the end of each gzip file (RFC 1952, section 2.3.1).
+    pub(crate) fn of_gzip(
+        content_type: &'static str,
+        caching: &'static str,
+        compressed: &'static [u8],
+    ) -> Self {
+        let end = compressed.last_chunk().map_or(0, |end| u64::from_le_bytes(*end));
+        let tag = format!("W/\"{end:016x}\"");
+        Self { content_type, caching, text: None, compressed: Some(Bytes::from_static(compressed)), tag }
     }
 
     /// Answers a `GET`: 304 if the client has the document, and compressed if the client decodes gzip.
@@ -55,9 +69,22 @@ impl Document {
             Some(bytes) => {
                 (always, content_type, [(CONTENT_ENCODING, "gzip")], bytes.clone()).into_response()
             }
-            None => (always, content_type, self.text.clone()).into_response(),
+            None => (always, content_type, self.plain()).into_response(),
         }
     }
+
+    /// Returns the text. A text that is kept as gzip is decompressed for each of the few clients that do not accept gzip.
+    fn plain(&self) -> Bytes {
+        let decompressed = || self.compressed.as_deref().map(gunzip).unwrap_or_default();
+        self.text.clone().unwrap_or_else(decompressed)
+    }
+}
+
+/// Decompresses what is compiled in. A story decompresses each of these files, so none of them is damaged.
+fn gunzip(bytes: &[u8]) -> Bytes {
+    let mut text = Vec::new();
+    let _read = GzDecoder::new(bytes).read_to_end(&mut text);
+    text.into()
 }
 
 fn gzip(text: &str) -> io::Result<Bytes> {

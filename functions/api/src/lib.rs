@@ -18,6 +18,7 @@ mod failure;
 mod history;
 mod instance_limit;
 mod leasing;
+mod page;
 mod query;
 mod readiness;
 mod receipt_id;

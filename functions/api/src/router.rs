@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::routes::openapi::BaseUrl;
 use crate::routes::{
     attempts, console, endpoints, events, explain, health, inbox, keys, metrics, openapi, operator, privacy,
-    queue, replays, stats, tenant, webhook,
+    queue, reference, replays, stats, tenant, webhook,
 };
 use crate::{query, route};
 
@@ -46,6 +46,8 @@ pub fn router<P: Ports>(api: Arc<Api<P>>) -> Router {
         .route("/openapi.json", get(openapi::document))
         .route("/console", get(console::page))
         .route("/console/{file}", get(console::file))
+        .route("/docs", get(reference::page))
+        .route("/docs/{file}", get(reference::file))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(route::keep))
         .fallback(async || Failure(Problem::not_found()))

@@ -185,6 +185,7 @@ fn print_summary(summary: &Summary, problem: Option<&str>, json: bool) {
     }
     say!("base URL     {}", summary.url);
     say!("console      {}/console", summary.url);
+    say!("reference    {}/docs", summary.url);
     say!("document     {}/openapi.json", summary.url);
     say!("API key      {}", summary.api_key);
     say!("admin token  {}", summary.admin_token);

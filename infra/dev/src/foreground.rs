@@ -80,6 +80,7 @@ fn print_instructions(stack: &Stack, dir: &Path) {
         "
   base URL     {url}
   console      {url}/console
+  reference    {url}/docs
   document     {url}/openapi.json
   API key      {key}
   admin token  {admin_token}

@@ -11,14 +11,18 @@ use crate::stack::Stack;
 use crate::workspace;
 
 /// The sources of the binaries, and the template.
-const WATCHED: [&str; 6] =
-    ["functions", "shared", "infra/openapi.json", CONSOLE_BUILT, "Cargo.toml", "template.yaml"];
+const WATCHED: [&str; 7] = [
+    "functions",
+    "shared",
+    "infra/openapi.json",
+    "functions/api/console/dist",
+    "functions/api/reference/dist",
+    "Cargo.toml",
+    "template.yaml",
+];
 
-/// The sources of the console: no binary has them.
-const CONSOLE: &str = "functions/api/console";
-
-/// The built console, which `api` has.
-const CONSOLE_BUILT: &str = "functions/api/console/dist";
+/// The sources of pages for a browser: no binary has them. It has what is built of them, in `dist`.
+const PAGES: [&str; 2] = ["functions/api/console", "functions/api/reference"];
 
 /// The modification time of each file.
 type Times = BTreeMap<PathBuf, SystemTime>;
@@ -87,7 +91,7 @@ fn read_sources(root: &Path) -> Times {
     let mut remaining: Vec<PathBuf> = WATCHED.iter().map(|name| root.join(name)).collect();
     while let Some(path) = remaining.pop() {
         match fs::read_dir(&path) {
-            Ok(_) if path.ends_with(CONSOLE) => {}
+            Ok(_) if PAGES.iter().any(|page| path.ends_with(page)) => {}
             Ok(entries) => remaining.extend(entries.flatten().map(|entry| entry.path())),
             Err(_) => files.push(path),
         }
@@ -128,7 +132,9 @@ mod tests {
         let sources = read_sources(&environment::root());
         assert!(sources.contains_key(Path::new("template.yaml")));
         assert!(sources.contains_key(Path::new("functions/ingest/src/main.rs")));
-        assert!(sources.contains_key(Path::new("functions/api/console/dist/index.html")));
-        assert!(!sources.contains_key(Path::new("functions/api/console/package.json")));
+        for page in PAGES.map(Path::new) {
+            assert!(sources.contains_key(&page.join("dist/index.html")));
+            assert!(!sources.contains_key(&page.join("package.json")));
+        }
     }
 }

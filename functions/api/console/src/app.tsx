@@ -75,6 +75,7 @@ function Side({ views, current }: { views: View[]; current: View | undefined }) 
         {views.map((view) => (
           <a href={`#/${view.path}`} aria-current={view === current ? 'page' : undefined}>{view.name}</a>
         ))}
+        <a href="./docs">API reference</a>
       </nav>
       <div class="side-end">
         <Button kind="plain" onClick={toggleTheme} label={`Use the ${theme.value === 'dark' ? 'light' : 'dark'} theme`}>

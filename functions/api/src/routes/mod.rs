@@ -16,6 +16,7 @@ pub(crate) mod openapi;
 pub(crate) mod operator;
 pub(crate) mod privacy;
 pub(crate) mod queue;
+pub(crate) mod reference;
 pub(crate) mod replays;
 mod settings;
 pub(crate) mod stats;

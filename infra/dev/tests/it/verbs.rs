@@ -46,7 +46,7 @@ fn up_status_demo_and_down_work_together() {
     assert!(!dir.run(&["up", "--strict-endpoints"]).status.success(), "the running stack is not strict");
 
     let shown = text(&dir.run(&["status"]).stdout);
-    for end in ["/openapi.json", "/console"] {
+    for end in ["/openapi.json", "/console", "/docs"] {
         let document = shown.split_whitespace().find(|word| word.ends_with(end)).unwrap();
         assert_eq!(ureq::get(document).call().unwrap().status(), 200, "{shown}");
     }

@@ -49,6 +49,7 @@ export function SignIn() {
         <div class="actions"><Button kind="primary" type="submit">Sign in</Button></div>
       </form>
       <NewTenant />
+      <p><a href="./docs">API reference</a></p>
     </main>
   )
 }
