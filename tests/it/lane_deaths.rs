@@ -84,9 +84,9 @@ async fn a_message_is_delivered_wherever_the_processes_that_move_it_and_that_han
 async fn a_message_stays_on_the_quick_lane_until_the_slow_one_has_confirmed_it() {
     for (fault, on_slow_lane) in [(Fault::Refused, 0), (Fault::AnswerLost, 1)] {
         let (pipeline, _) = Pipeline::stored_event(1).await;
-        pipeline.tables.events.show_writes_at_once(); // so that the third call is the send, after endpoint and head
+        pipeline.tables.events.show_writes_at_once(); // so that the fifth call is the send, after endpoint, head, expiry and inbox
         set_slow(&pipeline, true);
-        pipeline.faults.fail_at(2, fault);
+        pipeline.faults.fail_at(4, fault);
         assert_eq!(pipeline.deliver().await.batch_item_failures.len(), 1, "{fault:?}");
         assert!(pipeline.faults.recover());
         let waiting = (pipeline.deliveries.bodies().len(), pipeline.slow_deliveries.bodies().len());

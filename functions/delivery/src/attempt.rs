@@ -9,7 +9,7 @@
 //!       └── attempt n-1 is recorded
 //!             │ ── endpoint deleted or disabled ────────────> record ─────> done
 //!             │ ── circuit breaker open, or paused ─────────> park n ─────> done
-//!             │ ── slow, and on the quick lane ──> send n by the slow lane ─> done
+//!             │ ── slow, and on the quick lane ─> into the inbox, then send n by the slow lane ─> done
 //!             │ ── rate limit reached ──────────────────────> send n again ─> done
 //!             │ ── a lower rate after a 429 is reached ─────> park n ─────> done
 //!             └── POST ─> one update, if `rev` is unchanged
@@ -140,6 +140,8 @@ impl<P: Ports> Delivery<P> {
             Decision::Moves => {
                 let (event, endpoint, n) = (message.event, &message.endpoint, message.n);
                 tracing::debug!(step = "moved", %event, %endpoint, n);
+                // The slow lane may be hours behind, and the decision at the birth of the event did not ask for it.
+                self.enter_inbox(&message.tenant, &found.head).await?;
                 self.send_at(message.delayed(message.bypass), self.clock.now(), lane, &found.head).await
             }
             Decision::Open(endpoint) => self.attempt(&found, message, &endpoint).await,

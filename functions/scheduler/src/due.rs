@@ -1,8 +1,8 @@
 //! Sends the messages that are due before the next run, each with the rest of its delay and by the lane of its endpoint, and
-//! then deletes their rows. If a
-//! message is sent twice, the second one changes nothing.
+//! then deletes their rows. If a message is sent twice, the second one changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use domain::delivery::lane::Lane;
 use domain::delivery::schedule::{Due, HORIZON, SHARDS};
@@ -16,6 +16,7 @@ use store::clock::Clock;
 use store::ports::Ports;
 use store::queues::Delayed;
 use store::unavailable::PortResult;
+use tokio::time::timeout;
 
 use crate::handler::{RunCounts, Scheduler};
 
@@ -24,6 +25,9 @@ const STEP: usize = 100;
 
 /// The largest number of endpoints that are read at the same time for one shard.
 const CONCURRENT_READS: usize = 16;
+
+/// The longest time for the reads of one step.
+const MAX_READ_TIME: Duration = Duration::from_secs(5);
 
 /// The tenant and the endpoint of a row.
 type Target<'a> = (&'a TenantId, &'a EndpointId);
@@ -62,7 +66,8 @@ impl<P: Ports> Scheduler<P> {
         Ok(counts)
     }
 
-    /// Reads each endpoint of these rows once. One that cannot be read is left out: delivery reads it again.
+    /// Reads each endpoint of these rows once. One that cannot be read is left out, and all are if the table is too slow: delivery
+    /// reads them again.
     async fn read_endpoints<'a>(&self, rows: &'a [Due]) -> BTreeMap<Target<'a>, Endpoint> {
         let targets: BTreeSet<Target<'a>> = rows.iter().map(target).collect();
         let reads = stream::iter(targets).map(|target| async move {
@@ -70,7 +75,8 @@ impl<P: Ports> Scheduler<P> {
             (target, endpoint.ok().flatten())
         });
         let read = reads.buffer_unordered(CONCURRENT_READS);
-        read.filter_map(|(target, endpoint)| async move { Some((target, endpoint?)) }).collect().await
+        let found = read.filter_map(|(target, endpoint)| async move { Some((target, endpoint?)) });
+        timeout(MAX_READ_TIME, found.collect()).await.unwrap_or_default()
     }
 }
 
