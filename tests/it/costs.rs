@@ -32,7 +32,7 @@ const DELIVERED: [Most; 8] = [
 /// "parked" have some room.
 const OTHERS: [Most; 4] = [
     most("inbox only", [682, 228, 120, 0]),
-    most("fails once", [1850, 760, 340, 0]),
+    most("fails once", [1320, 450, 340, 0]),
     most("parked", [860, 360, 200, 0]),
     most("replay", [422, 177, 36, 0]),
 ];

@@ -32,6 +32,7 @@ use store::schedule::Schedule;
 
 use crate::admission::{Admission, Admissions, Admitter};
 use crate::config::Config;
+use crate::health_turns::HealthTurns;
 use crate::last_deliveries::LastDeliveries;
 use crate::moves::Moves;
 use crate::successes::Successes;
@@ -57,6 +58,8 @@ pub struct Delivery<P: Ports> {
     pub(crate) clock: P::Clock,
     /// The successes that no write carries yet.
     pub(crate) successes: Successes,
+    /// The turns of the attempts that change the health of an endpoint.
+    pub(crate) health_turns: HealthTurns,
     /// The deliveries that are shown as the last ones of their endpoints.
     pub(crate) last_deliveries: LastDeliveries,
     /// What entered and left the inbox.
@@ -106,6 +109,7 @@ impl<P: Ports> Delivery<P> {
             webhooks: ports.webhooks(),
             clock: ports.clock(),
             successes: Successes::default(),
+            health_turns: HealthTurns::default(),
             last_deliveries: LastDeliveries::new(),
             moves: Moves::default(),
             tiers: Tiers::new(),

@@ -48,7 +48,8 @@ impl<P: Ports> Delivery<P> {
         if verdict == Verdict::Delivered {
             self.successes.count(message, self.clock.now());
         }
-        let mut current = endpoint.clone();
+        let mut turn = self.health_turns.take(message).await;
+        let mut current = turn.newer_than(endpoint).unwrap_or_else(|| endpoint.clone());
         let mut tally = Tally::default();
         for _ in 0..MAX_RACES {
             // 1. Send a notice that is still stored: the process that stored it may have crashed before it sent it.
@@ -63,7 +64,10 @@ impl<P: Ports> Delivery<P> {
                 self.successes.remove(message, &successes);
                 tally = tally.plus(&tally_of(&current.health, &change));
                 current.health = change.health;
-                return Ok(tally.plus(&self.send_notice(message, &mut current).await?));
+                turn.leave(&current);
+                tally = tally.plus(&self.send_notice(message, &mut current).await?);
+                turn.leave(&current);
+                return Ok(tally);
             }
 
             // 3. Another writer changed the endpoint. The answer says nothing about an endpoint that was deleted, has

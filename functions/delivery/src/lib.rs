@@ -8,6 +8,7 @@ mod attempt;
 pub mod config;
 pub mod handler;
 mod health;
+mod health_turns;
 mod last_deliveries;
 mod moves;
 mod parking;
