@@ -36,7 +36,10 @@ impl FrontDoor {
     fn opened(mut environment: BTreeMap<String, String>) -> Self {
         let proxy = Proxy::start();
         environment.insert("AWS_ENDPOINT_URL".to_owned(), proxy.url());
-        Self { proxy, process: Process::start("ingest", &environment) }
+        let process = Process::start("ingest", &environment);
+        process.wait_until_started();
+        proxy.take_calls(); // those of its start
+        Self { proxy, process }
     }
 
     /// Posts one event.

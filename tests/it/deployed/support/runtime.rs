@@ -34,6 +34,7 @@ pub(crate) struct Process {
     child: Child,
     events: Sender<String>,
     answers: Receiver<Request>,
+    started: Receiver<()>,
 }
 
 impl Process {
@@ -43,11 +44,12 @@ impl Process {
         let address = listener.local_addr().expect("its address").to_string();
         let (events, waiting) = mpsc::channel();
         let (answered, answers) = mpsc::channel();
+        let (asks, started) = mpsc::channel();
         let waiting = Arc::new(Mutex::new(waiting));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (waiting, answered) = (Arc::clone(&waiting), answered.clone());
-                thread::spawn(move || serve(&stream, &waiting, &answered));
+                let (waiting, answered, asks) = (Arc::clone(&waiting), answered.clone(), asks.clone());
+                thread::spawn(move || serve(&stream, &waiting, &answered, &asks));
             }
         });
         let child = Command::new(binary(function))
@@ -57,7 +59,15 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn();
-        Self { child: child.expect("the function starts"), events, answers }
+        Self { child: child.expect("the function starts"), events, answers, started }
+    }
+
+    /// Waits until the process has started: it has opened its connections and asks for its first event.
+    ///
+    /// # Panics
+    /// When this takes longer than a minute.
+    pub(crate) fn wait_until_started(&self) {
+        self.started.recv_timeout(Duration::from_mins(1)).expect("a process that starts within a minute");
     }
 
     /// Gives the process its next event; what it answers.
@@ -157,7 +167,12 @@ fn add_headers(event: &mut Value, headers: &[(&str, &str)]) {
 }
 
 /// Hands out events and reports what comes back, until there will be no more of them.
-fn serve(stream: &TcpStream, events: &Mutex<Receiver<String>>, answered: &Sender<Request>) -> io::Result<()> {
+fn serve(
+    stream: &TcpStream,
+    events: &Mutex<Receiver<String>>,
+    answered: &Sender<Request>,
+    asks: &Sender<()>,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     while let Some(request) = Request::read(&mut reader)? {
@@ -165,6 +180,7 @@ fn serve(stream: &TcpStream, events: &Mutex<Receiver<String>>, answered: &Sender
             wire::answer(&mut &*stream, 202, &[], b"")?;
             let _nobody_waits = answered.send(request);
         } else {
+            let _nobody_waits = asks.send(());
             let next = events.lock().expect("no holder panics").recv();
             let Ok(event) = next else { return Ok(()) };
             wire::answer(&mut &*stream, 200, &INVOCATION, event.as_bytes())?;
