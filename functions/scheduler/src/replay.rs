@@ -118,6 +118,9 @@ impl<P: Ports> Scheduler<P> {
         rate: u32,
         sent: &mut usize,
     ) -> PortResult<()> {
+        if heads.is_empty() {
+            return Ok(());
+        }
         let (run, now) = (run_of(job), self.clock.now());
         let mut messages = Vec::new();
         for head in heads {

@@ -97,7 +97,7 @@ impl Stack {
             let mut environment = function_environment(&aws, &name, &runtime_api, &emulator)?;
             environment.insert("PUBLIC_URL".to_owned(), deployed.url(&emulator.endpoint)?);
             if let Some(instances) = environment.get_mut("MAX_INSTANCES") {
-                *instances = batches_at_once(options, &name).to_string();
+                *instances = (2 * options.processes_of(&name)).to_string(); // of both lanes
             }
             let binary = workspace::find_binary(&binaries, &name)?.to_path_buf();
             let output = Output::new(&name, &session.log(&name), options.events)?;
@@ -244,10 +244,12 @@ fn deploy_template(aws: &Aws, options: &Options, kept: &mut Kept) -> Result<Depl
     Ok(deployed)
 }
 
-/// Returns the number of batches that the processes of a function get at the same time. It is twice their number: the batch of
-/// a killed process stays in flight for a while.
+/// Returns the number of batches that each event source hands to the processes of a function at the same time. In all it is twice
+/// the number of processes, because the batch of a killed process stays in flight for a while; more would wait for a process while their
+/// visibility timeout runs out. Delivery has two lanes.
 fn batches_at_once(options: &Options, function: &str) -> usize {
-    2 * options.processes_of(function)
+    let processes = options.processes_of(function);
+    if function == "delivery" { processes } else { 2 * processes }
 }
 
 /// Returns all environment variables of a function's processes: those of the template, those of
