@@ -86,6 +86,18 @@ impl ScriptedWebhooks {
         self.state().received.iter().map(|(at, _)| *at).collect()
     }
 
+    /// Does what is to happen during the next request. Does not return if the receivers hang.
+    async fn meet(&self) {
+        yield_now().await;
+        let during = self.state().during.take();
+        if let Some(act) = during {
+            act();
+        }
+        if self.state().hangs {
+            pending::<()>().await;
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,14 +105,7 @@ impl ScriptedWebhooks {
 
 impl WebhookSender for ScriptedWebhooks {
     async fn post(&self, request: &WebhookRequest, now: Timestamp) -> Answer {
-        yield_now().await;
-        let during = self.state().during.take();
-        if let Some(act) = during {
-            act();
-        }
-        if self.state().hangs {
-            return pending().await;
-        }
+        self.meet().await;
         let mut state = self.state();
         state.received.push((now, request.clone()));
         if let Some(code) = state.rule.as_ref().and_then(|rule| rule(request, now)) {
@@ -110,14 +115,7 @@ impl WebhookSender for ScriptedWebhooks {
     }
 
     async fn ask(&self, url: &EndpointUrl, question: &Question) -> Result<Reply, Failure> {
-        yield_now().await;
-        let during = self.state().during.take();
-        if let Some(act) = during {
-            act();
-        }
-        if self.state().hangs {
-            return pending().await;
-        }
+        self.meet().await;
         let mut state = self.state();
         state.asked.push((url.clone(), question.clone()));
         let unknown = Reply { code: 405, ..Reply::default() };
