@@ -68,7 +68,7 @@ fn the_tiers_of_the_book_are_those_of_the_code() {
         assert!(page.contains(&row), "docs/limits.md has no row {row}");
     }
     assert!(page.contains(&format!("one for each {READ_UNITS_PER_TOKEN} read units")));
-    assert!(page.contains(&format!("includes {INCLUDED};")));
+    assert!(page.contains(&format!("includes {INCLUDED} units.")));
 }
 
 #[test]

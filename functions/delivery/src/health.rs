@@ -64,10 +64,9 @@ impl<P: Ports> Delivery<P> {
                 self.successes.remove(message, &successes);
                 tally = tally.plus(&tally_of(&current.health, &change));
                 current.health = change.health;
+                let noticed = self.send_notice(message, &mut current).await;
                 turn.leave(&current);
-                tally = tally.plus(&self.send_notice(message, &mut current).await?);
-                turn.leave(&current);
-                return Ok(tally);
+                return Ok(tally.plus(&noticed?));
             }
 
             // 3. Another writer changed the endpoint. The answer says nothing about an endpoint that was deleted, has
