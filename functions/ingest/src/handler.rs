@@ -86,8 +86,8 @@ impl<P: Ports> Ingest<P> {
         }
         invocation.count_lookups(self.authenticator.lookups(), self.limiter.uncounted());
         let route = if path == BATCH { "POST /api/events/batch" } else { "POST /api/events" };
-        let line = invocation.into_line(route, answer.status().as_u16(), request_id, self.clock.now());
-        (self.log)(&line);
+        let ended = self.clock.now();
+        self.log.write(invocation.into_metrics(route, answer.status().as_u16(), request_id, ended), ended);
         answer
     }
 

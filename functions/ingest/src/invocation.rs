@@ -20,7 +20,7 @@ pub(crate) struct Invocation {
 
 impl Invocation {
     pub(crate) fn new(now: Timestamp) -> Self {
-        Self { now, rate_limit: None, metrics: Metrics::new("ingest", "request answered") }
+        Self { now, rate_limit: None, metrics: Metrics::new("request answered") }
     }
 
     /// Counts an event that the queue confirmed.
@@ -63,7 +63,7 @@ impl Invocation {
 
     /// Sets how long the queue took to confirm.
     pub(crate) fn set_queue_ms(&mut self, milliseconds: u64) {
-        self.metrics.set_milliseconds("queue_ms", milliseconds);
+        self.metrics.set("queue_ms", milliseconds);
     }
 
     /// Counts how the API key was found, and how often the table did not count a request.
@@ -78,22 +78,22 @@ impl Invocation {
 
     /// Sets the caller: its tenant and the id of its key.
     pub(crate) fn set_caller(&mut self, bearer: &KeyRecord) {
-        self.metrics.set_property("tenant", bearer.tenant.as_str());
-        self.metrics.set_property("key", bearer.id.as_str());
+        self.metrics.set("tenant", bearer.tenant.as_str());
+        self.metrics.set("key", bearer.id.as_str());
     }
 
     /// Returns the log line of the invocation. `route` is a route of the template, not a path as a client sent it.
-    pub(crate) fn into_line(
+    pub(crate) fn into_metrics(
         mut self,
         route: &str,
         status: u16,
         request_id: &str,
         ended: Timestamp,
-    ) -> String {
-        self.metrics.set_property("route", route);
-        self.metrics.set_property("status", status);
-        self.metrics.set_property("request_id", request_id);
-        self.metrics.set_milliseconds("handler_ms", ended.millis_since(self.now));
-        self.metrics.into_line(ended)
+    ) -> Metrics {
+        self.metrics.set("route", route);
+        self.metrics.set("status", status);
+        self.metrics.set("request_id", request_id);
+        self.metrics.set("handler_ms", ended.millis_since(self.now));
+        self.metrics
     }
 }

@@ -11,6 +11,7 @@ use store::ports::Ports;
 use store::queue::Queue;
 
 use super::runtime::environment;
+use crate::support::lines::no_log;
 
 /// The real tables beside another queue and another clock.
 #[derive(Clone)]
@@ -63,5 +64,5 @@ pub(crate) fn instance<Q: Queue, C: Clock>(ports: &Mixed<Q, C>) -> Instance<Q, C
         peppers: Pepper::new(&variable("KEY_PEPPER")).into(),
         shed_after: None,
     };
-    Ingest::new(ports, config, Box::new(|_| ()))
+    Ingest::new(ports, config, no_log())
 }
