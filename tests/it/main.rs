@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod accepting;
+mod alarms;
 mod allowance;
 mod answer_sizes;
 mod api_crashes;
@@ -36,6 +37,7 @@ mod explain;
 mod fairness;
 mod forms;
 mod front;
+mod guide;
 mod handshake;
 mod hostile_receivers;
 mod hostile_urls;

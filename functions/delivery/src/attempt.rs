@@ -324,10 +324,12 @@ fn tally_of(attempt: &Attempt) -> Tally {
         Verdict::GiveUp => "attempts_give_up",
         Verdict::DisableEndpoint => "attempts_disable_endpoint",
     });
+    let message = &attempt.message;
     if matches!(attempt.answer, Answer::None(failure) if failure.is_refused_by_us()) {
+        let DeliveryMessage { tenant, endpoint, event, .. } = message;
+        tracing::warn!(tenant = tenant.as_str(), %endpoint, %event, "the address of an endpoint was refused");
         tally = tally.plus(&Tally::once("ssrf_refused"));
     }
-    let message = &attempt.message;
     if message.n == 1 && message.run == Run::Original && !attempt.spends_no_attempt() {
         let waited_ms = attempt.at.millis_since(message.event.accepted_at());
         tally = tally.plus(&Tally::first_attempt(&message.tenant, waited_ms));
