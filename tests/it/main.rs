@@ -18,6 +18,7 @@ mod bola;
 mod breakers;
 mod breakers_fair;
 mod breakers_owner;
+mod canaries;
 mod cloud_events;
 mod competing;
 mod console;
