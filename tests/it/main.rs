@@ -100,3 +100,4 @@ mod traces;
 mod turns;
 mod unreadable;
 mod values;
+mod w3c_traces;

@@ -139,7 +139,7 @@ impl<P: Ports> Delivery<P> {
             }
             Decision::Moves => {
                 let (event, endpoint, n) = (message.event, &message.endpoint, message.n);
-                tracing::debug!(step = "moved", %event, %endpoint, n);
+                tracing::debug!(step = "moved", %event, trace = message.trace.map(display), %endpoint, n);
                 self.send_at(message.delayed(message.bypass), self.clock.now(), lane, &found.head).await
             }
             Decision::Open(endpoint) => self.attempt(&found, message, &endpoint).await,
@@ -206,7 +206,8 @@ impl<P: Ports> Delivery<P> {
         message: &DeliveryMessage,
         now: Timestamp,
     ) -> Answer {
-        let attempt = AttemptOf { n: message.n, run: &message.run };
+        let traceparent = message.trace.map(|trace| trace.to_header(rand::random()));
+        let attempt = AttemptOf { n: message.n, run: &message.run, traceparent: traceparent.as_deref() };
         let Some(url) = self.own_hosts.url_elsewhere(&endpoint.url, self.url_policy) else {
             return Answer::None(Failure::Refused);
         };
@@ -307,7 +308,7 @@ impl<P: Ports> Delivery<P> {
             Outcome::Attempted(Verdict::Delivered, _) => {
                 let ms = self.clock.now().millis_since(message.event.accepted_at());
                 let DeliveryMessage { event, endpoint, n, .. } = message;
-                tracing::debug!(step = "delivered", %event, %endpoint, n, ms);
+                tracing::debug!(step = "delivered", %event, trace = message.trace.map(display), %endpoint, n, ms);
                 Tally::delivered(&message.tenant)
             }
             _ => Tally::failed(&message.tenant),
@@ -345,6 +346,7 @@ fn log(Attempt { message, answer, verdict, duration_ms, .. }: &Attempt) {
     tracing::debug!(
         step = "attempt",
         event = %message.event,
+        trace = message.trace.map(display),
         endpoint = %message.endpoint,
         n = message.n,
         verdict = verdict.kind().as_str(),

@@ -225,6 +225,7 @@ impl<'a> ReadMessage<'a> {
                 units: _,
                 has_waited: _,
                 counts_event: _,
+                trace: _,
             }) => {
                 format!("{tenant} {event} {endpoint} {run} {n}")
             }

@@ -4,6 +4,7 @@ use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::KeyRecord;
 use domain::tenant::rate_limit::RateLimitStatus;
 use domain::timestamp::Timestamp;
+use domain::trace::Trace;
 use runtime::metrics::Metrics;
 use store::authentication::Lookups;
 
@@ -13,14 +14,21 @@ use crate::claimed_event::{ClaimedEvent, Duplicate};
 pub(crate) struct Invocation {
     /// When the request arrived. All decisions about it use this time.
     pub(crate) now: Timestamp,
+    /// The trace of the request, if it has one.
+    pub(crate) trace: Option<Trace>,
     /// The rate-limit status of the tenant or key, once it is known.
     pub(crate) rate_limit: Option<RateLimitStatus>,
     metrics: Metrics,
 }
 
 impl Invocation {
-    pub(crate) fn new(now: Timestamp) -> Self {
-        Self { now, rate_limit: None, metrics: Metrics::new("request answered") }
+    /// Starts an invocation for a request with this trace.
+    pub(crate) fn new(now: Timestamp, trace: Option<Trace>) -> Self {
+        let mut metrics = Metrics::new("request answered");
+        if let Some(trace) = trace {
+            metrics.set("trace", trace.to_string());
+        }
+        Self { now, trace, rate_limit: None, metrics }
     }
 
     /// Counts an event that the queue confirmed.
@@ -31,6 +39,7 @@ impl Invocation {
         tracing::debug!(
             step = "accepted",
             event = %event.id,
+            trace = event.trace.map(display),
             r#type = event.event_type.as_str(),
             tenant = event.tenant.as_str(),
             duplicate = is_duplicate,

@@ -10,6 +10,7 @@ use crate::endpoint::{Endpoint, Signing};
 use crate::event::event_type::EventType;
 use crate::event::id::EventId;
 use crate::timestamp::Timestamp;
+use crate::trace;
 
 /// Headers that every request to an endpoint has. An owner's own headers cannot set, change or remove them, because their
 /// names are reserved.
@@ -59,11 +60,13 @@ pub struct AttemptOf<'a> {
     pub n: u32,
     /// The run that the attempt belongs to.
     pub run: &'a Run,
+    /// The header `traceparent`; `None` outside of a trace.
+    pub traceparent: Option<&'a str>,
 }
 
 impl AttemptOf<'_> {
     /// The first attempt of the original run.
-    pub const FIRST: Self = Self { n: 1, run: &Run::Original };
+    pub const FIRST: Self = Self { n: 1, run: &Run::Original, traceparent: None };
 }
 
 /// Makes the signed request for an attempt at `now`.
@@ -102,6 +105,10 @@ pub fn request(
     }
     if let Some(replay) = attempt.run.replay_id() {
         headers.push(("webhook-replay".to_owned(), replay.to_owned()));
+    }
+    let is_set = private.headers.iter().any(|(name, _)| name == trace::HEADER);
+    if let Some(traceparent) = attempt.traceparent.filter(|_| !is_set) {
+        headers.push((trace::HEADER.to_owned(), traceparent.to_owned()));
     }
     for (name, value) in private.headers.iter() {
         headers.push((name.to_owned(), value.to_owned()));
