@@ -103,15 +103,15 @@ pub fn request(
     ] {
         headers.push((name.to_owned(), value));
     }
-    if let Some(replay) = attempt.run.replay_id() {
-        headers.push(("webhook-replay".to_owned(), replay.to_owned()));
-    }
-    let is_set = private.headers.iter().any(|(name, _)| name == trace::HEADER);
-    if let Some(traceparent) = attempt.traceparent.filter(|_| !is_set) {
-        headers.push((trace::HEADER.to_owned(), traceparent.to_owned()));
-    }
-    for (name, value) in private.headers.iter() {
-        headers.push((name.to_owned(), value.to_owned()));
-    }
+    headers.extend(further_headers(attempt, private));
     WebhookRequest { url, headers, body: body.into_bytes() }
+}
+
+/// Returns the headers that say more about the attempt, and the owner's own. The owner's `traceparent` wins.
+fn further_headers(attempt: AttemptOf<'_>, private: &Private) -> Vec<(String, String)> {
+    let is_set = private.headers.iter().any(|(name, _)| name == trace::HEADER);
+    let replay = attempt.run.replay_id().map(|replay| ("webhook-replay", replay));
+    let traceparent = attempt.traceparent.filter(|_| !is_set).map(|value| (trace::HEADER, value));
+    let all = replay.into_iter().chain(traceparent).chain(private.headers.iter());
+    all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
