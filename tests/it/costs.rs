@@ -1,7 +1,8 @@
 //! What an event costs, as `cargo cost` measures it: write units, read units, requests to SQS and calls of KMS. A change that
 //! raises one of them fails here, and a change that lowers one puts the lower number here.
 
-use cost::scenarios::measure;
+use cost::prices::dollars;
+use cost::scenarios::{idle, measure};
 
 /// The most that an event may cost, in hundredths: a table has no fractions of a unit, but a batch shares its units.
 struct Most {
@@ -85,4 +86,11 @@ fn an_ordinary_event_writes_its_head_twice_and_nothing_into_the_inbox() {
     assert_eq!(writes["Events"], 2 * measured.events);
     assert_eq!(writes.get("pending").copied().unwrap_or_default(), 0);
     assert_eq!(measured.counts.webhooks, measured.events);
+}
+
+#[test]
+fn a_month_without_events_costs_what_the_guide_says() {
+    let month = dollars(idle::measure().total(), 2);
+    let guide = include_str!("../../docs/OPERATING.md");
+    assert!(guide.contains(&format!("A stack without events costs ${month} in 30 days")), "${month}");
 }

@@ -9,6 +9,7 @@ use ingest::handler::Ingest;
 use crate::invented::Instance;
 use crate::support::belongings::never;
 use crate::support::configs;
+use crate::support::lines::no_log;
 use crate::support::openapi::{Kind, operations};
 
 /// The kinds of credentials, in the order of the columns.
@@ -68,7 +69,7 @@ async fn api_costs(method: &str, path: &str) -> Costs {
 /// Sends the request to ingest with each kind; returns the calls.
 async fn ingest_costs(path: &str) -> Costs {
     let instance = Instance::new();
-    let ingest = Ingest::new(&instance.ports, configs::ingest(), Box::new(|_| {}));
+    let ingest = Ingest::new(&instance.ports, configs::ingest(), no_log());
     let mut costs = Costs::default();
     for (cost, headers) in costs.iter_mut().zip(credentials()) {
         let header = |(name, value): &(&'static str, String)| {

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod accepting;
+mod alarms;
 mod allowance;
 mod answer_sizes;
 mod api_crashes;
@@ -18,6 +19,7 @@ mod book;
 mod breakers;
 mod breakers_fair;
 mod breakers_owner;
+mod canaries;
 mod cloud_events;
 mod competing;
 mod contract;
@@ -36,6 +38,7 @@ mod explain;
 mod fairness;
 mod forms;
 mod front;
+mod guide;
 mod handshake;
 mod hostile_receivers;
 mod hostile_urls;
@@ -98,3 +101,4 @@ mod traces;
 mod turns;
 mod unreadable;
 mod values;
+mod w3c_traces;

@@ -26,6 +26,7 @@ use store::testing::webhooks::ScriptedWebhooks;
 use tokio::task::yield_now;
 
 use crate::support::configs;
+use crate::support::lines::no_log;
 
 const TENANTS: u64 = 100;
 
@@ -120,7 +121,7 @@ impl Office {
         let began = START.after(Duration::from_mins(self.visits));
         self.visits += 1;
         self.ports.clock.0.store(began.millis(), Ordering::SeqCst);
-        let scheduler = Scheduler::new(&self.ports, &configs::scheduler(), Box::new(|_| ()));
+        let scheduler = Scheduler::new(&self.ports, &configs::scheduler(), no_log());
         tokio::select! {
             biased;
             () = scheduler.handle(began.after(Duration::from_secs(55))) => (),

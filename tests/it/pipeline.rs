@@ -34,6 +34,7 @@ use domain::timestamp::Timestamp;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use ingest::handler::Ingest;
 use runtime::answer::Answer;
+use runtime::telemetry::Log;
 use scheduler::handler::Scheduler;
 use serde_json::Value;
 use store::clock::Clock;
@@ -55,7 +56,7 @@ pub(crate) struct Pipeline {
     pub(crate) events_queue: MemoryQueue,
     pub(crate) deliveries: MemoryQueue,
     pub(crate) slow_deliveries: MemoryQueue,
-    /// What ingest has logged.
+    /// The log lines of the invocations.
     pub(crate) lines: Arc<Mutex<Vec<String>>>,
     pub(crate) tenant: TenantId,
     pub(crate) key: ApiKey,
@@ -97,17 +98,18 @@ impl Pipeline {
             tables.put_endpoint(&tenant, &endpoint_of(&tenant, number));
         }
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let log = {
+        let log = |function: &str| {
             let lines = Arc::clone(&lines);
-            move |line: &str| lines.lock().expect("no holder panics").push(line.to_owned())
+            let keep = move |line: &str| lines.lock().expect("no holder panics").push(line.to_owned());
+            Log::new(format!("triggers-{function}"), keep)
         };
         let keys = DataKeys::new(tables.control.clone(), ports.vault.clone(), clock.clone());
         Self {
             api: Arc::new(Api::new(&ports, configs::api())),
-            ingest: Ingest::new(&ports, configs::ingest(), Box::new(log)),
-            consumer: Consumer::new(&ports, configs::consumer(), Box::new(|_| ())),
-            delivery: Box::new(Delivery::new(&ports, configs::delivery(), Box::new(|_| ()))),
-            scheduler: Box::new(Scheduler::new(&ports, &configs::scheduler(), Box::new(|_| ()))),
+            ingest: Ingest::new(&ports, configs::ingest(), log("ingest")),
+            consumer: Consumer::new(&ports, configs::consumer(), log("consumer")),
+            delivery: Box::new(Delivery::new(&ports, configs::delivery(), log("delivery"))),
+            scheduler: Box::new(Scheduler::new(&ports, &configs::scheduler(), log("scheduler"))),
             control: Control::new(tables.control.clone()),
             events: Events::new(tables.events.clone(), keys),
             limits: Limits::new(tables.limits.clone()),

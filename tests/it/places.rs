@@ -33,6 +33,7 @@ use store::webhook_sender::WebhookSender;
 use tokio::time::sleep;
 
 use crate::support::configs;
+use crate::support::lines::no_log;
 
 /// The messages of a batch.
 const BATCH: u32 = 10;
@@ -89,7 +90,7 @@ async fn batch(status: u16) -> (Held, TenantId, Endpoint) {
 
 /// Lets delivery handle the batch.
 async fn handle(ports: &Held) {
-    let delivery = Delivery::new(ports, configs::delivery(), Box::new(|_| ()));
+    let delivery = Delivery::new(ports, configs::delivery(), no_log());
     let (queue, until) = (ports.queue(DELIVERIES_QUEUE), START.after(Duration::from_mins(1)));
     let batch = queue.take();
     let response = delivery.handle(batch.clone(), until).await;

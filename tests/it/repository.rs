@@ -129,6 +129,9 @@ fn every_link_of_the_documentation_leads_somewhere() {
     for document in [
         "README.md",
         "docs/ARCHITECTURE.md",
+        "docs/CAPACITY.md",
+        "docs/LOGGING.md",
+        "docs/OPERATING.md",
         "docs/deploying.md",
         "docs/errors.md",
         "docs/local-development.md",

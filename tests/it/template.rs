@@ -29,13 +29,13 @@ fn path() -> String {
     format!("{}/../template.yaml", env!("CARGO_MANIFEST_DIR"))
 }
 
-fn template() -> Value {
+pub(crate) fn template() -> Value {
     let text = run(READ, &json!(path())).unwrap_or_else(|error| panic!("{error}"));
     serde_json::from_str(&text).expect("JSON")
 }
 
 /// Returns the resources of a type, by name.
-fn resources<'a>(template: &'a Value, kind: &str) -> Vec<(&'a str, &'a Value)> {
+pub(crate) fn resources<'a>(template: &'a Value, kind: &str) -> Vec<(&'a str, &'a Value)> {
     let all = template["Resources"].as_object().expect("resources").iter();
     let found: Vec<_> =
         all.filter(|(_, one)| one["Type"] == kind).map(|(name, one)| (name.as_str(), one)).collect();
@@ -124,22 +124,6 @@ fn the_blocks_that_make_secrets_are_never_edited() {
             "ExcludeCharacters": "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
         });
         assert_eq!(*block, expected, "{name}: a deploy of another block makes another secret");
-    }
-}
-
-#[test]
-fn an_alarm_of_the_api_names_it_as_it_is_named_and_every_alarm_reaches_the_same_targets() {
-    let template = template();
-    let name = &template["Resources"]["Api"]["Properties"]["Name"];
-    let alarms = resources(&template, "AWS::CloudWatch::Alarm");
-    let actions = &alarms[0].1["Properties"]["AlarmActions"];
-    for (alarm, resource) in &alarms {
-        let properties = &resource["Properties"];
-        assert_eq!(&properties["AlarmActions"], actions, "{alarm}");
-        let dimensions = properties["Dimensions"].as_array().expect("dimensions");
-        for dimension in dimensions.iter().filter(|dimension| dimension["Name"] == "ApiName") {
-            assert_eq!(&dimension["Value"], name, "{alarm}");
-        }
     }
 }
 

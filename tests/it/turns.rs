@@ -22,6 +22,7 @@ use store::testing::clock::FixedClock;
 use store::testing::faults::Faults;
 
 use crate::support::configs;
+use crate::support::lines::no_log;
 
 /// Far more than are advanced side by side.
 const JOBS: u8 = 30;
@@ -76,7 +77,7 @@ async fn no_job_waits_until_long_ones_have_ended() {
         schedule.put_job(&job).await.unwrap();
         ids.push((tenant, id));
     }
-    let scheduler = Scheduler::new(&ports, &configs::scheduler(), Box::new(|_| ()));
+    let scheduler = Scheduler::new(&ports, &configs::scheduler(), no_log());
     scheduler.handle(START.after(Duration::from_secs(30))).await;
     let mut seen = Vec::new();
     for (tenant, id) in ids {

@@ -39,6 +39,7 @@ use crate::waits;
 pub struct Consumer<P: Ports> {
     control: Control<P::Table>,
     events: Events<P>,
+    keys: DataKeys<P>,
     limits: Limits<P::Table>,
     expirations: Expirations<P::Table>,
     filling: Filling<P::Table>,
@@ -68,7 +69,8 @@ impl<P: Ports> Consumer<P> {
         let limits = Limits::new(ports.table(&config.limits_table));
         Self {
             control: Control::new(control),
-            events: Events::new(ports.table(&config.events_table), keys),
+            events: Events::new(ports.table(&config.events_table), keys.clone()),
+            keys,
             lateness: Lateness::new(limits.clone()),
             limits,
             expirations: Expirations::new(schedule.clone()),
@@ -91,11 +93,11 @@ impl<P: Ports> Consumer<P> {
         let messages = batch::read_messages(event, &self.dead_letters_arns);
         let handle_group = async |group: &[&Message]| self.handle_group(group).await;
         let outcomes = batch::handle_suspects_last(&self.source, &messages, handle_group).await;
-        let mut metrics = Metrics::new("consumer", "batch stored");
+        let mut metrics = Metrics::new("batch stored");
         self.count(&messages, &outcomes, began, &mut metrics).await;
         let response = batch::response(&messages, &outcomes, &mut metrics);
-        metrics.set_milliseconds("handler_ms", self.clock.now().millis_since(began));
-        (self.log)(&metrics.into_line(self.clock.now()));
+        metrics.set("handler_ms", self.clock.now().millis_since(began));
+        self.log.write(metrics, self.clock.now());
         response
     }
 
@@ -182,9 +184,10 @@ impl<P: Ports> Consumer<P> {
         let stored = batch::successes(outcomes).filter(|stored| stored.is_new);
         metrics.count("stored", u64::try_from(stored.count()).unwrap_or(u64::MAX));
         metrics.count("unreadable", counts.unreadable);
+        metrics.count("kms_failures", self.keys.take_failures());
         let mut wait = batch::longest_wait(QueueName::Events, messages.iter(), now);
         if let Some(wait) = &wait {
-            metrics.set_milliseconds("queue_ms", wait.waited_ms);
+            metrics.set("queue_ms", wait.waited_ms);
         }
         if counts == Counts::default() {
             wait = wait.and_then(|wait| self.heartbeat.due(wait));

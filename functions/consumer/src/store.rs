@@ -55,7 +55,8 @@ impl Stored {
         let head = Head::new(event, endpoints).for_inbox(settings.inbox).limit_retention(retention_days);
         let head = if is_late { head.from_birth() } else { head };
         let events::Stored { head, is_new, messages } = events.store(event, head).await?;
-        tracing::debug!(step = "stored", event = %event.id, new = is_new, deliveries = messages.len());
+        tracing::debug!(step = "stored", event = %event.id, trace = event.trace.map(display), new = is_new, deliveries = messages.len());
+        let messages: Vec<_> = messages.into_iter().map(|message| message.traced(event.trace)).collect();
         Ok(Self {
             messages: Delayed::by_lane(messages, &settings.endpoints, now),
             event: Some((event.tenant.clone(), event.id)),

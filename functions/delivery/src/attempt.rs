@@ -139,7 +139,7 @@ impl<P: Ports> Delivery<P> {
             }
             Decision::Moves => {
                 let (event, endpoint, n) = (message.event, &message.endpoint, message.n);
-                tracing::debug!(step = "moved", %event, %endpoint, n);
+                tracing::debug!(step = "moved", %event, trace = message.trace.map(display), %endpoint, n);
                 // The slow lane may be hours behind, and the decision at the birth of the event did not ask for it.
                 self.enter_inbox(&message.tenant, &found.head).await?;
                 self.send_at(message.delayed(message.bypass), self.clock.now(), lane, &found.head).await
@@ -208,7 +208,8 @@ impl<P: Ports> Delivery<P> {
         message: &DeliveryMessage,
         now: Timestamp,
     ) -> Answer {
-        let attempt = AttemptOf { n: message.n, run: &message.run };
+        let traceparent = message.trace.map(|trace| trace.to_header(rand::random()));
+        let attempt = AttemptOf { n: message.n, run: &message.run, traceparent: traceparent.as_deref() };
         let Some(url) = self.own_hosts.url_elsewhere(&endpoint.url, self.url_policy) else {
             return Answer::None(Failure::Refused);
         };
@@ -309,7 +310,7 @@ impl<P: Ports> Delivery<P> {
             Outcome::Attempted(Verdict::Delivered, _) => {
                 let ms = self.clock.now().millis_since(message.event.accepted_at());
                 let DeliveryMessage { event, endpoint, n, .. } = message;
-                tracing::debug!(step = "delivered", %event, %endpoint, n, ms);
+                tracing::debug!(step = "delivered", %event, trace = message.trace.map(display), %endpoint, n, ms);
                 Tally::delivered(&message.tenant)
             }
             _ => Tally::failed(&message.tenant),
@@ -326,10 +327,12 @@ fn tally_of(attempt: &Attempt) -> Tally {
         Verdict::GiveUp => "attempts_give_up",
         Verdict::DisableEndpoint => "attempts_disable_endpoint",
     });
+    let message = &attempt.message;
     if matches!(attempt.answer, Answer::None(failure) if failure.is_refused_by_us()) {
+        let DeliveryMessage { tenant, endpoint, event, .. } = message;
+        tracing::warn!(tenant = tenant.as_str(), %endpoint, %event, "the address of an endpoint was refused");
         tally = tally.plus(&Tally::once("ssrf_refused"));
     }
-    let message = &attempt.message;
     if message.n == 1 && message.run == Run::Original && !attempt.spends_no_attempt() {
         let waited_ms = attempt.at.millis_since(message.event.accepted_at());
         tally = tally.plus(&Tally::first_attempt(&message.tenant, waited_ms));
@@ -345,6 +348,7 @@ fn log(Attempt { message, answer, verdict, duration_ms, .. }: &Attempt) {
     tracing::debug!(
         step = "attempt",
         event = %message.event,
+        trace = message.trace.map(display),
         endpoint = %message.endpoint,
         n = message.n,
         verdict = verdict.kind().as_str(),

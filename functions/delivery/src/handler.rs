@@ -136,11 +136,11 @@ impl<P: Ports> Delivery<P> {
         let wait = batch::longest_wait(QueueName::Deliveries(lane), undelayed, began);
         let backlogs = batch::count(&self.limits, tally.counts, wait, &tally.changes, self.clock.now()).await;
         self.watch_filling(backlogs).await;
-        let mut metrics = Metrics::new("delivery", "batch delivered");
+        let mut metrics = Metrics::new("batch delivered");
         tally.write_to(&mut metrics);
         let response = batch::response(&messages, &outcomes, &mut metrics);
-        metrics.set_milliseconds("handler_ms", self.clock.now().millis_since(began));
-        (self.log)(&metrics.into_line(self.clock.now()));
+        metrics.set("handler_ms", self.clock.now().millis_since(began));
+        self.log.write(metrics, self.clock.now());
         response
     }
 
@@ -229,6 +229,7 @@ impl<'a> ReadMessage<'a> {
                 units: _,
                 has_waited: _,
                 counts_event: _,
+                trace: _,
             }) => {
                 format!("{tenant} {event} {endpoint} {run} {n}")
             }

@@ -62,7 +62,7 @@ impl<P: Ports> Delivery<P> {
             };
             if self.control.change_health(&message.tenant, &current, &change).await? == Updated::Done {
                 self.successes.remove(message, &successes);
-                tally = tally.plus(&tally_of(&current.health, &change));
+                tally = tally.plus(&tally_of(message, &current.health, &change));
                 current.health = change.health;
                 let noticed = self.send_notice(message, &mut current).await;
                 turn.leave(&current);
@@ -144,16 +144,19 @@ fn is_enabled_again(before: &Endpoint, now: &Endpoint) -> bool {
     now.rev != before.rev && now.health.failures == 0
 }
 
-/// Returns what a change does to the endpoint, for the metrics.
-fn tally_of(before: &Health, change: &Change) -> Tally {
+/// Counts and logs what a change does to the endpoint.
+fn tally_of(message: &DeliveryMessage, before: &Health, change: &Change) -> Tally {
     let after = &change.health;
-    if change.disables {
-        Tally::once("endpoints_disabled")
+    let name = if change.disables {
+        "endpoints_disabled"
     } else if before.open.is_none() && after.open.is_some() {
-        Tally::once("breakers_opened")
+        "breakers_opened"
     } else if before.open.is_some() && after.open.is_none() {
-        Tally::once("breakers_closed")
+        "breakers_closed"
     } else {
-        Tally::default()
-    }
+        return Tally::default();
+    };
+    let DeliveryMessage { tenant, endpoint, .. } = message;
+    tracing::info!(change = name, tenant = tenant.as_str(), %endpoint, "an endpoint changed");
+    Tally::once(name)
 }

@@ -29,7 +29,7 @@ impl<P: Ports> Delivery<P> {
         let token = format!("{:032x}", rand::random::<u128>());
         let parked = Parked { message: message.delayed(Bypass::None), token, was_probed };
         self.schedule.put_parked(&parked, head.expires_at).await?;
-        tracing::debug!(step = "parked", event = %message.event, endpoint = %message.endpoint, n = message.n);
+        tracing::debug!(step = "parked", event = %message.event, trace = message.trace.map(display), endpoint = %message.endpoint, n = message.n);
         Ok(Tally::parked(message))
     }
 

@@ -78,6 +78,7 @@ mod tests {
             units: 0,
             has_waited: false,
             counts_event: false,
+            trace: None,
         }
     }
 

@@ -53,13 +53,12 @@ impl<P: Ports> Ingest<P> {
         body: &[u8],
         invocation: &mut Invocation,
     ) -> Result<Answer, Problem> {
-        let now = invocation.now;
         let items = form.items(body)?;
         let request_key = idempotency_key(headers)?;
 
         // 1. Take the tokens. The token of the first item was taken when the request was admitted.
         let others = u32::try_from(items.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        let (granted, rate_limit) = self.limiter.take_events(bearer, others, now).await;
+        let (granted, rate_limit) = self.limiter.take_events(bearer, others, invocation.now).await;
         invocation.rate_limit = Some(rate_limit);
 
         // 2. Read each item that has a token.
@@ -74,7 +73,8 @@ impl<P: Ports> Ingest<P> {
         let (chains, mut results) = chains_of(events, request_key.as_ref());
 
         // 3. Claim the valid items.
-        let claims = chains.into_iter().map(|chain| self.claim_chain(bearer, chain, now));
+        let request: &Invocation = invocation;
+        let claims = chains.into_iter().map(|chain| self.claim_chain(bearer, chain, request));
         let claimed = stream::iter(claims).buffer_unordered(CONCURRENT_CLAIMS).collect::<Vec<_>>().await;
         results.extend(claimed.into_iter().flatten());
         results.sort_by_key(|(index, _)| *index);
@@ -92,16 +92,16 @@ impl<P: Ports> Ingest<P> {
         &self,
         bearer: &KeyRecord,
         chain: Vec<Candidate>,
-        now: Timestamp,
+        request: &Invocation,
     ) -> Vec<(usize, Result<ClaimedEvent, Problem>)> {
         let mut results = Vec::with_capacity(chain.len());
         let mut unavailable: Option<Problem> = None;
         for Candidate { index, event, key } in chain {
             let is_named = key.is_some() || event.name.is_some();
-            let is_late = is_named && self.clock.now().since(now) > LAST_CLAIM_AFTER;
+            let is_late = is_named && self.clock.now().since(request.now) > LAST_CLAIM_AFTER;
             let result = match unavailable.clone().or_else(|| is_late.then(late)) {
                 Some(problem) => Err(problem),
-                None => self.claim(bearer, event, key, now).await,
+                None => self.claim(bearer, event, key, request).await,
             };
             unavailable = result.as_ref().err().filter(|problem| problem.kind == Kind::Unavailable).cloned();
             results.push((index, result));

@@ -8,19 +8,19 @@
 //!           \- Repeat(first id) -> first id --> put own --- Repeat(first id) --------> its id
 //! ```
 
-use domain::event::NewEvent;
 use domain::event::claim::{Claim, Claimed};
 use domain::event::claim_name::ClaimName;
 use domain::event::fingerprint::Fingerprint;
 use domain::event::id::EventId;
+use domain::event::{Event, NewEvent};
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::KeyRecord;
 use domain::tenant::id::TenantId;
-use domain::timestamp::Timestamp;
 use store::ports::Ports;
 
 use crate::claimed_event::{ClaimedEvent, Duplicate, HeldClaim};
 use crate::handler::Ingest;
+use crate::invocation::Invocation;
 
 impl<P: Ports> Ingest<P> {
     /// Claims the names of an event: `key`, the name of its request, and then its own. A duplicate gets the id of the
@@ -33,9 +33,9 @@ impl<P: Ports> Ingest<P> {
         bearer: &KeyRecord,
         event: NewEvent,
         key: Option<ClaimName>,
-        now: Timestamp,
+        Invocation { now, trace, .. }: &Invocation,
     ) -> Result<ClaimedEvent, Problem> {
-        let tenant = &bearer.tenant;
+        let (tenant, now) = (&bearer.tenant, *now);
         let new_id = EventId::generate(now, bearer.spread.write_at(now), &mut rand::rng());
         let (mut id, mut duplicate, mut claims) = (new_id, Duplicate::No, Vec::new());
         for (name, fingerprint) in names_of(&event, key) {
@@ -62,7 +62,7 @@ impl<P: Ports> Ingest<P> {
             id = claim.id;
             claims.push(HeldClaim { name, claim, is_new });
         }
-        let event = event.into_event(id, tenant.clone(), bearer.tier);
+        let event = Event { trace: *trace, ..event.into_event(id, tenant.clone(), bearer.tier) };
         Ok(ClaimedEvent { event, duplicate, claims })
     }
 

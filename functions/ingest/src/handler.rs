@@ -8,6 +8,8 @@ use domain::event::claim_name::ClaimName;
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::{KeyRecord, Scope};
 use domain::tenant::rate_limit::RateLimitStatus;
+use domain::trace;
+use domain::trace::Trace;
 use futures_util::future::join;
 use http::{HeaderMap, Response, StatusCode};
 use lambda_http::{Body, Request, RequestExt};
@@ -72,7 +74,8 @@ impl<P: Ports> Ingest<P> {
     pub async fn handle(&self, target: &str, headers: &HeaderMap, body: &[u8], request_id: &str) -> Answer {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let path = path.trim_end_matches('/'); // API Gateway passes "/api/events/" on unchanged
-        let mut invocation = Invocation::new(self.clock.now());
+        let trace = headers.get(trace::HEADER).and_then(|value| Trace::parse(value.to_str().ok()?));
+        let mut invocation = Invocation::new(self.clock.now(), trace);
         let result = self.answer((path, query), headers, body, &mut invocation).await;
         let mut answer = result.unwrap_or_else(|problem| {
             log_cause(&problem);
@@ -86,8 +89,8 @@ impl<P: Ports> Ingest<P> {
         }
         invocation.count_lookups(self.authenticator.lookups(), self.limiter.uncounted());
         let route = if path == BATCH { "POST /api/events/batch" } else { "POST /api/events" };
-        let line = invocation.into_line(route, answer.status().as_u16(), request_id, self.clock.now());
-        (self.log)(&line);
+        let ended = self.clock.now();
+        self.log.write(invocation.into_metrics(route, answer.status().as_u16(), request_id, ended), ended);
         answer
     }
 
@@ -140,7 +143,7 @@ impl<P: Ports> Ingest<P> {
     ) -> Result<Answer, Problem> {
         let event = form.read(headers, body)?;
         let key = idempotency_key(headers)?.map(ClaimName::Idempotency);
-        let claimed = self.claim(bearer, event, key, invocation.now).await?;
+        let claimed = self.claim(bearer, event, key, invocation).await?;
         // A duplicate is sent again: the claim of the first event does not prove that it was sent.
         let results = self.send(slice::from_ref(&claimed.event), invocation).await;
         let sent = results.into_iter().next().unwrap_or_else(|| Err(unconfirmed()));

@@ -4,6 +4,7 @@ use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::KeyRecord;
 use domain::tenant::rate_limit::RateLimitStatus;
 use domain::timestamp::Timestamp;
+use domain::trace::Trace;
 use runtime::metrics::Metrics;
 use store::authentication::Lookups;
 
@@ -13,14 +14,21 @@ use crate::claimed_event::{ClaimedEvent, Duplicate};
 pub(crate) struct Invocation {
     /// When the request arrived. All decisions about it use this time.
     pub(crate) now: Timestamp,
+    /// The trace of the request, if it has one.
+    pub(crate) trace: Option<Trace>,
     /// The rate-limit status of the tenant or key, once it is known.
     pub(crate) rate_limit: Option<RateLimitStatus>,
     metrics: Metrics,
 }
 
 impl Invocation {
-    pub(crate) fn new(now: Timestamp) -> Self {
-        Self { now, rate_limit: None, metrics: Metrics::new("ingest", "request answered") }
+    /// Starts an invocation for a request with this trace.
+    pub(crate) fn new(now: Timestamp, trace: Option<Trace>) -> Self {
+        let mut metrics = Metrics::new("request answered");
+        if let Some(trace) = trace {
+            metrics.set("trace", trace.to_string());
+        }
+        Self { now, trace, rate_limit: None, metrics }
     }
 
     /// Counts an event that the queue confirmed.
@@ -31,6 +39,7 @@ impl Invocation {
         tracing::debug!(
             step = "accepted",
             event = %event.id,
+            trace = event.trace.map(display),
             r#type = event.event_type.as_str(),
             tenant = event.tenant.as_str(),
             duplicate = is_duplicate,
@@ -63,7 +72,7 @@ impl Invocation {
 
     /// Sets how long the queue took to confirm.
     pub(crate) fn set_queue_ms(&mut self, milliseconds: u64) {
-        self.metrics.set_milliseconds("queue_ms", milliseconds);
+        self.metrics.set("queue_ms", milliseconds);
     }
 
     /// Counts how the API key was found, and how often the table did not count a request.
@@ -78,22 +87,22 @@ impl Invocation {
 
     /// Sets the caller: its tenant and the id of its key.
     pub(crate) fn set_caller(&mut self, bearer: &KeyRecord) {
-        self.metrics.set_property("tenant", bearer.tenant.as_str());
-        self.metrics.set_property("key", bearer.id.as_str());
+        self.metrics.set("tenant", bearer.tenant.as_str());
+        self.metrics.set("key", bearer.id.as_str());
     }
 
     /// Returns the log line of the invocation. `route` is a route of the template, not a path as a client sent it.
-    pub(crate) fn into_line(
+    pub(crate) fn into_metrics(
         mut self,
         route: &str,
         status: u16,
         request_id: &str,
         ended: Timestamp,
-    ) -> String {
-        self.metrics.set_property("route", route);
-        self.metrics.set_property("status", status);
-        self.metrics.set_property("request_id", request_id);
-        self.metrics.set_milliseconds("handler_ms", ended.millis_since(self.now));
-        self.metrics.into_line(ended)
+    ) -> Metrics {
+        self.metrics.set("route", route);
+        self.metrics.set("status", status);
+        self.metrics.set("request_id", request_id);
+        self.metrics.set("handler_ms", ended.millis_since(self.now));
+        self.metrics
     }
 }

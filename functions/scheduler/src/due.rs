@@ -59,6 +59,8 @@ impl<P: Ports> Scheduler<P> {
             self.schedule.delete_due(&rows).await?;
 
             counts.due += u64::try_from(rows.len()).unwrap_or(u64::MAX);
+            let oldest = rows.first().map_or(0, |row| now.millis_since(row.at));
+            counts.late_ms = counts.late_ms.max(oldest);
             if rows.len() < STEP {
                 break;
             }

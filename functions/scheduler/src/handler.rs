@@ -48,6 +48,8 @@ pub struct Scheduler<P: Ports> {
 pub(crate) struct RunCounts {
     /// Number of due messages that this run sent to the queue.
     pub(crate) due: u64,
+    /// How long ago the oldest of them was due, in milliseconds; 0 if none was late.
+    pub(crate) late_ms: u64,
     /// Parked deliveries that were sent.
     pub(crate) drained: u64,
     /// Parked deliveries that were sent as probes.
@@ -98,9 +100,10 @@ impl<P: Ports> Scheduler<P> {
         )
         .await;
         let counts = due.plus(drained).plus(expiring).plus(notices).plus(jobs);
-        let mut metrics = Metrics::new("scheduler", "run ended");
+        let mut metrics = Metrics::new("run ended");
         for (name, number) in [
             ("due", counts.due),
+            ("late_ms", counts.late_ms),
             ("drained", counts.drained),
             ("probes", counts.probes),
             ("expiring", counts.expiring),
@@ -110,8 +113,8 @@ impl<P: Ports> Scheduler<P> {
         ] {
             metrics.count(name, number);
         }
-        metrics.set_milliseconds("handler_ms", self.clock.now().millis_since(began));
-        (self.log)(&metrics.into_line(self.clock.now()));
+        metrics.set("handler_ms", self.clock.now().millis_since(began));
+        self.log.write(metrics, self.clock.now());
     }
 
     /// Sends a notice, and counts it as stored. Returns whether it is new.
@@ -136,6 +139,7 @@ impl RunCounts {
     pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             due: self.due + other.due,
+            late_ms: self.late_ms.max(other.late_ms),
             drained: self.drained + other.drained,
             probes: self.probes + other.probes,
             expiring: self.expiring + other.expiring,

@@ -7,13 +7,14 @@ use tracing::level_filters::LevelFilter;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::recorded::Recorder;
+use crate::recorded::{Function, Recorder};
 
 /// Returns the log of a function's own lines.
 #[must_use]
-pub fn log(recorder: &Recorder) -> Log {
+pub fn log(function: Function, recorder: &Recorder) -> Log {
     let recorder = recorder.clone();
-    Box::new(move |line| recorder.record(|current| current.lines.push(line.to_owned())))
+    let name = format!("triggers-prod-{}", function.name());
+    Log::new(name, move |line| recorder.record(|current| current.lines.push(line.to_owned())))
 }
 
 /// Records all other lines of this thread, until the guard is dropped.

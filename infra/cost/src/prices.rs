@@ -79,15 +79,19 @@ pub const LOG_BYTE: Price = price(("GB of logs, ingested", GB), 500, CLOUDWATCH)
 pub const KEPT_LOG_BYTE: Price = price(("GB-month of logs", GB), 30, CLOUDWATCH);
 /// A custom metric for a month.
 pub const METRIC: Price = price(("month of a custom metric", 1), 300_000_000_000, CLOUDWATCH);
-/// An alarm for a month.
-pub const ALARM: Price = price(("month of an alarm", 1), 100_000_000_000, CLOUDWATCH);
+/// A metric in an alarm for a month.
+pub const ALARM: Price = price(("month of a metric in an alarm", 1), 100_000_000_000, CLOUDWATCH);
+/// A composite alarm for a month.
+pub const COMPOSITE_ALARM: Price = price(("month of a composite alarm", 1), 500_000_000_000, CLOUDWATCH);
+/// A dashboard for a month. The first three of an account are free.
+pub const DASHBOARD: Price = price(("month of a dashboard", 1), 3_000_000_000_000, CLOUDWATCH);
 /// A secret for a month.
 pub const SECRET: Price = price(("month of a secret", 1), 400_000_000_000, SECRETS);
 /// A byte to the internet, of a webhook or an answer.
 pub const BYTE_OUT: Price = price(("GB to the internet", GB), 90, TRANSFER);
 
 /// All prices.
-pub const ALL: [Price; 17] = [
+pub const ALL: [Price; 19] = [
     WRITE_UNIT,
     HALF_READ_UNIT,
     STORED_BYTE,
@@ -103,6 +107,8 @@ pub const ALL: [Price; 17] = [
     KEPT_LOG_BYTE,
     METRIC,
     ALARM,
+    COMPOSITE_ALARM,
+    DASHBOARD,
     SECRET,
     BYTE_OUT,
 ];
@@ -136,7 +142,8 @@ mod tests {
         let listed = ALL.map(|price| dollars(price.of(price.units), 4));
         let expected = [
             "0.6250", "0.1250", "0.2500", "0.2000", "0.4000", "0.1000", "0.2000", "13.3334", "3.5000",
-            "0.0300", "1.0000", "0.5000", "0.0300", "0.3000", "0.1000", "0.4000", "0.0900",
+            "0.0300", "1.0000", "0.5000", "0.0300", "0.3000", "0.1000", "0.5000", "3.0000", "0.4000",
+            "0.0900",
         ];
         assert_eq!(listed, expected);
         assert_eq!(dollars(REQUEST.of(1_000_000), 0), "4", "3.50, rounded");

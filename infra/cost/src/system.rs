@@ -80,16 +80,20 @@ impl System {
             }
             Client { tenant, key }
         };
-        let line = || log(&ports.recorder);
+        let line = |function| log(function, &ports.recorder);
         Self {
             clients: (0..tenants).map(client).collect(),
             events: ports.queue(EVENTS_QUEUE),
             deliveries: ports.queue(DELIVERIES_QUEUE),
             clock,
-            ingest: Ingest::new(&ports, configs::ingest(), line()),
-            consumers: (0..consumers).map(|_| Consumer::new(&ports, configs::consumer(), line())).collect(),
-            deliverers: (0..deliverers).map(|_| Delivery::new(&ports, configs::delivery(), line())).collect(),
-            scheduler: Scheduler::new(&ports, &configs::scheduler(), line()),
+            ingest: Ingest::new(&ports, configs::ingest(), line(Function::Ingest)),
+            consumers: (0..consumers)
+                .map(|_| Consumer::new(&ports, configs::consumer(), line(Function::Consumer)))
+                .collect(),
+            deliverers: (0..deliverers)
+                .map(|_| Delivery::new(&ports, configs::delivery(), line(Function::Delivery)))
+                .collect(),
+            scheduler: Scheduler::new(&ports, &configs::scheduler(), line(Function::Scheduler)),
             api: Arc::new(Api::new(&ports, configs::api())),
             invocations: RefCell::default(),
             _lines: record_lines(&ports.recorder),

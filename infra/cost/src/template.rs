@@ -26,6 +26,12 @@ pub fn count_resources(kind: &str) -> u64 {
     count(|of_template| of_template == line)
 }
 
+/// Returns the number of metrics in alarms: an alarm on an expression is billed for each metric of it.
+#[must_use]
+pub fn count_alarm_metrics() -> u64 {
+    count(|line| line.contains("MetricName: ") && line.contains("Namespace: "))
+}
+
 /// Returns the number of event source mappings: each polls its queue all the time.
 #[must_use]
 pub fn count_queue_mappings() -> u64 {
@@ -68,6 +74,11 @@ mod tests {
         assert_eq!(count_resources("AWS::KMS::Key"), 1);
         assert_eq!(count_resources("AWS::Serverless::Api"), 1);
         assert_eq!(count_queue_mappings(), 6);
+        assert_eq!(
+            count_alarm_metrics(),
+            count_resources("AWS::CloudWatch::Alarm") + 1,
+            "one has two metrics"
+        );
         assert!((150..400).contains(&access_log_bytes()));
         assert!(TEMPLATE.contains("    Architectures: [arm64]\n"), "the price is that of arm64");
     }

@@ -19,6 +19,7 @@ use crate::endpoint::id::EndpointId;
 use crate::event::id::EventId;
 use crate::tenant::id::TenantId;
 use crate::timestamp::Timestamp;
+use crate::trace::Trace;
 
 /// The largest difference between the clocks of two instances. A message that is early by no more than this is on
 /// time.
@@ -124,6 +125,8 @@ pub struct DeliveryMessage {
     /// Whether the event is counted by this message: one message of each new event has this, so that an event and its
     /// delivery are counted in one write.
     pub counts_event: bool,
+    /// The trace of the request that brought the event; `None` in a replay.
+    pub trace: Option<Trace>,
 }
 
 /// The checks that a message skips.
@@ -192,7 +195,14 @@ impl DeliveryMessage {
             units: 0,
             has_waited: false,
             counts_event: false,
+            trace: None,
         }
+    }
+
+    /// Makes the same message of this trace.
+    #[must_use]
+    pub fn traced(self, trace: Option<Trace>) -> Self {
+        Self { trace, ..self }
     }
 
     /// Makes the same message, whose attempts take these units from the tenant's allowance.

@@ -21,6 +21,7 @@ use self::json::shape::InvalidShape;
 use crate::problem::{Kind, Problem, Source};
 use crate::tenant::id::TenantId;
 use crate::tenant::tier::Tier;
+use crate::trace::Trace;
 
 /// The largest payload, in bytes; of a CloudEvent, the largest data.
 pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
@@ -61,6 +62,8 @@ pub struct Event {
     pub payload: String,
     /// The `dedup_id` of the request, if there was one.
     pub dedup_id: Option<DedupId>,
+    /// The trace of the request, if it had one. It is not stored with the event.
+    pub trace: Option<Trace>,
 }
 
 /// The reason why a request is not a valid event.
@@ -214,7 +217,7 @@ impl NewEvent {
             Some(ClaimName::Dedup(id)) => Some(id),
             _ => None,
         };
-        Event { id, tenant, tier, event_type, payload, dedup_id }
+        Event { id, tenant, tier, event_type, payload, dedup_id, trace: None }
     }
 }
 

@@ -289,6 +289,7 @@ mod tests {
             event_type: EventType::parse("a").unwrap(),
             payload: "1".to_owned(),
             dedup_id: None,
+            trace: None,
         }
     }
 

@@ -17,6 +17,7 @@ pub mod root_key;
 pub mod sealed;
 pub mod tenant;
 pub mod timestamp;
+pub mod trace;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -86,6 +86,13 @@ pub fn aws_patience() -> Result<u32, InvalidVariable> {
     }
 }
 
+/// Returns the name of this function, for example `triggers-prod-ingest`. Lambda always sets it, and its runtime does not
+/// start without it.
+#[must_use]
+pub fn function_name() -> String {
+    optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default()
+}
+
 /// Returns which URLs endpoints may have. Only the local stack allows loopback addresses.
 #[must_use]
 pub fn url_policy() -> UrlPolicy {

@@ -1,6 +1,7 @@
 //! Logs one JSON object per line: our own crates at the level of `LOG_LEVEL`, libraries at `warn`, and the DNS libraries at
 //! `error`.
 
+use domain::timestamp::Timestamp;
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -9,6 +10,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config;
+use crate::metrics::Metrics;
 
 /// The crates of this workspace.
 const OUR_CRATES: [&str; 10] =
@@ -17,17 +19,28 @@ const OUR_CRATES: [&str; 10] =
 /// The DNS libraries. They warn about each malformed answer, and any customer's name server can send one.
 const DNS_CRATES: [&str; 3] = ["hickory_net", "hickory_proto", "hickory_resolver"];
 
-/// Writes one log line that already is JSON.
-pub type Log = Box<dyn Fn(&str) + Send + Sync>;
-
-/// Returns the log that writes to standard output. Lambda sends it to CloudWatch.
-#[must_use]
-pub fn stdout() -> Log {
-    Box::new(write_line)
+/// The log of one function, which writes one line for each invocation.
+pub struct Log {
+    function: String,
+    write: Box<dyn Fn(&str) + Send + Sync>,
 }
 
-fn write_line(line: &str) {
-    println!("{line}");
+impl Log {
+    /// Returns the log of the function with this name.
+    pub fn new(function: impl Into<String>, write: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self { function: function.into(), write: Box::new(write) }
+    }
+
+    /// Writes the line of an invocation that ended now.
+    pub fn write(&self, metrics: Metrics, now: Timestamp) {
+        (self.write)(&metrics.into_line(&self.function, now));
+    }
+}
+
+/// Returns the log of this function that writes to standard output. Lambda sends it to CloudWatch.
+#[must_use]
+pub fn stdout() -> Log {
+    Log::new(config::function_name(), |line| println!("{line}"))
 }
 
 /// Starts to log. Must be called once, before anything is logged.

@@ -15,6 +15,7 @@ use futures_util::future::join;
 
 use crate::cache::Cache;
 use crate::clock::Clock;
+use crate::counted_vault::CountedVault;
 use crate::item::{Item, Key};
 use crate::items::Items;
 use crate::keys;
@@ -42,7 +43,7 @@ const UNDER_ROOT: &str = "under_root";
 #[derive(Clone)]
 pub struct DataKeys<P: Ports> {
     control: Items<P::Table>,
-    vault: P::Vault,
+    vault: CountedVault<P::Vault>,
     clock: P::Clock,
     roots: RootKeys<P>,
     /// Whether this instance may make keys and seal them under the root key.
@@ -58,6 +59,7 @@ impl<P: Ports> DataKeys<P> {
     /// Returns the data keys in this table `Control`, which this vault wraps.
     pub fn new(control: P::Table, vault: P::Vault, clock: P::Clock) -> Self {
         let control = Items::new(control);
+        let vault = CountedVault::new(vault);
         Self {
             roots: RootKeys::new(control.clone(), vault.clone(), clock.clone()),
             control,
@@ -105,6 +107,12 @@ impl<P: Ports> DataKeys<P> {
         let (this, owner) = (self.clone(), tenant.clone());
         let make = || async move { this.make(&owner).await }.boxed();
         self.making.join(tenant.clone(), make).await
+    }
+
+    /// Returns the number of failed calls of KMS since the last call of this method.
+    #[must_use]
+    pub fn take_failures(&self) -> u64 {
+        self.vault.take_failures()
     }
 
     /// Removes the data key of a tenant from the cache of this instance. Other instances remove it within five minutes.

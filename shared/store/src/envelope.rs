@@ -1,6 +1,8 @@
 //! The bodies of queue messages. Each has a version, so that a release can read the messages of the previous release
 //! during a rollout. The golden files under `events/` must stay readable.
 
+use std::num::NonZeroU64;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,10 @@ use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::tenant::id::TenantId;
 use domain::tenant::tier::Tier;
+use domain::trace::Trace;
+
+/// The span in a message. It is not used.
+const OWN_SPAN: NonZeroU64 = NonZeroU64::MIN;
 
 /// A message whose format this version cannot read.
 #[derive(Debug, Error)]
@@ -39,6 +45,9 @@ struct EventV1 {
     event_type: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     dedup_id: Option<String>,
+    /// The previous version does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
     payload: String,
 }
 
@@ -72,6 +81,9 @@ struct DeliveryV1 {
     /// The previous version does not count by it: the statistics miss an event of a rollout.
     #[serde(default, skip_serializing_if = "is_default")]
     counts: bool,
+    /// The previous version does not know it: a delivery that it sends later has no trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
 }
 
 /// Returns whether a member has the value that a message without it has.
@@ -90,6 +102,7 @@ pub fn event_body(event: &Event) -> std::io::Result<String> {
         event: event.id.to_string(),
         event_type: event.event_type.as_str().to_owned(),
         dedup_id: event.dedup_id.as_ref().map(|id| id.as_str().to_owned()),
+        trace: event.trace.map(|trace| trace.to_header(OWN_SPAN)),
         payload: BASE64.encode(compress(&event.payload)?),
     })))
 }
@@ -108,6 +121,7 @@ pub fn read_event(body: &str) -> Result<Event, UnknownFormat> {
         event_type: EventType::parse(v1.event_type).map_err(unknown)?,
         payload: decompress(&payload).map_err(unknown)?,
         dedup_id: v1.dedup_id.map(DedupId::from_stored),
+        trace: v1.trace.as_deref().and_then(Trace::parse),
     })
 }
 
@@ -127,6 +141,7 @@ pub fn delivery_body(message: &DeliveryMessage) -> String {
         units: message.units,
         waited: message.has_waited,
         counts: message.counts_event,
+        trace: message.trace.map(|trace| trace.to_header(OWN_SPAN)),
     }))
 }
 
@@ -160,6 +175,7 @@ pub fn read_delivery(body: &str) -> Result<DeliveryMessage, UnknownFormat> {
         units: v1.units,
         has_waited: v1.waited,
         counts_event: v1.counts,
+        trace: v1.trace.as_deref().and_then(Trace::parse),
     })
 }
 
@@ -200,6 +216,7 @@ mod tests {
             event_type: EventType::parse("order.created").unwrap(),
             payload: "{\"a\": \"\\u0000 \u{fffe}\"}".to_owned(),
             dedup_id: DedupId::parse("order 7"),
+            trace: Trace::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         }
     }
 
@@ -223,6 +240,7 @@ mod tests {
                 units: 54,
                 has_waited: true,
                 counts_event: true,
+                trace: event().trace,
             };
             assert_eq!(read_delivery(&delivery_body(&message)).unwrap(), message);
         }
@@ -245,6 +263,22 @@ mod tests {
                 serde_json::from_str(&delivery_body(&first.delayed(bypass))).unwrap();
             assert_eq!(body.get("pass").and_then(serde_json::Value::as_str), known);
         }
+    }
+
+    #[test]
+    fn a_message_without_a_trace_or_with_an_unreadable_one_is_read_without_one() {
+        let body = event_body(&event()).unwrap();
+        let mut message: serde_json::Value = serde_json::from_str(&body).unwrap();
+        for trace in [Some("of a later version"), None] {
+            message["trace"] = trace.into();
+            assert_eq!(read_event(&message.to_string()).unwrap(), Event { trace: None, ..event_of(&body) });
+        }
+        let without = event_body(&Event { trace: None, ..event() }).unwrap();
+        assert!(!without.contains("trace"), "the previous version writes the same: {without}");
+    }
+
+    fn event_of(body: &str) -> Event {
+        read_event(body).unwrap()
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod claims;
 pub mod clock;
 mod compression;
 pub mod control;
+mod counted_vault;
 pub mod data_keys;
 pub mod envelope;
 pub mod events;

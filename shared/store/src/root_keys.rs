@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 
 use crate::cache::Cache;
 use crate::clock::Clock;
+use crate::counted_vault::CountedVault;
 use crate::item::{Item, Key};
 use crate::items::Items;
 use crate::keys;
@@ -32,7 +33,7 @@ const WRAPPED: &str = "wrapped";
 #[derive(Clone)]
 pub(crate) struct RootKeys<P: Ports> {
     control: Items<P::Table>,
-    vault: P::Vault,
+    vault: CountedVault<P::Vault>,
     clock: P::Clock,
     known: Arc<Cache<(), Known>>,
     loading: SingleFlight<bool, Option<RootKey>>,
@@ -47,7 +48,7 @@ struct Known {
 
 impl<P: Ports> RootKeys<P> {
     /// Returns the root key in this table `Control`, which this vault wraps.
-    pub(crate) fn new(control: Items<P::Table>, vault: P::Vault, clock: P::Clock) -> Self {
+    pub(crate) fn new(control: Items<P::Table>, vault: CountedVault<P::Vault>, clock: P::Clock) -> Self {
         Self { control, vault, clock, known: Arc::new(Cache::new(1)), loading: SingleFlight::default() }
     }
 

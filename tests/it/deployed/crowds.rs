@@ -25,7 +25,7 @@ const MAX_CALLS: usize = 130;
 fn calls(stack: &Stack) -> Vec<Value> {
     let log = fs::read_to_string(stack.function_log("delivery")).unwrap_or_default();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter(|line| line["function"] == "delivery" && line["messages"].is_u64()).collect()
+    lines.filter(|line| line["function"] == "triggers-delivery" && line["messages"].is_u64()).collect()
 }
 
 /// Parks a thousand events, lets them go, and returns what each call of delivery did.

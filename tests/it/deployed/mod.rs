@@ -5,6 +5,7 @@
 
 pub(crate) mod support;
 
+mod alarms;
 mod ambiguous;
 mod audit;
 mod aws_ports;

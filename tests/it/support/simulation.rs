@@ -23,6 +23,7 @@ use domain::inbox::Head;
 use domain::tenant::id::TenantId;
 use domain::testing::{START, endpoint_of, event};
 use domain::timestamp::Timestamp;
+use runtime::telemetry::Log;
 use scheduler::handler::Scheduler;
 use store::clock::Clock;
 use store::events::Events;
@@ -35,6 +36,7 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep};
 
 use super::configs;
+use super::lines::no_log;
 
 /// The function's instances for each lane, as the template allows them.
 const WORKERS: usize = 100;
@@ -195,7 +197,7 @@ impl<W: WebhookSender> Simulation<W> {
             let log = move |line: &str| {
                 opened.fetch_add(usize::from(line.contains("breakers_opened")), Ordering::Relaxed);
             };
-            let delivery = Delivery::new(&ports, configs::delivery(), Box::new(log));
+            let delivery = Delivery::new(&ports, configs::delivery(), Log::new("triggers-delivery", log));
             spawn_local(async move {
                 loop {
                     let batch = queue.take().await;
@@ -222,7 +224,7 @@ impl<W: WebhookSender> Simulation<W> {
             webhooks: self.ports.webhooks.clone(),
             clock: self.clock,
         };
-        Scheduler::new(&ports, &configs::scheduler(), Box::new(|_| ()))
+        Scheduler::new(&ports, &configs::scheduler(), no_log())
     }
 
     /// Stores an event for the endpoint of this number, and sends its first message.

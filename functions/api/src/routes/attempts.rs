@@ -69,6 +69,7 @@ pub(crate) async fn test<P: Ports>(
         event_type: EventType::parse(TEST_TYPE)?,
         payload: json!({"test": true, "endpoint_id": endpoint.id.as_str()}).to_string(),
         dedup_id: None,
+        trace: None,
     };
     let answer = turn::take(&api, &bearer.tenant, async {
         count_delivery(&api, &bearer.tenant, bearer.tier, &endpoint).await?;

@@ -8,9 +8,9 @@ use crate::bill::Bill;
 use crate::clock::in_simulated_time;
 use crate::counts::Counts;
 use crate::measured::Measurement;
-use crate::prices::{ALARM, KMS_KEY, METRIC, Picodollars, QUEUE_REQUEST, SECRET};
+use crate::prices::{ALARM, COMPOSITE_ALARM, DASHBOARD, KMS_KEY, METRIC, Picodollars, QUEUE_REQUEST, SECRET};
 use crate::system::System;
-use crate::template::{count_queue_mappings, count_resources};
+use crate::template::{count_alarm_metrics, count_queue_mappings, count_resources};
 
 /// A month of 30 days, in minutes: the scheduler runs in each.
 const MINUTES: u64 = 30 * 24 * 60;
@@ -53,10 +53,12 @@ pub fn measure() -> Month {
         ("scheduler: reads", in_month(of_visit.dynamodb)),
         ("scheduler: Lambda", in_month(of_visit.lambda)),
         ("scheduler: logs", in_month(of_visit.logs)),
-        ("alarms", ALARM.of(count_resources("AWS::CloudWatch::Alarm"))),
+        ("alarms", ALARM.of(count_alarm_metrics())),
+        ("composite alarm", COMPOSITE_ALARM.of(count_resources("AWS::CloudWatch::CompositeAlarm"))),
+        ("dashboard", DASHBOARD.of(count_resources("AWS::CloudWatch::Dashboard"))),
         ("secrets", SECRET.of(count_resources("AWS::SecretsManager::Secret"))),
         ("KMS key", KMS_KEY.of(count_resources("AWS::KMS::Key"))),
-        ("metric of the scheduler", METRIC.of(metrics)),
+        ("metrics of the scheduler", METRIC.of(metrics)),
     ];
     Month { visit, polls, costs }
 }

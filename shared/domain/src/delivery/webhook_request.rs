@@ -10,6 +10,7 @@ use crate::endpoint::{Endpoint, Signing};
 use crate::event::event_type::EventType;
 use crate::event::id::EventId;
 use crate::timestamp::Timestamp;
+use crate::trace;
 
 /// Headers that every request to an endpoint has. An owner's own headers cannot set, change or remove them, because their
 /// names are reserved.
@@ -59,11 +60,13 @@ pub struct AttemptOf<'a> {
     pub n: u32,
     /// The run that the attempt belongs to.
     pub run: &'a Run,
+    /// The header `traceparent`; `None` outside of a trace.
+    pub traceparent: Option<&'a str>,
 }
 
 impl AttemptOf<'_> {
     /// The first attempt of the original run.
-    pub const FIRST: Self = Self { n: 1, run: &Run::Original };
+    pub const FIRST: Self = Self { n: 1, run: &Run::Original, traceparent: None };
 }
 
 /// Makes the signed request for an attempt at `now`.
@@ -100,11 +103,15 @@ pub fn request(
     ] {
         headers.push((name.to_owned(), value));
     }
-    if let Some(replay) = attempt.run.replay_id() {
-        headers.push(("webhook-replay".to_owned(), replay.to_owned()));
-    }
-    for (name, value) in private.headers.iter() {
-        headers.push((name.to_owned(), value.to_owned()));
-    }
+    headers.extend(further_headers(attempt, private));
     WebhookRequest { url, headers, body: body.into_bytes() }
+}
+
+/// Returns the headers that say more about the attempt, and the owner's own. The owner's `traceparent` wins.
+fn further_headers(attempt: AttemptOf<'_>, private: &Private) -> Vec<(String, String)> {
+    let is_set = private.headers.iter().any(|(name, _)| name == trace::HEADER);
+    let replay = attempt.run.replay_id().map(|replay| ("webhook-replay", replay));
+    let traceparent = attempt.traceparent.filter(|_| !is_set).map(|value| (trace::HEADER, value));
+    let all = replay.into_iter().chain(traceparent).chain(private.headers.iter());
+    all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

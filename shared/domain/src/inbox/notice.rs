@@ -51,6 +51,7 @@ impl NoticeEvent {
             event_type: self.event_type,
             payload: self.payload,
             dedup_id: None,
+            trace: None,
         };
         let head = Head::new(&event, recipients).limit_retention(self.max_days);
         (event, head)

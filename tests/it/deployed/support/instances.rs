@@ -11,6 +11,7 @@ use store::ports::Ports;
 use store::queue::Queue;
 
 use super::runtime::environment;
+use crate::support::lines::no_log;
 
 /// The real tables beside another queue and another clock.
 #[derive(Clone)]
@@ -65,5 +66,5 @@ pub(crate) async fn instance<Q: Queue, C: Clock>(ports: &Mixed<Q, C>) -> Instanc
         peppers: secrets.versions(SECRETS[0]).expect("a pepper"),
         shed_after: None,
     };
-    Ingest::new(ports, config, Box::new(|_| ()))
+    Ingest::new(ports, config, no_log())
 }

@@ -30,6 +30,7 @@ use webhooks::client::WebhookClient;
 
 use super::queue::LiveQueue;
 use crate::support::configs::{self, DEAD_LETTERS};
+use crate::support::lines::no_log;
 use crate::support::template::{setting, settings};
 
 /// The ports of a memory stack.
@@ -120,7 +121,7 @@ pub(super) fn ingest(ports: &Live) -> Ingest<Live> {
     let seconds: u64 = setting("IngestFunction", "SHED_AFTER_SECONDS");
     let shed_after = (seconds > 0).then_some(Duration::from_secs(seconds));
     let config = ingest::config::Config { shed_after, ..configs::ingest() };
-    Ingest::new(ports, config, Box::new(|_| ()))
+    Ingest::new(ports, config, no_log())
 }
 
 /// Returns an instance of api, configured as the template configures it.
@@ -141,7 +142,7 @@ pub(super) fn api(ports: &Live) -> ApiInstance {
 pub(super) fn scheduler(ports: &Live) -> Scheduler<Live> {
     let erasure_pause = Duration::from_secs(setting("SchedulerFunction", "ERASURE_PAUSE_SECONDS"));
     let config = scheduler::config::Config { erasure_pause, ..configs::scheduler() };
-    Scheduler::new(ports, &config, Box::new(|_| ()))
+    Scheduler::new(ports, &config, no_log())
 }
 
 /// Lets the scheduler come once.
@@ -152,7 +153,7 @@ pub(super) async fn visit(scheduler: &Scheduler<Live>) {
 /// Starts the instances of consumer and delivery, each with its queue or dead-letter queue.
 pub(super) fn start_behind_queues(ports: &Live) {
     for (queue, most) in sources(ports, "ConsumerFunction", &[EVENTS_QUEUE, EVENTS_DLQ]) {
-        let consumer = Consumer::new(ports, configs::consumer(), Box::new(|_| ()));
+        let consumer = Consumer::new(ports, configs::consumer(), no_log());
         let consumer = Arc::new(consumer);
         serve(queue, most, move |batch| {
             let consumer = Arc::clone(&consumer);
@@ -163,7 +164,7 @@ pub(super) fn start_behind_queues(ports: &Live) {
     for (queue, most) in sources(ports, "DeliveryFunction", &deliveries) {
         let url_policy = url_policy("DeliveryFunction");
         let config = delivery::config::Config { url_policy, ..configs::delivery() };
-        let delivery = Arc::new(Delivery::new(ports, config, Box::new(|_| ())));
+        let delivery = Arc::new(Delivery::new(ports, config, no_log()));
         serve(queue, most, move |batch| {
             let delivery = Arc::clone(&delivery);
             async move { delivery.handle(batch, deadline("DeliveryFunction")).await }

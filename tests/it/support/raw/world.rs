@@ -63,5 +63,5 @@ pub(crate) fn with_key(input: &[u8]) -> Option<String> {
 
 /// Makes a log that checks that each line is JSON.
 pub(crate) fn log() -> Log {
-    Box::new(|line: &str| assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}"))
+    Log::new("triggers", |line| assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}"))
 }
