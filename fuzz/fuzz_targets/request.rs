@@ -19,6 +19,7 @@ use ingest::config::Config;
 use ingest::handler::Ingest;
 use libfuzzer_sys::fuzz_target;
 use runtime::answer::Answer;
+use runtime::telemetry::Log;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use store::envelope::read_event;
@@ -110,7 +111,7 @@ fn ingest_over(ports: &Memory) -> Ingest<Memory> {
         shed_after: Some(Duration::from_secs(600)),
     };
     let check_line = |line: &str| assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
-    Ingest::new(ports, config, Box::new(check_line))
+    Ingest::new(ports, config, Log::new("triggers", check_line))
 }
 
 fn headers(content_type: u8, header_bits: u8, values: &[u8]) -> HeaderMap {
