@@ -7,10 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::delivery::verdict::Answer;
-use domain::delivery::verdict::failure::Failure;
 use domain::delivery::webhook_request::WebhookRequest;
-use domain::endpoint::handshake::{Question, Reply};
-use domain::endpoint::url::EndpointUrl;
 use domain::endpoint::{Endpoint, EndpointState};
 use domain::event::id::EventId;
 use domain::tenant::id::TenantId;
@@ -20,10 +17,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::clock::Clock;
 use store::testing::table::usage::Operation;
-use store::webhook_sender::WebhookSender;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
 
+use crate::support::answering::Answering;
 use crate::support::simulation::Simulation;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -55,22 +52,14 @@ impl Ruled {
     }
 }
 
-impl WebhookSender for Ruled {
-    async fn post(&self, request: &WebhookRequest, now: Timestamp) -> Answer {
+impl Answering for Ruled {
+    async fn answer(&self, request: &WebhookRequest, now: Timestamp) -> Answer {
         let (_, id) = request.headers.iter().find(|(name, _)| name == "webhook-id").unwrap();
         let id = EventId::parse(id).unwrap();
         let code = (*self.rule.lock().unwrap())(id, now);
         self.answered.lock().unwrap().push((now, id, code));
         sleep(self.takes).await;
         Answer::Status { code, retry_after: None, excerpt: String::new() }
-    }
-
-    async fn ask(&self, _: &EndpointUrl, _: &Question) -> Result<Reply, Failure> {
-        Err(Failure::Refused)
-    }
-
-    async fn check(&self, _: &EndpointUrl) -> Result<(), Failure> {
-        Ok(())
     }
 }
 

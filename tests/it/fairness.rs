@@ -1,7 +1,5 @@
 //! One tenant's events for an endpoint that hangs, beside tenants whose endpoints answer, in simulated time.
 
-use domain::endpoint::handshake::{Question, Reply};
-use domain::endpoint::url::EndpointUrl;
 use domain::event::id::EventId;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,10 +13,10 @@ use domain::testing::{START, endpoint_of, tenant};
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 use store::clock::Clock;
-use store::webhook_sender::WebhookSender;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::sleep;
 
+use crate::support::answering::Answering;
 use crate::support::simulation::Simulation;
 use crate::support::template::{setting, settings};
 
@@ -40,8 +38,8 @@ struct Receivers {
     hung: Arc<Mutex<usize>>,
 }
 
-impl WebhookSender for Receivers {
-    async fn post(&self, request: &WebhookRequest, now: Timestamp) -> Answer {
+impl Answering for Receivers {
+    async fn answer(&self, request: &WebhookRequest, now: Timestamp) -> Answer {
         if request.url.host() == "receiver-0.example.com" {
             *self.hung.lock().unwrap() += 1;
             sleep(HANGS).await;
@@ -50,14 +48,6 @@ impl WebhookSender for Receivers {
         self.waited.lock().unwrap().push(waited(request, now));
         sleep(GOOD).await;
         Answer::Status { code: 200, retry_after: None, excerpt: String::new() }
-    }
-
-    async fn ask(&self, _: &EndpointUrl, _: &Question) -> Result<Reply, Failure> {
-        Err(Failure::Refused)
-    }
-
-    async fn check(&self, _: &EndpointUrl) -> Result<(), Failure> {
-        Ok(())
     }
 }
 
@@ -68,7 +58,7 @@ fn waited(request: &WebhookRequest, now: Timestamp) -> Duration {
 }
 
 /// Lets the scheduler visit in each minute until it is aborted.
-fn visit_every_minute<W: WebhookSender>(system: &Simulation<W>) -> JoinHandle<()> {
+fn visit_every_minute<A: Answering>(system: &Simulation<A>) -> JoinHandle<()> {
     let (scheduler, clock) = (system.scheduler(system.lanes.clone()), system.clock);
     spawn_local(async move {
         loop {
@@ -140,8 +130,8 @@ struct SlowReceivers {
     in_flight: Arc<Mutex<(usize, usize)>>,
 }
 
-impl WebhookSender for SlowReceivers {
-    async fn post(&self, request: &WebhookRequest, now: Timestamp) -> Answer {
+impl Answering for SlowReceivers {
+    async fn answer(&self, request: &WebhookRequest, now: Timestamp) -> Answer {
         let host = request.url.host();
         let number: u8 = host.trim_start_matches("receiver-").split('.').next().unwrap().parse().unwrap();
         if SLOW_ENDPOINTS.contains(&number) {
@@ -157,14 +147,6 @@ impl WebhookSender for SlowReceivers {
             sleep(GOOD).await;
         }
         Answer::Status { code: 200, retry_after: None, excerpt: String::new() }
-    }
-
-    async fn ask(&self, _: &EndpointUrl, _: &Question) -> Result<Reply, Failure> {
-        Err(Failure::Refused)
-    }
-
-    async fn check(&self, _: &EndpointUrl) -> Result<(), Failure> {
-        Ok(())
     }
 }
 

@@ -5,21 +5,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::delivery::verdict::Answer;
-use domain::delivery::verdict::failure::Failure;
 use domain::delivery::webhook_request::WebhookRequest;
-use domain::endpoint::handshake::{Question, Reply};
 use domain::endpoint::slowness::Slowness;
-use domain::endpoint::url::EndpointUrl;
 use domain::endpoint::{Endpoint, MAX_RATE_PER_SECOND};
 use domain::event::id::EventId;
 use domain::tenant::id::TenantId;
 use domain::testing::{START, endpoint_of, tenant};
 use domain::timestamp::Timestamp;
 use store::clock::Clock;
-use store::webhook_sender::WebhookSender;
 use tokio::task::LocalSet;
 use tokio::time::sleep;
 
+use crate::support::answering::Answering;
 use crate::support::simulation::Simulation;
 
 /// How long a quick receiver takes.
@@ -43,8 +40,8 @@ struct Receivers {
     slow: Arc<Mutex<usize>>,
 }
 
-impl WebhookSender for Receivers {
-    async fn post(&self, request: &WebhookRequest, now: Timestamp) -> Answer {
+impl Answering for Receivers {
+    async fn answer(&self, request: &WebhookRequest, now: Timestamp) -> Answer {
         if request.url.host() == "receiver-0.example.com" {
             *self.slow.lock().unwrap() += 1;
             sleep(SLOW).await;
@@ -55,14 +52,6 @@ impl WebhookSender for Receivers {
             sleep(QUICK).await;
         }
         Answer::Status { code: 200, retry_after: None, excerpt: String::new() }
-    }
-
-    async fn ask(&self, _: &EndpointUrl, _: &Question) -> Result<Reply, Failure> {
-        Err(Failure::Refused)
-    }
-
-    async fn check(&self, _: &EndpointUrl) -> Result<(), Failure> {
-        Ok(())
     }
 }
 

@@ -9,12 +9,9 @@ use delivery::handler::Delivery;
 use domain::delivery::DeliveryMessage;
 use domain::delivery::line::Line;
 use domain::delivery::verdict::Answer;
-use domain::delivery::verdict::failure::Failure;
 use domain::delivery::webhook_request::WebhookRequest;
 use domain::endpoint::Endpoint;
-use domain::endpoint::handshake::{Question, Reply};
 use domain::endpoint::pace::max_at_once;
-use domain::endpoint::url::EndpointUrl;
 use domain::inbox::Head;
 use domain::tenant::id::TenantId;
 use domain::testing::{START, endpoint_of, event, tenant};
@@ -29,9 +26,9 @@ use store::testing::clock::FixedClock;
 use store::testing::faults::Faults;
 use store::testing::memory::{DELIVERIES_QUEUE, Memory, SLOW_DELIVERIES_QUEUE};
 use store::testing::queue::MemoryQueue;
-use store::webhook_sender::WebhookSender;
 use tokio::time::sleep;
 
+use crate::support::answering::{Answering, Posts};
 use crate::support::configs;
 use crate::support::lines::no_log;
 
@@ -45,8 +42,8 @@ struct FirstTakesLong {
     requests: Arc<AtomicUsize>,
 }
 
-impl WebhookSender for FirstTakesLong {
-    async fn post(&self, _: &WebhookRequest, _: Timestamp) -> Answer {
+impl Answering for FirstTakesLong {
+    async fn answer(&self, _: &WebhookRequest, _: Timestamp) -> Answer {
         let is_first = self.requests.fetch_add(1, Ordering::SeqCst) == 0;
         if is_first {
             sleep(Duration::from_secs(12)).await;
@@ -54,23 +51,15 @@ impl WebhookSender for FirstTakesLong {
         let code = if is_first { self.status } else { 200 };
         Answer::Status { code, retry_after: None, excerpt: String::new() }
     }
-
-    async fn ask(&self, _: &EndpointUrl, _: &Question) -> Result<Reply, Failure> {
-        Err(Failure::Refused)
-    }
-
-    async fn check(&self, _: &EndpointUrl) -> Result<(), Failure> {
-        Ok(())
-    }
 }
 
-type Held = Memory<MemoryQueue, FirstTakesLong>;
+type Held = Memory<MemoryQueue, Posts<FirstTakesLong>>;
 
 /// A batch of messages for the endpoint of a tenant whose first request is answered with this status.
 async fn batch(status: u16) -> (Held, TenantId, Endpoint) {
     let still = Memory::new(&Faults::default(), &FixedClock::at(START));
     let Memory { tables, queues, vault, clock, .. } = still;
-    let webhooks = FirstTakesLong { status, requests: Arc::default() };
+    let webhooks = Posts(FirstTakesLong { status, requests: Arc::default() });
     let ports = Memory { tables, queues, vault, clock, webhooks };
     let tenant = tenant();
     let endpoint = endpoint_of(&tenant, 1);

@@ -1,9 +1,6 @@
 //! A replay of ten thousand events whose scheduler is killed twice, beside the live events of the same endpoint, in simulated
 //! time: each is sent again once, and the live ones do not wait for them.
 
-use domain::delivery::verdict::failure::Failure;
-use domain::endpoint::handshake::{Question, Reply};
-use domain::endpoint::url::EndpointUrl;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::{Arc, Mutex};
@@ -23,11 +20,11 @@ use domain::testing::{START, attempted, endpoint_of, event, tenant};
 use domain::timestamp::Timestamp;
 use store::clock::Clock;
 use store::unavailable::PortResult;
-use store::webhook_sender::WebhookSender;
 use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
 
+use crate::support::answering::Answering;
 use crate::support::simulation::{FairQueue, Simulation};
 
 /// How many events are sent again.
@@ -46,20 +43,12 @@ const DEADLY: [usize; 2] = [25, 60];
 #[derive(Clone, Default)]
 struct Taker(Arc<Mutex<Vec<(EventId, Timestamp)>>>);
 
-impl WebhookSender for Taker {
-    async fn post(&self, request: &WebhookRequest, now: Timestamp) -> Answer {
+impl Answering for Taker {
+    async fn answer(&self, request: &WebhookRequest, now: Timestamp) -> Answer {
         let (_, id) = request.headers.iter().find(|(name, _)| name == "webhook-id").unwrap();
         self.0.lock().unwrap().push((EventId::parse(id).unwrap(), now));
         sleep(Duration::from_millis(50)).await;
         Answer::Status { code: 200, retry_after: None, excerpt: String::new() }
-    }
-
-    async fn ask(&self, _: &EndpointUrl, _: &Question) -> Result<Reply, Failure> {
-        Err(Failure::Refused)
-    }
-
-    async fn check(&self, _: &EndpointUrl) -> Result<(), Failure> {
-        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use ::runtime::config::required;
 use store::clock::Clock;
 
 pub(crate) mod alone;
+pub(crate) mod answering;
 pub(crate) mod authority;
 pub(crate) mod aws;
 pub(crate) mod belongings;

@@ -28,13 +28,13 @@ use scheduler::handler::Scheduler;
 use store::clock::Clock;
 use store::events::Events;
 use store::queues::{Delayed, Lanes};
-use store::webhook_sender::WebhookSender;
 
 use store::unavailable::PortResult;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep};
 
+use super::answering::{Answering, Posts};
 use super::configs;
 use super::lines::no_log;
 
@@ -163,24 +163,24 @@ impl Queue for FairQueue {
 }
 
 /// The ports of a simulation that sends through this queue.
-type Simulated<W, Q = FairQueue> = Memory<Q, W, SimulatedClock>;
+type Simulated<A, Q = FairQueue> = Memory<Q, Posts<A>, SimulatedClock>;
 
 /// A system whose deliverers work until it is dropped.
-pub(crate) struct Simulation<W: WebhookSender> {
+pub(crate) struct Simulation<A: Answering> {
     pub(crate) clock: SimulatedClock,
     pub(crate) tables: MemoryTables,
-    pub(crate) events: Events<Simulated<W>>,
+    pub(crate) events: Events<Simulated<A>>,
     pub(crate) schedule: Schedule<MemoryTable>,
     pub(crate) lanes: [FairQueue; 2],
     /// How often a circuit breaker opened.
     pub(crate) opened: Arc<AtomicUsize>,
-    ports: Simulated<W>,
+    ports: Simulated<A>,
     workers: Vec<JoinHandle<()>>,
 }
 
-impl<W: WebhookSender> Simulation<W> {
-    /// A system whose webhooks are sent by this. Must run within a `LocalSet`, in paused time.
-    pub(crate) fn start(webhooks: W) -> Self {
+impl<A: Answering> Simulation<A> {
+    /// A system with these receivers. Must run within a `LocalSet`, in paused time.
+    pub(crate) fn start(receivers: A) -> Self {
         let clock = SimulatedClock(Instant::now());
         let lanes = LANES.map(|name| FairQueue::new(name, clock));
         let tables = MemoryTables::default();
@@ -188,7 +188,7 @@ impl<W: WebhookSender> Simulation<W> {
             tables: tables.clone(),
             queues: LANES.into_iter().zip(lanes.clone()).collect(),
             vault: MemoryVault::default(),
-            webhooks,
+            webhooks: Posts(receivers),
             clock,
         };
         let opened = Arc::new(AtomicUsize::new(0));
@@ -216,7 +216,7 @@ impl<W: WebhookSender> Simulation<W> {
     }
 
     /// A scheduler of this system that sends through these queues.
-    pub(crate) fn scheduler<Q: Queue>(&self, lanes: [Q; 2]) -> Scheduler<Simulated<W, Q>> {
+    pub(crate) fn scheduler<Q: Queue>(&self, lanes: [Q; 2]) -> Scheduler<Simulated<A, Q>> {
         let ports = Memory {
             tables: self.tables.clone(),
             queues: LANES.into_iter().zip(lanes).collect(),
@@ -252,7 +252,7 @@ impl<W: WebhookSender> Simulation<W> {
     }
 }
 
-impl<W: WebhookSender> Drop for Simulation<W> {
+impl<A: Answering> Drop for Simulation<A> {
     fn drop(&mut self) {
         self.workers.iter().for_each(JoinHandle::abort);
     }
