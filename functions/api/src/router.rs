@@ -24,7 +24,6 @@ use tower::ServiceExt;
 use crate::audit::{self, Admitted};
 use crate::deps::Api;
 use crate::failure::Failure;
-use crate::routes::openapi::BaseUrl;
 use crate::routes::{
     attempts, console, endpoints, events, explain, health, inbox, keys, metrics, openapi, operator, privacy,
     queue, reference, replays, stats, tenant, webhook,
@@ -43,7 +42,7 @@ pub fn router<P: Ports>(api: Arc<Api<P>>) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready::<P>))
         .route("/metrics", get(metrics::metrics::<P>))
-        .route("/openapi.json", get(openapi::document))
+        .route("/openapi.json", get(openapi::document::<P>))
         .route("/console", get(console::page))
         .route("/console/{file}", get(console::file))
         .route("/docs", get(reference::page))
@@ -151,9 +150,6 @@ pub async fn answer_gateway<P: Ports>(
 ) -> Response {
     if let Some(address) = gateway::source_address(&request) {
         request.extensions_mut().insert(address);
-    }
-    if let Some(url) = api.public_url.clone().or_else(|| gateway::base_url(&request)) {
-        request.extensions_mut().insert(BaseUrl(url));
     }
     let path = request.raw_http_path().to_owned();
     let request_id = request.lambda_context().request_id;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::join;
-use futures_util::pin_mut;
 use tokio::time::timeout;
 
 use crate::clients::Clients;
@@ -22,9 +21,7 @@ pub(crate) async fn warm(clients: &Clients, table: &str, queue: &str) {
     let key = || AttributeValue::S(ABSENT.to_owned());
     let read = clients.dynamodb.get_item().table_name(table).key("pk", key()).key("sk", key()).send();
     let sent = clients.sqs.send_message_batch().queue_url(queue).set_entries(Some(Vec::new())).send();
-    let both = join(read, sent);
-    pin_mut!(both);
-    let _ = timeout(MAX_TIME, both).await;
+    let _ = timeout(MAX_TIME, join(read, sent)).await;
 }
 
 #[cfg(test)]

@@ -194,7 +194,7 @@ pub fn source_address(request: &Request) -> Option<SourceAddress> {
 /// Returns the URL of the API as the client called it, without a slash at its end: the host, and the stage or the base path
 /// of a custom domain. Returns `None` for a request that did not come through API Gateway.
 #[must_use]
-pub fn base_url(request: &Request) -> Option<String> {
+pub fn base_url<B>(request: &http::Request<B>) -> Option<String> {
     let RequestContext::ApiGatewayV1(context) = request.request_context_ref()? else { return None };
     let prefix = context.path.as_deref()?.strip_suffix(request.raw_http_path())?;
     let host = request.headers().get(HOST)?.to_str().ok()?;

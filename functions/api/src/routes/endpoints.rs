@@ -121,9 +121,10 @@ pub(crate) async fn change<P: Ports>(
         None => None,
         Some(url) => Some(read_url(&api, &request_headers, url, "/url").await?),
     };
-    let seen = find(&api, &bearer.tenant, &id).await?;
+    let seen =
+        if settings.may_need_handshake() { Some(find(&api, &bearer.tenant, &id).await?) } else { None };
     let pointer = if url.is_some() { "/url" } else { "/handshake" };
-    let wanted = Wanted { seen: Some(&seen), settings: &settings, url: url.as_ref(), pointer };
+    let wanted = Wanted { seen: seen.as_ref(), settings: &settings, url: url.as_ref(), pointer };
     let handshake = Handshake::perform(&api, &bearer, &request_headers, wanted).await?;
     let changed = update(&api, &bearer.tenant, &id, |endpoint, private| {
         private.headers = change_headers(&private.headers, &settings)?;

@@ -39,6 +39,13 @@ pub(crate) struct Settings {
     pub(super) secret: Patch<String>,
 }
 
+impl Settings {
+    /// Returns whether the request can need an ownership handshake.
+    pub(super) const fn may_need_handshake(&self) -> bool {
+        self.url.is_present() || self.handshake.is_present()
+    }
+}
+
 /// Changes the members of the endpoint that the request has.
 pub(super) fn configure(
     endpoint: &mut Endpoint,
