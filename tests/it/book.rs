@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::delivery::retry_schedule::{ATTEMPTS, MAX_PUT_OFF, next_attempt_at};
@@ -21,9 +21,7 @@ use domain::testing::{START, event, failed, tenant};
 use rand::TryRng;
 use serde_json::Value;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
+use crate::support::root;
 
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 use spdx::{Expression, LicenseReq};
+
+use crate::support::root;
 
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
@@ -20,10 +21,6 @@ const LOCK_FILES: [&str; 4] = [
     "tests/console/package-lock.json",
     "tests/clients/package-lock.json",
 ];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
-}
 
 /// Returns the licences that `deny.toml` allows.
 fn allowed() -> BTreeSet<&'static str> {

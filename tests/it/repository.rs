@@ -4,15 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::root;
+
 /// README is one screen and a half.
 const MAX_README_LINES: usize = 90;
 const MAX_LINES: usize = 400;
 const MAX_MAIN_LINES: usize = 60;
 const MAX_FUNCTION_LINES: usize = 40;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
-}
 
 fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(root().join(path.as_ref()))

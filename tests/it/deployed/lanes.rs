@@ -41,7 +41,7 @@ fn with_ids(sample: &str, tenant: &Tenant) -> (String, String) {
 #[test]
 fn an_event_for_a_slow_endpoint_goes_by_the_slow_queue() {
     let (tenant, receiver) = known_to_be_slow();
-    let quick = queue(&json!({})); // nobody delivers what is sent here
+    let quick = queue(&json!({})); // no delivery function reads it
     let environment = environment("consumer", &[("DELIVERIES_QUEUE_URL", quick.as_str())]);
     let (sample, event) = with_ids(include_str!("../../../events/consumer-event.json"), &tenant);
     assert_eq!(invoke("consumer", &environment, &sample), json!({"batchItemFailures": []}));

@@ -87,7 +87,7 @@ async fn who_stores_events_or_notices_may_find_the_endpoints_that_get_them() {
 
 #[tokio::test]
 async fn who_sends_deliveries_may_send_by_both_lanes() {
-    let head = Head::new(&event(&tenant(), "a", "1", START), [endpoint(1).id]); // of no tenant, so nobody delivers it
+    let head = Head::new(&event(&tenant(), "a", "1", START), [endpoint(1).id]); // of no tenant, so it is not delivered
     let (id, delivery) = head.deliveries.first_key_value().unwrap();
     let message = DeliveryMessage::first(&tenant(), head.id, id, delivery, false);
     let queues = &shared().summary().queues;

@@ -1,26 +1,25 @@
 //! The rotation of the secret under which API keys are hashed, as docs/rotation.md describes it. The functions are updated one
 //! after another, so instances before and after a step work side by side: each accepts the keys that the other made.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::deployed::support::runtime::{Process, environment, post, request};
 use crate::deployed::support::stack::shared;
+use crate::support::aws::service;
 use crate::support::client::{Reply, Tenant};
-use crate::support::python::run;
 
-/// Makes the secrets of both steps from the present one. Prints their names.
-const PREPARE: &str = "
-import boto3, json, sys, uuid
-call = json.load(sys.stdin)
-client = boto3.client('secretsmanager', endpoint_url=call['endpoint'], region_name='us-east-1',
-                      aws_access_key_id='test', aws_secret_access_key='test')
-old = client.get_secret_value(SecretId=call['secret'])['SecretString']
-new = uuid.uuid4().hex
-names = []
-for text in [f'1:{old},2:{new}', f'2:{new},1:{old}']:
-    names.append(client.create_secret(Name=uuid.uuid4().hex, SecretString=text)['ARN'])
-print(json.dumps(names))
-";
+/// Calls an action of Secrets Manager.
+fn secrets_manager(action: &str, input: &Value) -> Value {
+    let target = format!("secretsmanager.{action}");
+    service(&shared().summary().emulator, "secretsmanager", &target, input).expect(200).json()
+}
+
+/// Creates a secret; returns its ARN.
+fn create_secret(text: &str) -> String {
+    let name = format!("rotation-{:016x}", rand::random::<u64>());
+    let created = secrets_manager("CreateSecret", &json!({"Name": name, "SecretString": text}));
+    created["ARN"].as_str().expect("an ARN").to_owned()
+}
 
 /// A process of ingest and one of api, which know the same versions of the secret.
 struct Instances {
@@ -58,12 +57,14 @@ impl Instances {
 #[test]
 fn no_good_key_is_refused_while_instances_before_and_after_a_step_work_side_by_side() {
     let secret = environment("api", &[])["KEY_PEPPER_ARN"].clone();
-    let call = json!({"endpoint": shared().summary().emulator, "secret": secret});
-    let names = run(PREPARE, &call).unwrap_or_else(|error| panic!("{error}"));
-    let [both, new]: [String; 2] = serde_json::from_str(&names).expect("two names");
+    let value = secrets_manager("GetSecretValue", &json!({"SecretId": secret}));
+    let old = value["SecretString"].as_str().expect("a text");
+    let new = format!("{:032x}", rand::random::<u128>());
+    let both = create_secret(&format!("1:{old},2:{new}"));
+    let rotated = create_secret(&format!("2:{new},1:{old}"));
 
     let tenant = Tenant::deployed();
-    let steps = [secret, both, new].map(|name| Instances::knowing(&name));
+    let steps = [secret, both, rotated].map(|name| Instances::knowing(&name));
     let made = [0, 1, 2].map(|step| steps[step].create_key(&tenant.key));
     for (before, after) in [(0, 1), (1, 2)] {
         for (maker, user) in [(before, before), (before, after), (after, before), (after, after)] {

@@ -1,5 +1,6 @@
 //! What the stories stand on: the memory stack, its callers and receivers, and the one way to wait.
 
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,11 @@ const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The longest pause between two questions; the first ones come fast after another.
 const MAX_PAUSE: Duration = Duration::from_millis(200);
+
+/// Returns the folder of the workspace.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
+}
 
 /// Asks again until there is an answer; the only place where a test waits.
 pub(crate) fn eventually<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
