@@ -7,8 +7,8 @@ use std::process::Command;
 
 use ureq::http::Uri;
 
-use crate::tools::output_of;
-use crate::{node, stack};
+use crate::stack;
+use crate::tools::{output_of, root};
 
 /// Returns the files below a folder with this ending.
 pub(crate) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
@@ -59,8 +59,8 @@ fn check_link(pages: &BTreeMap<PathBuf, String>, page: &Path, link: &str) -> Res
 fn build() -> PathBuf {
     let _turn = stack::take_turn();
     let mut cargo = Command::new(env!("CARGO"));
-    output_of(cargo.arg("docs").current_dir(node::root()));
-    node::root().join("target/book").canonicalize().expect("the book")
+    output_of(cargo.arg("docs").current_dir(root()));
+    root().join("target/book").canonicalize().expect("the book")
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn the_book_is_built_and_every_link_leads_somewhere() {
 
 #[test]
 fn every_page_of_the_docs_is_in_the_book() {
-    let docs = node::root().join("docs");
+    let docs = root().join("docs");
     let summary = fs::read_to_string(docs.join("SUMMARY.md")).expect("the summary");
     for page in files(&docs, "md") {
         let page = page.strip_prefix(&docs).expect("a page").display().to_string();
@@ -107,7 +107,7 @@ fn every_page_of_the_docs_is_in_the_book() {
 
 #[test]
 fn every_guide_says_where_to_go_next() {
-    let docs = node::root().join("docs");
+    let docs = root().join("docs");
     let summary = fs::read_to_string(docs.join("SUMMARY.md")).expect("the summary");
     let guides = summary.split("# How it is built").next().expect("guides");
     let pages: Vec<&str> = guides.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use dev::stack::find_python;
 
+use crate::tools::root;
 use crate::{node, stack};
 
 /// The folder with the stories, and with the versions of the generators.
@@ -12,9 +13,9 @@ const FOLDER: &str = "tests/clients";
 
 /// Copies the stories to `target`, installs the generators there, and adds the document as the stack serves it.
 fn prepare(name: &str) -> PathBuf {
-    let folder = node::root().join("target").join(name);
+    let folder = root().join("target").join(name);
     let _absent = fs::remove_dir_all(folder.join("generated"));
-    node::copy_sources(&node::root().join(FOLDER), &folder);
+    node::copy_sources(&root().join(FOLDER), &folder);
     let url = format!("{}/openapi.json", stack::shared().summary().url);
     let document = ureq::get(&url).call().expect("an answer").body_mut().read_to_string().expect("a text");
     fs::create_dir_all(folder.join("generated")).expect("a folder");

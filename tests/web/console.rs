@@ -6,6 +6,7 @@ use std::path::Path;
 
 use flate2::bufread::GzDecoder;
 
+use crate::tools::root;
 use crate::{node, stack};
 
 #[test]
@@ -26,16 +27,16 @@ fn check_build(page: &str, files: [&str; 4]) {
         return;
     }
     // A copy, so that neither the committed files nor installed packages are touched. It has the same neighbours.
-    let copy = node::root().join("target/built").join(page.replace('/', "-"));
+    let copy = root().join("target/built").join(page.replace('/', "-"));
     let _absent = fs::remove_dir_all(&copy);
     for folder in ["functions/api/console", "functions/api/reference", "events"] {
-        node::copy_sources(&node::root().join(folder), &copy.join(folder));
+        node::copy_sources(&root().join(folder), &copy.join(folder));
     }
     let folder = copy.join(page);
     node::install(&folder);
     node::run(&folder, &["npm", "run", "build"], &[]);
     for file in files {
-        let is_same = read(&folder, file) == read(&node::root().join(page), file);
+        let is_same = read(&folder, file) == read(&root().join(page), file);
         assert!(is_same, "`npm ci && npm run build` in {page} changes {file}: commit what it builds");
     }
 }
@@ -59,7 +60,7 @@ fn the_stories_of_the_console_hold_in_a_browser() {
     }
     let Some(browser) = node::find_browser(consequence) else { return };
     let summary = stack::shared().summary();
-    let folder = node::root().join("tests/console");
+    let folder = root().join("tests/console");
     node::install(&folder);
     let variables = [
         ("URL", summary.url.as_str()),

@@ -2,11 +2,12 @@
 
 use std::env;
 use std::fs;
-use std::io::{Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use runtime::config;
+
+use crate::tools::{self, output_of};
 
 /// The variable that makes an absent Node.js or browser a failure, as in CI.
 const REQUIRED: &str = "CONSOLE_STORIES";
@@ -16,11 +17,6 @@ const OLDEST: u32 = 20;
 
 /// The names of Chromium, of which one is enough. The variable `CHROMIUM` can name another one.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-
-/// Returns the folder of the workspace.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
-}
 
 /// Returns whether Node.js and npm are there. If they are not, says in one line what does not run therefore, or fails in CI.
 pub(crate) fn is_found(consequence: &str) -> bool {
@@ -50,9 +46,7 @@ pub(crate) fn find_browser(consequence: &str) -> Option<PathBuf> {
 }
 
 fn skip(reason: &str) {
-    assert!(!config::is(REQUIRED, "required"), "{reason}, and {REQUIRED} is `required`");
-    // Not a macro: the test harness would keep the line for itself.
-    let _closed = writeln!(stderr(), "{reason}");
+    tools::skip(REQUIRED, reason);
 }
 
 /// Installs exactly what the lock file of a folder names.
@@ -65,11 +59,7 @@ pub(crate) fn install(folder: &Path) {
 pub(crate) fn run(folder: &Path, command: &[&str], variables: &[(&str, &str)]) {
     let [program, arguments @ ..] = command else { panic!("no command") };
     let mut process = Command::new(program);
-    process.args(arguments).current_dir(folder).envs(variables.iter().copied());
-    let output = process.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{command:?} in {}:\n{said}", folder.display());
+    output_of(process.args(arguments).current_dir(folder).envs(variables.iter().copied()));
 }
 
 /// Copies the files of a folder that Git has to another folder, without what was installed or built there.

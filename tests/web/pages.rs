@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::api::Api;
 use crate::book::files;
-use crate::node;
+use crate::tools::root;
 
 /// The pages whose blocks another test runs: `infra/dev/tests/it/readme.rs`, in terminals that stay open, and `tests/it/guide.rs`
 /// what the operating guide asks of the API. Its other commands need an account of AWS, and the page says that they did not run.
@@ -73,7 +73,7 @@ fn run_as_reader(api: &Api, block: &str, before: &str) -> String {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let mut shell = Command::new("sh");
-        shell.args(["-c", &block]).envs(api.variables()).current_dir(node::root());
+        shell.args(["-c", &block]).envs(api.variables()).current_dir(root());
         let output = shell.output().expect("a shell");
         let shown = String::from_utf8(output.stdout).expect("text");
         assert!(output.status.success() && !shown.contains("urn:triggers:problem"), "{block}{shown}");
@@ -85,7 +85,7 @@ fn run_as_reader(api: &Api, block: &str, before: &str) -> String {
 
 #[test]
 fn every_command_of_the_book_runs_and_shows_what_the_book_shows() {
-    let docs = node::root().join("docs");
+    let docs = root().join("docs");
     let (mut commands, mut shown, mut not_run) = (0, 0, 0);
     for path in files(&docs, "md") {
         let page = path.strip_prefix(&docs).expect("a page").display().to_string();
@@ -126,7 +126,7 @@ fn every_command_of_the_book_runs_and_shows_what_the_book_shows() {
 
 #[test]
 fn every_program_of_the_book_is_included_from_the_examples() {
-    let docs = node::root().join("docs");
+    let docs = root().join("docs");
     let mut programs = 0;
     for path in files(&docs, "md") {
         for block in read_blocks(&fs::read_to_string(&path).expect("a page")) {

@@ -7,13 +7,12 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::node;
-use crate::tools::{output_of, python};
+use crate::tools::{output_of, python, root};
 
 /// Returns the worker, which ends when no event is free.
 fn worker(api: &Api, command: &[&str]) -> Command {
     let mut worker = Command::new(python());
-    worker.arg(node::root().join("examples/worker/worker.py")).arg("--until-empty").args(command);
+    worker.arg(root().join("examples/worker/worker.py")).arg("--until-empty").args(command);
     worker.envs(api.with_scopes(&["inbox:ack"]).variables()).env("RELEASE_DELAY_SECONDS", "3600");
     worker
 }

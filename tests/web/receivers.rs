@@ -10,11 +10,11 @@ use serde_json::json;
 use standardwebhooks::Webhook;
 
 use crate::api::{Api, send};
-use crate::tools::{Server, build_example, eventually, find_free_port, is_found, output_of, python};
+use crate::tools::{Server, build_example, eventually, find_free_port, is_found, output_of, python, root};
 use crate::{node, stack};
 
 fn folder() -> PathBuf {
-    node::root().join("examples/receivers")
+    root().join("examples/receivers")
 }
 
 /// The receivers that keep no ids, and say where a program would.

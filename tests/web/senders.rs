@@ -8,11 +8,11 @@ use serde_json::Value;
 use crate::api::Api;
 use crate::node;
 use crate::scripted::answer_by;
-use crate::tools::{build_example, output_of, python};
+use crate::tools::{build_example, output_of, python, root};
 
 fn sender(program: impl Into<PathBuf>, arguments: &[&str]) -> Command {
     let mut command = Command::new(program.into());
-    command.args(arguments).current_dir(node::root().join("examples/senders"));
+    command.args(arguments).current_dir(root().join("examples/senders"));
     command
 }
 

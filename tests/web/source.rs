@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::node;
 use crate::scripted::answer_by;
-use crate::tools::{output_of, python};
+use crate::tools::{output_of, python, root};
 
 /// Validates pairs of a schema and a payload.
 const VALIDATE: &str = "
@@ -25,13 +24,13 @@ for schema, payload in json.load(sys.stdin):
 
 fn source(arguments: &[&str]) -> Command {
     let mut command = Command::new(python());
-    command.arg(node::root().join("examples/source/source.py")).args(arguments);
+    command.arg(root().join("examples/source/source.py")).args(arguments);
     command
 }
 
 /// Returns the schema of each type.
 fn schemas() -> BTreeMap<String, Value> {
-    let files = fs::read_dir(node::root().join("examples/source/schemas")).expect("a folder");
+    let files = fs::read_dir(root().join("examples/source/schemas")).expect("a folder");
     let read = |path: std::path::PathBuf| {
         let name = path.file_stem().expect("a name").to_str().expect("UTF-8").to_owned();
         (name, serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON"))

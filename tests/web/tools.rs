@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use dev::stack::find_python;
 use runtime::config;
 
-use crate::{node, stack};
+use crate::stack;
 
 /// The variable that makes an absent Go, Ruby or PHP a failure, as in CI.
 const REQUIRED: &str = "EXAMPLE_STORIES";
@@ -22,6 +22,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 static PYTHON: LazyLock<PathBuf> =
     LazyLock::new(|| find_python().unwrap_or_else(|error| panic!("no Python: {error}")));
+
+/// Returns the folder of the workspace.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
+}
+
+/// Says in one line what does not run, and why. Fails if this variable is `required`, as in CI.
+pub(crate) fn skip(variable: &'static str, reason: &str) {
+    assert!(!config::is(variable, "required"), "{reason}, and {variable} is `required`");
+    // Not a macro: the test harness would keep the line for itself.
+    let _closed = writeln!(stderr(), "{reason}");
+}
 
 /// Returns the interpreter of `.venv`, which has the packages of the tests.
 pub(crate) fn python() -> &'static Path {
@@ -33,9 +45,7 @@ pub(crate) fn is_found(program: &str, consequence: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let is_found = env::split_paths(&path).any(|folder| folder.join(program).is_file());
     if !is_found {
-        assert!(!config::is(REQUIRED, "required"), "there is no {program}, and {REQUIRED} is `required`");
-        // Not a macro: the test harness would keep the line for itself.
-        let _closed = writeln!(stderr(), "there is no {program}: {consequence}");
+        skip(REQUIRED, &format!("there is no {program}: {consequence}"));
     }
     is_found
 }
@@ -74,8 +84,8 @@ pub(crate) fn output_of(command: &mut Command) -> String {
 /// Builds a Rust example. Returns the path of its program.
 pub(crate) fn build_example(folder: &str, name: &str) -> PathBuf {
     let _turn = stack::take_turn();
-    let manifest = node::root().join("examples").join(folder).join("Cargo.toml");
-    let target = node::root().join("target/examples");
+    let manifest = root().join("examples").join(folder).join("Cargo.toml");
+    let target = root().join("target/examples");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(manifest);
     output_of(cargo.arg("--target-dir").arg(&target));

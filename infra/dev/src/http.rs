@@ -7,6 +7,17 @@ use ureq::http::Request;
 
 use crate::error::Error;
 
+/// Returns an agent that follows no redirect. Each request takes at most `timeout`.
+pub(crate) fn agent_without_redirects(timeout: Duration) -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(timeout))
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None);
+    config.build().into()
+}
+
 /// Sends requests, each within one timeout.
 #[derive(Debug)]
 pub(crate) struct Client {

@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use ureq::Agent;
 
 use crate::client::ApiClient;
 use crate::error::Error;
+use crate::http::agent_without_redirects;
 use crate::output::note;
 
 /// The description of each endpoint that `listen` creates.
@@ -85,13 +85,7 @@ fn is_abandoned(url: &str) -> bool {
     if !url.starts_with("http://127.0.0.1:") {
         return false;
     }
-    let config = Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(PRESENCE_TIMEOUT))
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(None);
-    let agent = Agent::from(config.build());
+    let agent = agent_without_redirects(PRESENCE_TIMEOUT);
     match agent.get(url).call().and_then(|mut answer| answer.body_mut().read_to_string()) {
         Ok(text) => text != PRESENCE,
         Err(error) => !matches!(error, ureq::Error::Timeout(_)),

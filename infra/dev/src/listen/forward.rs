@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use ureq::Agent;
 use ureq::http::{HeaderMap, Request as HttpRequest, StatusCode, Uri};
 
+use crate::http::agent_without_redirects;
 use crate::receiver::{Answer, Request};
 
 /// How long the target may take. It is less than the 15 s that `delivery` waits for `listen`.
@@ -40,13 +41,7 @@ impl Target {
     pub fn parse(url: &str) -> Option<Self> {
         let uri: Uri = url.parse().ok()?;
         uri.host().filter(|host| !host.is_empty() && uri.scheme_str() == Some("http"))?;
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(TIMEOUT))
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None);
-        Some(Self { url: url.to_owned(), agent: config.build().into() })
+        Some(Self { url: url.to_owned(), agent: agent_without_redirects(TIMEOUT) })
     }
 
     /// Sends the headers and the body of a webhook to the target. Returns the target's answer, or 502 if there is none.
