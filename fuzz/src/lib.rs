@@ -26,6 +26,11 @@ pub fn delivery(input: &[u8]) {
     raw::queues::delivery(input);
 }
 
+/// Sends a raw event of SQS to drain.
+pub fn drain(input: &[u8]) {
+    raw::queues::drain(input);
+}
+
 /// Sends a raw event of EventBridge to scheduler.
 pub fn scheduler(input: &[u8]) {
     raw::schedule::scheduler(input);

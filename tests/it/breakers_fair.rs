@@ -83,11 +83,11 @@ impl Story {
         let tenant = tenant();
         let endpoint = endpoint_of(&tenant, 1);
         system.tables.put_endpoint(&tenant, &endpoint);
-        let (scheduler, clock) = (system.scheduler(system.lanes.clone()), system.clock);
+        let visits = system.visits();
         spawn_local(async move {
             loop {
                 sleep(every).await;
-                scheduler.handle(clock.now().after(Duration::from_secs(55))).await;
+                visits.come().await;
             }
         });
         Self { system, tenant, endpoint, receiver }

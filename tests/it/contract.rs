@@ -5,6 +5,7 @@ mod events;
 mod expiring;
 pub(crate) mod jobs;
 mod lines;
+mod parked;
 mod stats;
 
 use std::time::Duration;
@@ -23,7 +24,7 @@ use store::testing::memory::Memory;
 
 use domain::delivery::DeliveryMessage;
 use domain::delivery::lane::Lane;
-use domain::delivery::schedule::{Due, Parked, shard_of_endpoint, shard_of_event};
+use domain::delivery::schedule::{Due, shard_of_event};
 use domain::endpoint::health::Failed;
 use domain::endpoint::health::window::Window;
 use domain::endpoint::slowness::Slowness;
@@ -201,7 +202,7 @@ async fn slowness_is_recorded_once(
 }
 
 pub(crate) async fn schedules_keep_their_promises(schedule: &Schedule<impl Table>) -> PortResult<()> {
-    let (ours, stranger, place) = (tenant(), tenant(), endpoint(1).id);
+    let (ours, place) = (tenant(), endpoint(1).id);
     let event = event(&ours, "a", "1", START);
     let head = Head::new(&event, [place.clone()]);
     let first = DeliveryMessage::first(&ours, event.id, &place, &head.deliveries[&place], false);
@@ -225,38 +226,7 @@ pub(crate) async fn schedules_keep_their_promises(schedule: &Schedule<impl Table
     assert_eq!(ours_due(schedule.due(shard, until(3), 1000).await?), rows[1..]);
     schedule.delete_due(&rows).await?;
 
-    let parked = |message: &DeliveryMessage, token: &str| Parked {
-        message: message.clone(),
-        token: token.to_owned(),
-        was_probed: token == "c",
-    };
-    let row = async || {
-        let rows = schedule.endpoint_rows(shard_of_endpoint(&place)).await?;
-        PortResult::Ok(rows.into_iter().find(|row| row.tenant == ours))
-    };
-    assert_eq!(row().await?, None);
-    schedule.put_parked(&parked(&first, "a"), head.expires_at).await?;
-    schedule.announce_parked(&ours, &place).await?;
-    let seen = row().await?.expect("an announced delivery has its endpoint's row");
-    schedule.put_parked(&parked(&second, "b"), head.expires_at).await?;
-    schedule.put_parked(&parked(&first, "c"), head.expires_at).await?;
-    schedule.announce_parked(&ours, &place).await?;
-    schedule.unpark(&parked(&first, "a")).await?;
-    let all = [parked(&first, "c"), parked(&second, "b")];
-    assert_eq!(schedule.parked(&ours, &place, None, 10).await?.rows, all, "parked again, it stays");
-    assert_eq!(schedule.parked(&ours, &place, None, 1).await?.rows, all[..1]);
-    assert_eq!(schedule.parked(&ours, &place, Some(&all[0]), 10).await?.rows, all[1..]);
-    assert!(schedule.parked(&stranger, &place, None, 10).await?.is_empty);
-    let newest = schedule.newest_parked(&ours, &place, 10).await?.rows;
-    assert_eq!(newest, [all[1].clone(), all[0].clone()]);
-    schedule.unpark(&all[0]).await?;
-    schedule.unpark(&all[1]).await?;
-    assert!(schedule.parked(&ours, &place, None, 10).await?.is_empty);
-    schedule.delete_endpoint_row(&seen).await?;
-    let now = row().await?.expect("something was parked since it was read");
-    schedule.delete_endpoint_row(&now).await?;
-    assert_eq!(row().await?, None);
-    schedule.delete_endpoint_row(&now).await?;
+    parked::rows_keep_their_promises(schedule).await?;
     jobs::jobs_keep_their_promises(schedule).await?;
     expiring::rows_keep_their_promises(schedule).await
 }

@@ -25,7 +25,7 @@ async fn with_many_parked() -> Pipeline {
     let pipeline = Pipeline::parked(1).await;
     pipeline.deliver().await;
     let items = pipeline.tables.schedule.items();
-    let parked = items.iter().find(|item| item.has("token")).expect("a parked delivery");
+    let parked = items.iter().find(|item| item.has("message")).expect("a parked delivery");
     for number in 1..ROWS {
         let key = Key::new(parked.text("pk").unwrap(), format!("{number:08}"));
         let row = parked.clone().with("padding", "x".repeat(ROW_BYTES));

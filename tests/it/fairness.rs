@@ -12,7 +12,6 @@ use domain::tenant::id::TenantId;
 use domain::testing::{START, endpoint_of, tenant};
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
-use store::clock::Clock;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::sleep;
 
@@ -59,11 +58,11 @@ fn waited(request: &WebhookRequest, now: Timestamp) -> Duration {
 
 /// Lets the scheduler visit in each minute until it is aborted.
 fn visit_every_minute<A: Answering>(system: &Simulation<A>) -> JoinHandle<()> {
-    let (scheduler, clock) = (system.scheduler(system.lanes.clone()), system.clock);
+    let visits = system.visits();
     spawn_local(async move {
         loop {
             sleep(Duration::from_mins(1)).await;
-            scheduler.handle(clock.now().after(Duration::from_secs(55))).await;
+            visits.come().await;
         }
     })
 }

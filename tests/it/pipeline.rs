@@ -1,4 +1,4 @@
-//! The five functions over tables and queues in memory: time is moved by hand, and any call can fail.
+//! The six functions over tables and queues in memory: time is moved by hand, and any call can fail.
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use store::events::Events;
 use store::limits::Limits;
 use store::ports::Ports;
 use store::schedule::Schedule;
-use store::testing::memory::{DELIVERIES_QUEUE, EVENTS_QUEUE, Memory, SLOW_DELIVERIES_QUEUE};
+use store::testing::memory::{DELIVERIES_QUEUE, DRAINS_QUEUE, EVENTS_QUEUE, Memory, SLOW_DELIVERIES_QUEUE};
 use store::testing::table::MemoryTable;
 use store::testing::tables::MemoryTables;
 
@@ -31,6 +31,7 @@ use domain::tenant::id::TenantId;
 use domain::tenant::tier::Tier;
 use domain::testing::{START, endpoint, endpoint_of, failed, key_of, tenant};
 use domain::timestamp::Timestamp;
+use drain::handler::Drain;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use ingest::handler::Ingest;
 use runtime::answer::Answer;
@@ -66,6 +67,8 @@ pub(crate) struct Pipeline {
     consumer: Consumer<Memory>,
     delivery: Box<Delivery<Memory>>,
     scheduler: Box<Scheduler<Memory>>,
+    drain: Box<Drain<Memory>>,
+    drains: MemoryQueue,
     /// The minute of the scheduler's last visit.
     visited: Cell<u64>,
 }
@@ -110,6 +113,8 @@ impl Pipeline {
             consumer: Consumer::new(&ports, configs::consumer(), log("consumer")),
             delivery: Box::new(Delivery::new(&ports, configs::delivery(), log("delivery"))),
             scheduler: Box::new(Scheduler::new(&ports, &configs::scheduler(), log("scheduler"))),
+            drain: Box::new(Drain::new(&ports, &configs::drain(), log("drain"))),
+            drains: ports.queue(DRAINS_QUEUE),
             control: Control::new(tables.control.clone()),
             events: Events::new(tables.events.clone(), keys),
             limits: Limits::new(tables.limits.clone()),
@@ -271,9 +276,31 @@ impl Pipeline {
         self.deliver().await;
     }
 
-    /// Lets the scheduler come once.
+    /// Lets the scheduler come once, and drain handle what it shares out. A share whose process dies does not come back: when it
+    /// is visible again, its minute is over.
     pub(crate) async fn schedule(&self) {
+        let mut shares = self.share_out().await;
+        while !shares.records.is_empty() && !self.faults.is_dead() {
+            self.drain(shares).await;
+            shares = self.take_shares();
+        }
+    }
+
+    /// Lets the scheduler come once; returns the shares, which drain has not handled.
+    pub(crate) async fn share_out(&self) -> SqsEvent {
         self.scheduler.handle(self.in_a_minute()).await;
+        self.take_shares()
+    }
+
+    fn take_shares(&self) -> SqsEvent {
+        let batch = self.drains.take();
+        self.drains.settle(&batch, &SqsBatchResponse::default());
+        batch
+    }
+
+    /// Lets drain handle these shares.
+    pub(crate) async fn drain(&self, shares: SqsEvent) {
+        self.drain.handle(shares, self.in_a_minute()).await;
     }
 
     fn in_a_minute(&self) -> Timestamp {

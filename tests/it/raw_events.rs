@@ -251,12 +251,13 @@ fn the_base_url_has_the_host_and_the_stage_or_the_base_path() {
 type Send = fn(&[u8]);
 
 /// The functions, by the folder of `fuzz/seeds` with their events.
-const FUNCTIONS: [(&str, Send); 5] = [
+const FUNCTIONS: [(&str, Send); 6] = [
     ("gateway_ingest", raw_gateway::ingest),
     ("gateway_api", raw_gateway::api),
     ("consumer", queues::consumer),
     ("delivery", queues::delivery),
     ("scheduler", schedule::scheduler),
+    ("drain", queues::drain),
 ];
 
 /// Mutates a text that is JSON itself, as the body of a message is; mutates any other value as [`mutate`] does.

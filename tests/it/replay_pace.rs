@@ -108,7 +108,7 @@ async fn live(beside_a_replay: bool) -> Seen {
     }
     let killed = Arc::new(Notify::new());
     let sends = Arc::default();
-    let deadly = system.lanes.clone().map(|queue| {
+    let deadly = system.queues().map(|queue| {
         let (sends, killed) = (Arc::clone(&sends), Arc::clone(&killed));
         DeadlyQueue { queue, sends, killed }
     });

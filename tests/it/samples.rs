@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use store::envelope::{delivery_body, event_body, read_delivery, read_event};
+use store::envelope::{delivery_body, event_body, read_delivery, read_event, read_share, share_body};
 
 use crate::support::client::Tenant;
 
@@ -55,4 +55,6 @@ fn the_bodies_of_the_samples_are_what_this_version_writes() {
         let body = body_of(sample);
         assert_eq!(delivery_body(&read_delivery(&body).unwrap()), body);
     }
+    let body = body_of(include_str!("../../events/drain-share.json"));
+    assert_eq!(share_body(&read_share(&body).unwrap()), body);
 }

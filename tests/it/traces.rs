@@ -2,7 +2,7 @@
 //! a story over the real handlers.
 
 use domain::delivery::run::Run;
-use domain::delivery::schedule::Parked;
+use domain::delivery::schedule::{Parked, Source};
 use domain::delivery::verdict::Verdict;
 use domain::delivery::{DeliveryMessage, DeliveryState};
 use domain::inbox::Status;
@@ -128,10 +128,10 @@ async fn trace_7_a_delivery_that_is_parked_again_while_it_is_drained_stays_parke
     pipeline.deliver().await;
     let (tenant, id) = (pipeline.tenant.clone(), Pipeline::endpoint(1).id);
     let before = pipeline.tables.parked();
-    let again = Parked { token: "of another writing".to_owned(), ..before[0].clone() };
+    let again = Parked { source: Source::Message("another".to_owned()), ..before[0].clone() };
     let tables = pipeline.tables.clone();
     pipeline.tables.change_endpoint(&tenant, &id, |endpoint| endpoint.health.open = None);
-    pipeline.tables.schedule.after_query_of(keys::parked(&tenant, &id), {
+    pipeline.tables.schedule.after_query_of(keys::parked(&before[0].partition()), {
         let again = again.clone();
         move || tables.overwrite_parked(&again, END) // sent, met an open breaker, and parked under the same key
     });
@@ -174,7 +174,7 @@ async fn trace_8_what_is_parked_while_the_scheduler_finds_nothing_is_looked_at_a
     pipeline
         .tables
         .schedule
-        .after_query_of(keys::parked(&tenant, &id), move || tables.overwrite_parked(&late, END)); // it read "open", and parks only now
+        .after_query_of(keys::parked(&late.partition()), move || tables.overwrite_parked(&late, END)); // it read "open", and parks only now
     pipeline.schedule().await;
     assert_eq!(pipeline.tables.endpoint_rows().len(), 1, "its version was raised since it was read");
     pipeline.run_until_quiet().await;

@@ -40,7 +40,7 @@ async fn with_a_due_row() -> (Pipeline, EventId, Item) {
 async fn a_parked_delivery_that_cannot_be_read_keeps_the_row_of_its_endpoint() {
     let pipeline = Pipeline::parked(1).await;
     pipeline.deliver().await;
-    let parked = row_with(&pipeline, "token");
+    let parked = row_with(&pipeline, "message");
     pipeline.tables.schedule.put_item(parked.clone().with("message", NEWER));
 
     pipeline.run_until(pipeline.clock.now().after(Duration::from_hours(2))).await;
@@ -57,7 +57,7 @@ async fn a_parked_delivery_that_cannot_be_read_keeps_the_row_of_its_endpoint() {
 async fn parked_deliveries_that_cannot_be_read_do_not_hold_up_the_others() {
     let pipeline = Pipeline::parked(1).await;
     pipeline.deliver().await;
-    let parked = row_with(&pipeline, "token");
+    let parked = row_with(&pipeline, "message");
     let partition = parked.text("pk").unwrap().to_owned();
     for number in 0..MANY {
         let key = Key::new(partition.clone(), format!("{number:08}"));

@@ -85,7 +85,7 @@ impl<P: Ports> Delivery<P> {
             Step::Nothing => Tally::default(),
             Step::Wait(at) => self.send_at(message.delayed(Bypass::None), at, lane, &found.head).await?,
             Step::EnsureNext(at) => self.send_at(message.next(), at, lane, &found.head).await?,
-            Step::Attempt => self.apply(admission, found, message).await?,
+            Step::Attempt => self.apply(admission, found, message, received).await?,
         };
         Ok((step, tally))
     }
@@ -120,6 +120,7 @@ impl<P: Ports> Delivery<P> {
         Admission { decision, lane }: Admission,
         found: Found,
         message: &DeliveryMessage,
+        received: &Message,
     ) -> PortResult<Tally> {
         match decision {
             Decision::Unknown(error) => Err(Unavailable::new("reading an endpoint", error)),
@@ -130,7 +131,7 @@ impl<P: Ports> Delivery<P> {
             }
             Decision::Parked { has_waited } => {
                 let message = DeliveryMessage { has_waited, ..message.clone() };
-                self.park(&found.head, &message, false).await
+                self.park(&found.head, &message, received, false).await
             }
             Decision::Later { at, bypass, has_waited } => {
                 let later = DeliveryMessage { has_waited, ..message.delayed(bypass) };
@@ -144,7 +145,7 @@ impl<P: Ports> Delivery<P> {
                 self.enter_inbox(&message.tenant, &found.head).await?;
                 self.send_at(message.delayed(message.bypass), self.clock.now(), lane, &found.head).await
             }
-            Decision::Open(endpoint) => self.attempt(&found, message, &endpoint).await,
+            Decision::Open(endpoint) => self.attempt(&found, message, received, &endpoint).await,
         }
     }
 
@@ -152,6 +153,7 @@ impl<P: Ports> Delivery<P> {
         &self,
         found: &Found,
         message: &DeliveryMessage,
+        received: &Message,
         endpoint: &Endpoint,
     ) -> PortResult<Tally> {
         // 1. Read what the request needs. Without it the event no longer has to be delivered.
@@ -178,7 +180,7 @@ impl<P: Ports> Delivery<P> {
 
         // 4. Record the outcome in the head, and schedule the next attempt. Only now is the message handled.
         let recorded = if attempt.is_parked_again() {
-            self.park(&found.head, message, true).await?
+            self.park(&found.head, message, received, true).await?
         } else {
             let outcome = Outcome::Attempted(verdict, attempt.to_last_attempt());
             self.record(&found.head, message, &outcome, lane).await?

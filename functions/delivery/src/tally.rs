@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::delivery::DeliveryMessage;
-use domain::endpoint::id::EndpointId;
+use domain::delivery::schedule::ParkedPartition;
 use domain::event::id::EventId;
 use domain::tenant::id::TenantId;
 use domain::tenant::stats::{Histogram, Stats, TenantChange, TenantChanges};
@@ -21,8 +21,8 @@ pub(crate) struct Tally {
     first_attempts_ms: Vec<u64>,
     /// The changes of each tenant's numbers.
     pub(crate) changes: TenantChanges,
-    /// The endpoints for which a row was put into the schedule that the scheduler does not know of yet.
-    pub(crate) parked_at: BTreeSet<(TenantId, EndpointId)>,
+    /// The partitions into which a row was put that the scheduler does not know of yet.
+    pub(crate) parked_at: BTreeSet<ParkedPartition>,
 }
 
 impl Tally {
@@ -33,8 +33,7 @@ impl Tally {
 
     /// Counts a delivery whose row was put.
     pub(crate) fn parked(message: &DeliveryMessage) -> Self {
-        let endpoint = (message.tenant.clone(), message.endpoint.clone());
-        Self { parked_at: BTreeSet::from([endpoint]), ..Self::once("parked") }
+        Self { parked_at: BTreeSet::from([ParkedPartition::of(message)]), ..Self::once("parked") }
     }
 
     /// Counts an unreadable message that was kept.

@@ -18,6 +18,8 @@ pub struct Config {
     pub deliveries_queue: String,
     /// The URL of the queue `deliveries-slow`.
     pub slow_deliveries_queue: String,
+    /// The URL of the queue `drains`.
+    pub drains_queue: String,
     /// The KMS key that encrypts the data keys of the tenants.
     pub data_kms_key: String,
     /// The pause of an erasure before all data is searched once more.
@@ -37,6 +39,7 @@ impl Config {
             schedule_table: required("SCHEDULE_TABLE")?,
             deliveries_queue: required("DELIVERIES_QUEUE_URL")?,
             slow_deliveries_queue: required("SLOW_DELIVERIES_QUEUE_URL")?,
+            drains_queue: required("DRAINS_QUEUE_URL")?,
             data_kms_key: required("DATA_KMS_KEY")?,
             erasure_pause: Duration::from_secs(parsed("ERASURE_PAUSE_SECONDS")?),
         })

@@ -19,7 +19,7 @@ use store::limits::Limits;
 use store::limits::counters::Counts;
 use store::notices::{Notices, Sent};
 use store::ports::Ports;
-use store::queues::Lanes;
+use store::queues::{DrainsQueue, Lanes};
 use store::schedule::Schedule;
 use store::unavailable::PortResult;
 
@@ -35,6 +35,7 @@ pub struct Scheduler<P: Ports> {
     pub(crate) limits: Limits<P::Table>,
     pub(crate) schedule: Schedule<P::Table>,
     pub(crate) deliveries: Lanes<P::Queue>,
+    pub(crate) drains: DrainsQueue<P::Queue>,
     pub(crate) notices: Notices<P>,
     pub(crate) clock: P::Clock,
     /// The pause of an erasure before all data is searched once more.
@@ -50,10 +51,8 @@ pub(crate) struct RunCounts {
     pub(crate) due: u64,
     /// How long ago the oldest of them was due, in milliseconds; 0 if none was late.
     pub(crate) late_ms: u64,
-    /// Parked deliveries that were sent.
-    pub(crate) drained: u64,
-    /// Parked deliveries that were sent as probes.
-    pub(crate) probes: u64,
+    /// Shares of the endpoints with parked deliveries that were sent to drain.
+    pub(crate) shares: u64,
     /// Expiry notices that were stored.
     pub(crate) expiring: u64,
     /// Other notices that were stored.
@@ -80,6 +79,7 @@ impl<P: Ports> Scheduler<P> {
             control,
             events,
             deliveries,
+            drains: DrainsQueue::new(ports.queue(&config.drains_queue)),
             limits: Limits::new(ports.table(limits_table)),
             schedule: Schedule::new(ports.table(schedule_table)),
             clock: ports.clock(),
@@ -91,21 +91,20 @@ impl<P: Ports> Scheduler<P> {
     /// Handles what is due. Begins no step that could not end before `until`.
     pub async fn handle(&self, until: Timestamp) {
         let began = self.clock.now();
-        let (due, drained, expiring, notices, jobs) = join5(
+        let (due, shared, expiring, notices, jobs) = join5(
             Box::pin(self.send_due(until)),
-            Box::pin(self.drain_endpoints(until)),
+            Box::pin(self.share_endpoints()),
             Box::pin(self.send_expiry_notices(until)),
             Box::pin(self.send_inbox_notices(until)),
             Box::pin(self.advance_jobs(until)),
         )
         .await;
-        let counts = due.plus(drained).plus(expiring).plus(notices).plus(jobs);
+        let counts = due.plus(shared).plus(expiring).plus(notices).plus(jobs);
         let mut metrics = Metrics::new("run ended");
         for (name, number) in [
             ("due", counts.due),
             ("late_ms", counts.late_ms),
-            ("drained", counts.drained),
-            ("probes", counts.probes),
+            ("shares", counts.shares),
             ("expiring", counts.expiring),
             ("notices", counts.notices),
             ("job_steps", counts.steps),
@@ -140,8 +139,7 @@ impl RunCounts {
         Self {
             due: self.due + other.due,
             late_ms: self.late_ms.max(other.late_ms),
-            drained: self.drained + other.drained,
-            probes: self.probes + other.probes,
+            shares: self.shares + other.shares,
             expiring: self.expiring + other.expiring,
             notices: self.notices + other.notices,
             steps: self.steps + other.steps,

@@ -1,7 +1,7 @@
 //! The cost meter behind `cargo cost`: what AWS would bill for an event.
 //!
 //! ```text
-//!   scenarios ──> system: the five functions over ports in memory, in simulated time
+//!   scenarios ──> system: the six functions over ports in memory, in simulated time
 //!                    │
 //!                 recorded: each invocation with its calls
 //!                    │

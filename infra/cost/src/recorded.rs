@@ -17,13 +17,16 @@ pub enum Function {
     Delivery,
     /// Sends what is due later.
     Scheduler,
+    /// Sends parked deliveries.
+    Drain,
     /// Answers all other requests.
     Api,
 }
 
 impl Function {
     /// All functions.
-    pub const ALL: [Self; 5] = [Self::Ingest, Self::Consumer, Self::Delivery, Self::Scheduler, Self::Api];
+    pub const ALL: [Self; 6] =
+        [Self::Ingest, Self::Consumer, Self::Delivery, Self::Scheduler, Self::Drain, Self::Api];
 
     /// Returns the name of the function in reports.
     #[must_use]
@@ -33,6 +36,7 @@ impl Function {
             Self::Consumer => "consumer",
             Self::Delivery => "delivery",
             Self::Scheduler => "scheduler",
+            Self::Drain => "drain",
             Self::Api => "api",
         }
     }
@@ -45,6 +49,7 @@ impl Function {
             Self::Consumer => "ConsumerFunction",
             Self::Delivery => "DeliveryFunction",
             Self::Scheduler => "SchedulerFunction",
+            Self::Drain => "DrainFunction",
             Self::Api => "ApiFunction",
         }
     }

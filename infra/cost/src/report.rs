@@ -56,7 +56,8 @@ pub fn units_table(rows: &[(Scenario, Measured)]) -> String {
 #[must_use]
 pub fn work_table(rows: &[(Scenario, Measured)]) -> String {
     let mut text = String::from("Per event: requests, invocations, milliseconds of the model, bytes\n");
-    let columns = ["requests", "ingest", "consumer", "delivery", "scheduler", "api", "ms", "webhooks"];
+    let columns =
+        ["requests", "ingest", "consumer", "delivery", "scheduler", "drain", "api", "ms", "webhooks"];
     line(&mut text, "", columns.into_iter().chain(["log bytes", "bytes out", "stored"]));
     for (scenario, Measured { events, counts, stored_bytes }) in rows {
         let of = |number: u64| per_event(number, *events);

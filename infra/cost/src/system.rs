@@ -1,4 +1,4 @@
-//! The five functions over the ports of the meter, as clients and AWS call them.
+//! The six functions over the ports of the meter, as clients and AWS call them.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use api::deps::Api;
 use api::router;
+use aws_lambda_events::event::sqs::SqsBatchResponse;
 use axum::body::{Body, to_bytes};
 use consumer::handler::Consumer;
 use delivery::handler::Delivery;
@@ -15,13 +16,14 @@ use domain::tenant::id::TenantId;
 use domain::tenant::tier::Tier;
 use domain::testing::{endpoint_of, key_of, tenant};
 use domain::timestamp::Timestamp;
+use drain::handler::Drain;
 use http::{HeaderMap, HeaderValue, Request};
 use ingest::handler::Ingest;
 use scheduler::handler::Scheduler;
 use serde_json::Value;
 use store::clock::Clock;
 use store::ports::Ports;
-use store::testing::memory::{DELIVERIES_QUEUE, EVENTS, EVENTS_QUEUE};
+use store::testing::memory::{DELIVERIES_QUEUE, DRAINS_QUEUE, EVENTS, EVENTS_QUEUE};
 use tokio::time::{Instant, sleep};
 use tracing::subscriber::DefaultGuard;
 
@@ -54,6 +56,8 @@ pub struct System {
     consumers: Vec<Consumer<MeteredPorts>>,
     deliverers: Vec<Delivery<MeteredPorts>>,
     scheduler: Scheduler<MeteredPorts>,
+    drain: Drain<MeteredPorts>,
+    drains: MeteredQueue,
     api: Arc<Api<MeteredPorts>>,
     invocations: RefCell<Vec<Invocation>>,
     _lines: DefaultGuard,
@@ -94,6 +98,8 @@ impl System {
                 .map(|_| Delivery::new(&ports, configs::delivery(), line(Function::Delivery)))
                 .collect(),
             scheduler: Scheduler::new(&ports, &configs::scheduler(), line(Function::Scheduler)),
+            drain: Drain::new(&ports, &configs::drain(), line(Function::Drain)),
+            drains: ports.queue(DRAINS_QUEUE),
             api: Arc::new(Api::new(&ports, configs::api())),
             invocations: RefCell::default(),
             _lines: record_lines(&ports.recorder),
@@ -183,10 +189,19 @@ impl System {
         .await;
     }
 
-    /// Lets the scheduler run once.
+    /// Lets the scheduler run once, and drain handle each share.
     pub async fn visit(&self) {
         let until = self.now().after(Duration::from_secs(55));
         self.invoke(Function::Scheduler, self.scheduler.handle(until)).await;
+        while self.drains.count_visible() > 0 {
+            let batch = self.drains.receive_up_to(1);
+            let until = self.now().after(Duration::from_mins(1));
+            self.invoke(Function::Drain, async {
+                self.drain.handle(batch.clone(), until).await;
+                self.drains.settle(&batch, &SqsBatchResponse::default());
+            })
+            .await;
+        }
     }
 
     /// Handles the messages of both queues as long as one of them has `at_least` messages that can be received now.

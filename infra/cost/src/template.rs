@@ -70,10 +70,10 @@ mod tests {
 
     #[test]
     fn the_template_has_what_the_meter_reads() {
-        assert_eq!(Function::ALL.map(memory_mb), [256, 256, 256, 256, 512]);
+        assert_eq!(Function::ALL.map(memory_mb), [256, 256, 256, 256, 1024, 512]);
         assert_eq!(count_resources("AWS::KMS::Key"), 1);
         assert_eq!(count_resources("AWS::Serverless::Api"), 1);
-        assert_eq!(count_queue_mappings(), 6);
+        assert_eq!(count_queue_mappings(), 7);
         assert_eq!(
             count_alarm_metrics(),
             count_resources("AWS::CloudWatch::Alarm") + 1,

@@ -8,6 +8,7 @@ pub mod line;
 pub mod retry_schedule;
 pub mod run;
 pub mod schedule;
+pub mod share;
 pub mod signature;
 pub mod verdict;
 pub mod webhook_request;
@@ -197,6 +198,13 @@ impl DeliveryMessage {
             counts_event: false,
             trace: None,
         }
+    }
+
+    /// Returns whether both messages are for the same attempt.
+    #[must_use]
+    pub fn is_same_attempt(&self, other: &Self) -> bool {
+        let attempt = |message: &Self| (message.event, message.run.clone(), message.n);
+        attempt(self) == attempt(other) && (&self.tenant, &self.endpoint) == (&other.tenant, &other.endpoint)
     }
 
     /// Makes the same message of this trace.

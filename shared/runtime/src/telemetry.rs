@@ -13,8 +13,19 @@ use crate::config;
 use crate::metrics::Metrics;
 
 /// The crates of this workspace.
-const OUR_CRATES: [&str; 10] =
-    ["domain", "store", "aws", "webhooks", "runtime", "ingest", "consumer", "delivery", "scheduler", "api"];
+const OUR_CRATES: [&str; 11] = [
+    "domain",
+    "store",
+    "aws",
+    "webhooks",
+    "runtime",
+    "ingest",
+    "consumer",
+    "delivery",
+    "drain",
+    "scheduler",
+    "api",
+];
 
 /// The DNS libraries. They warn about each malformed answer, and any customer's name server can send one.
 const DNS_CRATES: [&str; 3] = ["hickory_net", "hickory_proto", "hickory_resolver"];

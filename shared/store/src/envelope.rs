@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::compression::{compress, decompress};
 use domain::delivery::run::Run;
+use domain::delivery::share::{ParkedEndpoint, Share};
 use domain::delivery::{Bypass, DeliveryMessage};
 use domain::endpoint::id::EndpointId;
 use domain::event::Event;
@@ -18,6 +19,7 @@ use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::tenant::id::TenantId;
 use domain::tenant::tier::Tier;
+use domain::timestamp::Timestamp;
 use domain::trace::Trace;
 
 /// The span in a message. It is not used.
@@ -84,6 +86,28 @@ struct DeliveryV1 {
     /// The previous version does not know it: a delivery that it sends later has no trace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(tag = "v")]
+enum ShareEnvelope {
+    #[serde(rename = "1")]
+    V1(ShareV1),
+}
+
+#[derive(Deserialize, Serialize)]
+struct ShareV1 {
+    /// In milliseconds since the epoch.
+    until: u64,
+    endpoints: Vec<ParkedEndpointV1>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct ParkedEndpointV1 {
+    tenant: String,
+    endpoint: String,
+    /// The number of each part and the version of its row.
+    parts: Vec<(u8, u64)>,
 }
 
 /// Returns whether a member has the value that a message without it has.
@@ -179,6 +203,37 @@ pub fn read_delivery(body: &str) -> Result<DeliveryMessage, UnknownFormat> {
     })
 }
 
+/// Returns the body of the message for a share.
+#[must_use]
+pub fn share_body(share: &Share) -> String {
+    let endpoint = |ParkedEndpoint { tenant, id, parts }: &ParkedEndpoint| ParkedEndpointV1 {
+        tenant: tenant.to_string(),
+        endpoint: id.to_string(),
+        parts: parts.iter().map(|(part, version)| (*part, *version)).collect(),
+    };
+    json(&ShareEnvelope::V1(ShareV1 {
+        until: share.until.millis(),
+        endpoints: share.endpoints.iter().map(endpoint).collect(),
+    }))
+}
+
+/// Reads the share of a message from the queue `drains`.
+///
+/// # Errors
+/// [`UnknownFormat`] if this version cannot read the message.
+pub fn read_share(body: &str) -> Result<Share, UnknownFormat> {
+    let ShareEnvelope::V1(v1) = serde_json::from_str(body).map_err(unknown)?;
+    let endpoint = |ParkedEndpointV1 { tenant, endpoint, parts }| ParkedEndpoint {
+        tenant: stored_tenant(tenant),
+        id: EndpointId::from_stored(endpoint),
+        parts: parts.into_iter().collect(),
+    };
+    Ok(Share {
+        until: Timestamp::from_millis(v1.until),
+        endpoints: v1.endpoints.into_iter().map(endpoint).collect(),
+    })
+}
+
 /// Returns the tenant and the event that the body of a delivery message names, whatever its version.
 #[must_use]
 pub fn event_of_delivery(body: &str) -> Option<(TenantId, EventId)> {
@@ -204,7 +259,6 @@ fn unknown(error: impl std::fmt::Display) -> UnknownFormat {
 #[cfg(test)]
 mod tests {
     use domain::testing::tenant;
-    use domain::timestamp::Timestamp;
 
     use super::*;
 
@@ -244,6 +298,18 @@ mod tests {
             };
             assert_eq!(read_delivery(&delivery_body(&message)).unwrap(), message);
         }
+    }
+
+    #[test]
+    fn a_share_is_read_as_it_was_written() {
+        let endpoint = |number: u8| ParkedEndpoint {
+            tenant: tenant(),
+            id: EndpointId::from_stored(format!("ep_{number}")),
+            parts: (0..number).map(|part| (part, 7)).collect(),
+        };
+        let share = Share { until: Timestamp::from_millis(1), endpoints: vec![endpoint(1), endpoint(4)] };
+        assert_eq!(read_share(&share_body(&share)).unwrap(), share);
+        assert!(read_share(r#"{"v": "2"}"#).is_err());
     }
 
     #[test]

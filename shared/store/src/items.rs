@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::time::sleep;
 
 use crate::item::{Item, Key};
@@ -23,6 +24,9 @@ const PAUSES: [Duration; 6] = [
     Duration::from_millis(200),
     Duration::from_millis(400),
 ];
+
+/// The largest number of batches of one deletion at the same time.
+const CONCURRENT_BATCHES: usize = 8;
 
 /// The items of one table. Each method fails if the table does not answer. A method that writes in several
 /// calls may then have written a part.
@@ -224,18 +228,21 @@ impl<T: Table> Items<T> {
 
     /// Deletes many items. A key without an item changes nothing. The keys must differ from each other.
     pub(crate) async fn delete_all(&self, keys: Vec<Key>) -> PortResult<()> {
-        for chunk in keys.chunks(MAX_BATCH_DELETE_KEYS) {
-            let mut left = chunk.to_vec();
-            for pause in PAUSES {
-                wait(pause).await;
-                left = self.table.batch_delete(&left).await?;
-                if left.is_empty() {
-                    break;
-                }
+        let chunks = keys.chunks(MAX_BATCH_DELETE_KEYS).map(<[Key]>::to_vec);
+        let chunks: Vec<Vec<Key>> = chunks.collect();
+        let deletions = stream::iter(chunks).map(|chunk| self.delete_chunk(chunk));
+        deletions.buffer_unordered(CONCURRENT_BATCHES).try_collect().await
+    }
+
+    async fn delete_chunk(&self, mut left: Vec<Key>) -> PortResult<()> {
+        for pause in PAUSES {
+            wait(pause).await;
+            left = self.table.batch_delete(&left).await?;
+            if left.is_empty() {
+                break;
             }
-            require_none(&left, "BatchWriteItem")?;
         }
-        Ok(())
+        require_none(&left, "BatchWriteItem")
     }
 }
 

@@ -7,7 +7,7 @@
 use domain::delivery::DeliveryMessage;
 use domain::delivery::attempt::Attempt;
 use domain::delivery::line::Line;
-use domain::delivery::schedule::Due;
+use domain::delivery::schedule::{Due, Parked, ParkedPartition, Source};
 use domain::endpoint::id::EndpointId;
 use domain::event::claim_name::ClaimName;
 use domain::event::id::EventId;
@@ -229,7 +229,7 @@ pub(crate) fn due(shard: u8) -> String {
 /// Returns the sort key in `Schedule` of a message that is due later. Later messages sort after earlier ones.
 pub(crate) fn due_row(Due { message, at }: &Due) -> String {
     let DeliveryMessage { tenant, endpoint, .. } = message;
-    format!("{}#{tenant}#{endpoint}#{}", due_until(*at), parked_row(message))
+    format!("{}#{tenant}#{endpoint}#{}", due_until(*at), attempt_of(message))
 }
 
 /// Returns a sort key in `Schedule` between the rows that are due before `at` and all later rows.
@@ -237,25 +237,40 @@ pub(crate) fn due_until(at: Timestamp) -> String {
     format!("{:015}", at.millis())
 }
 
-/// Returns the partition in `Schedule` of the parked deliveries of an endpoint.
+/// Returns the partition in `Schedule` of a part of the parked deliveries of an endpoint. The name of the first part has no
+/// number: earlier versions have one partition.
 #[must_use]
-pub fn parked(tenant: &TenantId, endpoint: &EndpointId) -> String {
-    format!("t#{tenant}#parked#{endpoint}")
+pub fn parked(ParkedPartition { tenant, endpoint, part }: &ParkedPartition) -> String {
+    format!("t#{tenant}#parked#{endpoint}{}", suffix(*part))
 }
 
-/// Returns the sort key in `Schedule` of a parked delivery. The oldest event sorts first.
-pub(crate) fn parked_row(message: &DeliveryMessage) -> String {
-    format!("{}#{}#{}", message.event, message.run, message.n)
+/// Returns the sort key in `Schedule` of a parked delivery. The oldest event sorts first, and the rows of one attempt are
+/// neighbours.
+pub(crate) fn parked_row(Parked { message, source, .. }: &Parked) -> String {
+    match source {
+        Source::Message(id) => format!("{}#{id}", attempt_of(message)),
+        Source::Token(_) => attempt_of(message),
+    }
 }
 
-/// Returns the partition in `Schedule` of one shard of the endpoints that have parked deliveries.
+/// Returns what names an attempt in the sort keys of `Schedule`.
+fn attempt_of(DeliveryMessage { event, run, n, .. }: &DeliveryMessage) -> String {
+    format!("{event}#{run}#{n}")
+}
+
+/// Returns the partition in `Schedule` of one shard of the rows of endpoints that have parked deliveries.
 pub(crate) fn parking(shard: u8) -> String {
     format!("parking#{shard}")
 }
 
-/// Returns the sort key in `Schedule` of an endpoint that has parked deliveries.
-pub(crate) fn parking_row(tenant: &TenantId, endpoint: &EndpointId) -> String {
-    format!("t#{tenant}#{endpoint}")
+/// Returns the sort key in `Schedule` of the row of an endpoint that has parked deliveries in this partition.
+pub(crate) fn parking_row(ParkedPartition { tenant, endpoint, part }: &ParkedPartition) -> String {
+    format!("t#{tenant}#{endpoint}{}", suffix(*part))
+}
+
+/// Returns the end of the names for a part.
+fn suffix(part: u8) -> String {
+    if part == 0 { String::new() } else { format!("#{part}") }
 }
 
 /// The partition in `Schedule` of all running jobs.

@@ -1,15 +1,16 @@
-//! The queue `events`, and the lanes of deliveries.
+//! The queue `events`, the lanes of deliveries, and the queue `drains`.
 
 use std::time::Duration;
 
 use domain::delivery::DeliveryMessage;
 use domain::delivery::lane::Lane;
+use domain::delivery::share::Share;
 use domain::endpoint::Endpoint;
 use domain::event::Event;
 use domain::timestamp::Timestamp;
 use futures_util::future::join;
 
-use crate::envelope::{delivery_body, event_body};
+use crate::envelope::{delivery_body, event_body, share_body};
 use crate::queue::{Outgoing, Queue};
 use crate::unavailable::{PortResult, Unavailable};
 
@@ -24,6 +25,12 @@ pub struct EventsQueue<Q> {
 pub struct Lanes<Q> {
     quick: Q,
     slow: Q,
+}
+
+/// The queue `drains`: the shares of the endpoints with parked deliveries.
+#[derive(Clone, Debug)]
+pub struct DrainsQueue<Q> {
+    queue: Q,
 }
 
 /// A message for a delivery, its lane and its delay.
@@ -126,5 +133,25 @@ impl<Q: Queue> Lanes<Q> {
             return Ok(());
         }
         self.queue(lane).send(&outgoing).await.into_iter().collect()
+    }
+}
+
+impl<Q: Queue> DrainsQueue<Q> {
+    /// Returns a sender to this queue.
+    pub fn new(queue: Q) -> Self {
+        Self { queue }
+    }
+
+    /// Sends shares. The group of a message is the tenant of its first endpoint.
+    ///
+    /// # Errors
+    /// When the queue did not confirm every message. Some messages may be sent then.
+    pub async fn send(&self, shares: &[Share]) -> PortResult<()> {
+        let outgoing = shares.iter().filter_map(|share| {
+            let tenant = share.endpoints.first()?.tenant.clone();
+            Some(Outgoing { tenant, body: share_body(share), delay: Duration::ZERO })
+        });
+        let outgoing: Vec<Outgoing> = outgoing.collect();
+        self.queue.send(&outgoing).await.into_iter().collect()
     }
 }

@@ -17,6 +17,7 @@ pub(super) async fn emitted() -> BTreeSet<(String, String)> {
         found.extend(metrics_of(&pipeline));
     }
     found.extend(metrics_of(&broken_scheduler().await));
+    found.extend(metrics_of(&broken_drain().await));
     for call in 0..20 {
         found.extend(metrics_of(&broken_kms(call).await));
     }
@@ -91,6 +92,18 @@ async fn broken_scheduler() -> Pipeline {
     let pipeline = Pipeline::with_endpoints(1);
     pipeline.faults.die_at(0, Fault::Refused);
     pipeline.schedule().await;
+    pipeline
+}
+
+/// A call of drain fails: the read of the endpoint.
+async fn broken_drain() -> Pipeline {
+    let pipeline = Pipeline::parked(1).await;
+    pipeline.deliver().await;
+    for call in 0..40 {
+        pipeline.faults.fail_at(call, Fault::Refused);
+        pipeline.schedule().await;
+        let _ = pipeline.faults.recover();
+    }
     pipeline
 }
 

@@ -8,8 +8,8 @@ use domain::endpoint::url::UrlPolicy;
 use domain::tenant::api_key::Pepper;
 use domain::tenant::capacity::Capacity;
 use store::testing::memory::{
-    CLAIMS, CONTROL, DELIVERIES_DLQ, DELIVERIES_QUEUE, EVENTS, EVENTS_DLQ, EVENTS_QUEUE, LIMITS, SCHEDULE,
-    SLOW_DELIVERIES_DLQ, SLOW_DELIVERIES_QUEUE,
+    CLAIMS, CONTROL, DELIVERIES_DLQ, DELIVERIES_QUEUE, DRAINS_QUEUE, EVENTS, EVENTS_DLQ, EVENTS_QUEUE,
+    LIMITS, SCHEDULE, SLOW_DELIVERIES_DLQ, SLOW_DELIVERIES_QUEUE,
 };
 
 /// The admin token of every stack in memory.
@@ -69,6 +69,17 @@ pub(crate) fn delivery() -> delivery::config::Config {
     }
 }
 
+pub(crate) fn drain() -> drain::config::Config {
+    drain::config::Config {
+        control_table: CONTROL.to_owned(),
+        events_table: EVENTS.to_owned(),
+        schedule_table: SCHEDULE.to_owned(),
+        deliveries_queue: DELIVERIES_QUEUE.to_owned(),
+        slow_deliveries_queue: SLOW_DELIVERIES_QUEUE.to_owned(),
+        data_kms_key: "key".to_owned(),
+    }
+}
+
 pub(crate) fn scheduler() -> scheduler::config::Config {
     scheduler::config::Config {
         control_table: CONTROL.to_owned(),
@@ -77,6 +88,7 @@ pub(crate) fn scheduler() -> scheduler::config::Config {
         schedule_table: SCHEDULE.to_owned(),
         deliveries_queue: DELIVERIES_QUEUE.to_owned(),
         slow_deliveries_queue: SLOW_DELIVERIES_QUEUE.to_owned(),
+        drains_queue: DRAINS_QUEUE.to_owned(),
         data_kms_key: "key".to_owned(),
         erasure_pause: Duration::from_mins(3),
     }

@@ -24,6 +24,7 @@ pub(crate) mod memory_stack;
 pub(crate) mod metrics;
 pub(crate) mod name_server;
 pub(crate) mod openapi;
+pub(crate) mod orders;
 pub(crate) mod place;
 pub(crate) mod python;
 pub(crate) mod raw;

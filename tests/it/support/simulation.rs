@@ -8,7 +8,7 @@ use std::time::Duration;
 use store::data_keys::DataKeys;
 use store::queue::{Depth, Outgoing, Queue};
 use store::schedule::Schedule;
-use store::testing::memory::{DELIVERIES_QUEUE, Memory, SLOW_DELIVERIES_QUEUE};
+use store::testing::memory::{DELIVERIES_QUEUE, DRAINS_QUEUE, Memory, SLOW_DELIVERIES_QUEUE};
 use store::testing::queue::record;
 use store::testing::table::MemoryTable;
 use store::testing::tables::MemoryTables;
@@ -23,6 +23,7 @@ use domain::inbox::Head;
 use domain::tenant::id::TenantId;
 use domain::testing::{START, endpoint_of, event};
 use domain::timestamp::Timestamp;
+use drain::handler::Drain;
 use runtime::telemetry::Log;
 use scheduler::handler::Scheduler;
 use store::clock::Clock;
@@ -41,8 +42,8 @@ use super::lines::no_log;
 /// The function's instances for each lane, as the template allows them.
 const WORKERS: usize = 100;
 
-/// The queues of the lanes.
-const LANES: [&str; 2] = [DELIVERIES_QUEUE, SLOW_DELIVERIES_QUEUE];
+/// The queues of the lanes, and the queue of the shares.
+const QUEUES: [&str; 3] = [DELIVERIES_QUEUE, SLOW_DELIVERIES_QUEUE, DRAINS_QUEUE];
 
 /// What one receipt takes.
 const POLL: Duration = Duration::from_millis(20);
@@ -91,7 +92,7 @@ impl FairQueue {
     fn arrive(&self, group: &str, body: String) {
         let mut state = self.state();
         state.sent += 1;
-        let id = format!("message-{}", state.sent);
+        let id = format!("{}-{}", self.arn, state.sent);
         state.owners.insert(id.clone(), group.to_owned());
         state.groups.entry(group.to_owned()).or_default().waiting.push_back((id, body));
         drop(state);
@@ -172,6 +173,7 @@ pub(crate) struct Simulation<A: Answering> {
     pub(crate) events: Events<Simulated<A>>,
     pub(crate) schedule: Schedule<MemoryTable>,
     pub(crate) lanes: [FairQueue; 2],
+    pub(crate) drains: FairQueue,
     /// How often a circuit breaker opened.
     pub(crate) opened: Arc<AtomicUsize>,
     ports: Simulated<A>,
@@ -182,11 +184,13 @@ impl<A: Answering> Simulation<A> {
     /// A system with these receivers. Must run within a `LocalSet`, in paused time.
     pub(crate) fn start(receivers: A) -> Self {
         let clock = SimulatedClock(Instant::now());
-        let lanes = LANES.map(|name| FairQueue::new(name, clock));
+        let queues = QUEUES.map(|name| FairQueue::new(name, clock));
+        let [quick, slow, drains] = queues.clone();
+        let lanes = [quick, slow];
         let tables = MemoryTables::default();
         let ports = Memory {
             tables: tables.clone(),
-            queues: LANES.into_iter().zip(lanes.clone()).collect(),
+            queues: QUEUES.into_iter().zip(queues).collect(),
             vault: MemoryVault::default(),
             webhooks: Posts(receivers),
             clock,
@@ -212,19 +216,35 @@ impl<A: Answering> Simulation<A> {
         let keys = DataKeys::new(tables.control.clone(), ports.vault.clone(), clock);
         let events = Events::new(tables.events.clone(), keys);
         let schedule = Schedule::new(tables.schedule.clone());
-        Self { clock, tables, events, schedule, lanes, opened, ports, workers }
+        Self { clock, tables, events, schedule, lanes, drains, opened, ports, workers }
     }
 
     /// A scheduler of this system that sends through these queues.
-    pub(crate) fn scheduler<Q: Queue>(&self, lanes: [Q; 2]) -> Scheduler<Simulated<A, Q>> {
+    pub(crate) fn scheduler<Q: Queue>(&self, queues: [Q; 3]) -> Scheduler<Simulated<A, Q>> {
         let ports = Memory {
             tables: self.tables.clone(),
-            queues: LANES.into_iter().zip(lanes).collect(),
+            queues: QUEUES.into_iter().zip(queues).collect(),
             vault: self.ports.vault.clone(),
             webhooks: self.ports.webhooks.clone(),
             clock: self.clock,
         };
         Scheduler::new(&ports, &configs::scheduler(), no_log())
+    }
+
+    /// The queues of this system: the lanes, and the queue of the shares.
+    pub(crate) fn queues(&self) -> [FairQueue; 3] {
+        let [quick, slow] = self.lanes.clone();
+        [quick, slow, self.drains.clone()]
+    }
+
+    /// What comes once a minute: the scheduler, and drain, which handles at once what the scheduler shares out.
+    pub(crate) fn visits(&self) -> Visits<A> {
+        Visits {
+            scheduler: self.scheduler(self.queues()),
+            drain: Drain::new(&self.ports, &configs::drain(), no_log()),
+            drains: self.drains.clone(),
+            clock: self.clock,
+        }
     }
 
     /// Stores an event for the endpoint of this number, and sends its first message.
@@ -249,6 +269,29 @@ impl<A: Answering> Simulation<A> {
         let [quick, slow] = self.lanes.clone();
         Lanes::new(quick, slow).send(&messages).await.unwrap();
         event.id
+    }
+}
+
+/// The scheduler and drain of a simulation.
+pub(crate) struct Visits<A: Answering> {
+    scheduler: Scheduler<Simulated<A>>,
+    drain: Drain<Simulated<A>>,
+    drains: FairQueue,
+    clock: SimulatedClock,
+}
+
+impl<A: Answering> Visits<A> {
+    /// Lets both come once.
+    pub(crate) async fn come(&self) {
+        self.scheduler.handle(self.clock.now().after(Duration::from_secs(55))).await;
+        loop {
+            let batch = self.drains.try_take();
+            if batch.records.is_empty() {
+                break;
+            }
+            self.drain.handle(batch.clone(), self.clock.now().after(Duration::from_mins(1))).await;
+            self.drains.settle(&batch, &SqsBatchResponse::default());
+        }
     }
 }
 

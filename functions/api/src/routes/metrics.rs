@@ -1,5 +1,6 @@
 //! Metrics as Prometheus text (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use axum::extract::State;
@@ -27,8 +28,9 @@ pub(crate) async fn metrics<P: Ports>(State(api): ApiState<P>, headers: HeaderMa
     let queues = std::iter::once(&api.queues.events).chain(&api.queues.deliveries);
     let depths = try_join_all(queues.map(Depths::read));
     let ((counts, waits), parked, queues) = tokio::try_join!(api.limits.counts(), parked, depths)?;
-    let parked_endpoints = parked.iter().map(Vec::len).sum();
-    let text = counters(&counts, parked_endpoints) + &gauges_of_queues(&queues, &waits, api.clock.now());
+    let partitions = parked.iter().flatten().map(|row| &row.partition);
+    let endpoints: BTreeSet<_> = partitions.map(|parked| (&parked.tenant, &parked.endpoint)).collect();
+    let text = counters(&counts, endpoints.len()) + &gauges_of_queues(&queues, &waits, api.clock.now());
     Ok(answer::typed(StatusCode::OK, "text/plain; version=0.0.4", text))
 }
 

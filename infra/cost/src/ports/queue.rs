@@ -55,6 +55,12 @@ impl MeteredQueue {
     /// gives them.
     #[must_use]
     pub fn receive(&self) -> SqsEvent {
+        self.receive_up_to(BATCH_SIZE)
+    }
+
+    /// Receives up to `most` messages in the same way.
+    #[must_use]
+    pub fn receive_up_to(&self, most: usize) -> SqsEvent {
         let (now, mut state, mut turns) = (self.clock.now(), self.state(), HashMap::new());
         let mut places = Vec::new();
         for (place, message) in state.messages.iter().enumerate().filter(|(_, one)| one.visible_at <= now) {
@@ -64,7 +70,7 @@ impl MeteredQueue {
         }
         places.sort_unstable();
         let mut batch = SqsEvent::default();
-        for (_, place) in places.into_iter().take(BATCH_SIZE) {
+        for (_, place) in places.into_iter().take(most) {
             let message = &mut state.messages[place];
             message.receive_count += 1;
             let mut received = record(&message.id, &message.body, message.receive_count);
@@ -72,6 +78,13 @@ impl MeteredQueue {
             batch.records.push(received);
         }
         batch
+    }
+
+    /// Removes all messages, visible or not, and returns their bodies.
+    #[must_use]
+    pub fn take_all(&self) -> Vec<String> {
+        let messages = std::mem::take(&mut self.state().messages);
+        messages.into_iter().map(|message| message.body).collect()
     }
 
     /// Deletes the messages of an invocation that did not fail, as Lambda does.

@@ -1,14 +1,14 @@
 //! The rows of the table `Schedule` for deliveries: messages with a longer delay than a queue allows, and deliveries
 //! that are parked while the circuit breaker is open or the endpoint is paused.
 //!
-//! A parked delivery is a row under its endpoint. It is written before its message is deleted. After it, the row of
-//! the endpoint is put, or its version is raised. So every parked delivery has an endpoint row, which the scheduler
-//! reads. The scheduler deletes an endpoint row only if it found no parked delivery **and** the version has not
-//! changed since it read it.
+//! A parked delivery is a row in a partition of its endpoint. It is written before its message is deleted. After it, the
+//! row of the partition, the *endpoint row*, is put, or its version is raised. So every parked delivery has an endpoint
+//! row, which the scheduler reads. An endpoint row is deleted only if its partition had no parked delivery **and** its
+//! version has not changed since it was read.
 //!
-//! A parked row has a token that changes with every write. The scheduler sends the message, and then deletes the row
-//! only if the token is the same. A delivery that was sent, met an open breaker and was parked again therefore stays
-//! parked.
+//! The key of a parked row ends with the id of the queue message that was parked. The row's message is sent, which makes
+//! a new queue message, and then exactly this row is deleted. A delivery that was sent, met an open breaker and was parked
+//! again has another row, and therefore stays parked. A queue message that is received twice is parked under one key.
 
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ use crate::timestamp::Timestamp;
 
 /// The number of partitions for due rows and for endpoint rows.
 pub const SHARDS: u8 = 16;
+
+/// The number of partitions for the parked deliveries of one endpoint. A tenant with one shard of events uses the first one.
+pub const PARTS: u8 = 4;
 
 /// The longest `DelaySeconds` of SQS. A message that is due later becomes a row.
 pub const MAX_DELAY: Duration = Duration::from_mins(15);
@@ -42,8 +45,8 @@ pub struct Due {
 pub struct Parked {
     /// The message to send when the endpoint gets deliveries again.
     pub message: DeliveryMessage,
-    /// The token of this write of the row.
-    pub token: String,
+    /// What tells this row from other rows of the same attempt.
+    pub source: Source,
     /// Whether the delivery was parked after a failed probe that spent no attempt.
     pub was_probed: bool,
 }
@@ -54,30 +57,73 @@ impl Parked {
     pub fn was_tried(&self) -> bool {
         self.was_probed || self.message.n > 1
     }
+
+    /// Returns the partition of the row. Earlier versions have one partition for an endpoint.
+    #[must_use]
+    pub fn partition(&self) -> ParkedPartition {
+        let partition = ParkedPartition::of(&self.message);
+        match self.source {
+            Source::Message(_) => partition,
+            Source::Token(_) => ParkedPartition { part: 0, ..partition },
+        }
+    }
 }
 
-/// The row of an endpoint that has parked deliveries, or recently had some.
+/// What tells a parked row from other rows of the same attempt.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct EndpointRow {
+pub enum Source {
+    /// The id of the queue message that was parked. It is part of the key.
+    Message(String),
+    /// A random token in a row of an earlier version, which has one key for each attempt and replaced such a row.
+    Token(String),
+}
+
+/// A partition of parked deliveries: one of the [`PARTS`] of an endpoint.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct ParkedPartition {
     /// The tenant that owns the endpoint.
     pub tenant: TenantId,
     /// The id of the endpoint.
     pub endpoint: EndpointId,
-    /// How many deliveries of the endpoint were parked since this row was created.
+    /// The number of the part, from 0.
+    pub part: u8,
+}
+
+/// The row of a partition that has parked deliveries, or recently had some.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EndpointRow {
+    /// The partition.
+    pub partition: ParkedPartition,
+    /// How many times deliveries were parked in the partition since this row was created.
     pub version: u64,
+}
+
+impl ParkedPartition {
+    /// Returns the partition of the delivery of this message.
+    #[must_use]
+    pub fn of(DeliveryMessage { tenant, endpoint, event, .. }: &DeliveryMessage) -> Self {
+        Self { tenant: tenant.clone(), endpoint: endpoint.clone(), part: event.shard() % PARTS }
+    }
+
+    /// Returns all partitions of an endpoint.
+    pub fn all_of(tenant: &TenantId, endpoint: &EndpointId) -> impl Iterator<Item = Self> + use<> {
+        let first = Self { tenant: tenant.clone(), endpoint: endpoint.clone(), part: 0 };
+        (0..PARTS).map(move |part| Self { part, ..first.clone() })
+    }
+
+    /// Returns the shard of the endpoint row. The rows of one endpoint are in different shards.
+    #[must_use]
+    pub fn shard(&self) -> u8 {
+        let last = self.endpoint.as_str().chars().last().and_then(|digit| digit.to_digit(16));
+        let last = u8::try_from(last.unwrap_or_default()).unwrap_or_default();
+        (last + self.part * (SHARDS / PARTS)) % SHARDS
+    }
 }
 
 /// Returns the partition of a due row for this event.
 #[must_use]
 pub fn shard_of_event(event: EventId) -> u8 {
     event.spread() % SHARDS
-}
-
-/// Returns the partition of this endpoint's row.
-#[must_use]
-pub fn shard_of_endpoint(endpoint: &EndpointId) -> u8 {
-    let last = endpoint.as_str().chars().last().and_then(|digit| digit.to_digit(16)).unwrap_or_default();
-    u8::try_from(last).unwrap_or_default() % SHARDS
 }
 
 /// Returns the delay of the parked delivery at this place (from 0), so that a minute's deliveries are spread evenly.
@@ -91,15 +137,33 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::testing::{START, endpoint};
+    use crate::inbox::Head;
+    use crate::testing::{START, endpoint, event, tenant};
 
     #[test]
     fn rows_are_spread_over_all_partitions() {
-        let event = |_| shard_of_event(EventId::generate(START, 1, &mut rand::rng()));
-        let events: HashSet<u8> = (0..1000).map(event).collect();
-        let endpoints: HashSet<u8> = (0..16).map(|number| shard_of_endpoint(&endpoint(number).id)).collect();
+        let of_event = |_| shard_of_event(EventId::generate(START, 1, &mut rand::rng()));
+        let events: HashSet<u8> = (0..1000).map(of_event).collect();
+        let partitions = |number| ParkedPartition::all_of(&tenant(), &endpoint(number).id);
+        let shards = |number| partitions(number).map(|partition| partition.shard());
+        let endpoints: HashSet<u8> = (0..16).filter_map(|number| shards(number).next()).collect();
         let all: HashSet<u8> = (0..SHARDS).collect();
         assert_eq!((&events, &endpoints), (&all, &all));
+        assert_eq!(shards(1).collect::<HashSet<_>>().len(), usize::from(PARTS));
+    }
+
+    #[test]
+    fn a_tenant_with_one_shard_parks_in_one_partition_and_a_large_tenant_in_all() {
+        let part = |shards| {
+            let (id, endpoint) = (EventId::generate(START, shards, &mut rand::rng()), endpoint(1).id);
+            let head = Head::new(&event(&tenant(), "a", "1", START), [endpoint.clone()]);
+            let delivery = &head.deliveries[&endpoint];
+            let message = DeliveryMessage::first(&tenant(), id, &endpoint, delivery, false);
+            ParkedPartition::of(&message).part
+        };
+        let parts = |shards| (0..1000).map(|_| part(shards)).collect::<HashSet<u8>>();
+        assert_eq!(parts(1), HashSet::from([0]));
+        assert_eq!(parts(16), (0..PARTS).collect());
     }
 
     #[test]

@@ -13,6 +13,7 @@ fn two_tenants_share_no_key() {
     let endpoint = EndpointId::from_stored("ep_1");
     let lease_id = LeaseId::generate(&mut rand::rng());
     let job = JobId::generate_replay(now, &mut rand::rng());
+    let part = |id: &TenantId, part| ParkedPartition { tenant: id.clone(), endpoint: endpoint.clone(), part };
     let keys = |id: &TenantId| {
         let minute = |metered| minute(&Meter { tenant: id.clone(), metered }, 7);
         [
@@ -30,7 +31,8 @@ fn two_tenants_share_no_key() {
             pace(id, Line::Slow),
             pace(id, Line::Allowance),
             in_flight(id, Line::Endpoint(&endpoint), 7),
-            parked(id, &endpoint),
+            parked(&part(id, 0)),
+            parked(&part(id, 1)),
             attempts(id, &endpoint),
             lease(id, &lease_id),
             job_row(id, &job),
@@ -41,7 +43,7 @@ fn two_tenants_share_no_key() {
     let a = TenantId::generate(now, &mut rand::rng());
     let b = TenantId::generate(now, &mut rand::rng());
     let all: HashSet<String> = keys(&a).into_iter().chain(keys(&b)).collect();
-    assert_eq!(all.len(), 40);
+    assert_eq!(all.len(), 42);
     for key in keys(&a) {
         assert!(key.starts_with(&format!("t#{a}")), "{key}");
     }

@@ -1,6 +1,6 @@
-//! Parked deliveries, and one row for each endpoint that has some.
+//! Parked deliveries, and one row for each partition of an endpoint that has some.
 
-use domain::delivery::schedule::{EndpointRow, Parked, shard_of_endpoint};
+use domain::delivery::schedule::{EndpointRow, Parked, ParkedPartition, Source};
 use domain::endpoint::id::EndpointId;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
@@ -15,20 +15,16 @@ use crate::table::write::{Delete, Update};
 use crate::unavailable::PortResult;
 
 impl<T: Table> Schedule<T> {
-    /// Puts the row of a parked delivery until its event expires. A repeat for the same attempt overwrites the row. The
+    /// Puts the row of a parked delivery until its event expires. A repeat for the same queue message overwrites the row. The
     /// delivery is parked only when [`Schedule::announce_parked`] has succeeded after this.
     pub async fn put_parked(&self, parked: &Parked, expires_at: Timestamp) -> PortResult<()> {
         self.items.put(write(parked, expires_at)).await
     }
 
-    /// Puts the row that says that an endpoint has parked deliveries, or raises its version. One call after all puts of a batch
-    /// is enough. The order matters: the scheduler deletes the row of an endpoint only if its version is unchanged and
-    /// nothing is parked.
-    pub async fn announce_parked(&self, tenant: &TenantId, endpoint: &EndpointId) -> PortResult<()> {
-        let raise = Update::new(endpoint_key(tenant, endpoint))
-            .add("version", 1)
-            .set("tenant", tenant.as_str())
-            .set("endpoint", endpoint.as_str());
+    /// Puts the row that says that a partition has parked deliveries, or raises its version. One call after all puts of a
+    /// batch is enough. The order matters: the row is deleted only if its version is unchanged and nothing is parked.
+    pub async fn announce_parked(&self, partition: &ParkedPartition) -> PortResult<()> {
+        let raise = Update::new(endpoint_key(partition)).add("version", 1).set_all(names(partition));
         self.items.update(raise).await.map(drop)
     }
 
@@ -38,30 +34,24 @@ impl<T: Table> Schedule<T> {
         self.rows(query, usize::MAX, read_endpoint).await.map(|found| found.rows)
     }
 
-    /// Returns at most `most` parked deliveries of an endpoint, oldest event first, read consistently. Starts after
+    /// Returns at most `most` parked deliveries of a partition, oldest event first, read consistently. Starts after
     /// `after`, or at the first one.
     pub async fn parked(
         &self,
-        tenant: &TenantId,
-        endpoint: &EndpointId,
+        partition: &ParkedPartition,
         after: Option<&Parked>,
         most: usize,
     ) -> PortResult<Rows<Parked>> {
         let range = match after {
-            Some(parked) => Range::After(keys::parked_row(&parked.message)),
+            Some(parked) => Range::After(keys::parked_row(parked)),
             None => Range::All,
         };
-        self.rows(Query::consistent(keys::parked(tenant, endpoint)).range(range), most, read).await
+        self.rows(Query::consistent(keys::parked(partition)).range(range), most, read).await
     }
 
-    /// Returns at most `most` parked deliveries of an endpoint, newest event first, read consistently.
-    pub async fn newest_parked(
-        &self,
-        tenant: &TenantId,
-        endpoint: &EndpointId,
-        most: usize,
-    ) -> PortResult<Rows<Parked>> {
-        self.rows(Query::consistent(keys::parked(tenant, endpoint)).backwards(), most, read).await
+    /// Returns at most `most` parked deliveries of a partition, newest event first, read consistently.
+    pub async fn newest_parked(&self, partition: &ParkedPartition, most: usize) -> PortResult<Rows<Parked>> {
+        self.rows(Query::consistent(keys::parked(partition)).backwards(), most, read).await
     }
 
     /// Returns the number of parked deliveries of an endpoint, at most `most`.
@@ -71,54 +61,90 @@ impl<T: Table> Schedule<T> {
         endpoint: &EndpointId,
         most: usize,
     ) -> PortResult<usize> {
-        self.items.count_up_to(most, Query::eventual(keys::parked(tenant, endpoint))).await
+        let mut count = 0;
+        for partition in ParkedPartition::all_of(tenant, endpoint) {
+            if count < most {
+                let query = Query::eventual(keys::parked(&partition));
+                count += self.items.count_up_to(most - count, query).await?;
+            }
+        }
+        Ok(count)
     }
 
-    /// Deletes the row of a parked delivery, unless the delivery was parked again after it was read.
-    pub async fn unpark(&self, parked: &Parked) -> PortResult<()> {
-        let delete = Delete::new(key(parked)).only_if(equals("token", parked.token.as_str()));
-        self.items.delete(delete).await.map(drop)
+    /// Deletes these rows of parked deliveries. A delivery that was parked again after they were read has another row, which
+    /// stays.
+    ///
+    /// # Errors
+    /// When the table does not answer. Some rows may be deleted then.
+    pub async fn unpark(&self, rows: &[Parked]) -> PortResult<()> {
+        let with_own_key = rows.iter().filter(|row| matches!(row.source, Source::Message(_)));
+        self.items.delete_all(with_own_key.map(key).collect()).await?;
+        for row in rows {
+            if let Source::Token(token) = &row.source {
+                let delete = Delete::new(key(row)).only_if(equals("token", token.as_str()));
+                self.items.delete(delete).await?;
+            }
+        }
+        Ok(())
     }
 
-    /// Deletes the row of an endpoint, unless its version was raised after it was read.
+    /// Deletes the row of a partition, unless its version was raised after it was read.
     pub async fn delete_endpoint_row(&self, row: &EndpointRow) -> PortResult<()> {
-        let delete = Delete::new(endpoint_key(&row.tenant, &row.endpoint));
+        let delete = Delete::new(endpoint_key(&row.partition));
         self.items.delete(delete.only_if(equals("version", row.version))).await.map(drop)
     }
 }
 
 /// Returns the key of a parked delivery.
-pub(crate) fn key(Parked { message, .. }: &Parked) -> Key {
-    Key::new(keys::parked(&message.tenant, &message.endpoint), keys::parked_row(message))
+pub(crate) fn key(parked: &Parked) -> Key {
+    Key::new(keys::parked(&parked.partition()), keys::parked_row(parked))
 }
 
-/// Returns the key of an endpoint's row.
-pub(crate) fn endpoint_key(tenant: &TenantId, endpoint: &EndpointId) -> Key {
-    Key::new(keys::parking(shard_of_endpoint(endpoint)), keys::parking_row(tenant, endpoint))
+/// Returns the key of the row of a partition.
+pub(crate) fn endpoint_key(partition: &ParkedPartition) -> Key {
+    Key::new(keys::parking(partition.shard()), keys::parking_row(partition))
 }
 
-/// Returns the row of a parked delivery.
+/// Returns the row of a parked delivery. An earlier version cannot read a row without a token, and leaves it.
 pub(crate) fn write(parked: &Parked, expires_at: Timestamp) -> Item {
+    let token = match &parked.source {
+        Source::Token(token) => Some(token.as_str()),
+        Source::Message(_) => None,
+    };
     message_row(&parked.message, expires_at)
-        .with("token", parked.token.as_str())
+        .with_some("token", token)
         .with_some("probed", parked.was_probed.then_some(true))
         .at(key(parked))
 }
 
 /// Reads a parked delivery.
 pub(crate) fn read(row: &Item) -> Result<Parked, Unreadable> {
-    Ok(Parked {
-        message: read_message(row)?,
-        token: row.text("token")?.to_owned(),
-        was_probed: row.is_set("probed"),
-    })
+    let source = if row.has("token") {
+        Source::Token(row.text("token")?.to_owned())
+    } else {
+        let (_, id) = row.text("sk")?.rsplit_once('#').ok_or(Unreadable("sk"))?;
+        Source::Message(id.to_owned())
+    };
+    Ok(Parked { message: read_message(row)?, source, was_probed: row.is_set("probed") })
 }
 
-/// Reads the row of an endpoint.
+/// Returns the attributes that name a partition. An earlier version cannot read those of a further part, and leaves its row.
+pub(crate) fn names(ParkedPartition { tenant, endpoint, part }: &ParkedPartition) -> Item {
+    let names = Item::default().with("tenant", tenant.as_str());
+    match part {
+        0 => names.with("endpoint", endpoint.as_str()),
+        part => names.with("parked_at", endpoint.as_str()).with("part", *part),
+    }
+}
+
+/// Reads the row of a partition.
 pub(crate) fn read_endpoint(row: &Item) -> Result<EndpointRow, Unreadable> {
-    Ok(EndpointRow {
-        tenant: row.tenant("tenant")?,
-        endpoint: EndpointId::from_stored(row.text("endpoint")?),
-        version: row.number("version")?,
-    })
+    let (endpoint, part) = if row.has("part") {
+        (row.text("parked_at")?, row.number("part")?)
+    } else {
+        (row.text("endpoint")?, 0)
+    };
+    let endpoint = EndpointId::from_stored(endpoint);
+    let partition = ParkedPartition { tenant: row.tenant("tenant")?, endpoint, part };
+    Ok(EndpointRow { partition, version: row.number("version")? })
 }

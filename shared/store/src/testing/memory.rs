@@ -37,9 +37,19 @@ pub const DELIVERIES_DLQ: &str = "deliveries-dlq";
 pub const SLOW_DELIVERIES_QUEUE: &str = "deliveries-slow";
 /// The name of its dead-letter queue.
 pub const SLOW_DELIVERIES_DLQ: &str = "deliveries-slow-dlq";
+/// The name of the queue of shares of the endpoints with parked deliveries. Its messages are worth a minute, so it has no
+/// dead-letter queue.
+pub const DRAINS_QUEUE: &str = "drains";
 /// The names of all queues. In memory they are their ARNs too.
-pub const QUEUES: [&str; 6] =
-    [EVENTS_QUEUE, EVENTS_DLQ, DELIVERIES_QUEUE, DELIVERIES_DLQ, SLOW_DELIVERIES_QUEUE, SLOW_DELIVERIES_DLQ];
+pub const QUEUES: [&str; 7] = [
+    EVENTS_QUEUE,
+    EVENTS_DLQ,
+    DELIVERIES_QUEUE,
+    DELIVERIES_DLQ,
+    SLOW_DELIVERIES_QUEUE,
+    SLOW_DELIVERIES_DLQ,
+    DRAINS_QUEUE,
+];
 
 /// All ports in memory. Clones share everything.
 #[derive(Clone)]

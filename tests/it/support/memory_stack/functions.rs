@@ -1,4 +1,4 @@
-//! The five functions over the ports of a memory stack, and the loops that invoke those behind the queues.
+//! The six functions over the ports of a memory stack, and the loops that invoke those behind the queues.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -15,12 +15,13 @@ use consumer::handler::Consumer;
 use delivery::handler::Delivery;
 use domain::endpoint::url::UrlPolicy;
 use domain::timestamp::Timestamp;
+use drain::handler::Drain;
 use ingest::handler::Ingest;
 use scheduler::handler::Scheduler;
 use store::clock::Clock;
 use store::testing::memory::{
-    DELIVERIES_DLQ, DELIVERIES_QUEUE, EVENTS_DLQ, EVENTS_QUEUE, Memory, QUEUES, SLOW_DELIVERIES_DLQ,
-    SLOW_DELIVERIES_QUEUE,
+    DELIVERIES_DLQ, DELIVERIES_QUEUE, DRAINS_QUEUE, EVENTS_DLQ, EVENTS_QUEUE, Memory, QUEUES,
+    SLOW_DELIVERIES_DLQ, SLOW_DELIVERIES_QUEUE,
 };
 use store::testing::tables::MemoryTables;
 use store::testing::vault::MemoryVault;
@@ -98,9 +99,12 @@ pub(super) fn ports(tables: MemoryTables) -> Live {
     let events = queues("Events", EVENTS_QUEUE);
     let deliveries = queues("Deliveries", DELIVERIES_QUEUE);
     let slow_deliveries = queues("SlowDeliveries", SLOW_DELIVERIES_QUEUE);
+    let drains =
+        LiveQueue::new(DRAINS_QUEUE, Duration::from_secs(setting("DrainsQueue", "VisibilityTimeout")));
+    let queues = events.into_iter().chain(deliveries).chain(slow_deliveries).chain([drains]);
     Memory {
         tables,
-        queues: QUEUES.into_iter().zip([events, deliveries, slow_deliveries].concat()).collect(),
+        queues: QUEUES.into_iter().zip(queues).collect(),
         vault: MemoryVault::default(),
         webhooks: WebhookClient::new().expect("a TLS provider"),
         clock: SystemClock,
@@ -138,16 +142,37 @@ pub(super) fn api(ports: &Live) -> ApiInstance {
     ApiInstance { router: router(Arc::clone(&api)), api }
 }
 
-/// Returns a scheduler, configured as the template configures it.
-pub(super) fn scheduler(ports: &Live) -> Scheduler<Live> {
-    let erasure_pause = Duration::from_secs(setting("SchedulerFunction", "ERASURE_PAUSE_SECONDS"));
-    let config = scheduler::config::Config { erasure_pause, ..configs::scheduler() };
-    Scheduler::new(ports, &config, no_log())
+/// The scheduler, and drain, which handles what the scheduler shares out.
+pub(super) struct Visits {
+    scheduler: Scheduler<Live>,
+    drain: Drain<Live>,
+    drains: LiveQueue,
 }
 
-/// Lets the scheduler come once.
-pub(super) async fn visit(scheduler: &Scheduler<Live>) {
-    scheduler.handle(deadline("SchedulerFunction")).await;
+impl Visits {
+    /// Starts both, configured as the template configures them.
+    pub(super) fn start(ports: &Live) -> Self {
+        let erasure_pause = Duration::from_secs(setting("SchedulerFunction", "ERASURE_PAUSE_SECONDS"));
+        let config = scheduler::config::Config { erasure_pause, ..configs::scheduler() };
+        Self {
+            scheduler: Scheduler::new(ports, &config, no_log()),
+            drain: Drain::new(ports, &configs::drain(), no_log()),
+            drains: ports.queues[DRAINS_QUEUE].clone(),
+        }
+    }
+
+    /// Lets the scheduler come once, and waits until its shares are handled.
+    pub(super) async fn come(&self) {
+        self.scheduler.handle(deadline("SchedulerFunction")).await;
+        loop {
+            let batch = self.drains.receive_now(setting("DrainFunction", "BatchSize"));
+            if batch.records.is_empty() {
+                break;
+            }
+            self.drain.handle(batch.clone(), deadline("DrainFunction")).await;
+            self.drains.settle(&batch, &SqsBatchResponse::default());
+        }
+    }
 }
 
 /// Starts the instances of consumer and delivery, each with its queue or dead-letter queue.

@@ -1,4 +1,4 @@
-//! The memory stack: the five functions over ports in memory, in real time, behind an HTTP server on this machine. It
+//! The memory stack: the six functions over ports in memory, in real time, behind an HTTP server on this machine. It
 //! starts in milliseconds and needs no other process.
 //!
 //! It differs from the deployed template in what only AWS does: roles, throttling, timeouts of functions, and the limits
@@ -25,6 +25,7 @@ use tokio::task::LocalSet;
 use tokio::time::interval;
 
 pub(crate) use self::functions::Live;
+use self::functions::Visits;
 use self::gateway::{Gateway, STAGE};
 
 /// How often the scheduler comes by itself: the rate of its schedule in the template.
@@ -124,14 +125,14 @@ fn run(listener: TcpListener, ports: &Live, wanted: UnboundedReceiver<Sender<()>
 
 /// Lets the scheduler come regularly, and whenever it is wanted.
 async fn schedule(ports: Live, mut wanted: UnboundedReceiver<Sender<()>>) {
-    let scheduler = functions::scheduler(&ports);
+    let visits = Visits::start(&ports);
     let mut regularly = interval(SCHEDULE);
     loop {
         let done = tokio::select! {
             _ = regularly.tick() => None,
             done = wanted.recv() => done,
         };
-        functions::visit(&scheduler).await;
+        visits.come().await;
         if let Some(done) = done {
             let _ = done.send(());
         }

@@ -55,8 +55,15 @@ impl LiveQueue {
         visibility: Duration,
         redrive: Option<(u32, Self)>,
     ) -> Self {
-        let (state, changed) = (Mutex::default(), Notify::new());
+        // The ids of messages of two queues differ, as in SQS.
+        let state = State { sent: rand::random::<u32>().into(), ..State::default() };
+        let (state, changed) = (Mutex::new(state), Notify::new());
         Self(Arc::new(Shared { arn, visibility, redrive, state, changed }))
+    }
+
+    /// Receives up to `most` messages that are visible now.
+    pub(super) fn receive_now(&self, most: usize) -> SqsEvent {
+        self.take(most)
     }
 
     /// Waits until messages are visible, and receives up to `most` of them.

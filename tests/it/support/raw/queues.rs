@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ::consumer::handler::Consumer;
 use ::delivery::handler::Delivery;
+use ::drain::handler::Drain;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use domain::testing::START;
 
@@ -23,6 +24,13 @@ pub(crate) fn delivery(input: &[u8]) {
     let delivery = Delivery::new(&world(), configs::delivery(), log());
     let until = START.after(Duration::from_secs(60));
     check(&event, &FIXED.runtime.block_on(delivery.handle(event.clone(), until)));
+}
+
+/// Sends the event to drain.
+pub(crate) fn drain(input: &[u8]) {
+    let Some(event) = read(input) else { return };
+    let drain = Drain::new(&world(), &configs::drain(), log());
+    FIXED.runtime.block_on(drain.handle(event, START.after(Duration::from_secs(60))));
 }
 
 /// Reads the event as the runtime of Lambda does, which answers for an event that it cannot read.

@@ -20,7 +20,7 @@ impl MemoryTables {
     /// Returns all parked deliveries.
     #[must_use]
     pub fn parked(&self) -> Vec<Parked> {
-        self.rows(|item| item.has("token"), parked::read)
+        self.rows(|item| item.text("pk").is_ok_and(|pk| pk.contains("#parked#")), parked::read)
     }
 
     /// Returns the rows of all endpoints with parked deliveries.
@@ -50,15 +50,11 @@ impl MemoryTables {
     /// Parks a delivery, as if another process had parked it.
     pub fn overwrite_parked(&self, parked: &Parked, expires_at: Timestamp) {
         self.schedule.put_item(parked::write(parked, expires_at));
-        let message = &parked.message;
-        let key = parked::endpoint_key(&message.tenant, &message.endpoint);
+        let partition = parked.partition();
+        let key = parked::endpoint_key(&partition);
         let old = self.schedule.item(&key).unwrap_or_default();
         let version: u64 = old.number("version").unwrap_or_default();
-        let row = old
-            .with("version", version + 1)
-            .with("tenant", message.tenant.as_str())
-            .with("endpoint", message.endpoint.as_str());
-        self.schedule.put_item(row.at(key));
+        self.schedule.put_item(parked::names(&partition).with("version", version + 1).at(key));
     }
 
     /// Deletes the row of a parked delivery.
