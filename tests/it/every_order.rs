@@ -154,7 +154,7 @@ fn an_endpoint_that_is_drained_twice_at_the_same_time_gets_each_event() {
             pipeline
         },
         tasks: |pipeline, shares| {
-            vec![Box::pin(async { pipeline.schedule().await }), Box::pin(async { pipeline.schedule().await })]
+            vec![Box::pin(pipeline.drain(shares.clone())), Box::pin(pipeline.drain(shares))]
         },
         after: |_| (),
         most_posts: 2,
