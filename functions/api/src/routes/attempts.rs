@@ -151,12 +151,12 @@ async fn close_breaker<P: Ports>(
     tested: &Endpoint,
     now: Timestamp,
 ) -> PortResult<()> {
-    if tested.health.open.is_none() {
+    if tested.health.is_closed() {
         return Ok(());
     }
     until_won("closing a circuit breaker", || async {
         let current = api.control.endpoint(tenant, &tested.id).await?;
-        let current = current.filter(|current| current.url == tested.url && current.health.open.is_some());
+        let current = current.filter(|current| current.url == tested.url && !current.health.is_closed());
         let closed =
             current.and_then(|seen| Some((seen.health.after_success(&Window::default(), now)?, seen)));
         let Some((change, seen)) = closed else { return Ok(Round::Ended(())) };
