@@ -158,13 +158,13 @@ async fn an_endpoint_that_fails_some_requests_at_random_is_never_silenced() {
 
 #[tokio::test(start_paused = true)]
 async fn one_event_that_is_always_refused_among_thousands_harms_nobody() {
-    const EVENTS: u32 = 5_000;
+    const EVENTS: u32 = 10_000;
     LocalSet::new()
         .run_until(async {
             let poison: Arc<Mutex<Option<EventId>>> = Arc::default();
             let refused = Arc::clone(&poison);
             let receiver = Ruled::by(move |id, _| if *refused.lock().unwrap() == Some(id) { 500 } else { 200 });
-            let story = Story::start(receiver);
+            let story = Story::start_with_visits(receiver, VISITS);
             for n in 0..=EVENTS {
                 let id = story.post().await;
                 if n == 10 {
@@ -184,7 +184,7 @@ async fn one_event_that_is_always_refused_among_thousands_harms_nobody() {
                 story.receiver.count(500),
                 story.opened()
             );
-            assert_eq!(statuses["delivered"], 5_000);
+            assert_eq!(statuses["delivered"], 10_000);
             assert_eq!((statuses["failed"], story.receiver.count(500)), (1, 14));
             assert_eq!((story.opened(), endpoint.state), (0, EndpointState::Active));
         })

@@ -85,14 +85,20 @@ async fn a_dead_endpoint_whose_gateway_answers_429_in_between_gets_few_requests_
                 println!("502 and {percent} % 429: {first} requests in half an hour, {of_day} in the next six, {failures} failures");
                 assert!(first <= 150, "{first}");
                 assert!(of_day <= 120, "two a minute at most, while the gateway answers: {of_day}");
-                let begun = story.endpoint().health.failing_since.unwrap();
+                if percent != 50 {
+                    return; // six days of one kind are enough
+                }
                 while story.endpoint().state == EndpointState::Active {
-                    assert!(story.system.clock.now().since(begun) < 8 * 24 * HOUR, "it is still active");
+                    assert!(story.system.clock.now().since(START) < 8 * 24 * HOUR, "it is still active");
                     story.post().await;
                     sleep(HOUR).await;
                 }
                 let days = story.system.clock.now().since(START).as_secs_f64() / 86_400.0;
-                println!("disabled after {days:.1} days and {} requests, opened {} times", story.receiver.count(0), story.opened());
+                println!(
+                    "disabled after {days:.1} days and {} requests, opened {} times",
+                    story.receiver.count(0),
+                    story.opened()
+                );
                 assert!(days >= 5.0, "{days}");
             })
             .await;
