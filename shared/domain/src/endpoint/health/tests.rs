@@ -160,9 +160,8 @@ fn a_429_in_flight_when_the_breaker_opened_begins_no_trial() {
 #[test]
 fn one_failure_ends_a_trial_and_the_probes_go_on_at_their_interval() {
     let mut health = after_failures(10);
-    let mut at = START;
     for expected in [2, 5, 15, 60, 60] {
-        at = health.open.unwrap().next_probe_at;
+        let at = health.open.unwrap().next_probe_at;
         let probed = health.claim_probe(event(), at).unwrap().health;
         let trial = probed.after_refusal(Pace::per_second(1), true, at).unwrap().health;
         health = fail(&trial, &failed(false), at).unwrap().health;
