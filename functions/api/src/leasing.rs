@@ -16,7 +16,7 @@ use domain::timestamp::Timestamp;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rand::RngExt;
 use store::events::budget::ResponseBudget;
-use store::events::lease::Candidates;
+use store::events::lease::{Candidates, FreeEvents};
 use store::items::Updated;
 use store::ports::Ports;
 use store::unavailable::{PortResult, Unavailable};
@@ -191,20 +191,30 @@ pub(crate) async fn lease<P: Ports>(
     Ok(events)
 }
 
-/// Requests the notice that an event was quarantined, before this lease takes events of which it is the last allowed one. A
-/// process that dies after it can lose no notice, and the request does nothing if no event is quarantined. The tenant gets
-/// one notice a day; once that one is made, no further request is needed.
-async fn announce_last_lease<P: Ports>(
+/// Reads which of these events are free. Requests the notice that an event was quarantined, before this lease takes events of
+/// which it is the last allowed one; those of earlier rounds are `announced`. A process that dies after it can lose no
+/// notice, and the request does nothing if no event is quarantined. The tenant gets one notice a day; once that one is made,
+/// no further request is needed.
+async fn find_free<P: Ports>(
     api: &Api<P>,
     tenant: &TenantId,
-    last: LastLease,
+    ids: &[EventId],
+    terms: &LeaseTerms,
+    announced: &mut Vec<EventId>,
     now: Timestamp,
-) -> PortResult<()> {
-    let request = NoticeRequest::new(tenant, Reason::Quarantined(last), now);
-    if api.limits.has_first_notice(&request).await? {
-        return Ok(());
+) -> PortResult<FreeEvents> {
+    let free = api.events.free(tenant, ids, terms, now).await?;
+    let last_leases = free.at_last_lease(terms, now);
+    if last_leases.is_empty() {
+        return Ok(free);
     }
-    api.schedule.request_notice(&request).await
+    announced.extend(last_leases);
+    let last = LastLease { id: Some(terms.holder.clone()), events: announced.clone(), at: now };
+    let request = NoticeRequest::new(tenant, Reason::Quarantined(last), now);
+    if !api.limits.has_first_notice(&request).await? {
+        api.schedule.request_notice(&request).await?;
+    }
+    Ok(free)
 }
 
 /// Leases free events in rounds.
@@ -242,13 +252,7 @@ async fn take_free<P: Ports>(
         if chosen.is_empty() {
             break;
         }
-        let free = api.events.free(&bearer.tenant, chosen, terms, now).await?;
-        let last_leases = free.at_last_lease(terms, now);
-        if !last_leases.is_empty() {
-            announced.extend(last_leases);
-            let last = LastLease { id: Some(terms.holder.clone()), events: announced.clone(), at: now };
-            announce_last_lease(api, &bearer.tenant, last, now).await?;
-        }
+        let free = find_free(api, &bearer.tenant, chosen, terms, &mut announced, now).await?;
         let taken = api.events.lease(&bearer.tenant, free, terms, &mut budget, now).await?;
         seen.extend(taken.events.iter().map(|(head, _)| head.id));
         events.extend(taken.events);
