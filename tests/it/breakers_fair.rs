@@ -23,7 +23,7 @@ use tokio::time::sleep;
 use crate::support::answering::Answering;
 use crate::support::simulation::Simulation;
 
-const HOUR: Duration = Duration::from_hours(1);
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
 const VISITS: Duration = Duration::from_mins(10);
 const SIX_DAYS: Duration = Duration::from_hours(6 * 24);
 
@@ -32,21 +32,21 @@ type Rule = Box<dyn FnMut(EventId, Timestamp) -> u16 + Send>;
 
 /// A receiver that answers by a rule, and remembers its answers.
 #[derive(Clone)]
-struct Ruled {
+pub(crate) struct Ruled {
     /// How long it takes to answer.
     takes: Duration,
     rule: Arc<Mutex<Rule>>,
-    answered: Arc<Mutex<Vec<(Timestamp, EventId, u16)>>>,
+    pub(crate) answered: Arc<Mutex<Vec<(Timestamp, EventId, u16)>>>,
 }
 
 impl Ruled {
-    fn by(rule: impl FnMut(EventId, Timestamp) -> u16 + Send + 'static) -> Self {
+    pub(crate) fn by(rule: impl FnMut(EventId, Timestamp) -> u16 + Send + 'static) -> Self {
         let takes = Duration::from_millis(50);
         Self { takes, rule: Arc::new(Mutex::new(Box::new(rule))), answered: Arc::default() }
     }
 
     /// How many requests were answered with this status; with any for 0.
-    fn count(&self, status: u16) -> usize {
+    pub(crate) fn count(&self, status: u16) -> usize {
         let answered = self.answered.lock().unwrap();
         answered.iter().filter(|(_, _, code)| status == 0 || *code == status).count()
     }
@@ -64,16 +64,16 @@ impl Answering for Ruled {
 }
 
 /// A tenant with one endpoint, and the system that delivers to it.
-struct Story {
-    system: Simulation<Ruled>,
+pub(crate) struct Story {
+    pub(crate) system: Simulation<Ruled>,
     tenant: TenantId,
     endpoint: Endpoint,
-    receiver: Ruled,
+    pub(crate) receiver: Ruled,
 }
 
 impl Story {
     /// Starts the system, whose scheduler comes every minute.
-    fn start(receiver: Ruled) -> Self {
+    pub(crate) fn start(receiver: Ruled) -> Self {
         Self::start_with_visits(receiver, Duration::from_mins(1))
     }
 
@@ -93,7 +93,7 @@ impl Story {
         Self { system, tenant, endpoint, receiver }
     }
 
-    async fn post(&self) -> EventId {
+    pub(crate) async fn post(&self) -> EventId {
         self.system.post(&self.tenant, 1).await
     }
 
@@ -105,7 +105,7 @@ impl Story {
     }
 
     /// The number of events by status.
-    fn statuses(&self) -> BTreeMap<&'static str, usize> {
+    pub(crate) fn statuses(&self) -> BTreeMap<&'static str, usize> {
         let mut counted = BTreeMap::new();
         for (_, head) in self.system.tables.all_heads().iter().filter(|(_, head)| !head.deliveries.is_empty())
         {
@@ -114,11 +114,11 @@ impl Story {
         counted
     }
 
-    fn endpoint(&self) -> Endpoint {
+    pub(crate) fn endpoint(&self) -> Endpoint {
         self.system.tables.endpoint(&self.tenant, &self.endpoint.id).unwrap()
     }
 
-    fn opened(&self) -> usize {
+    pub(crate) fn opened(&self) -> usize {
         self.system.opened.load(Ordering::Relaxed)
     }
 }
@@ -158,13 +158,13 @@ async fn an_endpoint_that_fails_some_requests_at_random_is_never_silenced() {
 
 #[tokio::test(start_paused = true)]
 async fn one_event_that_is_always_refused_among_thousands_harms_nobody() {
-    const EVENTS: u32 = 5_000;
+    const EVENTS: u32 = 10_000;
     LocalSet::new()
         .run_until(async {
             let poison: Arc<Mutex<Option<EventId>>> = Arc::default();
             let refused = Arc::clone(&poison);
             let receiver = Ruled::by(move |id, _| if *refused.lock().unwrap() == Some(id) { 500 } else { 200 });
-            let story = Story::start(receiver);
+            let story = Story::start_with_visits(receiver, VISITS);
             for n in 0..=EVENTS {
                 let id = story.post().await;
                 if n == 10 {
@@ -184,7 +184,7 @@ async fn one_event_that_is_always_refused_among_thousands_harms_nobody() {
                 story.receiver.count(500),
                 story.opened()
             );
-            assert_eq!(statuses["delivered"], 5_000);
+            assert_eq!(statuses["delivered"], 10_000);
             assert_eq!((statuses["failed"], story.receiver.count(500)), (1, 14));
             assert_eq!((story.opened(), endpoint.state), (0, EndpointState::Active));
         })
@@ -288,7 +288,7 @@ async fn three_poison_events_that_silence_a_quiet_endpoint_end_and_hold_nobody()
 }
 
 /// A receiver that accepts this many requests in each span of time, and answers 429 to the others.
-fn allowing(most: usize, span: Duration) -> Ruled {
+pub(crate) fn allowing(most: usize, span: Duration) -> Ruled {
     let (mut current, mut taken) = (0, 0);
     Ruled::by(move |_, now| {
         let window = now.millis() / u64::try_from(span.as_millis()).unwrap();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::delivery::{Bypass, DeliveryState};
 use domain::endpoint::health::throttle::Throttle;
+use domain::endpoint::health::trial::Trial;
 use domain::inbox::Status;
 use domain::testing::START;
 use serde_json::{Value, json};
@@ -37,6 +38,32 @@ async fn an_owner_who_enables_resumes_or_tests_an_endpoint_closes_its_breaker_at
         let heads = pipeline.tables.all_heads();
         assert!(heads.iter().all(|(_, head)| head.status == Status::Delivered), "{suffix}");
         assert_eq!(pipeline.tables.parked(), []);
+    }
+}
+
+#[tokio::test]
+async fn an_owner_who_enables_resumes_or_tests_an_endpoint_ends_its_trial() {
+    let path = format!("/api/endpoints/{}", Pipeline::endpoint(1).id.as_str());
+    for (method, suffix, body) in [
+        ("POST", "/enable", Value::Null),
+        ("PATCH", "", json!({"paused": false})),
+        ("POST", "/test", Value::Null),
+    ] {
+        let pipeline = Pipeline::with_endpoints(1);
+        pipeline.tables.change_endpoint(&pipeline.tenant, &Pipeline::endpoint(1).id, |endpoint| {
+            endpoint.health.failures = 10;
+            endpoint.health.trial = Some(Trial { since: START, probes: 3, last_probed: None });
+        });
+        let endpoint = pipeline.call("GET", &path, &Value::Null).await.body;
+        assert_eq!(
+            (&endpoint["state"], &endpoint["throttled_rate_per_minute"]),
+            (&json!("active"), &json!(10))
+        );
+        let answer = pipeline.call(method, &format!("{path}{suffix}"), &body).await;
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+        let endpoint = pipeline.call("GET", &path, &Value::Null).await.body;
+        let shown = (&endpoint["failures"], &endpoint["throttled_rate_per_minute"]);
+        assert_eq!(shown, (&json!(0), &Value::Null), "{suffix}");
     }
 }
 

@@ -3,18 +3,20 @@
 use std::time::Duration;
 
 use domain::endpoint::pattern::Pattern;
-use domain::inbox::Status;
-use domain::inbox::notice_request::Reason;
+use domain::inbox::lease::LeaseId;
+use domain::inbox::notice_request::{LastLease, NoticeRequest, Reason};
+use domain::inbox::{Head, Status};
 use domain::tenant::backlog::Backlog;
 use domain::tenant::tier::Tier;
 use domain::testing::START;
 use serde_json::{Value, json};
 use store::clock::Clock;
 use store::testing::faults::Fault;
+use store::testing::table::MemoryTable;
 use store::testing::table::usage::Operation;
 
 use crate::api_crashes::ids;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Response};
 
 /// More calls than one visit makes.
 const MANY: usize = 80;
@@ -132,6 +134,108 @@ async fn the_first_event_of_a_day_that_is_quarantined_is_announced() {
     assert_eq!(quarantined.count(), 2);
     let sent = notices(&pipeline, Reason::QUARANTINED).await;
     assert_eq!(sent, [(Status::Delivered, json!({"event_id": first.to_string()}))]);
+}
+
+/// A tenant with this number of events that were leased as often as they may be, except for once.
+async fn before_last_lease(events: usize) -> Pipeline {
+    let pipeline = Pipeline::with_endpoints(0);
+    for _ in 0..events {
+        store(&pipeline).await;
+    }
+    for (tenant, head) in pipeline.tables.all_heads() {
+        pipeline.tables.overwrite_head(&tenant, &Head { lease_count: 9, ..head });
+    }
+    pipeline
+}
+
+async fn lease(pipeline: &Pipeline) -> Response {
+    pipeline.post_json("/api/inbox/lease", json!({"lease_seconds": 60, "lease_limit": 10})).await
+}
+
+fn quarantined(pipeline: &Pipeline) -> usize {
+    let heads = pipeline.tables.all_heads();
+    heads.iter().filter(|(_, head)| head.status == Status::Quarantined).count()
+}
+
+#[tokio::test]
+async fn a_quarantined_event_is_announced_wherever_api_dies_while_it_leases() {
+    let (mut spoiled, mut silent) = (0, 0);
+    for fault in Fault::ALL {
+        for call in 0..MANY {
+            let pipeline = before_last_lease(3).await;
+            pipeline.faults.die_at(call, fault);
+            lease(&pipeline).await;
+            spoiled += usize::from(pipeline.faults.recover());
+            let expected = quarantined(&pipeline).min(1);
+            silent += usize::from(expected == 0);
+            for _ in 0..7 {
+                pipeline.schedule().await;
+                pipeline.clock.advance(Duration::from_mins(1));
+            }
+            assert_eq!(notices(&pipeline, Reason::QUARANTINED).await.len(), expected, "{fault:?} at {call}");
+            assert_eq!(pipeline.tables.notice_requests(), [], "{fault:?} at {call}");
+        }
+    }
+    println!("{spoiled} deaths while a lease quarantined events, {silent} before it did");
+    assert!((2 * 8..2 * MANY).contains(&spoiled) && silent > 2, "{spoiled}, {silent}");
+}
+
+#[tokio::test]
+async fn a_lease_that_stops_between_its_announcement_and_its_events_is_waited_for() {
+    let pipeline = before_last_lease(1).await;
+    let last = LastLease {
+        id: Some(LeaseId::generate(&mut rand::rng())),
+        events: vec![pipeline.only_head().id],
+        at: pipeline.clock.now(),
+    };
+    let request = NoticeRequest::new(&pipeline.tenant, Reason::Quarantined(last), pipeline.clock.now());
+    pipeline.schedule.request_notice(&request).await.unwrap();
+    pipeline.schedule().await;
+    assert_eq!(pipeline.tables.notice_requests().len(), 1);
+    let (_, head) = pipeline.tables.all_heads().remove(0);
+    let late = Head { status: Status::Quarantined, lease_count: 10, ..head };
+    pipeline.tables.overwrite_head(&pipeline.tenant, &late); // its update was under way
+    pipeline.schedule().await;
+    assert_eq!(notices(&pipeline, Reason::QUARANTINED).await.len(), 1);
+    assert_eq!(pipeline.tables.notice_requests(), []);
+}
+
+#[tokio::test]
+async fn only_a_last_lease_is_announced_and_a_second_one_of_the_day_costs_one_read() {
+    let pipeline = before_last_lease(2).await;
+    pipeline.tables.limits.show_writes_at_once(); // a read that lags costs a further row
+    let calls = || {
+        let of = |table: &MemoryTable, operation| table.usage().calls_of(operation);
+        let tables = &pipeline.tables;
+        (of(&tables.limits, Operation::Get), of(&tables.schedule, Operation::Put))
+    };
+    let cost = async || {
+        let before = calls();
+        lease(&pipeline).await;
+        let after = calls();
+        (after.0 - before.0, after.1 - before.1)
+    };
+    assert_eq!(cost().await, (1, 1), "one for all events of the lease");
+    pipeline.schedule().await;
+    store(&pipeline).await;
+    assert_eq!(cost().await, (0, 0), "an ordinary lease");
+    for (tenant, head) in pipeline.tables.all_heads() {
+        let free = Head { lease: None, lease_count: 9, ..head };
+        pipeline.tables.overwrite_head(&tenant, &free);
+    }
+    assert_eq!(cost().await, (1, 0), "the notice of the day was made");
+}
+
+#[tokio::test]
+async fn events_that_the_last_lease_acknowledged_are_not_announced() {
+    let pipeline = before_last_lease(2).await;
+    let leased = lease(&pipeline).await;
+    assert_eq!(quarantined(&pipeline), 2);
+    pipeline.post_json("/api/inbox/ack", json!({"lease_id": leased.body["lease_id"]})).await;
+    assert_eq!(pipeline.tables.notice_requests().len(), 1);
+    pipeline.schedule().await;
+    assert_eq!(notices(&pipeline, Reason::QUARANTINED).await, []);
+    assert_eq!(pipeline.tables.notice_requests(), [], "no event is left that the lease could take");
 }
 
 #[tokio::test]

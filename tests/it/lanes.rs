@@ -14,8 +14,9 @@ use domain::endpoint::pattern::Pattern;
 use domain::endpoint::slowness::Slowness;
 use domain::endpoint::{Endpoint, EndpointState};
 use domain::event::id::EventId;
-use domain::inbox::Status;
-use domain::inbox::notice_request::{NoticeRequest, Reason};
+use domain::inbox::lease::LeaseId;
+use domain::inbox::notice_request::{LastLease, NoticeRequest, Reason};
+use domain::inbox::{Head, Status};
 use domain::testing::{START, failed};
 use serde_json::{Value, json};
 use store::clock::Clock;
@@ -147,8 +148,12 @@ impl Sender {
                 pipeline.schedule().await;
             }
             Self::Notice => {
-                let reason = Reason::Quarantined(id);
-                let request = NoticeRequest::new(&pipeline.tenant, reason, pipeline.clock.now());
+                let head = pipeline.tables.head(&pipeline.tenant, id).expect("it is stored");
+                let quarantined = Head { status: Status::Quarantined, ..head };
+                pipeline.tables.overwrite_head(&pipeline.tenant, &quarantined);
+                let (lease, now) = (Some(LeaseId::generate(&mut rand::rng())), pipeline.clock.now());
+                let reason = Reason::Quarantined(LastLease { id: lease, events: vec![id], at: now });
+                let request = NoticeRequest::new(&pipeline.tenant, reason, now);
                 pipeline.schedule.request_notice(&request).await.expect("put");
                 pipeline.schedule().await;
             }

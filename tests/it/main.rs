@@ -19,6 +19,7 @@ mod book;
 mod breakers;
 mod breakers_fair;
 mod breakers_owner;
+mod breakers_trial;
 mod canaries;
 mod cloud_events;
 mod competing;

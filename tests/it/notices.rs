@@ -7,6 +7,7 @@ use domain::endpoint::pattern::Pattern;
 use domain::inbox::{Head, Status};
 use domain::testing::START;
 use domain::timestamp::Timestamp;
+use serde_json::{Value, json};
 use store::testing::faults::Fault;
 
 use crate::pipeline::Pipeline;
@@ -142,4 +143,68 @@ async fn a_notice_about_events_that_expire_arrives_wherever_the_scheduler_dies()
     }
     println!("{spoiled} deaths while a notice about events that expire was sent");
     assert!((2 * 40..2 * MANY).contains(&spoiled), "every call of a visit failed in both ways: {spoiled}");
+}
+
+#[tokio::test]
+async fn explain_and_samples_show_a_notice_to_the_endpoints_that_get_it() {
+    let pipeline =
+        with_patterns(&[&["order.*"], &["*"], &["*", "endpoint.*"], &["*.failing"], &["endpoint.*"]]);
+    pipeline.tables.change_endpoint(&pipeline.tenant, &Pipeline::endpoint(5).id, |endpoint| {
+        endpoint.is_paused = true;
+    });
+    pipeline.tables.change_endpoint(&pipeline.tenant, &Pipeline::endpoint(1).id, |endpoint| {
+        endpoint.health.notice = Some(Notice { kind: NoticeKind::Recovered, at: START });
+    });
+    pipeline.post_event("one").await;
+    pipeline.run_until_quiet().await;
+    let notice = "endpoint.recovered";
+    let [head] = &notices(&pipeline, notice)[..] else { panic!("one notice") };
+    let recipients: Vec<String> = head.deliveries.keys().map(ToString::to_string).collect();
+    assert_eq!(recipients, [Pipeline::endpoint(3).id.to_string()]);
+
+    let explained = pipeline.post_json("/api/explain", json!({"type": notice, "payload": {}})).await.body;
+    assert_eq!(explained["notice"], true);
+    for endpoint in explained["endpoints"].as_array().unwrap() {
+        let gets = endpoint["endpoint_id"] == recipients[0].as_str();
+        let expected = if gets { (json!("endpoint.*"), "send") } else { (Value::Null, "nothing") };
+        assert_eq!(
+            (&endpoint["matched_pattern"], endpoint["would"].as_str().unwrap()),
+            (&expected.0, expected.1)
+        );
+        assert_eq!(
+            (endpoint["matches"] == true, endpoint["request"].is_object()),
+            (gets, gets),
+            "{endpoint}"
+        );
+    }
+    for (number, expected) in [(2, 1), (3, 2), (4, 0), (5, 1)] {
+        let sample = sample(&pipeline, number).await;
+        assert_eq!(sample.len(), expected, "{number}: {sample:?}");
+        let has_notice = sample.iter().any(|kind| kind == notice);
+        assert_eq!(has_notice, [3, 5].contains(&number), "{number}: a pattern names it");
+    }
+}
+
+#[tokio::test]
+async fn what_a_tenant_posts_under_the_type_of_a_notice_is_an_event_like_any_other() {
+    let pipeline = with_patterns(&[&["*"], &["inbox.*"], &["order.*"]]);
+    let event = json!({"type": "inbox.filling", "payload": {"room": 7}});
+    assert_eq!(pipeline.post("/api/events", &event.to_string()).await.status(), 202);
+    pipeline.run_until_quiet().await;
+    for (number, count) in [(1, 1), (2, 1), (3, 0)] {
+        assert_eq!(received_by(&pipeline, number).len(), count, "{number}");
+        assert_eq!(sample(&pipeline, number).await.len(), count, "{number}");
+    }
+    let explained =
+        pipeline.post_json("/api/explain", json!({"type": "order.created", "payload": {}})).await.body;
+    assert_eq!(explained["notice"], false);
+    let matched = explained["endpoints"].as_array().unwrap().iter().filter(|one| one["matches"] == true);
+    assert_eq!(matched.count(), 2);
+}
+
+/// Returns the types of the sample events of an endpoint.
+async fn sample(pipeline: &Pipeline, number: u8) -> Vec<String> {
+    let path = format!("/api/endpoints/{}/sample", Pipeline::endpoint(number).id);
+    let sample = pipeline.call("GET", &path, &Value::Null).await.body;
+    sample.as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
 }

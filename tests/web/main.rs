@@ -4,6 +4,7 @@
 mod api;
 mod book;
 mod clients;
+mod cloud_events;
 mod console;
 mod node;
 mod pages;

@@ -83,8 +83,13 @@ pub(crate) fn output_of(command: &mut Command) -> String {
 
 /// Builds a Rust example. Returns the path of its program.
 pub(crate) fn build_example(folder: &str, name: &str) -> PathBuf {
+    build_workspace(&format!("examples/{folder}"), name)
+}
+
+/// Builds a workspace of its own. Returns the path of its program.
+pub(crate) fn build_workspace(folder: &str, name: &str) -> PathBuf {
     let _turn = stack::take_turn();
-    let manifest = root().join("examples").join(folder).join("Cargo.toml");
+    let manifest = root().join(folder).join("Cargo.toml");
     let target = root().join("target/examples");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(manifest);

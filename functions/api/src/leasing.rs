@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::lease::{Acknowledged, LeaseId, LeaseTerms};
-use domain::inbox::notice_request::{NoticeRequest, Reason};
+use domain::inbox::notice_request::{LastLease, NoticeRequest, Reason};
 use domain::inbox::{Head, Status};
 use domain::tenant::api_key::KeyRecord;
 use domain::tenant::id::TenantId;
@@ -16,7 +16,7 @@ use domain::timestamp::Timestamp;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rand::RngExt;
 use store::events::budget::ResponseBudget;
-use store::events::lease::Candidates;
+use store::events::lease::{Candidates, FreeEvents};
 use store::items::Updated;
 use store::ports::Ports;
 use store::unavailable::{PortResult, Unavailable};
@@ -188,23 +188,33 @@ pub(crate) async fn lease<P: Ports>(
     let ids: Vec<EventId> = events.iter().map(|(head, _)| head.id).collect();
     // The list is stored after the heads. Without it the client gets no lease id, and the lease ends by itself.
     api.events.record_lease(&bearer.tenant, &terms.holder, &ids, terms.until).await?;
-    request_notice(api, &bearer.tenant, &events, now).await;
     Ok(events)
 }
 
-/// Requests the notice that an event was quarantined, if this lease was the last allowed one of any. A failure is logged only:
-/// the clients of the lease get their events.
-async fn request_notice<P: Ports>(
+/// Reads which of these events are free. Requests the notice that an event was quarantined, before this lease takes events of
+/// which it is the last allowed one; those of earlier rounds are `announced`. A process that dies after it can lose no
+/// notice, and the request does nothing if no event is quarantined. The tenant gets one notice a day; once that one is made,
+/// no further request is needed.
+async fn find_free<P: Ports>(
     api: &Api<P>,
     tenant: &TenantId,
-    leased: &[(Head, String)],
+    ids: &[EventId],
+    terms: &LeaseTerms,
+    announced: &mut Vec<EventId>,
     now: Timestamp,
-) {
-    let Some((head, _)) = leased.iter().find(|(head, _)| head.status == Status::Quarantined) else { return };
-    let request = NoticeRequest::new(tenant, Reason::Quarantined(head.id), now);
-    if let Err(error) = api.schedule.request_notice(&request).await {
-        tracing::warn!(cause = %error, "the notice of a quarantined event was not requested");
+) -> PortResult<FreeEvents> {
+    let free = api.events.free(tenant, ids, terms, now).await?;
+    let last_leases = free.at_last_lease(terms, now);
+    if last_leases.is_empty() {
+        return Ok(free);
     }
+    announced.extend(last_leases);
+    let last = LastLease { id: Some(terms.holder.clone()), events: announced.clone(), at: now };
+    let request = NoticeRequest::new(tenant, Reason::Quarantined(last), now);
+    if !api.limits.has_first_notice(&request).await? {
+        api.schedule.request_notice(&request).await?;
+    }
+    Ok(free)
 }
 
 /// Leases free events in rounds.
@@ -227,6 +237,7 @@ async fn take_free<P: Ports>(
     let mut events = Vec::new();
     let mut budget = ResponseBudget::default();
     let mut seen: BTreeSet<EventId> = BTreeSet::new();
+    let mut announced = Vec::new();
     for round in 0..MAX_ROUNDS {
         // 1. Read candidates that no earlier round has tried.
         let missing = limit - events.len();
@@ -241,7 +252,8 @@ async fn take_free<P: Ports>(
         if chosen.is_empty() {
             break;
         }
-        let taken = api.events.lease(&bearer.tenant, chosen, terms, &mut budget, now).await?;
+        let free = find_free(api, &bearer.tenant, chosen, terms, &mut announced, now).await?;
+        let taken = api.events.lease(&bearer.tenant, free, terms, &mut budget, now).await?;
         seen.extend(taken.events.iter().map(|(head, _)| head.id));
         events.extend(taken.events);
         if events.len() == limit || taken.is_full || taken.lost.is_empty() {

@@ -322,10 +322,10 @@ impl<P: Ports> Delivery<P> {
 
 fn tally_of(attempt: &Attempt) -> Tally {
     let mut tally = Tally::once(match attempt.verdict {
-        _ if attempt.is_probe() && attempt.verdict != Verdict::Delivered => "probes_failed",
         Verdict::Delivered => "attempts_delivered",
-        Verdict::RetryAt(_) => "attempts_retry",
         Verdict::PutOff(_) => "attempts_put_off",
+        _ if attempt.is_probe() => "probes_failed",
+        Verdict::RetryAt(_) => "attempts_retry",
         Verdict::GiveUp => "attempts_give_up",
         Verdict::DisableEndpoint => "attempts_disable_endpoint",
     });

@@ -101,13 +101,13 @@ impl<P: Ports> Delivery<P> {
             return health.after_success(successes, now);
         }
         let is_probe = message.bypass.is_probe();
+        if answer.is_too_many_requests() {
+            return health.after_refusal(endpoint.full_pace(), is_probe, now);
+        }
         let not_before = match verdict {
-            Verdict::RetryAt(at) | Verdict::PutOff(at) if answer.asks_for_a_pause() => Some(at),
+            Verdict::RetryAt(at) if answer.asks_for_a_pause() => Some(at),
             _ => None,
         };
-        if answer.is_too_many_requests() {
-            return health.after_refusal(endpoint.full_pace(), not_before, is_probe, now);
-        }
         let failed = Failed {
             event: message.event,
             error: answer.to_string(),

@@ -154,6 +154,12 @@ impl Endpoint {
     pub fn matching_pattern(&self, event_type: &EventType) -> Option<&Pattern> {
         self.event_types.iter().find(|pattern| pattern.matches(event_type))
     }
+
+    /// Returns the first pattern that asks for a notice of this type.
+    #[must_use]
+    pub fn naming_pattern(&self, notice: &EventType) -> Option<&Pattern> {
+        self.event_types.iter().find(|pattern| pattern.names(notice))
+    }
 }
 
 /// The largest number of endpoints of a tenant. The head of an event has room for no more deliveries.

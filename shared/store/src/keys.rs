@@ -14,7 +14,7 @@ use domain::event::id::EventId;
 use domain::id::hex;
 use domain::inbox::expiry::ExpiryBatch;
 use domain::inbox::lease::LeaseId;
-use domain::inbox::notice_request::NoticeRequest;
+use domain::inbox::notice_request::{LastLease, NoticeRequest, Reason};
 use domain::job::id::JobId;
 use domain::tenant::api_key::KeyHash;
 use domain::tenant::audit::AuditId;
@@ -334,9 +334,14 @@ pub(crate) fn expiring_row(batch: &ExpiryBatch) -> String {
 /// The partition in `Schedule` of the requests for notices, of all tenants.
 pub(crate) const NOTICES: &str = "notices";
 
-/// Returns the sort key in `Schedule` of a request for a notice: one for each tenant, kind and day.
+/// Returns the sort key in `Schedule` of a request for a notice: one for each tenant, kind and day, and for each lease that
+/// may quarantine events.
 pub(crate) fn notice_row(request: &NoticeRequest) -> String {
-    format!("{}#{}#{}", request.tenant, request.reason.event_type(), request.day)
+    let row = format!("{}#{}#{}", request.tenant, request.reason.event_type(), request.day);
+    match &request.reason {
+        Reason::Quarantined(LastLease { id: Some(lease), .. }) => format!("{row}#{lease}"),
+        Reason::Quarantined(_) | Reason::Filling => row,
+    }
 }
 
 /// Returns the sort key, in the partition of a tenant's backlog, of the first notice of a kind on one day.

@@ -157,7 +157,7 @@ impl Operation {
             let schema = named(schema);
             let (kind, place) = match Kind::parse(schema) {
                 Some(kind) => (kind, Place::Body),
-                None => (Kind::parse(&resolved(schema)["items"])?, Place::List),
+                None => (Kind::parse(named(&resolved(schema)["items"]))?, Place::List),
             };
             Some(Slot { name, kind, place, required: required.contains(&name.as_str()) })
         };

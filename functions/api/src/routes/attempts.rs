@@ -15,6 +15,7 @@ use domain::event::Event;
 use domain::event::event_type::EventType;
 use domain::event::id::EventId;
 use domain::inbox::Head;
+use domain::inbox::notice::is_sample;
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::Scope;
 use domain::tenant::id::TenantId;
@@ -151,12 +152,12 @@ async fn close_breaker<P: Ports>(
     tested: &Endpoint,
     now: Timestamp,
 ) -> PortResult<()> {
-    if tested.health.open.is_none() {
+    if tested.health.is_closed() {
         return Ok(());
     }
     until_won("closing a circuit breaker", || async {
         let current = api.control.endpoint(tenant, &tested.id).await?;
-        let current = current.filter(|current| current.url == tested.url && current.health.open.is_some());
+        let current = current.filter(|current| current.url == tested.url && !current.health.is_closed());
         let closed =
             current.and_then(|seen| Some((seen.health.after_success(&Window::default(), now)?, seen)));
         let Some((change, seen)) = closed else { return Ok(Round::Ended(())) };
@@ -207,7 +208,7 @@ pub(crate) async fn list<P: Ports>(
     Ok(answer::json(StatusCode::OK, &json!({"attempts": attempts, "next_cursor": next})))
 }
 
-/// Answers `GET /api/endpoints/{id}/sample`: recent events that match the endpoint, as the bodies of its requests,
+/// Answers `GET /api/endpoints/{id}/sample`: recent events that the endpoint gets, as the bodies of its requests,
 /// newest first. Shows payloads, so the key must also have the scope `inbox:read`.
 pub(crate) async fn sample<P: Ports>(
     State(api): ApiState<P>,
@@ -217,8 +218,8 @@ pub(crate) async fn sample<P: Ports>(
     require(Scope::InboxRead, &bearer)?;
     let endpoint = find(&api, &bearer.tenant, &id).await?;
     let shards = bearer.spread.read();
-    let is_sample = |head: &Head| endpoint.matches(&head.event_type) && !head.is_expired_or_deleted(now);
-    let recent = api.events.recent(&bearer.tenant, shards, is_sample, SAMPLES).await?;
+    let wanted = |head: &Head| is_sample(&endpoint, head) && !head.is_expired_or_deleted(now);
+    let recent = api.events.recent(&bearer.tenant, shards, wanted, SAMPLES).await?;
     let bodies: Vec<String> = recent.iter().map(|(head, payload)| head.content(payload).body()).collect();
     Ok(answer::typed(StatusCode::OK, "application/json", format!("[{}]", bodies.join(","))))
 }

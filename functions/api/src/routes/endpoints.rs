@@ -156,7 +156,7 @@ pub(crate) async fn enable<P: Ports>(
 ) -> Outcome {
     let enabled = update(&api, &bearer.tenant, &id, |endpoint, _| {
         endpoint.state = EndpointState::Active;
-        endpoint.health.open = None;
+        endpoint.health.close();
         Ok(())
     })
     .await?;

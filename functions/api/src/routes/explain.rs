@@ -10,7 +10,7 @@ use domain::endpoint::{Endpoint, EndpointState};
 use domain::event::id::EventId;
 use domain::event::json::without_mark;
 use domain::event::{Event, MAX_BODY_BYTES, NewEvent};
-use domain::inbox::Head;
+use domain::inbox::{Head, notice};
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::Scope;
 use domain::tenant::id::TenantId;
@@ -36,7 +36,7 @@ const SIGNATURE: &str = "webhook-signature";
 /// The text in place of the value of a secret header.
 const HIDDEN: &str = "(hidden)";
 
-/// Answers `POST /api/explain`: which endpoints would get the event, and the request that each would get now. Its signature is
+/// Answers `POST /api/explain`: which endpoints would get the event, or the notice if it has the type of one, and the request that each would get now. Its signature is
 /// shown only to a key that can post events, because it makes the receiver take the event as accepted.
 pub(crate) async fn explain<P: Ports>(
     State(api): ApiState<P>,
@@ -53,12 +53,18 @@ pub(crate) async fn explain<P: Ports>(
     let hidden: &[&str] = if bearer.allows(Scope::EventsWrite) { &[] } else { &[SIGNATURE] };
     let event = NewEvent::parse(without_mark(&bytes))?.into_event(id, bearer.tenant, bearer.tier);
     let endpoints = oldest_first(&api, &event.tenant).await?;
-    let candidate = Candidate { head: Head::new(&event, []), event, now };
+    let is_notice = notice::is_type(&event.event_type);
+    let candidate = Candidate { head: Head::new(&event, []), event, is_notice, now };
     let explanations = endpoints.iter().map(|endpoint| candidate.explain(&api, endpoint));
     let mut explanations: Vec<Value> = try_join_all(explanations).await?;
     leave_out_headers(&mut explanations, hidden);
     leave_out_repeated_bodies(&mut explanations);
-    let body = json!({"type": candidate.event.event_type.as_str(), "hidden_headers": hidden, "endpoints": explanations});
+    let body = json!({
+        "type": candidate.event.event_type.as_str(),
+        "notice": is_notice,
+        "hidden_headers": hidden,
+        "endpoints": explanations,
+    });
     Ok(answer::json(StatusCode::OK, &body))
 }
 
@@ -66,13 +72,20 @@ pub(crate) async fn explain<P: Ports>(
 struct Candidate {
     event: Event,
     head: Head,
+    /// Whether the type is that of a notice. Then the notice is explained.
+    is_notice: bool,
     now: Timestamp,
 }
 
 impl Candidate {
     /// Explains what one endpoint would get.
     async fn explain<P: Ports>(&self, api: &Api<P>, endpoint: &Endpoint) -> PortResult<Value> {
-        let pattern = endpoint.matching_pattern(&self.event.event_type);
+        let event_type = &self.event.event_type;
+        let pattern = if self.is_notice {
+            notice::pattern_of_recipient(endpoint, event_type)
+        } else {
+            endpoint.matching_pattern(event_type)
+        };
         let gate = gate(endpoint, Bypass::None);
         let request = match gate {
             Gate::Open | Gate::Parked if pattern.is_some() => self.request(api, endpoint).await?,

@@ -89,7 +89,7 @@ pub(super) fn configure(
 /// Ends the pause, and closes the circuit breaker: the owner says that the endpoint gets deliveries.
 fn resume(endpoint: &mut Endpoint) {
     endpoint.is_paused = false;
-    endpoint.health.open = None;
+    endpoint.health.close();
 }
 
 fn read_description(text: &str) -> Result<String, Problem> {

@@ -56,11 +56,10 @@ impl Attempt {
     }
 
     /// Returns whether the delivery is parked again. That is so after a failed [`Bypass::Probe`], unless the endpoint is
-    /// gone.
+    /// gone. After a 429 the delivery is put off, like any other.
     #[must_use]
     pub fn is_parked_again(&self) -> bool {
-        self.message.bypass == Bypass::Probe
-            && !matches!(self.verdict, Verdict::Delivered | Verdict::DisableEndpoint)
+        self.message.bypass == Bypass::Probe && matches!(self.verdict, Verdict::RetryAt(_) | Verdict::GiveUp)
     }
 
     /// Returns whether the attempt uses up none of the delivery's attempts.

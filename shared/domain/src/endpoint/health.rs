@@ -4,14 +4,19 @@
 //!
 //! ```text
 //!   closed ── 10 attempts in 5 min, ──> open ── a success ──────> closed: parked deliveries are sent at the endpoint's rate
-//!             70 % or more failed,       │  └── a probe fails ──> open: the next probe follows 1, 2, 5, 15, 60, 60 ... min later
-//!             of 3 events or more        └───── 10 failures over 5 days, no success ──> disabled
+//!             70 % or more failed,      │ │ └── a probe fails ──> open: the next probe follows 1, 2, 5, 15, 60, 60 ... min later
+//!             of 3 events or more       │ └──── 10 failures over 5 days, no success ──> disabled
+//!                                       └─ 429 ─> trial: deliveries are sent at 10 a minute or less
+//!                                                   ├── a success ──> closed
+//!                                                   └── a failure ──> open: the next probe follows as after a failed probe
 //! ```
 //!
 //! A dead endpoint therefore costs a few requests per hour, for any number of waiting events. A parked delivery uses
-//! up no attempt. A 429 is no failure: it lowers the rate of the endpoint ([`throttle`]).
+//! up no attempt. A 429 is no failure: it lowers the rate of the endpoint ([`throttle`]), and to a probe it shows that
+//! the endpoint answers ([`trial`]).
 
 pub mod throttle;
+pub mod trial;
 pub mod window;
 
 #[cfg(test)]
@@ -20,6 +25,7 @@ mod tests;
 use std::time::Duration;
 
 use self::throttle::Throttle;
+use self::trial::Trial;
 use self::window::Window;
 use crate::endpoint::pace::Pace;
 use crate::event::id::EventId;
@@ -95,8 +101,10 @@ pub struct Health {
     pub last_error: Option<String>,
     /// The attempts of the last minutes.
     pub window: Window,
-    /// The open breaker; `None` while it is closed.
+    /// The open breaker; `None` while it is closed, or on trial.
     pub open: Option<Open>,
+    /// The trial since a probe was answered 429.
+    pub trial: Option<Trial>,
     /// The lower rate since the last 429.
     pub throttle: Option<Throttle>,
     /// Whether the owner got a notice that the endpoint fails.
@@ -159,13 +167,14 @@ impl Health {
     /// nothing to write.
     #[must_use]
     pub fn after_success(&self, successes: &Window, now: Timestamp) -> Option<Change> {
-        if self.failures == 0 && self.open.is_none() {
+        if self.failures == 0 && self.is_closed() {
             return None;
         }
         let notice = self.has_failing_notice.then_some(Notice { kind: NoticeKind::Recovered, at: now });
-        let window = match self.open {
-            Some(_) => Window::default(), // the failures that opened the breaker must not open it again
-            None => self.window.with_successes(successes, now),
+        let window = if self.is_closed() {
+            self.window.with_successes(successes, now)
+        } else {
+            Window::default() // the failures that opened the breaker must not open it again
         };
         let health = Self { rev: self.rev + 1, notice, window, throttle: self.throttle, ..Self::default() };
         Some(Change { health, disables: false })
@@ -180,17 +189,13 @@ impl Health {
         }
 
         // 1. Count the failure.
-        let mut health = self.clone();
-        health.rev += 1;
-        health.failures = health.failures.saturating_add(1);
-        let failing_since = *health.failing_since.get_or_insert(now);
-        let failing_for = now.since(failing_since);
-        health.last_error = Some(failed.error.clone());
-        health.window = self.window.with_successes(successes, now);
-        health.window.count_failure(failed.event, now);
+        let mut health = self.with_failure(failed, successes, now);
 
         // 2. Open the breaker, or move the next probe.
-        if health.open.is_none() && health.window.shows_outage(now) {
+        if let Some(Trial { probes, last_probed, .. }) = self.trial {
+            health.open =
+                Some(Open { probes, next_probe_at: now.after(probe_interval(probes)), last_probed });
+        } else if health.open.is_none() && health.window.shows_outage(now) {
             let next_probe_at = now.after(probe_interval(0));
             health.open = Some(Open { probes: 0, next_probe_at, last_probed: None });
         }
@@ -199,6 +204,7 @@ impl Health {
         }
 
         // 3. Disable the endpoint, or prepare a notice.
+        let failing_for = health.failing_since.map_or(Duration::ZERO, |since| now.since(since));
         let has_failed_for_long = failing_for >= DISABLE_AFTER && health.failures >= FAILURES_TO_DISABLE;
         let disables = failed.is_gone || has_failed_for_long;
         if disables {
@@ -210,32 +216,54 @@ impl Health {
         Some(Change { health, disables })
     }
 
+    /// Counts a failure, which ends a trial. The time of the trial is no time in which the endpoint failed.
+    fn with_failure(&self, failed: &Failed, successes: &Window, now: Timestamp) -> Self {
+        let on_trial_for = self.trial.map_or(Duration::ZERO, |trial| now.since(trial.since));
+        let mut window = self.window.with_successes(successes, now);
+        window.count_failure(failed.event, now);
+        Self {
+            rev: self.rev + 1,
+            failures: self.failures.saturating_add(1),
+            failing_since: Some(self.failing_since.map_or(now, |since| since.after(on_trial_for))),
+            last_error: Some(failed.error.clone()),
+            window,
+            trial: None,
+            ..self.clone()
+        }
+    }
+
     /// Records a 429, which is no failure: it halves the rate of the endpoint, whose configured rate is `full`. A 429 that
-    /// answers a probe moves the next probe. Returns `None` if there is nothing to write.
+    /// answers a probe begins a trial. Returns `None` if there is nothing to write.
     #[must_use]
-    pub fn after_refusal(
-        &self,
-        full: Pace,
-        not_before: Option<Timestamp>,
-        is_probe: bool,
-        now: Timestamp,
-    ) -> Option<Change> {
+    pub fn after_refusal(&self, full: Pace, is_probe: bool, now: Timestamp) -> Option<Change> {
         let mut health = Self { rev: self.rev + 1, ..self.clone() };
         if !self.throttle.is_some_and(|throttle| throttle.is_fresh(now)) {
             let refused_per_hour = self.pace(full, now).to_per_hour();
             health.throttle = Some(Throttle { refused_per_hour, at: now });
         }
-        if let Some(open) = health.open.as_mut().filter(|_| is_probe) {
-            open.postpone(not_before, now);
+        if is_probe && let Some(Open { probes, last_probed, .. }) = health.open.take() {
+            health.trial = Some(Trial { since: now, probes, last_probed });
         }
-        let has_changed = (health.throttle, health.open) != (self.throttle, self.open);
+        let has_changed = (health.throttle, health.trial) != (self.throttle, self.trial);
         has_changed.then_some(Change { health, disables: false })
     }
 
     /// Returns the rate at `now` of an endpoint whose configured rate is `full`.
     #[must_use]
     pub fn pace(&self, full: Pace, now: Timestamp) -> Pace {
+        let full = if self.trial.is_some() { full.min(trial::pace()) } else { full };
         self.throttle.map_or(full, |throttle| throttle.pace(full, now))
+    }
+
+    /// Returns whether the breaker is closed: it is not open, and not on trial.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.open.is_none() && self.trial.is_none()
+    }
+
+    /// Closes the breaker, because the owner says that the endpoint gets deliveries.
+    pub fn close(&mut self) {
+        (self.open, self.trial) = (None, None);
     }
 
     /// Returns the open breaker if a probe is due.

@@ -45,6 +45,12 @@ impl Head {
         Some(Self { status, lease, lease_count, ..self.next() })
     }
 
+    /// Returns whether a lease on these terms is the last allowed one of the event.
+    #[must_use]
+    pub fn has_last_lease(&self, terms: &LeaseTerms, now: Timestamp) -> bool {
+        self.lease(terms, now).is_some_and(|next| next.status == Status::Quarantined)
+    }
+
     /// Returns whether this lease holds the event at `now`.
     #[must_use]
     pub fn is_held_by(&self, lease: &LeaseId, now: Timestamp) -> bool {

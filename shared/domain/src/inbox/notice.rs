@@ -11,12 +11,46 @@ use crate::delivery::gate::{Gate, gate};
 use crate::endpoint::Endpoint;
 use crate::endpoint::health::{Notice, NoticeKind};
 use crate::endpoint::id::EndpointId;
+use crate::endpoint::pattern::Pattern;
 use crate::event::Event;
 use crate::event::event_type::EventType;
 use crate::event::id::EventId;
-use crate::inbox::Head;
+use crate::inbox::notice_request::Reason;
+use crate::inbox::{Head, expiry};
 use crate::tenant::id::TenantId;
 use crate::tenant::tier::Tier;
+
+/// The types of all notices.
+const TYPES: [&str; 6] = [
+    NoticeKind::Failing.event_type(),
+    NoticeKind::Disabled.event_type(),
+    NoticeKind::Recovered.event_type(),
+    expiry::EVENT_TYPE,
+    Reason::FILLING,
+    Reason::QUARANTINED,
+];
+
+/// Returns whether notices have this type. A tenant may post events of the same type, which are events like all others.
+#[must_use]
+pub fn is_type(event_type: &EventType) -> bool {
+    TYPES.contains(&event_type.as_str())
+}
+
+/// Returns the pattern by which an endpoint gets notices of this type: it names the type, and the endpoint gets requests now.
+#[must_use]
+pub fn pattern_of_recipient<'e>(endpoint: &'e Endpoint, event_type: &EventType) -> Option<&'e Pattern> {
+    endpoint.naming_pattern(event_type).filter(|_| gate(endpoint, Bypass::None) == Gate::Open)
+}
+
+/// Returns whether a stored event is one that the endpoint gets. A notice is, if a pattern names it or if the endpoint
+/// got it, as it gets what the tenant itself posts under the type of a notice.
+#[must_use]
+pub fn is_sample(endpoint: &Endpoint, head: &Head) -> bool {
+    if is_type(&head.event_type) && !head.deliveries.contains_key(&endpoint.id) {
+        return endpoint.naming_pattern(&head.event_type).is_some();
+    }
+    endpoint.matches(&head.event_type)
+}
 
 /// A notice before it is stored: its event without the tier, and what decides who gets it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -57,10 +91,10 @@ impl NoticeEvent {
         (event, head)
     }
 
-    /// Returns whether the endpoint gets the notice: it gets requests now, and one of its patterns names the notice.
+    /// Returns whether the endpoint gets the notice.
     fn is_for(&self, endpoint: &Endpoint) -> bool {
-        let is_named = endpoint.event_types.iter().any(|pattern| pattern.names(&self.event_type));
-        is_named && gate(endpoint, Bypass::None) == Gate::Open && self.not_to.as_ref() != Some(&endpoint.id)
+        pattern_of_recipient(endpoint, &self.event_type).is_some()
+            && self.not_to.as_ref() != Some(&endpoint.id)
     }
 }
 
@@ -96,7 +130,6 @@ mod tests {
     use super::*;
     use crate::endpoint::EndpointState;
     use crate::endpoint::health::Open;
-    use crate::endpoint::pattern::Pattern;
     use crate::inbox::Status;
     use crate::testing::{START, endpoint, tenant};
 
@@ -114,7 +147,7 @@ mod tests {
     fn every_kind_of_notice_has_its_own_event_type() {
         for kind in NoticeKind::ALL {
             assert_eq!(NoticeKind::parse(kind.event_type()), Some(kind));
-            assert!(EventType::parse(kind.event_type()).is_ok());
+            assert!(is_type(&EventType::parse(kind.event_type()).unwrap()));
         }
         assert_eq!(NoticeKind::parse("endpoint.unknown"), None);
     }

@@ -1,10 +1,13 @@
 //! Requests for a notice about an inbox. The function that sees the reason puts a row into `Schedule`, and the scheduler sends
 //! the notice. A tenant gets at most one notice of each kind per UTC day.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::event::event_type::EventType;
 use crate::event::id::EventId;
+use crate::inbox::lease::LeaseId;
 use crate::inbox::notice::NoticeEvent;
 use crate::tenant::id::TenantId;
 use crate::tenant::tier::Tier;
@@ -21,12 +24,44 @@ pub struct NoticeRequest {
     pub reason: Reason,
 }
 
-/// The reason for a notice about an inbox.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The reason for a notice about an inbox. The scheduler looks whether it holds.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Reason {
-    /// The inbox holds a large part of the events that it may hold.
+    /// The inbox may hold a large part of the events that it may hold.
     Filling,
-    /// This event was quarantined.
+    /// An event may be quarantined.
+    Quarantined(LastLease),
+}
+
+/// The longest time in which an invocation of api takes a lease that it has announced.
+const LONGEST_LEASE: Duration = Duration::from_mins(5);
+
+/// A lease that quarantines events, because it is the last allowed one of each. It is announced before it takes them, so it
+/// may have taken none.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LastLease {
+    /// The lease; `None` if the version before announced it.
+    pub id: Option<LeaseId>,
+    /// The events.
+    pub events: Vec<EventId>,
+    /// When it was announced.
+    pub at: Timestamp,
+}
+
+impl LastLease {
+    /// Returns whether the lease takes no further event: the invocation that announced it has ended.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        now.since(self.at) >= LONGEST_LEASE
+    }
+}
+
+/// What a notice about an inbox says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Content {
+    /// The inbox of this tier holds this number of events.
+    Filling(Tier, u64),
+    /// This event is quarantined.
     Quarantined(EventId),
 }
 
@@ -39,7 +74,7 @@ impl Reason {
 
     /// Returns the type of the notice.
     #[must_use]
-    pub const fn event_type(self) -> &'static str {
+    pub const fn event_type(&self) -> &'static str {
         match self {
             Self::Filling => Self::FILLING,
             Self::Quarantined(_) => Self::QUARANTINED,
@@ -55,13 +90,14 @@ impl NoticeRequest {
     }
 
     /// Makes the notice. `first_at` is when the first notice of this kind and day was made: a repeat is the same event.
-    /// `pending` is the number of events in the inbox.
     #[must_use]
-    pub fn notice(&self, tier: Tier, pending: u64, first_at: Timestamp) -> NoticeEvent {
+    pub fn notice(&self, content: Content, first_at: Timestamp) -> NoticeEvent {
         let event_type = self.reason.event_type();
-        let payload: Value = match self.reason {
-            Reason::Filling => json!({"pending": pending, "max_pending": tier.limits().undelivered_events}),
-            Reason::Quarantined(event) => json!({"event_id": event.to_string()}),
+        let payload: Value = match content {
+            Content::Filling(tier, pending) => {
+                json!({"pending": pending, "max_pending": tier.limits().undelivered_events})
+            }
+            Content::Quarantined(event) => json!({"event_id": event.to_string()}),
         };
         NoticeEvent {
             id: EventId::derive(first_at, &format!("{} {event_type} {}", self.tenant, self.day)),

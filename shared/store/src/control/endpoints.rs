@@ -80,7 +80,7 @@ impl<T: Table> Control<T> {
             update = update.set_or_remove(name, value);
         }
         let is_enabled_again = (seen.state, next.state) == (EndpointState::Disabled, EndpointState::Active);
-        let closes_breaker = seen.health.open.is_some() && next.health.open.is_none();
+        let closes_breaker = !seen.health.is_closed() && next.health.is_closed();
         if is_enabled_again || closes_breaker || seen.url != next.url {
             // Attempts that have read the old health must not write it back: the higher health_rev refuses them.
             update = update.remove("health").add("health_rev", 1);

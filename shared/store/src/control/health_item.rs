@@ -1,9 +1,11 @@
 //! The health of an endpoint, a map in its item. Its `rev` is an attribute of the item, because it stays when the map
 //! is deleted.
 //!
-//! The first version had no window, no throttle and no last probe. Its maps are read, and it reads a map with them.
+//! The first version had no window, no throttle and no last probe. Its maps are read, and it reads a map with them. A version
+//! without trials takes a trial for a closed circuit breaker.
 
 use domain::endpoint::health::throttle::Throttle;
+use domain::endpoint::health::trial::Trial;
 use domain::endpoint::health::window::{FailedEvent, Minute, Window};
 use domain::endpoint::health::{Health, Notice, NoticeKind, Open};
 
@@ -12,12 +14,15 @@ use crate::item::{Item, Unreadable, Value};
 /// Returns the map.
 pub(crate) fn write(health: &Health) -> Item {
     let notice = health.notice.as_ref();
+    let probes = health.open.map(|open| (open.probes, open.last_probed));
+    let probes = probes.or(health.trial.map(|trial| (trial.probes, trial.last_probed)));
     Item::from([("failures", health.failures.into()), ("told", health.has_failing_notice.into())])
         .with_some("since", health.failing_since)
         .with_some("error", health.last_error.as_deref())
-        .with_some("probes", health.open.map(|open| open.probes))
+        .with_some("probes", probes.map(|(probes, _)| probes))
+        .with_some("probed", probes.and_then(|(_, last_probed)| last_probed))
         .with_some("probe_at", health.open.map(|open| open.next_probe_at))
-        .with_some("probed", health.open.and_then(|open| open.last_probed))
+        .with_some("trial_since", health.trial.map(|trial| trial.since))
         .with_some("refused", health.throttle.map(|throttle| throttle.refused_per_hour))
         .with_some("refused_at", health.throttle.map(|throttle| throttle.at))
         .with("minutes", numbers(health.window.minutes.iter().flat_map(of_minute)))
@@ -30,11 +35,13 @@ pub(crate) fn write(health: &Health) -> Item {
 pub(crate) fn read(endpoint: &Item) -> Result<Health, Unreadable> {
     let rev = endpoint.number("health_rev").unwrap_or_default();
     let Ok(map) = endpoint.map("health") else { return Ok(Health { rev, ..Health::default() }) };
+    let last_probed = map.number("probed").ok();
     let open = match map.timestamp("probe_at") {
-        Ok(next_probe_at) => {
-            let last_probed = map.number("probed").ok();
-            Some(Open { probes: map.number("probes")?, next_probe_at, last_probed })
-        }
+        Ok(next_probe_at) => Some(Open { probes: map.number("probes")?, next_probe_at, last_probed }),
+        Err(_) => None,
+    };
+    let trial = match map.timestamp("trial_since") {
+        Ok(since) => Some(Trial { since, probes: map.number("probes")?, last_probed }),
         Err(_) => None,
     };
     let notice = match (map.text("notice"), map.timestamp("notice_at")) {
@@ -57,6 +64,7 @@ pub(crate) fn read(endpoint: &Item) -> Result<Health, Unreadable> {
             failed_events: groups(map, "failed").map(to_event).collect(),
         },
         open,
+        trial,
         throttle,
         has_failing_notice: map.is_set("told"),
         notice,
@@ -120,11 +128,15 @@ mod tests {
             last_error: Some("500".to_owned()),
             window: Window { minutes: vec![minute; 5], failed_events: vec![event; 3] },
             open: Some(Open { probes: 2, next_probe_at: START, last_probed: Some(9) }),
+            trial: None,
             throttle: Some(Throttle { refused_per_hour: 108_000, at: START }),
             has_failing_notice: true,
             notice: Some(Notice { kind: NoticeKind::Failing, at: START }),
         };
         assert_eq!(read(&stored(write(&health))).unwrap(), health);
+        let trial = Some(Trial { since: START, probes: 3, last_probed: Some(9) });
+        let on_trial = Health { open: None, trial, ..health };
+        assert_eq!(read(&stored(write(&on_trial))).unwrap(), on_trial);
         assert_eq!(read(&stored(write(&Health::default()))).unwrap(), Health { rev: 7, ..Health::default() });
     }
 

@@ -68,6 +68,23 @@ pub struct LeasedEvents {
     pub is_full: bool,
 }
 
+/// Events that are free, and their heads.
+#[derive(Debug)]
+pub struct FreeEvents {
+    found: Vec<Found>,
+    /// The events that another consumer leased first.
+    lost: Vec<EventId>,
+}
+
+impl FreeEvents {
+    /// Returns the events of which a lease on these terms is the last allowed one.
+    #[must_use]
+    pub fn at_last_lease(&self, terms: &LeaseTerms, now: Timestamp) -> Vec<EventId> {
+        let last = self.found.iter().filter(|found| found.head.has_last_lease(terms, now));
+        last.map(|found| found.head.id).collect()
+    }
+}
+
 impl Candidates {
     /// Returns the condition that an event may be leased, for an entry of the index.
     fn condition(&self) -> Condition {
@@ -116,27 +133,36 @@ impl<P: Ports> Events<P> {
         Ok(ids)
     }
 
-    /// Leases the events of `ids` that are still free, at most a hundred. Leases only events that fit into the
-    /// response. If another consumer leases the first event at the same time, leaves the other events to that consumer.
+    /// Reads the heads of at most a hundred events, and leaves out the events that are leased already.
+    pub async fn free(
+        &self,
+        tenant: &TenantId,
+        ids: &[EventId],
+        terms: &LeaseTerms,
+        now: Timestamp,
+    ) -> PortResult<FreeEvents> {
+        let mut found = self.heads(tenant, ids).await?;
+        found.retain(|found| found.head.is_free(terms.include_open, now));
+        let is_free = |id: &EventId| found.iter().any(|found| found.head.id == *id);
+        let lost = ids.iter().filter(|id| !is_free(id)).copied().collect();
+        Ok(FreeEvents { found, lost })
+    }
+
+    /// Leases the events that are still free. Leases only events that fit into the response. If another consumer leases
+    /// the first event at the same time, leaves the other events to that consumer.
     ///
     /// # Errors
     /// When the table does not answer. Some events may be leased then, until the lease ends.
     pub async fn lease(
         &self,
         tenant: &TenantId,
-        ids: &[EventId],
+        FreeEvents { found: mut free, lost }: FreeEvents,
         terms: &LeaseTerms,
         budget: &mut ResponseBudget,
         now: Timestamp,
     ) -> PortResult<LeasedEvents> {
-        // 1. Read the heads, and leave out the events that are leased already.
-        let mut free = self.heads(tenant, ids).await?;
-        free.retain(|found| found.head.is_free(terms.include_open, now));
-        let is_free = |id: &EventId| free.iter().any(|found| found.head.id == *id);
-        let lost: Vec<EventId> = ids.iter().filter(|id| !is_free(id)).copied().collect();
-
-        // 2. Lease the first event alone, then all others. If the first one is lost, another consumer works on the same list: two
-        //    consumers that go on would each get half of it, and each would pay for the lost half.
+        // Lease the first event alone, then all others. If the first one is lost, another consumer works on the same list: two
+        // consumers that go on would each get half of it, and each would pay for the lost half.
         let lost_before = lost.len();
         let mut leased = LeasedEvents { lost, ..LeasedEvents::default() };
         let others = free.split_off(free.len().min(1));

@@ -66,6 +66,13 @@ impl<T: Table> Limits<T> {
         })
     }
 
+    /// Returns whether the first notice of this tenant, kind and day was made. It is sent then, or is being sent: the scheduler
+    /// keeps the request that led to it until it is sent.
+    pub async fn has_first_notice(&self, request: &NoticeRequest) -> PortResult<bool> {
+        let key = Key::new(keys::backlog(&request.tenant), keys::first_notice(request));
+        Ok(self.items.get_eventually(key).await?.is_some())
+    }
+
     /// Stores that events of this tenant had waited long in the queue `events` when a batch was received.
     ///
     /// # Errors

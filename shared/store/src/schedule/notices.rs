@@ -1,7 +1,9 @@
-//! Requests for notices: one row for each tenant, kind and day, until the notice is sent.
+//! Requests for notices, until the notice is sent or has no reason: one row for each tenant and day of an inbox that fills up,
+//! and one for each lease that may quarantine events.
 
 use domain::event::id::EventId;
-use domain::inbox::notice_request::{NoticeRequest, Reason};
+use domain::inbox::lease::LeaseId;
+use domain::inbox::notice_request::{LastLease, NoticeRequest, Reason};
 use domain::timestamp::Timestamp;
 
 use super::Schedule;
@@ -16,19 +18,23 @@ use crate::unavailable::PortResult;
 const KEEP_DAYS: u64 = 3;
 
 impl<T: Table> Schedule<T> {
-    /// Puts the row of a request, if there is none: the first reason is the one that the notice names.
+    /// Puts the row of a request. A later row of the same lease replaces an earlier one.
     pub async fn request_notice(&self, request: &NoticeRequest) -> PortResult<()> {
-        let event = match request.reason {
-            Reason::Filling => None,
-            Reason::Quarantined(event) => Some(event.to_string()),
-        };
         let row = Item::from([
             ("tenant", request.tenant.as_str().into()),
             ("day", request.day.into()),
             ("notice", request.reason.event_type().into()),
             ("ttl", Timestamp::from_days(request.day + KEEP_DAYS).seconds().into()),
         ]);
-        self.items.put_new(row.with_some("event", event).at(key(request))).await.map(drop)
+        let row = match &request.reason {
+            Reason::Filling => row,
+            Reason::Quarantined(LastLease { id, events, at }) => row
+                .with_some("lease", id.as_ref().map(LeaseId::as_str))
+                .with("events", events.iter().flat_map(|id| id.to_bytes()).collect::<Vec<u8>>())
+                .with("at", *at)
+                .with_some("event", events.first().map(ToString::to_string)), // for the version before
+        };
+        self.items.put(row.at(key(request))).await
     }
 
     /// Returns at most `most` requests.
@@ -50,10 +56,21 @@ fn key(request: &NoticeRequest) -> Key {
 pub(crate) fn read(row: &Item) -> Result<NoticeRequest, Unreadable> {
     let reason = match row.text("notice")? {
         Reason::FILLING => Reason::Filling,
-        Reason::QUARANTINED => {
-            Reason::Quarantined(EventId::parse(row.text("event")?).ok_or(Unreadable("event"))?)
-        }
+        Reason::QUARANTINED => Reason::Quarantined(last_lease(row)?),
         _ => return Err(Unreadable("notice")),
     };
     Ok(NoticeRequest { tenant: row.tenant("tenant")?, day: row.number("day")?, reason })
+}
+
+/// Reads the lease that may quarantine events. The version before named one event, after it was quarantined.
+fn last_lease(row: &Item) -> Result<LastLease, Unreadable> {
+    let Ok(id) = row.text("lease") else {
+        let event = EventId::parse(row.text("event")?).ok_or(Unreadable("event"))?;
+        return Ok(LastLease { id: None, events: vec![event], at: Timestamp::from_millis(0) });
+    };
+    Ok(LastLease {
+        id: Some(LeaseId::parse(id).ok_or(Unreadable("lease"))?),
+        events: row.bytes("events")?.as_chunks().0.iter().map(|id| EventId::from_stored_bytes(*id)).collect(),
+        at: row.timestamp("at")?,
+    })
 }

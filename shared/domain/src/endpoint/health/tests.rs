@@ -107,7 +107,7 @@ fn a_retry_after_postpones_the_probe_by_an_hour_at_most() {
 #[test]
 fn a_429_halves_the_rate_once_a_minute_and_is_no_failure() {
     let full = Pace::per_second(30);
-    let refuse = |health: &Health, now| health.after_refusal(full, None, false, now);
+    let refuse = |health: &Health, now| health.after_refusal(full, false, now);
     let halved = refuse(&Health::default(), START).unwrap().health;
     assert_eq!(halved.pace(full, START), Pace::per_second(15));
     assert_eq!((halved.failures, halved.failing_since, halved.open), (0, None, None));
@@ -119,12 +119,77 @@ fn a_429_halves_the_rate_once_a_minute_and_is_no_failure() {
     assert_eq!(succeed(&failing, minutes(1)).unwrap().health.throttle, again.throttle);
 }
 
+/// An endpoint whose probe was answered 429 at this time.
+fn on_trial(at: Timestamp) -> Health {
+    let open = after_failures(10).claim_probe(event(), at).unwrap().health;
+    open.after_refusal(Pace::per_second(30), true, at).unwrap().health
+}
+
 #[test]
-fn a_429_to_a_probe_moves_the_next_probe_by_an_hour_at_most() {
-    let open = after_failures(10);
-    let refused = open.after_refusal(Pace::per_second(1), Some(minutes(600)), true, START).unwrap();
-    assert_eq!(refused.health.open.unwrap().next_probe_at, minutes(60));
-    assert_eq!((refused.health.failures, refused.disables), (10, false));
+fn a_429_to_a_probe_lets_few_deliveries_through_until_one_succeeds() {
+    let full = Pace::per_second(30);
+    let trial = on_trial(minutes(1));
+    assert_eq!((trial.open, trial.is_closed(), trial.failures), (None, false, 10));
+    assert_eq!(trial.pace(full, minutes(1)), Pace::per_hour(600));
+    assert_eq!(trial.pace(full, minutes(600)), Pace::per_hour(600), "no matter how long it lasts");
+    assert_eq!(trial.pace(Pace::per_hour(60), minutes(1)), Pace::per_hour(60), "the configured rate");
+    let closed = succeed(&trial, minutes(2)).unwrap().health;
+    assert_eq!((closed.is_closed(), closed.failures, closed.failing_since), (true, 0, None));
+    assert_eq!(closed.pace(full, minutes(2)), Pace::per_second(15), "half, as after any 429");
+    assert_eq!(closed.window, Window::default());
+}
+
+#[test]
+fn a_429_during_a_trial_lowers_its_rate() {
+    let again = on_trial(minutes(1)).after_refusal(Pace::per_second(30), false, minutes(2)).unwrap().health;
+    assert_eq!(again.pace(Pace::per_second(30), minutes(2)), Pace::per_hour(300));
+    assert_eq!(
+        again.trial,
+        on_trial(minutes(1))
+            .trial
+            .map(|trial| Trial { last_probed: again.trial.unwrap().last_probed, ..trial })
+    );
+}
+
+#[test]
+fn a_429_in_flight_when_the_breaker_opened_begins_no_trial() {
+    let refused = after_failures(10).after_refusal(Pace::per_second(1), false, START).unwrap();
+    assert_eq!((refused.health.open, refused.health.trial, refused.disables), (OPENED, None, false));
+}
+
+#[test]
+fn one_failure_ends_a_trial_and_the_probes_go_on_at_their_interval() {
+    let mut health = after_failures(10);
+    for expected in [2, 5, 15, 60, 60] {
+        let at = health.open.unwrap().next_probe_at;
+        let probed = health.claim_probe(event(), at).unwrap().health;
+        let trial = probed.after_refusal(Pace::per_second(1), true, at).unwrap().health;
+        health = fail(&trial, &failed(false), at).unwrap().health;
+        assert_eq!(health.open.unwrap().next_probe_at, at.after(Duration::from_mins(expected)));
+        assert_eq!(
+            (health.trial, health.open.unwrap().last_probed),
+            (None, trial.trial.unwrap().last_probed)
+        );
+    }
+    assert_eq!(health.failures, 15);
+}
+
+#[test]
+fn the_time_of_a_trial_disables_nothing() {
+    let days = |days: u64| START.after(Duration::from_hours(24 * days));
+    let ended = fail(&on_trial(minutes(60)), &failed(false), days(9)).unwrap();
+    assert_eq!(
+        (ended.disables, ended.health.notice),
+        (false, Some(Notice { kind: NoticeKind::Failing, at: days(9) }))
+    );
+    assert_eq!(days(9).since(ended.health.failing_since.unwrap()), Duration::from_mins(60));
+}
+
+#[test]
+fn the_owner_ends_a_trial() {
+    let mut health = on_trial(minutes(1));
+    health.close();
+    assert!(health.is_closed());
 }
 
 #[test]
