@@ -110,6 +110,73 @@ test('an event is sent, fails, is repaired, tested, replayed; the secret is rota
   await close()
 })
 
+test('the overview draws what happened in each minute, and what failed', async () => {
+  const key = await newTenant()
+  const { page, close } = await openConsole({ key, hash: '#/' })
+  await page.getByText('No event in this window').waitFor()
+  await page.getByText(`curl '`).waitFor()
+  await page.getByText('No delivery failed in this window.').waitFor()
+  const receiver = await newReceiver()
+  receiver.status = 410 // it disables the endpoint, and fails the delivery at once
+  await api(key, 'POST', '/api/endpoints', { url: receiver.url, event_types: ['gone'] })
+  await api(key, 'POST', '/api/events/batch', { events: ['gone', 'a', 'b', 'c'].map((type) => ({ type, payload: 1 })) })
+  const chart = (name) => page.getByRole('img', { name })
+  await chart('Events for each minute: Accepted 4, Delivered 0').waitFor()
+  await chart('Failed deliveries for each minute: Failed 1').waitFor()
+  assert.equal(await page.locator('canvas').count(), 2)
+  await page.getByText('The numbers').first().click()
+  const rows = page.getByRole('region', { name: 'The numbers of: Events for each minute' }).locator('tbody tr')
+  assert.equal(await rows.count(), 61, 'the minute now and the 60 before it')
+  const accepted = async () => (await rows.locator('td:first-of-type').allTextContents()).reduce((sum, text) => sum + Number(text), 0)
+  assert.equal(await accepted(), 4)
+  await page.getByLabel('Last day').check()
+  await chart('Events for each 15 minutes: Accepted 4, Delivered 0').waitFor()
+  await close()
+})
+
+test('a receiver is asked before its URL is set, and its answer is shown', async () => {
+  const key = await newTenant()
+  const receiver = await newReceiver()
+  const { page, close } = await openConsole({ key, hash: '#/endpoints', allowed: [422] })
+  await page.getByRole('button', { name: 'Create an endpoint' }).click()
+  const form = page.getByRole('dialog')
+  await form.getByLabel('URL', { exact: true }).fill(receiver.url)
+  await form.getByLabel('Ask the receiver before a URL is set').check()
+  await form.getByRole('button', { name: 'Create' }).click()
+  await form.getByText('its receiver gave no permission for webhooks').waitFor()
+  assert.deepEqual((await api(key, 'GET', '/api/endpoints')).endpoints, [])
+  receiver.permission = { 'WebHook-Allowed-Origin': '*', 'WebHook-Allowed-Rate': '120' }
+  await form.getByRole('button', { name: 'Create' }).click()
+  await page.getByText('The receiver allows webhooks from this service.').first().waitFor()
+  await page.getByRole('button', { name: 'I have stored it' }).click()
+  await page.getByText('at most 120 per minute').waitFor()
+  receiver.permission = { 'WebHook-Allowed-Origin': '*' }
+  await page.getByRole('button', { name: 'Ask the receiver again' }).click()
+  await eventually('it has no limit any more', async () => await page.getByText('at most 120 per minute').count() === 0)
+  const asked = receiver.requests.filter((request) => request.headers['webhook-request-origin'])
+  assert.equal(asked.length, 3)
+  await page.getByRole('button', { name: 'Edit' }).click()
+  await page.getByRole('dialog').getByLabel('Ask the receiver before a URL is set').uncheck()
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
+  await page.getByText('the next URL is not asked').waitFor()
+  await close()
+})
+
+test('the list of endpoints shows how many deliveries wait', async () => {
+  const key = await newTenant()
+  const receiver = await newReceiver()
+  const paused = await api(key, 'POST', '/api/endpoints', { url: receiver.url, event_types: ['*'] })
+  await api(key, 'PATCH', `/api/endpoints/${paused.id}`, { paused: true })
+  const { page, close } = await openConsole({ key, hash: '#/endpoints' })
+  const cells = page.locator('tbody tr').first().locator('td.number')
+  await eventually('none waits', async () => (await cells.allTextContents()).join() === '0,0')
+  await api(key, 'POST', '/api/events/batch', { events: Array.from({ length: 120 }, (_, payload) => ({ type: 'many', payload })) })
+  await page.getByRole('cell', { name: '100 or more' }).waitFor()
+  await page.getByRole('link', { name: receiver.url }).click()
+  await page.getByText('120 deliveries').waitFor()
+  await close()
+})
+
 test('events are leased, extended, released, acknowledged and quarantined', async () => {
   const key = await newTenant()
   const ids = []
@@ -252,7 +319,28 @@ test('a replay that takes long shows its progress and is cancelled', async () =>
   await page.getByRole('button', { name: 'Replay', exact: true }).click()
   await eventually('it shows progress', async () => /^[1-9]\d* of 120 events seen/.test(await page.getByText('of 120 events seen').textContent()))
   await page.reload()
+  await page.getByText('of 120 events seen').waitFor()
+
+  // Another tab lists it too, and sees it end although it was cancelled here.
+  const other = await openConsole({ key, hash: '#/replays' })
+  await other.page.getByText('running', { exact: true }).waitFor()
   await page.getByRole('button', { name: /^Cancel rpl_/ }).click()
   await page.getByText('cancelled', { exact: true }).waitFor()
+  await other.page.getByText('cancelled', { exact: true }).waitFor()
+  await other.close()
+
+  // A long list has pages.
+  for (let n = 0; n < 11; n += 1) {
+    await eventually('there is a place', async () => (
+      (await api(key, 'GET', '/api/replays?limit=100')).replays.filter((one) => one.ended_at === null).length < 10
+    ))
+    await api(key, 'POST', '/api/replays', { since: '2026-01-01T00:00:00Z', until: '2026-01-02T00:00:00Z', type: `of.${n}` })
+  }
+  await page.reload()
+  await eventually('a page', async () => await page.locator('article.replay').count() === 10)
+  await page.getByRole('button', { name: 'Older' }).click()
+  await page.getByText('of the type of.0').waitFor()
+  await page.getByText('of 120 events seen').waitFor()
+  assert.equal(await page.locator('article.replay').count(), 2)
   await close()
 })
