@@ -31,7 +31,7 @@ test('an event is sent, fails, is repaired, tested, replayed; the secret is rota
   await page.getByText('No endpoint yet').waitFor()
   await page.getByRole('button', { name: 'Create an endpoint' }).click()
   const form = page.getByRole('dialog')
-  await form.getByLabel('URL').fill(receiver.url)
+  await form.getByLabel('URL', { exact: true }).fill(receiver.url)
   await form.getByLabel('Patterns').fill('order.*')
   await form.getByLabel('Headers').fill('X-Team: billing')
   await form.getByRole('button', { name: 'Create' }).click()
@@ -329,18 +329,12 @@ test('a replay that takes long shows its progress and is cancelled', async () =>
   await other.page.getByText('cancelled', { exact: true }).waitFor()
   await other.close()
 
-  // A long list has pages.
-  for (let n = 0; n < 11; n += 1) {
-    await eventually('there is a place', async () => (
-      (await api(key, 'GET', '/api/replays?limit=100')).replays.filter((one) => one.ended_at === null).length < 10
-    ))
-    await api(key, 'POST', '/api/replays', { since: '2026-01-01T00:00:00Z', until: '2026-01-02T00:00:00Z', type: `of.${n}` })
-  }
+  // A long list has pages: as many replays as may run, and the one that has ended.
+  for (let n = 0; n < 10; n += 1) await api(key, 'POST', '/api/replays', { since: '2026-01-01T00:00:00Z', until: '2026-01-02T00:00:00Z', type: `of.${n}` })
   await page.reload()
   await eventually('a page', async () => await page.locator('article.replay').count() === 10)
   await page.getByRole('button', { name: 'Older' }).click()
-  await page.getByText('of the type of.0').waitFor()
   await page.getByText('of 120 events seen').waitFor()
-  assert.equal(await page.locator('article.replay').count(), 2)
+  assert.equal(await page.locator('article.replay').count(), 1)
   await close()
 })

@@ -11,6 +11,9 @@ export interface Series {
   values: number[]
 }
 
+/** The steps of the axis of counts: 1, 2, 5, 10 and so on. */
+const WHOLE = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat()
+
 interface BarsProps {
   label: string
   times: number[]
@@ -52,7 +55,7 @@ export function Bars({ label, times, seconds, series, height = 200 }: BarsProps)
       scales: { x: { range: [first, last] }, y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1)] } },
       axes: [
         { ...axis, size: 28, values: '{HH}:{mm}', grid: { show: false }, space: 64 },
-        { ...axis, size: 44, gap: 8, space: 32, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? count(tick) : '')) },
+        { ...axis, size: 44, gap: 8, space: 32, incrs: WHOLE, values: (_, ticks) => ticks.map(count) },
       ],
       series: [{}, ...series.map((one, index) => ({
         label: one.name, width: 0, fill: resolved(one.color), points: { show: false },

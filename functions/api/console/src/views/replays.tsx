@@ -107,7 +107,7 @@ function Progress({ replay, url, onChange }: { replay: Replay; url: string | und
       </p>
       <progress aria-label="Events seen" max={100} value={replay.state === 'done' ? 100 : percent(replay.seen, replay.count)} />
       <p class="quiet">{count(replay.seen)} of {count(replay.count)}{replay.count_is_exact ? '' : ' or more'} events seen, {count(replay.replayed)} replayed, {count(replay.deliveries)} deliveries opened.</p>
-      <p class="quiet break">{replay.status ?? 'All'} events{replay.type !== null && <> of the type <bdi>{replay.type}</bdi></>} from {moment(replay.since)} to {moment(replay.until)}{url !== undefined && <>, to <bdi>{url}</bdi></>}.</p>
+      <p class="quiet break">Events{replay.status !== null && ` with the status ${replay.status}`}{replay.type !== null && <> of the type <bdi>{replay.type}</bdi></>}, accepted from {moment(replay.since)} to {moment(replay.until)}{url !== undefined && <>, to <bdi>{url}</bdi></>}.</p>
     </article>
   )
 }
