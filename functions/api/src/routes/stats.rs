@@ -2,6 +2,7 @@
 
 use axum::extract::{RawQuery, State};
 use domain::delivery::line::Line;
+use domain::problem::Problem;
 use domain::tenant::allowance;
 use domain::tenant::stats::{Histogram, Stats};
 use domain::tenant::window::{Step, Window};
@@ -24,15 +25,7 @@ pub(crate) async fn stats<P: Ports>(
     Caller { key: bearer, now, .. }: Caller<InboxRead>,
     RawQuery(query): RawQuery,
 ) -> Outcome {
-    let query = query.as_deref();
-    let window = match query_value(query, "window") {
-        None => Window::HOUR,
-        Some(text) => Window::parse(&text).ok_or_else(|| invalid(parameter("window"), Window::RULE))?,
-    };
-    let step = match query_value(query, "step") {
-        None => None,
-        Some(text) => Some(Step::parse(&text).ok_or_else(|| invalid(parameter("step"), Step::RULE))?),
-    };
+    let (window, step) = read_span(query.as_deref())?;
     let (first, last) = window.minutes(now);
     let first = step.map_or(first, |step| step.first_minute(first));
     let (minutes, backlog, reserved_until) = tokio::try_join!(
@@ -61,6 +54,22 @@ pub(crate) async fn stats<P: Ports>(
         body["series"] = series.collect();
     }
     Ok(answer::json(StatusCode::OK, &body))
+}
+
+/// Reads the window, and the step of the series if the request asks for one.
+///
+/// # Errors
+/// 422 for a value that is not valid.
+fn read_span(query: Option<&str>) -> Result<(Window, Option<Step>), Problem> {
+    let window = match query_value(query, "window") {
+        None => Window::HOUR,
+        Some(text) => Window::parse(&text).ok_or_else(|| invalid(parameter("window"), Window::RULE))?,
+    };
+    let step = match query_value(query, "step") {
+        None => None,
+        Some(text) => Some(Step::parse(&text).ok_or_else(|| invalid(parameter("step"), Step::RULE))?),
+    };
+    Ok((window, step))
 }
 
 /// Returns these members and the numbers of the same span of time.
