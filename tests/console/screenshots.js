@@ -7,7 +7,7 @@ import { ADMIN_TOKEN, api, eventually, newReceiver, newTenant, openConsole } fro
 const IMAGES = fileURLToPath(new URL('../../docs/images/', import.meta.url))
 
 /** How many minutes the tenant is busy before the pictures are taken, so that the charts have something to show. */
-const MINUTES = Number(process.env.MINUTES ?? 6)
+const MINUTES = Number(process.env.MINUTES ?? 4)
 
 const TYPES = ['order.created', 'order.paid', 'order.shipped', 'contact.updated', 'deal.won', 'reading.taken']
 const pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000))
@@ -53,8 +53,9 @@ async function newWorld() {
   return { key, billing, failing, waiting }
 }
 
-/** Each picture: its name, the view, its height, and what is done before it is taken. */
+/** Each picture: its name, the view, its height, and what is done before it is taken. The replay runs at the beginning only. */
 const pictures = ({ key, billing, failing }) => [
+  ['replays', { key, hash: '#/replays', height: 760 }, (page) => page.getByText('running', { exact: true }).waitFor()],
   ['overview', { key, hash: '#/', height: 960 }, (page) => page.locator('canvas').nth(1).waitFor()],
   ['events', { key, hash: '#/events', height: 760 }, (page) => page.locator('tbody tr').nth(10).waitFor()],
   ['event', { key, hash: `#/events/${failing.id}`, height: 980 }, async (page) => { await page.getByText('The answer').first().click(); await page.getByText('database is down').first().waitFor() }],
@@ -62,7 +63,6 @@ const pictures = ({ key, billing, failing }) => [
   ['endpoints', { key, hash: '#/endpoints', height: 600 }, (page) => page.getByText('Paused').waitFor()],
   ['endpoint', { key, hash: `#/endpoints/${billing.id}`, height: 900, scheme: 'dark' }, async (page) => { await page.getByRole('button', { name: 'Test' }).click(); await page.getByText('The endpoint answered HTTP 503').waitFor() }],
   ['inbox', { key, hash: '#/inbox', height: 800 }, (page) => page.locator('tbody tr').first().waitFor()],
-  ['replays', { key, hash: '#/replays', height: 760 }, (page) => page.getByText('running', { exact: true }).waitFor()],
   ['keys', { key, hash: '#/keys', height: 600 }, (page) => page.getByText('this session').waitFor()],
   ['tenant', { key, hash: '#/tenant', height: 900 }, (page) => page.getByText('Export everything').waitFor()],
   ['phone', { key, hash: '#/', width: 390, height: 844, scheme: 'dark' }, (page) => page.locator('canvas').first().waitFor()],
