@@ -60,15 +60,16 @@ export async function eventually(what, ask) {
   assert.fail(`not within ${PATIENCE / 1000} s: ${what}`)
 }
 
-/** A receiver of webhooks whose answer can be changed. */
+/** A receiver of webhooks whose answer can be changed. It allows webhooks in an ownership handshake if `permission` has headers. */
 export async function newReceiver() {
-  const receiver = { status: 200, answer: '{"ok":true}', requests: [] }
+  const receiver = { status: 200, answer: '{"ok":true}', permission: {}, requests: [] }
   const server = createServer((request, response) => {
     const parts = []
     request.on('data', (part) => parts.push(part))
     request.on('end', () => {
       receiver.requests.push({ headers: request.headers, body: Buffer.concat(parts).toString() })
-      response.writeHead(receiver.status, { 'content-type': 'text/html' }).end(receiver.answer)
+      const more = request.method === 'OPTIONS' ? receiver.permission : {}
+      response.writeHead(receiver.status, { 'content-type': 'text/html', ...more }).end(receiver.answer)
     })
   })
   await new Promise((done) => server.listen(0, '127.0.0.1', done))

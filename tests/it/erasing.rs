@@ -12,7 +12,7 @@ use domain::tenant::api_key::{KeyHash, Pepper};
 use domain::tenant::audit::{AuditId, AuditRecord, Author};
 use domain::tenant::backlog::Backlog;
 use domain::tenant::id::TenantId;
-use domain::tenant::stats::Stats;
+use domain::tenant::stats::{Stats, StatsByMinute};
 use domain::tenant::tier::Tier;
 use domain::testing::{START, endpoint, endpoint_of, erasure_id, event, key_of, tenant};
 use store::clock::Clock;
@@ -63,7 +63,10 @@ impl Two {
         let unreadable = pipeline.tables.unreadable();
         note("messages", unreadable.iter().filter(|kept| kept.contains(tenant.as_str())).count());
         note("days", pipeline.limits.backlog(tenant).await?.days().count());
-        note("stats", usize::from(pipeline.limits.stats(tenant, 0, u64::MAX).await? != Stats::default()));
+        note(
+            "stats",
+            usize::from(pipeline.limits.stats(tenant, 0, u64::MAX).await? != StatsByMinute::default()),
+        );
         let all = AuditQuery { since: None, until: None, after: None, limit: 100 };
         note("changes", pipeline.control.audit(tenant, &all).await?.records.len());
         let jobs = pipeline.tables.jobs().into_iter();

@@ -82,6 +82,7 @@ mod rebinding;
 mod refusing;
 mod repeats;
 mod replay_jobs;
+mod replay_list;
 mod replay_pace;
 mod replays;
 mod repository;

@@ -1,14 +1,16 @@
 //! What the lists of events cost at most in one request, with as many large heads as a tenant can set up, for a tenant with one
-//! shard and for one with sixteen.
+//! shard and for one with sixteen. And what the statistics of a day cost at most.
 
 use std::time::Duration;
 
 use domain::event::id::EventId;
 use domain::tenant::spread::Spread;
+use domain::tenant::stats::Stats;
 use domain::tenant::tier::Tier;
 use domain::testing::START;
 use http::StatusCode;
 use serde_json::Value;
+use store::clock::Clock;
 
 use crate::pipeline::Pipeline;
 
@@ -77,5 +79,43 @@ async fn a_walk_by_cursor_in_sixteen_large_shards_ends() {
         };
         path = format!("/api/events?type=rare&cursor={cursor}");
         assert!(requests < 100);
+    }
+}
+
+/// Counts in each of the last 1,500 minutes, with waits in this many buckets.
+async fn with_busy_day(waits: u64) -> Pipeline {
+    let pipeline = Pipeline::of_tier(Tier::Free, 0);
+    let now = pipeline.clock.now().minutes();
+    for minute in now - 1_500..=now {
+        let counts =
+            Stats { accepted: 1_000, stored: 1_000, delivered: 1_000, failed: 10, ..Stats::default() };
+        let stats = (0..waits).fold(counts, |mut stats, wait| {
+            stats.add(&format!("l{wait}"), 1_000);
+            stats
+        });
+        pipeline.limits.add_stats(&pipeline.tenant, minute, &stats).await.unwrap();
+    }
+    pipeline
+}
+
+#[tokio::test]
+async fn the_statistics_of_a_day_cost_no_more_than_their_bound_and_a_series_nothing_more() {
+    for (waits, bound) in [(10, 60), (141, 260)] {
+        let pipeline = with_busy_day(waits).await;
+        let mut of_hour = Vec::new();
+        for query in
+            ["window=1h", "window=1h&step=1m", "window=24h", "window=24h&step=1m", "window=24h&step=1h"]
+        {
+            pipeline.tables.limits.reset_usage();
+            let response = pipeline.call("GET", &format!("/api/stats?{query}"), &Value::Null).await;
+            let units = pipeline.tables.limits.usage().half_reads.div_ceil(2);
+            let bytes = response.body.to_string().len();
+            println!("{waits} waits, {query}: {units} read units, {bytes} bytes");
+            assert_eq!(response.status, StatusCode::OK, "{}", response.body);
+            assert!(units <= bound && bytes < 400_000, "{query}: {units} read units, {bytes} bytes");
+            of_hour.extend(query.starts_with("window=1h").then_some(units));
+            pipeline.clock.advance(Duration::from_millis(1));
+        }
+        assert_eq!(of_hour[0], of_hour[1], "a series is made of the items that are read anyway");
     }
 }

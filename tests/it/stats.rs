@@ -63,6 +63,15 @@ fn what_happened_is_counted_exactly_and_for_its_tenant_alone() {
         "an hour, unless asked otherwise"
     );
 
+    let series = stats(&tenant, "?window=1h&step=1m");
+    let buckets = series["series"].as_array().expect("a series");
+    assert_eq!((buckets.len(), &series["step_seconds"]), (61, &json!(60)));
+    assert_eq!((&buckets[0]["at"], &counted["series"]), (&series["since"], &Value::Null));
+    for name in ["accepted", "stored", "delivered", "failed", "acked"] {
+        let sum: u64 = buckets.iter().map(|bucket| bucket[name].as_u64().expect("a number")).sum();
+        assert_eq!(sum, members(&series, [name])[0], "{name}");
+    }
+
     let nothing = stats(&other, "?window=24h");
     assert_eq!(members(&nothing, COUNTS), [0; 6]);
     assert_eq!(nothing["first_attempt_ms"], json!({"count": 0, "p50": null, "p95": null, "p99": null}));
@@ -79,6 +88,20 @@ fn a_window_is_a_minute_to_a_day_and_wants_a_key_that_may_read() {
     for window in ["0m", "25h", "1441m", "1d", "60", "1.5h", "-1h"] {
         let document = tenant.get(&format!("/api/stats?window={window}")).problem(422, "invalid");
         assert_eq!(document["errors"][0]["parameter"], "window", "{window}");
+    }
+    for (query, step, buckets) in [
+        ("?window=24h&step=15m", 900, 97),
+        ("?window=5m&step=1h", 3600, 1),
+        ("?window=24h&step=60m", 3600, 25),
+    ] {
+        let series = stats(&tenant, query);
+        let count = series["series"].as_array().map(Vec::len).expect("a series");
+        assert!((buckets..=buckets + 1).contains(&count), "{query}: {count}");
+        assert_eq!(series["step_seconds"], step);
+    }
+    for step in ["0m", "61m", "2h", "1s"] {
+        let document = tenant.get(&format!("/api/stats?step={step}")).problem(422, "invalid");
+        assert_eq!(document["errors"][0]["parameter"], "step", "{step}");
     }
     tenant.further_key(&["events:write"]).get("/api/stats").problem(403, "forbidden");
 }

@@ -124,21 +124,39 @@ fn every_command_of_the_book_runs_and_shows_what_the_book_shows() {
     assert!(commands >= 8 && shown >= 5, "{commands} commands, {shown} answers");
 }
 
+/// Returns the part of an example that a page names: `examples/worker/worker.py:work`, or the path of the whole file.
+fn read_part(source: &str) -> String {
+    let (path, part) = source.split_once(':').unwrap_or((source, ""));
+    let text = fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    if part.is_empty() {
+        return text;
+    }
+    let is_line = |line: &str, word: &str| line.ends_with(&format!(" {word}: {part}"));
+    let lines = text.lines().skip_while(|line| !is_line(line, "ANCHOR")).skip(1);
+    lines.take_while(|line| !is_line(line, "ANCHOR_END")).flat_map(|line| [line, "\n"]).collect()
+}
+
 #[test]
-fn every_program_of_the_book_is_included_from_the_examples() {
+fn every_program_of_the_book_is_the_text_of_an_example() {
     let docs = root().join("docs");
     let mut programs = 0;
     for path in files(&docs, "md") {
-        for block in read_blocks(&fs::read_to_string(&path).expect("a page")) {
+        let page = fs::read_to_string(&path).expect("a page");
+        assert!(!page.contains("{{#"), "{}: the repository shows this as text", path.display());
+        for block in read_blocks(&page) {
             match block.language.as_str() {
                 "text" | "sh" | "json" => {}
                 "" => panic!("{}: a block has no language", path.display()),
-                _ => {
-                    let text = block.text.trim();
-                    assert!(
-                        text.starts_with("{{#include ../examples/") && text.lines().count() == 1,
-                        "{text}"
-                    );
+                language => {
+                    let Block { text, .. } = &block;
+                    let fenced = format!("```{language}\n{text}```\n");
+                    let (before, after) = page.split_once(&fenced).expect("the block");
+                    let begin = before.lines().last().and_then(|line| line.strip_prefix("<!-- begin "));
+                    let source = begin.and_then(|line| line.strip_suffix(" -->"));
+                    let source = source.unwrap_or_else(|| panic!("{}: {text}", path.display()));
+                    assert!(source.starts_with("examples/"), "{source}");
+                    assert!(after.starts_with(&format!("<!-- end {source} -->\n")), "{source}");
+                    assert!(*text == read_part(source), "`cargo docs --update` changes {}", path.display());
                     programs += 1;
                 }
             }

@@ -19,13 +19,15 @@ const LOG: [&str; 9] =
     ["limit", "cursor", "type", "event_type", "status", "delivery_status", "order", "since", "until"];
 
 /// The query parameters that a `GET` of these routes allows. All other requests allow none.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("/api/inbox", &INBOX),
     ("/api/events", &LOG),
     ("/api/export", &["limit", "cursor"]),
     ("/api/audit", &["limit", "cursor", "since", "until"]),
+    ("/api/replays", &["limit", "cursor"]),
     ("/api/admin/tenants", &["limit", "cursor"]),
-    ("/api/stats", &["window"]),
+    ("/api/stats", &["window", "step"]),
+    ("/api/endpoints", &["pending"]),
     ("/api/endpoints/{id}/attempts", &["limit", "cursor"]),
     ("/.well-known/webhook-keys", &["endpoint_id"]),
 ];
@@ -100,6 +102,18 @@ pub(crate) fn query_limit(query: Option<&str>, default: usize, max: usize) -> Re
     limit.ok_or_else(|| {
         invalid(parameter("limit"), format!("must be a whole number from 1 to {max}; correct it"))
     })
+}
+
+/// Returns a query parameter that is `true` or `false`. Without it, it is `false`.
+///
+/// # Errors
+/// 422 for any other value.
+pub(crate) fn query_bool(query: Option<&str>, name: &str) -> Result<bool, Problem> {
+    match query_value(query, name).as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(invalid(parameter(name), "must be `true` or `false`; correct it")),
+    }
 }
 
 #[cfg(test)]

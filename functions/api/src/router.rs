@@ -97,7 +97,7 @@ fn event_routes<P: Ports>(api: &Arc<Api<P>>) -> Router<Arc<Api<P>>> {
         .route("/api/events/batch", any(allow_post))
         .route("/api/events/{id}", checked(get(events::read::<P>).delete(events::delete::<P>)))
         .route("/api/events/{id}/replay", checked(post(events::replay::<P>)))
-        .route("/api/replays", checked(post(replays::create::<P>)))
+        .route("/api/replays", checked(get(replays::list::<P>).post(replays::create::<P>)))
         .route("/api/replays/{id}", checked(get(replays::read::<P>).delete(replays::cancel::<P>)))
 }
 

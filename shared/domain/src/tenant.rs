@@ -13,6 +13,7 @@ pub mod spread;
 pub mod stats;
 pub mod suspension;
 pub mod tier;
+pub mod window;
 
 use std::time::Duration;
 

@@ -313,6 +313,9 @@ pub(crate) fn ended_replays(tenant: &TenantId) -> String {
     format!("t#{tenant}#jobs")
 }
 
+/// The sort key prefix in `Schedule` of the ended replays in the partition of a tenant.
+pub(crate) const REPLAY_IDS: &str = "rpl_";
+
 /// Returns the sort key in `Schedule` of a client's name for its request for a replay.
 pub(crate) fn job_name(name: &ClaimName) -> String {
     format!("{}#{}", name.kind(), hex(&name.digest()))

@@ -52,7 +52,7 @@ impl<T: Table> Schedule<T> {
         Self { items: Items::new(table) }
     }
 
-    /// Reads at most `most` rows. Logs unreadable rows and skips them.
+    /// Reads at most `most` rows, from the start of the query. Logs unreadable rows and skips them.
     async fn rows<R>(
         &self,
         query: Query,
@@ -61,7 +61,7 @@ impl<T: Table> Schedule<T> {
     ) -> PortResult<Rows<R>> {
         let mut found = Rows { rows: Vec::new(), is_empty: true, has_more: true };
         let query = if most < MAX_LIMIT { query.limit(most) } else { query };
-        let mut start = None;
+        let mut start = query.start.clone();
         let mut unreadable_pages = 0;
         while unreadable_pages < MAX_UNREADABLE_PAGES {
             let page = self.items.page(query.clone().from(start)).await?;

@@ -20,6 +20,7 @@ before(async () => {
   await eventually('an attempt has failed', async () => (
     (await api(key, 'GET', `/api/endpoints/${world.endpoint.id}/attempts`)).attempts.length > 0
   ))
+  await api(key, 'POST', '/api/replays', { since: '2026-01-01T00:00:00Z', until: '2026-01-02T00:00:00Z' })
   await eventually('both are stored', async () => (await api(key, 'GET', '/api/events')).events.length === 2)
 })
 
@@ -30,7 +31,7 @@ const opened = (name) => async (page) => {
 
 /** Each view: where it is, what it shows when it is complete, and what else is opened. */
 const views = () => [
-  ['Overview', '#/', (page) => page.getByText('The numbers').waitFor()],
+  ['Overview', '#/', async (page) => { await page.getByText('The numbers').first().click(); await page.getByText('No delivery failed').waitFor() }],
   ['Events', '#/events', (page) => page.getByText('customer.created').first().waitFor()],
   ['Events that do not match', '#/events?status=acked', (page) => page.getByText('No event matches').waitFor()],
   ['Event that fails', `#/events/${world.failing}`, async (page) => { await page.getByText('The answer').first().click(); await page.getByText('broken').first().waitFor() }],
@@ -41,7 +42,7 @@ const views = () => [
   ['New endpoint', '#/endpoints', async (page) => { await opened('Create an endpoint')(page); await page.getByText('types among the newest').waitFor() }],
   ['Endpoint', `#/endpoints/${world.endpoint.id}`, async (page) => { await page.getByRole('button', { name: 'Test' }).click(); await page.getByText('The endpoint answered HTTP 503').waitFor() }],
   ['Inbox', '#/inbox', async (page) => { await page.getByText('Lease events').click(); await page.getByText('pending').last().waitFor() }],
-  ['Replays', '#/replays', (page) => page.getByText('No replay yet').waitFor()],
+  ['Replays', '#/replays', (page) => page.getByText('events seen').first().waitFor()],
   ['Keys', '#/keys', (page) => page.getByText('this session').waitFor()],
   ['New key', '#/keys', opened('Create a key')],
   ['Tenant', '#/tenant', (page) => page.getByText('Export everything').waitFor()],

@@ -68,6 +68,8 @@ test('sixty hostile strings are shown as text in every view', async () => {
   await look('#/inbox', STRINGS[0])
   await look('#/endpoints', STRINGS[0])
   for (const [n, endpoint] of endpoints.slice(0, 10).entries()) await look(`#/endpoints/${endpoint.id}`, STRINGS[n])
+  for (let n = 0; n < 5; n += 1) await api(key, 'POST', '/api/replays', { since: '2020-01-01T00:00:00Z', type: STRINGS[n], endpoint_id: endpoints[n].id })
+  await look('#/replays', STRINGS[0])
   await look('#/keys', STRINGS[22])
   await look('#/tenant', STRINGS[0])
 

@@ -1,7 +1,8 @@
 //! What is counted of a tenant by the minute.
 
 use domain::tenant::id::TenantId;
-use domain::tenant::stats::{Histogram, Stats};
+use domain::tenant::stats::{Histogram, Stats, StatsByMinute};
+use domain::tenant::window::Step;
 use domain::testing::START;
 use store::limits::Limits;
 use store::table::Table;
@@ -21,11 +22,17 @@ pub(super) async fn keep_their_promises(
     limits.add_stats(ours, minute, &second).await?;
     limits.add_stats(ours, minute + 2, &later).await?;
     let (both, all) = (first.clone().plus(&second), first.plus(&second).plus(&later));
-    let within = |first, last| limits.stats(ours, minute + first - 1, minute + last - 1);
+    let within = async |first, last| {
+        let found = limits.stats(ours, minute + first - 1, minute + last - 1).await?;
+        PortResult::Ok(found.sum())
+    };
     assert_eq!(within(0, 0).await?, Stats::default());
-    assert_eq!((within(0, 1).await?, within(1, 2).await?), (both.clone(), both));
+    assert_eq!((within(0, 1).await?, within(1, 2).await?), (both.clone(), both.clone()));
     assert_eq!((within(1, 3).await?, within(0, 9).await?), (all.clone(), all));
-    assert_eq!((within(3, 3).await?, within(2, 2).await?), (later, Stats::default()));
-    assert_eq!(limits.stats(other, 0, minute + 9).await?, Stats::default());
+    assert_eq!((within(3, 3).await?, within(2, 2).await?), (later.clone(), Stats::default()));
+    assert_eq!(limits.stats(other, 0, minute + 9).await?, StatsByMinute::default());
+    let step = Step::parse("1m").expect("a minute");
+    let each = limits.stats(ours, minute, minute + 2).await?.buckets(step, minute, minute + 2);
+    assert_eq!(each, [(minute, both), (minute + 1, Stats::default()), (minute + 2, later)]);
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::place::Place;
 use super::receiver::{Answer, Receiver};
 
 /// What changes by itself while its owner only reads; an export is in the audit trail.
-const MOVING: [&str; 3] = ["GET /api/audit", "GET /api/stats", "GET /api/replays/{id}"];
+const MOVING: [&str; 4] = ["GET /api/audit", "GET /api/stats", "GET /api/replays", "GET /api/replays/{id}"];
 
 /// A tenant that has something of everything.
 pub(crate) struct Owner {
@@ -145,10 +145,7 @@ impl Owner {
                 self.made("/api/endpoints", &json!({"url": url, "event_types": ["none"]}), "id")
             }
             Kind::Key => self.made("/api/keys", &json!({"name": self.mark, "scopes": ["inbox:read"]}), "id"),
-            Kind::Replay => {
-                let of_nothing = json!({"since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"});
-                self.made("/api/replays", &of_nothing, "id")
-            }
+            Kind::Replay => self.replay(),
             Kind::Erasure => {
                 let erased = tenant_named("Example Ltd"); // as the document's example confirms it
                 text(&request("DELETE /api/tenant", &erased).expect(202).json(), "erasure_id")
@@ -161,14 +158,22 @@ impl Owner {
             Kind::Tenant if operation.method == "GET" => self.tenant.id.clone(),
             Kind::Tenant => tenant_named("Of the operator").id,
             Kind::Cursor => {
-                if !operation.is_of_operator() {
-                    self.pending(); // so that there is more than one
+                match operation.path {
+                    "/api/replays" => drop([self.replay(), self.replay()]),
+                    _ if operation.is_of_operator() => {}
+                    _ => drop(self.pending()), // so that there is more than one
                 }
                 let ids = self.needed(operation).into_iter().chain(others.clone()).collect();
                 let page = operation.request(&ids).of_one().send(&self.tenant).expect(200);
                 page.header("x-next-cursor").map_or_else(|| text(&page.json(), "next_cursor"), str::to_owned)
             }
         }
+    }
+
+    /// A replay of nothing.
+    fn replay(&self) -> String {
+        let of_nothing = json!({"since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"});
+        self.made("/api/replays", &of_nothing, "id")
     }
 
     /// An event that waits in its inbox.

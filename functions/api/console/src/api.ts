@@ -60,6 +60,9 @@ export interface Endpoint {
   signing: 'hmac' | 'ed25519'
   public_key: string | null
   previous_secret_until: string | null
+  handshake: boolean
+  handshake_at: string | null
+  allowed_rate_per_minute: number | null
   paused: boolean
   state: 'active' | 'open' | 'disabled'
   failures: number
@@ -99,7 +102,11 @@ export interface Stats {
   max_pending: number
   delivery_allowance: { units_per_minute: number; used_until: string | null }
   first_attempt_ms: { count: number; p50: number | null; p95: number | null; p99: number | null }
+  step_seconds?: number
+  series?: StatsBucket[]
 }
+
+export type StatsBucket = Pick<Stats, 'accepted' | 'stored' | 'delivered' | 'failed' | 'acked'> & { at: string }
 
 export interface FailedEvent {
   id: string
@@ -129,6 +136,11 @@ export interface Replay {
   deliveries: number
 }
 
+export interface ReplayPage {
+  replays: Replay[]
+  next_cursor: string | null
+}
+
 export interface Key {
   id: string
   name: string
@@ -149,6 +161,7 @@ export interface Tenant {
   retention_days: number
   max_retention_days: number
   inbox: 'all' | 'matched'
+  handshake: boolean
   created_at: string
 }
 

@@ -11,8 +11,20 @@ export interface Series {
   values: number[]
 }
 
+/** The steps of the axis of counts: 1, 2, 5, 10 and so on. */
+const WHOLE = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat()
+
+interface BarsProps {
+  label: string
+  times: number[]
+  /** The time that a group of bars stands for. */
+  seconds: number
+  series: Series[]
+  height?: number
+}
+
 /** Draws one group of bars for each time. The table below the chart has the same numbers for screen readers. */
-export function Bars({ label, times, seconds, series }: { label: string; times: number[]; seconds: number; series: Series[] }) {
+export function Bars({ label, times, seconds, series, height = 200 }: BarsProps) {
   const place = useRef<HTMLDivElement>(null)
   const shade = theme.value
   useEffect(() => {
@@ -38,19 +50,19 @@ export function Bars({ label, times, seconds, series }: { label: string; times: 
     const first = (times[0] ?? 0) - half
     const last = (times.at(-1) ?? 0) + half
     const chart = new uPlot({
-      width: element.clientWidth, height: 200, padding: [8, 24, 0, 0],
+      width: element.clientWidth, height, padding: [8, 24, 0, 0],
       cursor: { show: false }, legend: { show: false }, select: { show: false, left: 0, top: 0, width: 0, height: 0 },
       scales: { x: { range: [first, last] }, y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1)] } },
       axes: [
         { ...axis, size: 28, values: '{HH}:{mm}', grid: { show: false }, space: 64 },
-        { ...axis, size: 44, gap: 8, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? count(tick) : '')) },
+        { ...axis, size: 44, gap: 8, space: 32, incrs: WHOLE, values: (_, ticks) => ticks.map(count) },
       ],
       series: [{}, ...series.map((one, index) => ({
         label: one.name, width: 0, fill: resolved(one.color), points: { show: false },
         paths: bars({ align: 1, disp: beside(index, series.length, times, seconds) }),
       }))],
     }, [times, ...series.map((one) => one.values)], element)
-    const fit = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: 200 }))
+    const fit = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height }))
     fit.observe(element)
     return () => { fit.disconnect(); chart.destroy() }
   }, [JSON.stringify([times, series]), shade])
@@ -64,7 +76,7 @@ export function Bars({ label, times, seconds, series }: { label: string; times: 
       <div ref={place} role="img" aria-label={`${label}: ${series.map((one) => `${one.name} ${count(sum(one.values))}`).join(', ')}`} />
       <details>
         <summary>The numbers</summary>
-        <div class="scroll" tabindex={0} role="region" aria-label="The numbers of the chart">
+        <div class="scroll" tabindex={0} role="region" aria-label={`The numbers of: ${label}`}>
           <table>
             <thead><tr><th scope="col">From</th>{series.map((one) => <th scope="col" class="number">{one.name}</th>)}</tr></thead>
             <tbody>{times.map((time, at) => (

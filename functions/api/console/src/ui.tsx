@@ -188,6 +188,20 @@ export function Secret({ title, value, onClose }: { title: string; value: string
   )
 }
 
+/** The way through a list by cursors. `cursors` has those of the pages so far, the empty one of the first page included. */
+export function Pages({ label = 'Pages', cursors, next, back = 'Newer', on = 'Older', onChange }: {
+  label?: string; cursors: string[]; next: string | null; back?: string; on?: string; onChange: (cursors: string[]) => void
+}) {
+  if (next === null && cursors.length === 1) return null
+  return (
+    <nav class="pages" aria-label={label}>
+      <Button disabled={cursors.length === 1} onClick={() => onChange(cursors.slice(0, -1))}>{back}</Button>
+      <span class="quiet">Page {cursors.length}</span>
+      <Button disabled={next === null} onClick={() => onChange([...cursors, next ?? ''])}>{on}</Button>
+    </nav>
+  )
+}
+
 /** A text as it is, in its own box that scrolls. */
 export function Code({ text, label, wrap = false }: { text: string; label: string; wrap?: boolean }) {
   return (

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use domain::endpoint::headers::Headers;
 use domain::endpoint::health::Health;
 use domain::endpoint::id::EndpointId;
@@ -35,6 +35,7 @@ use crate::body::{Json, OptionalJson, check_range, invalid, member};
 use crate::caller::{ActiveCaller, Caller, EndpointsAdmin};
 use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
+use crate::query::query_bool;
 
 /// The longest overlap of two secrets: one week.
 const MAX_OVERLAP_SECONDS: u64 = 7 * 24 * 3600;
@@ -42,8 +43,11 @@ const MAX_OVERLAP_SECONDS: u64 = 7 * 24 * 3600;
 /// The default overlap of two secrets: one day.
 const DEFAULT_OVERLAP_SECONDS: u64 = 24 * 3600;
 
-/// The largest number of parked deliveries that are counted.
+/// The largest number of parked deliveries that are counted where one endpoint is read.
 const MAX_COUNTED: usize = 10_000;
+
+/// The largest number of parked deliveries that a list counts for each endpoint: at most ten pages of 4 KB each.
+const MAX_COUNTED_IN_LIST: usize = 100;
 
 /// Answers `POST /api/endpoints`: creates an endpoint. Only this response and a rotation have the secret.
 pub(crate) async fn create<P: Ports>(
@@ -77,13 +81,22 @@ pub(crate) async fn create<P: Ports>(
     Ok(created(answer::json(StatusCode::CREATED, &answer), endpoint.id.as_str()))
 }
 
-/// Answers `GET /api/endpoints`: all endpoints, oldest first.
+/// Answers `GET /api/endpoints`: all endpoints, oldest first. With `pending=true`, also the number of their parked deliveries.
 pub(crate) async fn list<P: Ports>(
     State(api): ApiState<P>,
     Caller { key: bearer, .. }: Caller<EndpointsAdmin>,
+    RawQuery(query): RawQuery,
 ) -> Outcome {
+    let counts_pending = query_bool(query.as_deref(), "pending")?;
     let endpoints = oldest_first(&api, &bearer.tenant).await?;
-    let listed = endpoints.iter().map(|endpoint| to_json(&api, &bearer.tenant, endpoint));
+    let listed = endpoints.iter().map(async |endpoint| {
+        let mut members = to_json(&api, &bearer.tenant, endpoint).await?;
+        if counts_pending {
+            let parked = api.schedule.count_parked(&bearer.tenant, &endpoint.id, MAX_COUNTED_IN_LIST);
+            members["pending"] = parked.await?.into();
+        }
+        PortResult::Ok(members)
+    });
     let listed = try_join_all(listed).await?;
     Ok(answer::json(StatusCode::OK, &json!({"endpoints": listed, "next_cursor": null})))
 }
@@ -304,8 +317,8 @@ async fn seal<P: Ports>(
     sealed.map_err(|error| Unavailable::new("encrypting an endpoint", error))
 }
 
-/// Returns an endpoint as JSON with `pending`, the number of its parked deliveries. Lists leave the number out, because
-/// it costs a query for each endpoint.
+/// Returns an endpoint as JSON with `pending`, the number of its parked deliveries. It costs a query for each endpoint, so
+/// lists have the number only on request.
 async fn to_json_with_pending<P: Ports>(
     api: &Api<P>,
     tenant: &TenantId,

@@ -1,6 +1,6 @@
 //! Replays: jobs that send many events again in the background.
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use domain::endpoint::MAX_RATE_PER_SECOND;
 use domain::endpoint::id::EndpointId;
 use domain::event::claim::{Claim, Claimed};
@@ -29,11 +29,16 @@ use super::{events, inbox};
 use crate::audit::created;
 use crate::body::{Json, check_range, invalid, member, time};
 use crate::caller::{ActiveCaller, Caller, EventsReplay};
+use crate::cursor::{self, Cursors};
 use crate::deps::{Api, ApiState};
 use crate::failure::Outcome;
+use crate::query::query_limit;
 
 /// The largest number of replays of one tenant that run at the same time.
 const MAX_UNDER_WAY: usize = 10;
+
+const DEFAULT_LIMIT: usize = 20;
+const MAX_LIMIT: usize = 100;
 
 /// The value of `Retry-After` when too many replays run.
 const RETRY_AFTER_SECONDS: u32 = 60;
@@ -165,6 +170,30 @@ fn too_many() -> Problem {
 
 fn no_replay() -> Problem {
     Problem::new(Kind::NotFound, "Not found: no replay has this id; check the id")
+}
+
+/// Answers `GET /api/replays`: a page of the replays of the tenant, running and ended, newest first.
+pub(crate) async fn list<P: Ports>(
+    State(api): ApiState<P>,
+    Caller { key: bearer, .. }: Caller<EventsReplay>,
+    RawQuery(query): RawQuery,
+) -> Outcome {
+    let query = query.as_deref();
+    let cursors = Cursors {
+        peppers: api.authenticator.peppers(),
+        tenant: Some(&bearer.tenant),
+        filter: "replays".to_owned(),
+    };
+    let after = match cursors.read(query)? {
+        None => None,
+        Some(place) => Some(JobId::parse_replay(&place).ok_or_else(cursor::invalid)?),
+    };
+    let limit = query_limit(query, DEFAULT_LIMIT, MAX_LIMIT)?;
+    let page = api.schedule.replays(&bearer.tenant, after.as_ref(), limit).await?;
+    let last = page.jobs.last().filter(|_| page.has_more);
+    let next = last.map(|job| cursors.write(job.id.as_str()));
+    let replays: Vec<Value> = page.jobs.iter().map(to_json).collect();
+    Ok(answer::json(StatusCode::OK, &json!({"replays": replays, "next_cursor": next})))
 }
 
 /// Answers `GET /api/replays/{id}`: the replay and its progress.

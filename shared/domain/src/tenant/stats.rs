@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::tenant::backlog::Backlog;
 use crate::tenant::id::TenantId;
+use crate::tenant::window::Step;
 use crate::timestamp::Timestamp;
 
 /// The numbers of a tenant's events in a span of time.
@@ -116,51 +117,40 @@ impl Histogram {
     }
 }
 
-/// A span of time that ends now: `<n>m` or `<n>h`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Window {
-    minutes: u64,
-}
-
-/// The longest window, in minutes.
-const MAX_WINDOW_MINUTES: u64 = 24 * 60;
-
-/// How long the statistics of a minute are kept: longer than the longest window.
+/// How long the statistics of a minute are kept: not shorter than the longest window that begins with a full step.
 pub const STATS_RETENTION: Duration = Duration::from_secs(25 * 3600);
 
-impl Window {
-    /// The rule for a window, for error texts.
-    pub const RULE: &str =
-        "must be a whole number and m (minutes) or h (hours), from 1m to 24h, for example 15m; correct it";
+/// The statistics of a span of minutes, each minute apart. A minute in which nothing was counted is absent.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct StatsByMinute(BTreeMap<u64, Stats>);
 
-    /// The default window: one hour.
-    pub const HOUR: Self = Self { minutes: 60 };
+impl StatsByMinute {
+    /// Adds to the number of a minute with this attribute name. `minute` counts from the epoch.
+    pub fn add(&mut self, minute: u64, name: &str, number: u64) {
+        self.0.entry(minute).or_default().add(name, number);
+    }
 
-    /// Reads `<n>m` or `<n>h`. Returns `None` for any other text, and for less than a minute or more than a day.
+    /// Returns the sum of all minutes.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (digits, unit) = match text.strip_suffix('m') {
-            Some(digits) => (digits, 1),
-            None => (text.strip_suffix('h')?, 60),
-        };
-        if !(1..=4).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-            return None; // excludes a sign, and any number of leading zeros
+    pub fn sum(&self) -> Stats {
+        self.0.values().fold(Stats::default(), Stats::plus)
+    }
+
+    /// Returns the sum of each bucket from the one with minute `first` to the one with minute `last`, with the first minute
+    /// of the bucket. A bucket in which nothing was counted has zeros.
+    #[must_use]
+    pub fn buckets(&self, step: Step, first: u64, last: u64) -> Vec<(u64, Stats)> {
+        let mut starts = Vec::new();
+        let mut start = step.first_minute(first);
+        while start <= last {
+            starts.push(start);
+            start += step.minutes();
         }
-        let minutes = digits.parse::<u64>().ok()? * unit;
-        (1..=MAX_WINDOW_MINUTES).contains(&minutes).then_some(Self { minutes })
-    }
-
-    /// Returns the length of the window in seconds.
-    #[must_use]
-    pub fn seconds(self) -> u64 {
-        self.minutes * 60
-    }
-
-    /// Returns the first and the last minute since the epoch that a window ending at `now` touches. The first minute
-    /// counts whole, so the window is never shorter than its name.
-    #[must_use]
-    pub fn minutes(self, now: Timestamp) -> (u64, u64) {
-        (now.minutes().saturating_sub(self.minutes), now.minutes())
+        let sum = |start: u64| {
+            let minutes = self.0.range(start..start + step.minutes());
+            minutes.fold(Stats::default(), |sum, (_, stats)| sum.plus(stats))
+        };
+        starts.into_iter().map(|start| (start, sum(start))).collect()
     }
 }
 
@@ -245,6 +235,7 @@ mod tests {
 
     use super::*;
     use crate::event::id::EventId;
+    use crate::tenant::window::{MAX_STEP_MINUTES, MAX_WINDOW_MINUTES};
     use crate::testing::{START, tenant};
 
     fn histogram(milliseconds: &[u64]) -> Histogram {
@@ -296,21 +287,25 @@ mod tests {
     }
 
     #[test]
-    fn a_window_is_a_minute_to_a_day() {
-        let seconds = |text| Window::parse(text).map(Window::seconds);
-        assert_eq!(
-            ["1m", "90m", "1h", "24h", "1440m"].map(seconds),
-            [60, 5400, 3600, 86_400, 86_400].map(Some)
-        );
-        for bad in
-            ["", "m", "0m", "1441m", "25h", "1s", "1", "-1m", "+1m", "1.5h", "1 h", "1H", "00001m", "é"]
-        {
-            assert_eq!(Window::parse(bad), None, "{bad}");
+    fn a_minute_is_kept_until_no_window_shows_it() {
+        assert!(STATS_RETENTION.as_secs() >= (MAX_WINDOW_MINUTES + MAX_STEP_MINUTES) * 60);
+    }
+
+    #[test]
+    fn buckets_begin_at_multiples_of_the_step_and_have_every_minute_once() {
+        let mut minutes = StatsByMinute::default();
+        for (minute, number) in [(44, 100), (45, 1), (59, 2), (60, 4), (75, 8)] {
+            minutes.add(minute, "accepted", number);
         }
-        let now = Timestamp::from_seconds(600);
-        assert_eq!(Window::parse("2m").unwrap().minutes(now), (8, 10));
-        assert_eq!(Window::HOUR.minutes(now), (0, 10));
-        assert!(STATS_RETENTION.as_secs() >= (MAX_WINDOW_MINUTES + 1) * 60);
+        let accepted = |step, first, last| {
+            let buckets = minutes.buckets(Step::parse(step).unwrap(), first, last);
+            buckets.into_iter().map(|(start, stats)| (start, stats.accepted)).collect::<Vec<_>>()
+        };
+        assert_eq!(accepted("15m", 50, 76), [(45, 3), (60, 4), (75, 8)]);
+        assert_eq!(accepted("15m", 45, 59), [(45, 3)]);
+        assert_eq!(accepted("1m", 58, 61), [(58, 0), (59, 2), (60, 4), (61, 0)]);
+        assert_eq!(accepted("1h", 0, 100), [(0, 103), (60, 12)]);
+        assert_eq!(minutes.sum().accepted, 115);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The statistics of a tenant's events: one item for each minute, one attribute for each number that is not zero.
 
 use domain::tenant::id::TenantId;
-use domain::tenant::stats::{STATS_RETENTION, Stats};
+use domain::tenant::stats::{STATS_RETENTION, Stats, StatsByMinute};
 
 use super::Limits;
 use super::once::update_once;
-use crate::item::{Key, Value};
+use crate::item::{Key, Unreadable, Value};
 use crate::keys;
 use crate::table::Table;
 use crate::table::query::{Query, Range};
@@ -31,21 +31,22 @@ impl<T: Table> Limits<T> {
         update_once(&self.items, update).await.map(drop)
     }
 
-    /// Returns the statistics from minute `first` to minute `last`, both included. They are kept for
+    /// Returns the statistics of each minute from `first` to `last`, both included. They are kept for
     /// [`STATS_RETENTION`].
-    pub async fn stats(&self, tenant: &TenantId, first: u64, last: u64) -> PortResult<Stats> {
+    pub async fn stats(&self, tenant: &TenantId, first: u64, last: u64) -> PortResult<StatsByMinute> {
         let minutes = Range::Between(keys::stats_minute(first), keys::stats_minute(last));
         let items = self.items.all(Query::eventual(keys::stats(tenant)).range(minutes)).await?;
-        let mut sum = Stats::default();
+        let mut found = StatsByMinute::default();
         for item in &items {
+            let minute = item.text("sk")?.parse().map_err(|_| Unreadable("sk"))?;
             for (name, value) in item.iter() {
                 if let Value::N(number) = value
                     && let Ok(number) = u64::try_from(*number)
                 {
-                    sum.add(name, number);
+                    found.add(minute, name, number);
                 }
             }
         }
-        Ok(sum)
+        Ok(found)
     }
 }

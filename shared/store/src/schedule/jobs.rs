@@ -19,6 +19,15 @@ use crate::unavailable::PortResult;
 /// How long an ended job is kept, in seconds.
 const KEEP_ENDED_SECONDS: u64 = 90 * 24 * 3600;
 
+/// A page of the replays of a tenant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReplayPage {
+    /// The replays, newest first.
+    pub jobs: Vec<Job>,
+    /// Whether there are older ones.
+    pub has_more: bool,
+}
+
 impl<T: Table> Schedule<T> {
     /// Puts the row of a new job. Does not change a running job with the same id, and starts an ended one again.
     pub async fn put_job(&self, job: &Job) -> PortResult<()> {
@@ -36,6 +45,36 @@ impl<T: Table> Schedule<T> {
         self.first_of([running, ended]).await
     }
 
+    /// Returns at most `limit` replays of a tenant, running or ended, newest first, read consistently. Starts after the replay
+    /// `after`, or at the newest one.
+    pub async fn replays(
+        &self,
+        tenant: &TenantId,
+        after: Option<&JobId>,
+        limit: usize,
+    ) -> PortResult<ReplayPage> {
+        let one_more = limit + 1;
+        // A replay that ends between the two reads has moved to the partition that is read second.
+        let start = after.map(|id| Key::new(keys::JOBS, keys::job_row(tenant, id)).into_item());
+        let running = running_replays(tenant).backwards().from(start);
+        let running = self.rows(running, one_more, job_item::read).await?.rows;
+        let start = after.map(|id| Key::new(keys::ended_replays(tenant), id.as_str()).into_item());
+        let ended = Query::consistent(keys::ended_replays(tenant))
+            .range(Range::Prefix(keys::REPLAY_IDS.to_owned()))
+            .backwards()
+            .from(start);
+        let mut jobs = self.rows(ended, one_more, job_item::read).await?.rows;
+        for job in running {
+            if jobs.iter().all(|ended| ended.id != job.id) {
+                jobs.push(job);
+            }
+        }
+        jobs.sort_by(|one, other| other.id.cmp(&one.id));
+        let has_more = jobs.len() > limit;
+        jobs.truncate(limit);
+        Ok(ReplayPage { jobs, has_more })
+    }
+
     /// Returns an erasure by its receipt, read consistently.
     pub async fn receipt(&self, id: &JobId) -> PortResult<Option<Job>> {
         self.first_of([receipt_key(id)]).await
@@ -50,7 +89,7 @@ impl<T: Table> Schedule<T> {
 
     /// Returns the number of running replays of a tenant.
     pub async fn count_running_replays(&self, tenant: &TenantId) -> PortResult<usize> {
-        self.items.all(running_replays(tenant)).await.map(|rows| rows.len())
+        self.items.all(running_replays(tenant).keys()).await.map(|rows| rows.len())
     }
 
     /// Saves a running job, if the stored `rev` is the previous one. Moves an ended job to its other partition in one
@@ -114,7 +153,7 @@ fn running_key(job: &Job) -> Key {
     Key::new(keys::JOBS, keys::job_row(&job.tenant, &job.id))
 }
 
-/// Returns the query for the keys of a tenant's running replays.
+/// Returns the query for a tenant's running replays.
 fn running_replays(tenant: &TenantId) -> Query {
-    Query::consistent(keys::JOBS).range(Range::Prefix(keys::replays_of(tenant))).keys()
+    Query::consistent(keys::JOBS).range(Range::Prefix(keys::replays_of(tenant)))
 }

@@ -5,7 +5,7 @@ import { get, withQuery, type Attempt } from '../api'
 import { duration, shortId } from '../format'
 import { useLive } from '../live'
 import { href } from '../route'
-import { Button, Loading, Problem, Status, Time } from '../ui'
+import { Loading, Pages, Problem, Status, Time } from '../ui'
 
 const PAGE = 20
 
@@ -41,13 +41,7 @@ export function Attempts({ path }: { path: string }) {
           </table>
         </div>
       )}
-      {(next !== null || cursors.length > 1) && (
-        <nav class="pages" aria-label="Pages of attempts">
-          <Button disabled={cursors.length === 1} onClick={() => setCursors(cursors.slice(0, -1))}>Newer</Button>
-          <span class="quiet">Page {cursors.length}</span>
-          <Button disabled={next === null} onClick={() => setCursors([...cursors, next ?? ''])}>Older</Button>
-        </nav>
-      )}
+      <Pages label="Pages of attempts" cursors={cursors} next={next} onChange={setCursors} />
     </section>
   )
 }

@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks'
 import { ApiError, call, get, type Endpoint, type EventPage } from '../api'
 import { useLive } from '../live'
 import { matches } from '../pattern'
-import { Button, Field, Problem } from '../ui'
+import { announce, Button, Field, Problem } from '../ui'
 
 const RECENT = 100
 
@@ -25,17 +25,26 @@ export function EndpointForm({ endpoint, onDone, onCancel }: { endpoint?: Endpoi
   const [removed, setRemoved] = useState<string[]>([])
   const [rate, setRate] = useState(String(endpoint?.rate_per_second ?? 30))
   const [signing, setSigning] = useState(endpoint?.signing ?? 'hmac')
+  const [handshake, setHandshake] = useState(endpoint?.handshake ?? false)
   const [error, setError] = useState<ApiError>()
   const list = patterns.split('\n').map((line) => line.trim()).filter(Boolean)
 
   const save = async () => {
     setError(undefined)
     const cleared = Object.fromEntries(removed.map((name) => [name, null]))
-    const body = { url, description, event_types: list, rate_per_second: Number(rate), signing, headers: { ...cleared, ...headersOf(headers) } }
+    const body = {
+      url: url === endpoint?.url ? undefined : url,
+      description, event_types: list, rate_per_second: Number(rate), signing,
+      headers: { ...cleared, ...headersOf(headers) },
+      // Only a change is sent: without it, a new endpoint does what the tenant demands, and a stored one is not asked again.
+      handshake: handshake === (endpoint?.handshake ?? false) ? undefined : handshake,
+    }
     try {
-      onDone(endpoint
-        ? await call<Endpoint>('PATCH', `/api/endpoints/${endpoint.id}`, { body: url === endpoint.url ? { ...body, url: undefined } : body })
-        : await call<Endpoint>('POST', '/api/endpoints', { body }))
+      const saved = endpoint
+        ? await call<Endpoint>('PATCH', `/api/endpoints/${endpoint.id}`, { body })
+        : await call<Endpoint>('POST', '/api/endpoints', { body })
+      onDone(saved)
+      if (saved.handshake_at !== null && saved.handshake_at !== endpoint?.handshake_at) announce('The receiver allows webhooks from this service.')
     } catch (problem) {
       if (!(problem instanceof ApiError)) throw problem
       setError(problem)
@@ -80,6 +89,11 @@ export function EndpointForm({ endpoint, onDone, onCancel }: { endpoint?: Endpoi
       <Field label={endpoint ? 'Headers to set' : 'Headers'} hint="Name: value, one on each line. They are added to each request.">
         {(attributes) => <textarea {...attributes} class="mono" rows={2} spellcheck={false} value={headers} onInput={(event) => setHeaders(event.currentTarget.value)} />}
       </Field>
+      <fieldset class="choices">
+        <legend>Ownership handshake</legend>
+        <label><input type="checkbox" checked={handshake} onChange={() => setHandshake(!handshake)} /> Ask the receiver before a URL is set</label>
+        <p class="hint">The service sends OPTIONS with WebHook-Request-Origin. Without a permission (WebHook-Allowed-Origin) the URL is not set. The receiver can also limit the rate.</p>
+      </fieldset>
       <Problem error={error} />
       <div class="actions">
         <Button onClick={onCancel}>Cancel</Button>

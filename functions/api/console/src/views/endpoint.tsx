@@ -32,6 +32,7 @@ export function EndpointView({ id }: { id: string }) {
     setTest(await call<TestAttempt>('POST', `${path}/test`))
     refresh()
   })
+  const ask = () => change({ handshake: true }, 'The receiver allows webhooks from this service.')
   const rotate = () => attempt(async () => {
     const rotated = await call<Endpoint>('POST', `${path}/rotate-secret`, { body: {} })
     setOpen(null)
@@ -66,7 +67,7 @@ export function EndpointView({ id }: { id: string }) {
       {loading && <Loading what="the endpoint" />}
       <Problem error={error} />
       {test && <TestResult test={test} />}
-      {endpoint && <Facts endpoint={endpoint} />}
+      {endpoint && <Facts endpoint={endpoint} onAsk={ask} />}
       {endpoint && <Attempts path={path} />}
       {open === 'edit' && endpoint && (
         <Dialog title="Edit the endpoint" onClose={() => setOpen(null)}>
@@ -99,7 +100,7 @@ function TestResult({ test }: { test: TestAttempt }) {
   )
 }
 
-function Facts({ endpoint }: { endpoint: Endpoint }) {
+function Facts({ endpoint, onAsk }: { endpoint: Endpoint; onAsk: () => unknown }) {
   const health = healthOf(endpoint)
   return (
     <div class="columns">
@@ -122,6 +123,7 @@ function Facts({ endpoint }: { endpoint: Endpoint }) {
           <dt>Patterns</dt><dd>{endpoint.event_types.map((pattern) => <code class="chip break">{pattern}</code>)}</dd>
           <dt>Headers</dt><dd>{endpoint.header_names.length === 0 ? <span class="quiet">none</span> : endpoint.header_names.map((name) => <code class="chip break">{name}</code>)}</dd>
           <dt>Rate</dt><dd>{count(endpoint.rate_per_second)} per second{endpoint.throttled_rate_per_minute !== null && <>, now {count(endpoint.throttled_rate_per_minute)} per minute after a 429</>}</dd>
+          <dt>Handshake</dt><dd class="with-copy"><Permission endpoint={endpoint} />{endpoint.handshake && <Button label="Ask the receiver again" onClick={onAsk}>Ask again</Button>}</dd>
           <dt>Signatures</dt><dd>{endpoint.signing === 'hmac' ? 'v1' : 'v1 and v1a'}</dd>
           {endpoint.public_key !== null && <><dt>Public key</dt><dd class="with-copy"><code class="break">{endpoint.public_key}</code><Copy text={endpoint.public_key} label="Copy the public key" /></dd></>}
           {endpoint.previous_secret_until !== null && <><dt>Old secret</dt><dd>signs until <Time at={endpoint.previous_secret_until} /></dd></>}
@@ -130,4 +132,11 @@ function Facts({ endpoint }: { endpoint: Endpoint }) {
       </section>
     </div>
   )
+}
+
+/** The result of the ownership handshake. */
+function Permission({ endpoint }: { endpoint: Endpoint }) {
+  if (endpoint.handshake_at === null) return <span class="quiet">{endpoint.handshake ? 'the next URL is asked' : 'not asked'}</span>
+  const rate = endpoint.allowed_rate_per_minute
+  return <span>allowed <Time at={endpoint.handshake_at} />{rate !== null && <>, at most {count(rate)} per minute</>}{!endpoint.handshake && <>; the next URL is not asked</>}</span>
 }

@@ -3,18 +3,17 @@
 import { useState } from 'preact/hooks'
 import { get, type Endpoint } from '../api'
 import { count } from '../format'
-import { healthOf, MEANING, needsAttention } from '../health'
+import { healthOf, MEANING } from '../health'
 import { useLive } from '../live'
 import { go, href } from '../route'
 import { Button, Dialog, Empty, Loading, Problem, Secret, Status, Time } from '../ui'
 import { EndpointForm } from './endpoint-form'
 
-/** The list does not count the deliveries that wait, so the endpoints that may have some are read one by one. */
+/** The largest number of waiting deliveries that the list counts for each endpoint. */
+const MAX_COUNTED = 100
+
 async function load(abort: AbortSignal): Promise<Endpoint[]> {
-  const { endpoints } = await get<{ endpoints: Endpoint[] }>('/api/endpoints', abort)
-  return Promise.all(endpoints.map((endpoint) => (
-    needsAttention(endpoint) ? get<Endpoint>(`/api/endpoints/${endpoint.id}`, abort).catch(() => endpoint) : endpoint
-  )))
+  return (await get<{ endpoints: Endpoint[] }>('/api/endpoints?pending=true', abort)).endpoints
 }
 
 export function Endpoints() {
@@ -47,6 +46,8 @@ export function Endpoints() {
   )
 }
 
+const waiting = (deliveries: number) => `${count(deliveries)}${deliveries >= MAX_COUNTED ? ' or more' : ''}`
+
 function Table({ endpoints }: { endpoints: Endpoint[] }) {
   return (
     <div class="scroll">
@@ -65,7 +66,7 @@ function Table({ endpoints }: { endpoints: Endpoint[] }) {
               <td class="break"><code>{endpoint.event_types.slice(0, 3).join(' ')}{endpoint.event_types.length > 3 ? ` +${endpoint.event_types.length - 3}` : ''}</code></td>
               <td><Time at={endpoint.last_delivered_at} relative /></td>
               <td class="number">{count(endpoint.failures)}</td>
-              <td class="number">{endpoint.pending === undefined ? '–' : count(endpoint.pending)}</td>
+              <td class="number">{waiting(endpoint.pending ?? 0)}</td>
               <td>{endpoint.next_probe_at === null ? <span class="quiet">–</span> : <Time at={endpoint.next_probe_at} relative />}</td>
             </tr>
           ))}

@@ -5,7 +5,7 @@ import { get, withQuery, type EventPage, type EventStatus, type TriggerEvent } f
 import { fromLocalInput, localInput } from '../format'
 import { useLive } from '../live'
 import { go, href, refine, route } from '../route'
-import { Button, Empty, Field, Loading, Problem, Status, Time } from '../ui'
+import { Button, Empty, Field, Loading, Pages, Problem, Status, Time } from '../ui'
 import { FirstCurl } from './first-curl'
 
 const STATUSES: EventStatus[] = ['pending', 'delivering', 'delivered', 'failed', 'acked', 'quarantined', 'unmatched']
@@ -49,13 +49,7 @@ export function Events() {
         ? <Empty title="No event matches"><p>{next === null ? 'Change the filter, or remove it.' : 'None so far. Older events have not been searched yet.'}</p></Empty>
         : <Empty title="No event yet"><p>Post the first one:</p><FirstCurl /></Empty>)}
       {data && data.events.length > 0 && <Table events={data.events} />}
-      {data && (next !== null || !isFirst) && (
-        <nav class="pages" aria-label="Pages">
-          <Button disabled={isFirst} onClick={() => setPages({ filter, cursors: cursors.slice(0, -1) })}>Newer</Button>
-          <span class="quiet">Page {cursors.length}</span>
-          <Button disabled={next === null} onClick={() => setPages({ filter, cursors: [...cursors, next ?? ''] })}>Older</Button>
-        </nav>
-      )}
+      {data && <Pages cursors={cursors} next={next} onChange={(cursors) => setPages({ filter, cursors })} />}
     </>
   )
 }

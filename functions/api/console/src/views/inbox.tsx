@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks'
 import { call, get, withQuery, type EventPage, type FailedEvent } from '../api'
 import { useLive } from '../live'
 import { refine, route, href } from '../route'
-import { announce, attempt, Button, Empty, Field, Loading, Problem, Status, Time } from '../ui'
+import { announce, attempt, Button, Empty, Field, Loading, Pages, Problem, Status, Time } from '../ui'
 import { FirstCurl } from './first-curl'
 import { LeaseForm, LeasePanel } from './lease'
 import { held } from '../held'
@@ -98,13 +98,7 @@ export function Inbox() {
           </table>
         </div>
       )}
-      {(next !== null || cursors.length > 1) && (
-        <nav class="pages" aria-label="Pages">
-          <Button disabled={cursors.length === 1} onClick={() => setCursors(cursors.slice(0, -1))}>Older</Button>
-          <span class="quiet">Page {cursors.length}</span>
-          <Button disabled={next === null} onClick={() => setCursors([...cursors, next ?? ''])}>Newer</Button>
-        </nav>
-      )}
+      <Pages cursors={cursors} next={next} back="Older" on="Newer" onChange={setCursors} />
     </>
   )
 }

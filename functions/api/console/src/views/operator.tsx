@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks'
 import { call, get, withQuery, type Key, type ListedTenant } from '../api'
 import { count, date } from '../format'
 import { useLive } from '../live'
-import { attempt, Badge, Button, Dialog, Field, Loading, Problem, Secret } from '../ui'
+import { attempt, Badge, Button, Dialog, Field, Loading, Pages, Problem, Secret } from '../ui'
 
 const TIERS = ['free', 'pro', 'business', 'enterprise']
 
@@ -51,13 +51,7 @@ export function Operator() {
           </table>
         </div>
       )}
-      {(next !== null || cursors.length > 1) && (
-        <nav class="pages" aria-label="Pages">
-          <Button disabled={cursors.length === 1} onClick={() => setCursors(cursors.slice(0, -1))}>Newer</Button>
-          <span class="quiet">Page {cursors.length}</span>
-          <Button disabled={next === null} onClick={() => setCursors([...cursors, next ?? ''])}>Older</Button>
-        </nav>
-      )}
+      <Pages cursors={cursors} next={next} onChange={setCursors} />
       {creating && <NewTenant onClose={() => setCreating(false)} onCreated={(key) => { setCreating(false); setSecret(key); refresh() }} />}
       {suspending && <Suspend tenant={suspending} onClose={() => setSuspending(undefined)} onDone={() => { setSuspending(undefined); refresh() }} />}
       {secret !== undefined && <Secret title="The API key" value={secret} onClose={() => setSecret(undefined)} />}

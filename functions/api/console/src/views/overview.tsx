@@ -5,7 +5,7 @@ import { get, rateLimit, type Endpoint, type Stats } from '../api'
 import { Bars } from '../chart'
 import { bytes, count, distance, duration, short } from '../format'
 import { healthOf, needsAttention } from '../health'
-import { loadHistory, WINDOWS, type Window } from '../history'
+import { historyOf, total, WINDOWS, type Window } from '../history'
 import { useLive } from '../live'
 import { href } from '../route'
 import { Badge, Empty, Loading, Meter, Problem, Status, Time } from '../ui'
@@ -13,8 +13,8 @@ import { FirstCurl } from './first-curl'
 
 export function Overview() {
   const [window, setWindow] = useState<Window>(WINDOWS[0])
-  const stats = useLive((abort) => get<Stats>(`/api/stats?window=${window.name}`, abort), 5, window.name)
-  const history = useLive((abort) => loadHistory(window, abort), 60, window.name)
+  const path = `/api/stats?window=${window.name}&step=${window.step}`
+  const stats = useLive((abort) => get<Stats>(path, abort), 5, window.name)
   const endpoints = useLive((abort) => get<{ endpoints: Endpoint[] }>('/api/endpoints', abort), 10, '')
 
   return (
@@ -31,19 +31,33 @@ export function Overview() {
       <Problem error={stats.error} />
       {stats.loading && <Loading what="the statistics" />}
       {stats.data && <Figures stats={stats.data} />}
-      <section class="card flow" aria-labelledby="flow">
-        <h2 id="flow">Flow</h2>
-        <Problem error={history.error} />
-        {history.loading && <Loading what="the history" />}
-        {history.data && (history.data.total === 0
-          ? <FirstEvent />
-          : <Bars label={`Events and deliveries for each ${window.step}`} times={history.data.times} seconds={history.data.seconds} series={history.data.series} />)}
-        {history.data && history.data.total > 0 && <p class="hint">Each group of bars is {window.step}: accepted events, and deliveries that succeeded or have no attempt left. It is read once a minute.</p>}
-      </section>
+      {stats.data && <Flow stats={stats.data} window={window} />}
       <div class="columns">
         {stats.data && <Limits stats={stats.data} />}
         <Attention endpoints={endpoints.data?.endpoints} error={endpoints.error} />
       </div>
+    </>
+  )
+}
+
+/** Draws the events and the failures of the window, which are the series of the same answer as the figures. */
+function Flow({ stats, window }: { stats: Stats; window: Window }) {
+  const { times, seconds, events, failures } = historyOf(stats.series ?? [], stats.step_seconds ?? 60)
+  const each = `for each ${window.each}`
+  return (
+    <>
+      <section class="card flow" aria-labelledby="flow">
+        <h2 id="flow">Events <span class="quiet">{each}</span></h2>
+        {total(events) + total(failures) === 0
+          ? <FirstEvent />
+          : <Bars label={`Events ${each}`} times={times} seconds={seconds} series={events} />}
+      </section>
+      <section class="card" aria-labelledby="failures">
+        <h2 id="failures">Failures <span class="quiet">{each}</span></h2>
+        {total(failures) === 0
+          ? <p class="quiet">No delivery failed in this window. A delivery fails when it has no attempt left; attempts that are tried again are not counted here.</p>
+          : <Bars label={`Failed deliveries ${each}`} times={times} seconds={seconds} series={failures} height={120} />}
+      </section>
     </>
   )
 }

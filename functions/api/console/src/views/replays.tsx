@@ -1,54 +1,42 @@
-// Replaying many events. The API lists no replays, so this tab remembers those that it has started or looked up.
+// Replaying many events, and the replays of the tenant with their progress.
 
 import { useState } from 'preact/hooks'
-import { effect, signal } from '@preact/signals'
-import { ApiError, call, get, type Endpoint, type Replay } from '../api'
-import { count, fromLocalInput, localInput, percent } from '../format'
+import { ApiError, call, get, withQuery, type Endpoint, type Replay, type ReplayPage } from '../api'
+import { count, fromLocalInput, localInput, moment, percent } from '../format'
 import { useLive } from '../live'
-import { onSignOut } from '../session'
-import { attempt, Button, Empty, Field, Loading, Problem, Status, Time } from '../ui'
+import { attempt, Button, Empty, Field, Loading, Pages, Problem, Status, Time } from '../ui'
 
-const PLACE = 'triggers.replays'
-const known = signal<string[]>(load())
-effect(() => sessionStorage.setItem(PLACE, JSON.stringify(known.value)))
-onSignOut(() => (known.value = []))
-
-function load(): string[] {
-  try {
-    const found: unknown = JSON.parse(sessionStorage.getItem(PLACE) ?? '[]')
-    return Array.isArray(found) ? found.filter((id) => typeof id === 'string') : []
-  } catch {
-    return []
-  }
-}
-
-const remember = (id: string) => (known.value = [id, ...known.value.filter((one) => one !== id)].slice(0, 20))
+const PAGE = 10
 
 export function Replays() {
-  const [id, setId] = useState('')
-  const find = () => attempt(async () => {
-    const found = await get<Replay>(`/api/replays/${encodeURIComponent(id.trim())}`)
-    remember(found.id)
-    setId('')
-  })
+  const [cursors, setCursors] = useState([''])
+  const [running, setRunning] = useState(false)
+  const cursor = cursors.at(-1) ?? ''
+  const load = async (abort: AbortSignal) => {
+    const page = await get<ReplayPage>(withQuery('/api/replays', { limit: PAGE, cursor }), abort)
+    setRunning(page.replays.some((one) => one.ended_at === null))
+    return page
+  }
+  const { data, error, loading, refresh } = useLive(load, running ? 2 : 10, cursor)
+  const endpoints = useLive((abort) => get<{ endpoints: Endpoint[] }>('/api/endpoints', abort), 0, '')
+  const urls = new Map(endpoints.data?.endpoints.map((one) => [one.id, one.url]))
   return (
     <>
       <header class="title"><h1>Replays</h1></header>
-      <NewReplay />
-      <section class="card" aria-labelledby="known">
-        <h2 id="known">Replays of this tab</h2>
-        {known.value.length === 0 && <Empty title="No replay yet"><p>A replay sends all matching events again, where a delivery has ended. Its progress is shown here. The API does not list replays: find an older one by its id.</p></Empty>}
-        {known.value.map((one) => <Progress key={one} id={one} />)}
-        <form class="filter" aria-label="Find a replay" onSubmit={(event) => { event.preventDefault(); void find() }}>
-          <Field label="Id of a replay">{(attributes) => <input {...attributes} class="wide mono" required spellcheck={false} placeholder="rpl_…" value={id} onInput={(event) => setId(event.currentTarget.value)} />}</Field>
-          <div class="actions"><Button type="submit">Find</Button></div>
-        </form>
+      <NewReplay endpoints={endpoints.data?.endpoints ?? []} onStarted={() => { setCursors(['']); refresh() }} />
+      <section class="card" aria-labelledby="list">
+        <h2 id="list">Replays of the last 90 days</h2>
+        <Problem error={error} />
+        {loading && <Loading what="the replays" />}
+        {data?.replays.length === 0 && cursors.length === 1 && <Empty title="No replay yet"><p>A replay sends all matching events again, where a delivery has ended. Its progress is shown here.</p></Empty>}
+        {data?.replays.map((one) => <Progress key={one.id} replay={one} url={one.endpoint_id === null ? undefined : urls.get(one.endpoint_id) ?? one.endpoint_id} onChange={refresh} />)}
+        <Pages label="Pages of replays" cursors={cursors} next={data?.next_cursor ?? null} onChange={setCursors} />
       </section>
     </>
   )
 }
 
-function NewReplay() {
+function NewReplay({ endpoints, onStarted }: { endpoints: Endpoint[]; onStarted: () => void }) {
   const [since, setSince] = useState(localInput(new Date(Date.now() - 3_600_000)))
   const [until, setUntil] = useState('')
   const [type, setType] = useState('')
@@ -57,7 +45,6 @@ function NewReplay() {
   const [rate, setRate] = useState('')
   const [error, setError] = useState<ApiError>()
   const [found, setFound] = useState<{ count: number; count_is_exact: boolean }>()
-  const endpoints = useLive((abort) => get<{ endpoints: Endpoint[] }>('/api/endpoints', abort), 0, '')
 
   const body = { since: fromLocalInput(since), until: fromLocalInput(until) || null, type: type || null, status: status || null, endpoint_id: endpoint || null, rate_per_second: rate ? Number(rate) : null }
   const act = async (action: () => Promise<void>) => {
@@ -71,9 +58,9 @@ function NewReplay() {
   }
   const dryRun = () => act(async () => setFound(await call('POST', '/api/replays', { body: { ...body, dry_run: true } })))
   const start = () => act(async () => {
-    const started = await call<Replay>('POST', '/api/replays', { body, headers: { 'Idempotency-Key': crypto.randomUUID() } })
-    remember(started.id)
+    await call<Replay>('POST', '/api/replays', { body, headers: { 'Idempotency-Key': crypto.randomUUID() } })
     setFound(undefined)
+    onStarted()
   })
 
   return (
@@ -94,7 +81,7 @@ function NewReplay() {
           {(attributes) => (
             <select {...attributes} value={endpoint} onChange={(event) => setEndpoint(event.currentTarget.value)}>
               <option value="">every endpoint</option>
-              {endpoints.data?.endpoints.map((one) => <option value={one.id}>{one.url}</option>)}
+              {endpoints.map((one) => <option value={one.id}>{one.url}</option>)}
             </select>
           )}
         </Field>
@@ -107,32 +94,20 @@ function NewReplay() {
   )
 }
 
-function Progress({ id }: { id: string }) {
-  const [done, setDone] = useState(false)
-  const load = async (abort: AbortSignal) => {
-    const replay = await get<Replay>(`/api/replays/${encodeURIComponent(id)}`, abort)
-    setDone(replay.ended_at !== null)
-    return replay
-  }
-  const { data, error, loading, refresh } = useLive(load, done ? 0 : 2, id)
+function Progress({ replay, url, onChange }: { replay: Replay; url: string | undefined; onChange: () => void }) {
   const cancel = () => attempt(async () => {
-    await call('DELETE', `/api/replays/${id}`)
-    refresh()
+    await call('DELETE', `/api/replays/${replay.id}`)
+    onChange()
   }, 'The replay opens no more deliveries.')
   return (
-    <article class="replay" aria-label={`Replay ${id}`}>
-      {loading && <Loading what="the replay" />}
-      <Problem error={error} />
-      {data && (
-        <>
-          <p>
-            <Status value={data.state} /> <code class="break">{data.id}</code> <span class="quiet"><Time at={data.created_at} /></span>
-            {data.state === 'running' && <Button label={`Cancel ${id}`} onClick={cancel}>Cancel</Button>}
-          </p>
-          <progress aria-label="Events seen" max={100} value={data.state === 'done' ? 100 : percent(data.seen, data.count)} />
-          <p class="quiet">{count(data.seen)} of {count(data.count)}{data.count_is_exact ? '' : ' or more'} events seen, {count(data.replayed)} replayed, {count(data.deliveries)} deliveries opened.</p>
-        </>
-      )}
+    <article class="replay" aria-label={`Replay ${replay.id}`}>
+      <p>
+        <Status value={replay.state} /> <code class="break">{replay.id}</code> <span class="quiet"><Time at={replay.created_at} /></span>
+        {replay.state === 'running' && <Button label={`Cancel ${replay.id}`} onClick={cancel}>Cancel</Button>}
+      </p>
+      <progress aria-label="Events seen" max={100} value={replay.state === 'done' ? 100 : percent(replay.seen, replay.count)} />
+      <p class="quiet">{count(replay.seen)} of {count(replay.count)}{replay.count_is_exact ? '' : ' or more'} events seen, {count(replay.replayed)} replayed, {count(replay.deliveries)} deliveries opened.</p>
+      <p class="quiet break">Events{replay.status !== null && ` with the status ${replay.status}`}{replay.type !== null && <> of the type <bdi>{replay.type}</bdi></>}, accepted from {moment(replay.since)} to {moment(replay.until)}{url !== undefined && <>, to <bdi>{url}</bdi></>}.</p>
     </article>
   )
 }

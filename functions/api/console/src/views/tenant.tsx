@@ -24,7 +24,7 @@ export function TenantView() {
             <dt>Retention</dt><dd>{count(data.retention_days)} of at most {count(data.max_retention_days)} days</dd>
             <dt>Created</dt><dd>{date(data.created_at)}</dd>
           </dl>
-          <Settings key={`${data.retention_days} ${data.inbox}`} tenant={data} onSaved={refresh} />
+          <Settings key={`${data.retention_days} ${data.inbox} ${data.handshake}`} tenant={data} onSaved={refresh} />
           <Export />
           <Erase name={data.organization_name} />
         </>
@@ -36,8 +36,9 @@ export function TenantView() {
 function Settings({ tenant, onSaved }: { tenant: Tenant; onSaved: () => void }) {
   const [days, setDays] = useState(String(tenant.retention_days))
   const [inbox, setInbox] = useState(tenant.inbox)
+  const [handshake, setHandshake] = useState(tenant.handshake)
   const save = () => attempt(async () => {
-    await call('PATCH', '/api/tenant', { body: { retention_days: Number(days), inbox } })
+    await call('PATCH', '/api/tenant', { body: { retention_days: Number(days), inbox, handshake } })
     onSaved()
   }, 'Saved. It applies everywhere within 60 seconds.')
   return (
@@ -50,6 +51,10 @@ function Settings({ tenant, onSaved }: { tenant: Tenant; onSaved: () => void }) 
         <legend>The inbox takes</legend>
         <label><input type="radio" name="inbox" checked={inbox === 'all'} onChange={() => setInbox('all')} /> every event</label>
         <label><input type="radio" name="inbox" checked={inbox === 'matched'} onChange={() => setInbox('matched')} /> only events that an endpoint matches; the others are kept in the log as unmatched</label>
+      </fieldset>
+      <fieldset class="choices stacked">
+        <legend>Ownership handshake</legend>
+        <label><input type="checkbox" checked={handshake} onChange={() => setHandshake(!handshake)} /> the URL of each endpoint is asked before it is set; URLs that are set already stay</label>
       </fieldset>
       <div class="actions"><Button kind="primary" type="submit">Save</Button></div>
     </form>
