@@ -38,6 +38,7 @@ mod explain;
 mod fairness;
 mod forms;
 mod front;
+mod golden;
 mod guide;
 mod handshake;
 mod hostile_receivers;

@@ -21,6 +21,10 @@ pub struct Options {
     /// The number of processes of `delivery`; other functions have two. A receiver that does not answer holds one of
     /// them for 15 s. With the default of 16, six such receivers, with two batches each, delay no other delivery.
     pub delivery_processes: usize,
+    /// Whether the stack runs the processes of the functions. Otherwise the caller does, with [`Stack::function_env`].
+    ///
+    /// [`Stack::function_env`]: crate::stack::Stack::function_env
+    pub runs_functions: bool,
     /// Receives a line for each step of the start.
     pub progress: fn(&str),
     /// Receives a line for each step of an event, each warning and each error.
@@ -60,6 +64,7 @@ impl Default for Options {
             fresh: false,
             strict_endpoints: false,
             delivery_processes: 16,
+            runs_functions: true,
             progress: |_| (),
             events: |_| (),
         }
