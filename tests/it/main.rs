@@ -69,6 +69,7 @@ mod pages;
 mod parking;
 mod pipeline;
 mod places;
+mod policies;
 mod presence;
 mod put_off;
 mod queue;

@@ -191,3 +191,19 @@ fn the_longest_name_of_a_function_leaves_54_characters_to_the_stack() {
     let longest = functions.iter().map(|(_, function)| suffix(function)).max().expect("a function");
     assert_eq!(MAX_FUNCTION_NAME - longest, 54, "docs/deploying.md says 54");
 }
+
+#[test]
+fn traces_are_sent_to_x_ray_only_by_the_parameter_and_then_every_role_may_send_them() {
+    let template = template();
+    assert_eq!(template["Parameters"]["XRay"]["Default"], "off");
+    let mode = json!({"Fn::If": ["SendTraces", "Active", "PassThrough"]});
+    assert_eq!(template["Globals"]["Function"]["Tracing"], mode);
+    for (name, function) in resources(&template, "AWS::Serverless::Function") {
+        let role = function["Properties"]["Role"]["Fn::GetAtt"][0].as_str().expect(name);
+        let statements =
+            &template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
+        let grant = json!({"Effect": "Allow", "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "Resource": "*"});
+        let conditional = json!({"Fn::If": ["SendTraces", grant, {"Ref": "AWS::NoValue"}]});
+        assert!(statements.as_array().expect(role).contains(&conditional), "{role}");
+    }
+}
