@@ -16,7 +16,7 @@ use crate::functions::{Function, Functions};
 use crate::http::Client;
 use crate::identity;
 use crate::kept::{self, Kept};
-use crate::options::Options;
+use crate::options::{Options, RunBy};
 use crate::output::Output;
 use crate::ports;
 use crate::process::{ProcessId, wait_until};
@@ -104,7 +104,7 @@ impl Stack {
             }
             let binary = workspace::find_binary(&binaries, &name)?.to_path_buf();
             let output = Output::new(&name, &session.log(&name), options.events)?;
-            let processes = if options.runs_functions { options.processes_of(&name) } else { 0 };
+            let processes = if options.run_by == RunBy::Stack { options.processes_of(&name) } else { 0 };
             functions.push(Function { name, binary, environment, output, processes });
         }
         let mut stack = Self {
@@ -116,7 +116,7 @@ impl Stack {
             session: Arc::clone(session),
             batches,
         };
-        if options.runs_functions {
+        if options.run_by == RunBy::Stack {
             stack.wait_until_ready()?;
         }
         progress(&format!("the functions are ready ({:.1?})", started_at.elapsed()));

@@ -186,8 +186,8 @@ fn an_update_and_a_rollback_under_load_refuse_and_lose_nothing_and_a_deletion_ke
     });
     let total = ids.len() + pulled_ids.len();
     println!(
-        "{total} events in {took:.1?} ({:.0} a second), {} reads: {} refused, 0 lost; old processes had {invocations:?} invocations",
-        total as f64 / took.as_secs_f64(),
+        "{total} events in {took:.1?} ({} a second), {} reads: {} refused, 0 lost; old processes had {invocations:?} invocations",
+        total / usize::try_from(took.as_secs()).unwrap_or_default().max(1),
         seen.reads.into_inner().unwrap() + pulled.reads.into_inner().unwrap(),
         refused.len(),
     );
