@@ -1,4 +1,4 @@
-//! A stack is deployed, updated, rolled back and deleted while clients post 50 events a second: none is refused, none is lost, and
+//! A stack is deployed, updated, rolled back and deleted while clients post up to 50 events a second, as many as the emulator takes: none is refused, none is lost, and
 //! after the deletion the tables still hold all of them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -28,7 +28,7 @@ const FUNCTIONS: [(&str, usize); 5] =
 
 const CLIENTS: usize = 5;
 
-/// The pause between two posts of a client: together they post 50 events a second.
+/// The pause between two posts of a client: together they post up to 50 events a second.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is accepted while two versions of a function work side by side.
