@@ -1,5 +1,6 @@
-//! A stack is deployed, updated, rolled back and deleted while clients post up to 50 events a second, as many as the emulator takes: none is refused, none is lost, and
-//! after the deletion the tables still hold all of them.
+//! A stack is deployed, updated, rolled back and deleted while clients post up to 50 events a second, as many as the emulator
+//! takes: none is refused, none is lost, and after the deletion the tables still hold all of them. `OTHER_VERSION` can name a
+//! folder with the binaries of another version, which then takes the place of the update.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
