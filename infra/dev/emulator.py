@@ -1,4 +1,4 @@
-"""Starts ministack, the AWS emulator, with six changes.
+"""Starts ministack, the AWS emulator, with seven changes.
 
 1. An invocation of a function is sent in one write. Python's http.client writes head and body separately, and
    cargo-lambda forwards both writes as they come. The second small write then waits 40 ms for the acknowledgement
@@ -21,18 +21,22 @@
 6. At most MAX_CALLS calls of a function are at cargo-lambda at a time; the others wait here for their turn. At 100
    waiting calls of a function, cargo-lambda 1.9.2 locks up for ever. A call that waits longer than API Gateway would
    is throttled (429), as Lambda throttles.
+
+7. Each action that a function was allowed is recorded once, with its resource, in the file CALLS_LOG. A story compares what was
+   recorded with what the roles of the template grant.
 """
 
 import collections
 import functools
 import http.client
 import json
+import os
 import re
 import threading
 
 from hypercorn.config import Config
 from ministack.app import main
-from ministack.core import iam_actions
+from ministack.core import iam_actions, iam_evaluator
 from ministack.services import dynamodb, lambda_svc
 
 # More than the processes of any function. Twice this is less than 100: calls that timed out still wait at cargo-lambda.
@@ -102,6 +106,32 @@ def build_request_context(service, action, body, params):
     return context
 
 
+def evaluate(context, *policies):
+    """Evaluates the policies of a request, and records what a function was allowed."""
+    result = evaluate_in_ministack(context, *policies)
+    function = context.principal_arn.rpartition(":user/triggers-")[2]
+    if result.decision == "Allow" and "CALLS_LOG" in os.environ and function != context.principal_arn:
+        call = f"{function} {context.action} {name_of(context.resource_arn)}"
+        with calls_lock:
+            if call not in calls:
+                calls.add(call)
+                with open(os.environ["CALLS_LOG"], "a", encoding="utf-8") as log:
+                    log.write(f"{call}\n")
+    return result
+
+
+def name_of(arn):
+    """Returns the name that the template gives to a table, an index, a queue, a secret or a key."""
+    name = arn.rpartition(":")[2]
+    if ":kms:" in arn:
+        return "DataKmsKey"
+    if ":secretsmanager:" in arn:
+        return name.removeprefix("triggers-").partition("-")[0]
+    if ":dynamodb:" in arn:
+        return re.sub(r"^table/triggers-|-[A-Z0-9]+(?=/|$)", "", name)
+    return name
+
+
 KEYWORDS = {"SET", "ADD", "REMOVE", "DELETE", "AND", "OR", "NOT", "IN", "BETWEEN"}
 
 send_in_two_writes = http.client.HTTPConnection._send_output
@@ -118,6 +148,12 @@ dynamodb._condition_syntax_error = functools.lru_cache(1024)(dynamodb._condition
 
 extract_ministack_action = iam_actions.extract_iam_action
 iam_actions.extract_iam_action = extract_action
+
+calls, calls_lock = set(), threading.Lock()
+if "CALLS_LOG" in os.environ:
+    open(os.environ["CALLS_LOG"], "w", encoding="utf-8").close()  # of this start alone
+evaluate_in_ministack = iam_evaluator.evaluate
+iam_evaluator.evaluate = evaluate
 
 build_ministack_context = iam_actions.dynamodb_service_context
 iam_actions.dynamodb_service_context = build_context

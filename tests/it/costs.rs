@@ -94,3 +94,15 @@ fn a_month_without_events_costs_what_the_guide_says() {
     let guide = include_str!("../../docs/OPERATING.md");
     assert!(guide.contains(&format!("A stack without events costs ${month} in 30 days")), "${month}");
 }
+
+#[test]
+fn the_program_for_an_account_counts_with_these_costs() {
+    let program = include_str!("../../infra/smoke/smoke.py");
+    let event = measure("sparse").bill().total() / 1_000_000;
+    let month = dollars(idle::measure().total(), 2);
+    for line in
+        [format!("MICRO_DOLLARS_PER_MILLION_EVENTS = {event}"), format!("DOLLARS_PER_MONTH = {month}")]
+    {
+        assert!(program.contains(&format!("\n{line}\n")), "{line}");
+    }
+}

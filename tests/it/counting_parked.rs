@@ -69,7 +69,7 @@ async fn a_list_of_endpoints_counts_no_parked_deliveries() {
 /// Gives an endpoint this many parked deliveries, of the size of a real one.
 fn park_more(pipeline: &Pipeline, count: usize) {
     let items = pipeline.tables.schedule.items();
-    let parked = items.iter().find(|item| item.has("token")).expect("a parked delivery");
+    let parked = items.iter().find(|item| item.has("message")).expect("a parked delivery");
     let name = parked.text("sk").unwrap();
     for number in 1..count {
         let key = Key::new(parked.text("pk").unwrap(), format!("{name}{number:04}"));

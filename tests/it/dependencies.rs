@@ -116,3 +116,47 @@ fn a_licence_that_is_not_permissive_is_refused() {
         assert!(is_allowed(fine, &allowed), "{fine}");
     }
 }
+
+/// Returns what `infra/supply/sbom.py` prints.
+fn bill_of_materials() -> String {
+    let script = root().join("infra/supply/sbom.py");
+    let output =
+        Command::new("python3").arg(script).env("CARGO", env!("CARGO")).output().expect("python3 runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn the_bill_of_materials_lists_what_is_deployed() {
+    let text = bill_of_materials();
+    assert_eq!(text, bill_of_materials(), "the same sources give the same bytes");
+    let bill: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((&bill["bomFormat"], &bill["specVersion"]), (&"CycloneDX".into(), &"1.5".into()));
+    let (packages, allowed) = (packages(), allowed());
+    let mut references = BTreeSet::new();
+    for component in bill["components"].as_array().expect("components") {
+        let text = |name: &str| component[name].as_str().unwrap_or_else(|| panic!("{name}: {component}"));
+        assert!(references.insert(text("bom-ref")), "{component}");
+        let licence = component["licenses"][0]["expression"].as_str().expect("a licence");
+        assert!(is_allowed(licence, &allowed), "{component}");
+        let package =
+            packages.iter().find(|one| one["name"] == text("name") && one["version"] == text("version"));
+        let is_ours = package.is_some_and(|one| one["source"].is_null());
+        assert!(is_ours || component["hashes"][0]["content"].is_string(), "{component}");
+    }
+    let has = |name: &str| references.iter().any(|one| one.starts_with(&format!("pkg:{name}@")));
+    for name in ["cargo/ingest", "cargo/ring", "cargo/aws-sdk-dynamodb", "npm/swagger-ui-dist"] {
+        assert!(has(name), "{name} is deployed");
+    }
+    for name in ["cargo/tests", "cargo/dev", "cargo/proptest", "cargo/openssl", "npm/vite"] {
+        assert!(!has(name), "{name} is not deployed");
+    }
+    let guide = include_str!("../../docs/dependencies.md");
+    assert!(guide.contains(&format!("It has {} components", references.len())), "{}", references.len());
+    for dependency in bill["dependencies"].as_array().expect("dependencies") {
+        let needs = dependency["dependsOn"].as_array().expect("a list").iter().chain([&dependency["ref"]]);
+        for one in needs.filter_map(Value::as_str) {
+            assert!(references.contains(one), "{one}");
+        }
+    }
+}

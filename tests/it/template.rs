@@ -19,6 +19,24 @@ from pathlib import Path
 print(''.join(f'{match}\\n' for match in lint_file(Path(json.load(sys.stdin)))))
 ";
 
+/// Transforms the template as AWS does, with an alias for each function, and two values of a parameter that reaches the variables of
+/// functions; prints whether both have the same versions, then with another code.
+const VERSIONS: &str = "
+import copy, json, os, sys
+from types import SimpleNamespace
+os.environ['AWS_DEFAULT_REGION'] = 'us-east-1'
+from cfnlint.decode import cfn_yaml
+from samtranslator.translator.transform import transform
+template = json.loads(json.dumps(cfn_yaml.load(json.load(sys.stdin))))
+def versions(code, owner):
+    this = copy.deepcopy(template)
+    this['Globals']['Function'].update(CodeUri=code, AutoPublishAlias='live', AutoPublishAliasAllProperties=True)
+    made = transform(this, {'OwnHosts': owner}, SimpleNamespace(load=lambda: {}))
+    return sorted(name for name, one in made['Resources'].items() if one['Type'] == 'AWS::Lambda::Version')
+first = versions('s3://bucket/one.zip', 'one.example.com')
+print(first == versions('s3://bucket/one.zip', 'two.example.com'), first == versions('s3://bucket/two.zip', 'one.example.com'))
+";
+
 /// The concurrent executions of an account, unless AWS raised them.
 const ACCOUNT_CONCURRENCY: u64 = 1000;
 
@@ -52,6 +70,22 @@ fn sources(function: &Value) -> impl Iterator<Item = (&String, &Value)> {
 #[test]
 fn cfn_lint_finds_nothing() {
     assert_eq!(run(LINT, &json!(path())), Ok(String::new()));
+}
+
+/// The reason why functions have no alias (docs/decisions/0127). When this fails, SAM publishes a version for a changed parameter, and the
+/// decision can be made again.
+#[test]
+fn with_an_alias_a_changed_parameter_would_reach_no_instance() {
+    let printed = run(VERSIONS, &json!(path())).unwrap_or_else(|error| panic!("{error}"));
+    let [after_parameter, after_code] = printed.split(' ').collect::<Vec<_>>()[..] else {
+        panic!("{printed}")
+    };
+    assert_eq!(after_parameter, "True", "a changed parameter publishes no version");
+    assert_eq!(after_code, "False", "a changed code does");
+    let template = template();
+    for (name, function) in resources(&template, "AWS::Serverless::Function") {
+        assert!(function["Properties"].get("AutoPublishAlias").is_none(), "{name}");
+    }
 }
 
 #[test]
@@ -156,4 +190,20 @@ fn the_longest_name_of_a_function_leaves_54_characters_to_the_stack() {
     let functions = resources(&template, "AWS::Serverless::Function");
     let longest = functions.iter().map(|(_, function)| suffix(function)).max().expect("a function");
     assert_eq!(MAX_FUNCTION_NAME - longest, 54, "docs/deploying.md says 54");
+}
+
+#[test]
+fn traces_are_sent_to_x_ray_only_by_the_parameter_and_then_every_role_may_send_them() {
+    let template = template();
+    assert_eq!(template["Parameters"]["XRay"]["Default"], "off");
+    let mode = json!({"Fn::If": ["SendTraces", "Active", "PassThrough"]});
+    assert_eq!(template["Globals"]["Function"]["Tracing"], mode);
+    for (name, function) in resources(&template, "AWS::Serverless::Function") {
+        let role = function["Properties"]["Role"]["Fn::GetAtt"][0].as_str().expect(name);
+        let statements =
+            &template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
+        let grant = json!({"Effect": "Allow", "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "Resource": "*"});
+        let conditional = json!({"Fn::If": ["SendTraces", grant, {"Ref": "AWS::NoValue"}]});
+        assert!(statements.as_array().expect(role).contains(&conditional), "{role}");
+    }
 }

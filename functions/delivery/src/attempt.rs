@@ -179,16 +179,26 @@ impl<P: Ports> Delivery<P> {
         self.log_attempt(&attempt, found.head.expires_at).await;
 
         // 4. Record the outcome in the head, and schedule the next attempt. Only now is the message handled.
-        let recorded = if attempt.is_parked_again() {
-            self.park(&found.head, message, received, true).await?
-        } else {
-            let outcome = Outcome::Attempted(verdict, attempt.to_last_attempt());
-            self.record(&found.head, message, &outcome, lane).await?
-        };
+        let recorded = self.settle(&found.head, &attempt, received, lane).await?;
 
         // 5. Update the health of the endpoint. This cannot fail the message.
         let health = self.update_health(message, endpoint, &attempt.answer, verdict).await;
         Ok(tally_of(&attempt).plus(&recorded).plus(&health))
+    }
+
+    /// Records an attempt, or parks a probe that spends no attempt.
+    async fn settle(
+        &self,
+        head: &Head,
+        attempt: &Attempt,
+        received: &Message,
+        lane: Lane,
+    ) -> PortResult<Tally> {
+        if attempt.is_parked_again() {
+            return self.park(head, &attempt.message, received, true).await;
+        }
+        let outcome = Outcome::Attempted(attempt.verdict, attempt.to_last_attempt());
+        self.record(head, &attempt.message, &outcome, lane).await
     }
 
     /// Decrypts the secrets and headers of an endpoint. Returns `None` if the tenant has no data key.

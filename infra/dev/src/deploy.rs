@@ -17,6 +17,9 @@ pub(crate) const STACK_NAME: &str = "triggers";
 /// The S3 bucket that holds the template and the code.
 const BUCKET: &str = "triggers-dev";
 
+/// The name of the code in the bucket.
+const CODE: &str = "code.zip";
+
 /// The deployed code: an empty archive. The emulator forwards every invocation to the processes
 /// that `cargo dev` starts.
 const EMPTY_ZIP: &[u8] = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
@@ -54,9 +57,8 @@ impl Deployed {
         let exists = !deployed.is_empty() && describe_stack(aws).is_ok();
         if !exists || *deployed != wanted {
             aws.put(BUCKET, None, b"")?;
-            aws.put(BUCKET, Some("code.zip"), EMPTY_ZIP)?;
-            let url = aws.put(BUCKET, Some("template.yaml"), rewrite_code_uri(&template).as_bytes())?;
-            send_stack(aws, if exists { "UpdateStack" } else { "CreateStack" }, &url, strict_endpoints)?;
+            let action = if exists { "UpdateStack" } else { "CreateStack" };
+            send_stack(aws, action, &upload(aws, &template, CODE)?, &parameters(strict_endpoints))?;
         }
         let outputs = wait_until_complete(aws)?;
         *deployed = wanted;
@@ -98,9 +100,45 @@ fn describe_stack(aws: &Aws) -> Result<String, Error> {
     aws.query("cloudformation", &[("Action", "DescribeStacks"), ("StackName", STACK_NAME)])
 }
 
-/// Starts the creation or the update of the `CloudFormation` stack from the template at `url`.
-fn send_stack(aws: &Aws, action: &str, url: &str, strict_endpoints: bool) -> Result<(), Error> {
+/// Updates the stack to the template with the code under this name, and these parameters besides [`PARAMETERS`]. Waits until the
+/// update is complete.
+pub(crate) fn update(aws: &Aws, code: &str, changes: &[(&str, &str)]) -> Result<(), Error> {
+    let path = environment::root().join("template.yaml");
+    let template = fs::read_to_string(&path).context(|| format!("read {}", path.display()))?;
+    let url = upload(aws, &template, code)?;
+    send_stack(aws, "UpdateStack", &url, &[&parameters(false), changes].concat())?;
+    wait_until_complete(aws).map(drop)
+}
+
+/// Deletes the stack, and waits until it is gone.
+pub(crate) fn delete(aws: &Aws) -> Result<(), Error> {
+    aws.query("cloudformation", &[("Action", "DeleteStack"), ("StackName", STACK_NAME)])?;
+    let deadline = Instant::now() + DEPLOY_TIMEOUT;
+    while let Ok(response) = describe_stack(aws) {
+        let status = find_xml_texts(&response, "StackStatus").pop().unwrap_or_default();
+        match status.as_str() {
+            "DELETE_COMPLETE" => break,
+            "DELETE_IN_PROGRESS" if Instant::now() < deadline => thread::sleep(POLL_INTERVAL),
+            _ => return Err(Error::Deploy(read_failures(aws).unwrap_or(status))),
+        }
+    }
+    Ok(())
+}
+
+/// Uploads the code and the template that names it. Returns the URL of the template.
+fn upload(aws: &Aws, template: &str, code: &str) -> Result<String, Error> {
+    aws.put(BUCKET, Some(code), EMPTY_ZIP)?;
+    aws.put(BUCKET, Some("template.yaml"), rewrite_code_uri(template, code).as_bytes())
+}
+
+/// Returns the parameters of the local stack.
+fn parameters(strict_endpoints: bool) -> Vec<(&'static str, &'static str)> {
     let loopback_endpoints = if strict_endpoints { "refused" } else { "allowed" };
+    PARAMETERS.into_iter().chain([("LoopbackEndpoints", loopback_endpoints)]).collect()
+}
+
+/// Starts the creation or the update of the `CloudFormation` stack from the template at `url`.
+fn send_stack(aws: &Aws, action: &str, url: &str, parameters: &[(&str, &str)]) -> Result<(), Error> {
     let mut request: Vec<(String, &str)> = [
         ("Action", action),
         ("StackName", STACK_NAME),
@@ -111,8 +149,7 @@ fn send_stack(aws: &Aws, action: &str, url: &str, strict_endpoints: bool) -> Res
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
-    let last_parameter = [("LoopbackEndpoints", loopback_endpoints)];
-    for (n, (key, value)) in PARAMETERS.iter().chain(&last_parameter).enumerate() {
+    for (n, (key, value)) in parameters.iter().enumerate() {
         let member = format!("Parameters.member.{}", n + 1);
         request.push((format!("{member}.ParameterKey"), key));
         request.push((format!("{member}.ParameterValue"), value));
@@ -153,10 +190,10 @@ pub(crate) fn limit_queues(aws: &Aws, batches: impl Fn(&str) -> usize) -> Result
 }
 
 /// Replaces every `CodeUri` of the template with the URI of the uploaded code.
-fn rewrite_code_uri(template: &str) -> String {
+fn rewrite_code_uri(template: &str, code: &str) -> String {
     let rewrite_line = |line: &str| match line.split_once("CodeUri:") {
         Some((indent, _)) if indent.trim().is_empty() => {
-            format!("{indent}CodeUri: s3://{BUCKET}/code.zip\n")
+            format!("{indent}CodeUri: s3://{BUCKET}/{code}\n")
         }
         _ => format!("{line}\n"),
     };
@@ -206,7 +243,7 @@ mod tests {
     fn only_the_code_uri_is_rewritten() {
         let template = "Globals:\n  Function:\n    CodeUri: .\n    Runtime: provided.al2023 # CodeUri: .\n";
         let expected = "Globals:\n  Function:\n    CodeUri: s3://triggers-dev/code.zip\n    Runtime: provided.al2023 # CodeUri: .\n";
-        assert_eq!(rewrite_code_uri(template), expected);
+        assert_eq!(rewrite_code_uri(template, CODE), expected);
     }
 
     #[test]

@@ -48,6 +48,7 @@ impl Emulator {
             .env(identity::ENFORCE_IAM.0, identity::ENFORCE_IAM.1)
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
+            .env("CALLS_LOG", session.log("calls"))
             .env("TMPDIR", session.dir());
         if let Some(state) = state {
             command.env("PERSIST_STATE", "1").env("STATE_DIR", state); // it writes its state when it stops

@@ -39,6 +39,7 @@ pub(crate) struct Function {
 /// All processes of all functions.
 #[derive(Debug)]
 pub(crate) struct Functions {
+    functions: Vec<Arc<Function>>,
     workers: Vec<(Arc<Worker>, JoinHandle<()>)>,
 }
 
@@ -54,11 +55,12 @@ struct Worker {
 impl Functions {
     /// Starts the processes of every function. One thread keeps each process running.
     pub(crate) fn start(session: &Arc<Session>, functions: Vec<Function>) -> Self {
+        let functions: Vec<_> = functions.into_iter().map(Arc::new).collect();
         let mut workers = Vec::new();
-        for function in functions.into_iter().map(Arc::new) {
+        for function in &functions {
             for _ in 0..function.processes {
                 let worker = Arc::new(Worker {
-                    function: Arc::clone(&function),
+                    function: Arc::clone(function),
                     session: Arc::clone(session),
                     running: Mutex::new(None),
                     restarting: AtomicBool::new(false),
@@ -70,12 +72,12 @@ impl Functions {
                 workers.push((worker, thread));
             }
         }
-        Self { workers }
+        Self { functions, workers }
     }
 
     /// Returns the environment variables of a function's processes.
     pub(crate) fn environment(&self, name: &str) -> Option<&BTreeMap<String, String>> {
-        self.workers_of(name).next().map(|worker| &worker.function.environment)
+        self.functions.iter().find(|function| function.name == name).map(|function| &function.environment)
     }
 
     /// Returns the running processes of a function.

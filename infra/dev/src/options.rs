@@ -4,6 +4,15 @@ use std::path::PathBuf;
 
 use crate::{environment, session};
 
+/// Who runs the processes of the functions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RunBy {
+    /// The stack.
+    Stack,
+    /// The caller, with [`Stack::function_env`](crate::stack::Stack::function_env).
+    Caller,
+}
+
 /// The options of a stack.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -21,6 +30,8 @@ pub struct Options {
     /// The number of processes of `delivery`; other functions have two. A receiver that does not answer holds one of
     /// them for 15 s. With the default of 16, six such receivers, with two batches each, delay no other delivery.
     pub delivery_processes: usize,
+    /// Who runs the processes of the functions.
+    pub run_by: RunBy,
     /// Receives a line for each step of the start.
     pub progress: fn(&str),
     /// Receives a line for each step of an event, each warning and each error.
@@ -60,6 +71,7 @@ impl Default for Options {
             fresh: false,
             strict_endpoints: false,
             delivery_processes: 16,
+            run_by: RunBy::Stack,
             progress: |_| (),
             events: |_| (),
         }

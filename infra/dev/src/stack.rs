@@ -16,7 +16,7 @@ use crate::functions::{Function, Functions};
 use crate::http::Client;
 use crate::identity;
 use crate::kept::{self, Kept};
-use crate::options::Options;
+use crate::options::{Options, RunBy};
 use crate::output::Output;
 use crate::ports;
 use crate::process::{ProcessId, wait_until};
@@ -53,6 +53,8 @@ pub struct Stack {
     emulator: Emulator,
     runtime_api: RuntimeApi,
     session: Arc<Session>,
+    /// The number of batches that an event source of a function may have under way.
+    batches: BTreeMap<String, usize>,
 }
 
 impl Stack {
@@ -92,6 +94,7 @@ impl Stack {
         let deployed = deploy_template(&aws, options, &mut kept)?;
 
         let started_at = Instant::now();
+        let batches = names.iter().map(|name| (name.clone(), batches_at_once(options, name))).collect();
         let mut functions = Vec::new();
         for name in names {
             let mut environment = function_environment(&aws, &name, &runtime_api, &emulator)?;
@@ -101,7 +104,7 @@ impl Stack {
             }
             let binary = workspace::find_binary(&binaries, &name)?.to_path_buf();
             let output = Output::new(&name, &session.log(&name), options.events)?;
-            let processes = options.processes_of(&name);
+            let processes = if options.run_by == RunBy::Stack { options.processes_of(&name) } else { 0 };
             functions.push(Function { name, binary, environment, output, processes });
         }
         let mut stack = Self {
@@ -111,8 +114,11 @@ impl Stack {
             emulator,
             runtime_api,
             session: Arc::clone(session),
+            batches,
         };
-        stack.wait_until_ready()?;
+        if options.run_by == RunBy::Stack {
+            stack.wait_until_ready()?;
+        }
         progress(&format!("the functions are ready ({:.1?})", started_at.elapsed()));
         if options.keeps_state {
             kept.ensure_key(&stack.summary.url)?;
@@ -155,6 +161,31 @@ impl Stack {
     pub fn call_function(&self, function: &str, event: &Value) -> Result<(), Error> {
         let path = format!("functions/{STACK_NAME}-{function}/invocations");
         Aws::at(&self.emulator.endpoint).lambda("POST", &path, event).map(drop)
+    }
+
+    /// Updates the `CloudFormation` stack to other code and these parameters, and waits until the update is complete. The
+    /// running processes stay as they are. Returns the new variables of each function.
+    ///
+    /// # Errors
+    /// Returns an error if the update fails.
+    pub fn update(
+        &self,
+        code: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<BTreeMap<String, BTreeMap<String, String>>, Error> {
+        let aws = Aws::at(&self.emulator.endpoint);
+        deploy::update(&aws, code, parameters)?;
+        deploy::limit_queues(&aws, |function| self.batches.get(function).copied().unwrap_or(1))?;
+        let variables = |name: &String| Ok((name.clone(), deploy::get_function_variables(&aws, name)?));
+        workspace::list_functions()?.iter().map(variables).collect()
+    }
+
+    /// Deletes the `CloudFormation` stack, and waits until it is gone.
+    ///
+    /// # Errors
+    /// Returns an error if the deletion fails.
+    pub fn delete(&self) -> Result<(), Error> {
+        deploy::delete(&Aws::at(&self.emulator.endpoint))
     }
 
     /// Returns the path of a function's log.

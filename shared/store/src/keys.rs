@@ -241,7 +241,10 @@ pub(crate) fn due_until(at: Timestamp) -> String {
 /// number: earlier versions have one partition.
 #[must_use]
 pub fn parked(ParkedPartition { tenant, endpoint, part }: &ParkedPartition) -> String {
-    format!("t#{tenant}#parked#{endpoint}{}", suffix(*part))
+    match part {
+        0 => format!("t#{tenant}#parked#{endpoint}"),
+        part => format!("t#{tenant}#parked#{endpoint}#{part}"),
+    }
 }
 
 /// Returns the sort key in `Schedule` of a parked delivery. The oldest event sorts first, and the rows of one attempt are
@@ -265,12 +268,10 @@ pub(crate) fn parking(shard: u8) -> String {
 
 /// Returns the sort key in `Schedule` of the row of an endpoint that has parked deliveries in this partition.
 pub(crate) fn parking_row(ParkedPartition { tenant, endpoint, part }: &ParkedPartition) -> String {
-    format!("t#{tenant}#{endpoint}{}", suffix(*part))
-}
-
-/// Returns the end of the names for a part.
-fn suffix(part: u8) -> String {
-    if part == 0 { String::new() } else { format!("#{part}") }
+    match part {
+        0 => format!("t#{tenant}#{endpoint}"),
+        part => format!("t#{tenant}#{endpoint}#{part}"),
+    }
 }
 
 /// The partition in `Schedule` of all running jobs.

@@ -11,6 +11,7 @@ use store::clock::Clock;
 use crate::deployed::support::runtime::{environment, invoke};
 use crate::deployed::support::sqs::{queue, receive};
 use crate::support::client::Tenant;
+use crate::support::eventually;
 use crate::support::receiver::Receiver;
 
 /// The tenant, the event and the queue of the samples; a story puts its own in their place.
@@ -71,4 +72,24 @@ fn delivery_moves_a_message_for_a_slow_endpoint_from_the_quick_queue_and_handles
     assert_eq!(invoke("delivery", &environment, &on_slow_lane), all_done);
     assert_eq!(receiver.received().len(), 2);
     tenant.stored_as("delivered", &event);
+}
+
+/// Api and the scheduler send by the slow lane too, each with its own role.
+#[test]
+fn replays_for_a_slow_endpoint_go_by_the_slow_queue_and_its_owner_sees_the_attempts() {
+    let (tenant, receiver) = known_to_be_slow();
+    let event = tenant.accepted("b");
+    tenant.stored_as("delivered", &event);
+    tenant.post(&format!("/api/events/{event}/replay"), "{}").expect(202);
+    receiver.wait_for(3);
+    tenant.stored_as("delivered", &event); // a replay opens no delivery that is open
+    tenant.post("/api/replays", json!({"since": "2024-01-01T00:00:00Z"}).to_string()).expect(202);
+    eventually("both events are replayed", || {
+        tenant.place.run_scheduler();
+        (receiver.received().len() >= 5).then_some(())
+    });
+    let endpoint = tenant.get("/api/endpoints").expect(200).json()["endpoints"][0]["id"].take();
+    let path = format!("/api/endpoints/{}/attempts", endpoint.as_str().expect("an id"));
+    assert!(tenant.get(&path).expect(200).json()["attempts"].is_array(), "of the index `attempts`");
+    assert!(tenant.get("/api/stats").expect(200).json()["delivery_allowance"].is_object());
 }

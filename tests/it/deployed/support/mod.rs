@@ -15,3 +15,5 @@ pub(crate) mod instances;
 pub(crate) mod search;
 
 pub(crate) mod desk;
+
+pub(crate) mod versions;

@@ -190,7 +190,7 @@ fn serve(
 }
 
 /// The binary of a function, as the stack built it beside this one.
-fn binary(function: &str) -> PathBuf {
+pub(super) fn binary(function: &str) -> PathBuf {
     let own = env::current_exe().expect("a path");
     own.ancestors().nth(2).expect("target/debug").join(function)
 }

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use dev::error::Error;
-use dev::options::Options;
+use dev::options::{Options, RunBy};
 use dev::stack::Stack;
 
 use crate::support::client::Tenant;
@@ -13,6 +13,7 @@ use crate::support::place::Place;
 pub(in crate::deployed) struct LazyStack {
     name: &'static str,
     delivery_processes: Option<usize>,
+    run_by: RunBy,
     started: OnceLock<Result<Stack, String>>,
 }
 
@@ -26,7 +27,7 @@ pub(in crate::deployed) fn shared() -> &'static Stack {
 
 impl LazyStack {
     pub(in crate::deployed) const fn new(name: &'static str) -> Self {
-        Self { name, delivery_processes: None, started: OnceLock::new() }
+        Self { name, delivery_processes: None, run_by: RunBy::Stack, started: OnceLock::new() }
     }
 
     /// The same with this many processes of delivery.
@@ -35,11 +36,18 @@ impl LazyStack {
         self
     }
 
+    /// The same without processes of the functions: the story runs them.
+    pub(in crate::deployed) const fn without_functions(mut self) -> Self {
+        self.run_by = RunBy::Caller;
+        self
+    }
+
     /// The running stack.
     pub(in crate::deployed) fn get(&self) -> &Stack {
         let start = || loop {
             let mut options = Options::isolated(self.name);
             options.delivery_processes = self.delivery_processes.unwrap_or(options.delivery_processes);
+            options.run_by = self.run_by;
             match Stack::start(&options) {
                 Err(Error::AlreadyRunning(_)) => {} // another run was faster: take the next name
                 started => return started.map_err(|error| error.to_string()),

@@ -6,7 +6,7 @@
 
 mod functions;
 mod gateway;
-mod json;
+pub(crate) mod json;
 mod queue;
 
 use std::net::{Ipv4Addr, TcpListener};
