@@ -33,7 +33,7 @@ MAX_SECONDS = 25 * 60
 
 # What `cargo cost` says of an event of the scenario "sparse", and of a month without events. A story compares them.
 MICRO_DOLLARS_PER_MILLION_EVENTS = 13337650
-DOLLARS_PER_MONTH = 10.77
+DOLLARS_PER_MONTH = 11.32
 
 
 class Failed(Exception):

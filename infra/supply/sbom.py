@@ -2,7 +2,7 @@
 
     python3 infra/supply/sbom.py > sbom.json
 
-It lists the crates that the five functions link for arm64, with their licences and the hashes of Cargo.lock, and the npm packages that the
+It lists the crates that the six functions link for arm64, with their licences and the hashes of Cargo.lock, and the npm packages that the
 pages of `api` ship, with the hashes of their lock files. Build tools and tests are not deployed, so they are not listed. The same
 sources give the same bytes. Needs cargo and Python 3.10, and no package.
 """
@@ -15,7 +15,7 @@ import re
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FUNCTIONS = ("api", "consumer", "delivery", "ingest", "scheduler")
+FUNCTIONS = ("api", "consumer", "delivery", "drain", "ingest", "scheduler")
 PAGES = ("functions/api/console/package-lock.json", "functions/api/reference/package-lock.json")
 TARGET = "aarch64-unknown-linux-gnu"
 

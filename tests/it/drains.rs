@@ -12,6 +12,7 @@ use cost::recorded::Function;
 use cost::template::memory_mb;
 use domain::delivery::DeliveryMessage;
 use domain::delivery::schedule::{Parked, Source};
+use domain::delivery::share::INSTANCES;
 use domain::endpoint::DEFAULT_RATE_PER_SECOND;
 use domain::endpoint::id::EndpointId;
 use domain::event::id::EventId;
@@ -29,12 +30,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::configs;
 use crate::support::lines::no_log;
+use crate::support::template::setting;
 
 /// The deliveries that an endpoint of the default rate gets in a minute.
 const PER_MINUTE: usize = DEFAULT_RATE_PER_SECOND as usize * 60;
-
-/// The instances that drain at the same time, as the template allows them.
-const INSTANCES: u64 = 20;
 
 /// A minute, within which the work for a share ends, less the time that drain keeps for its last step.
 const WORK: Duration = Duration::from_secs(50);
@@ -134,7 +133,7 @@ fn an_instance_sends_half_a_million_parked_deliveries_a_minute_and_each_endpoint
         let milliseconds = billed_ms(&invocation, memory_mb(Function::Drain));
         let in_a_minute = rows * 60_000 / milliseconds;
         println!("{rows} rows: {calls} calls, {milliseconds} ms, {in_a_minute} rows a minute and instance");
-        println!("{} rows a minute by {INSTANCES} instances", in_a_minute * INSTANCES);
+        println!("{} rows a minute by {INSTANCES} instances", in_a_minute * INSTANCES as u64);
         assert!(
             calls * 200 <= rows * 34,
             "200 rows: a read of each part, 20 sends, 8 deletions; and the endpoint"
@@ -165,7 +164,7 @@ fn after_an_outage_of_a_thousand_endpoints_each_begins_within_its_first_minute()
         };
         let of_large: Vec<usize> = shares.iter().map(of_each).collect();
         println!("{} shares; endpoints of the large tenant in each: {of_large:?}", shares.len());
-        assert!(shares.len() as u64 <= INSTANCES && of_large[0] <= 4, "tenants take turns");
+        assert!(shares.len() == INSTANCES && of_large[0] <= 4, "tenants take turns");
 
         join_all(shares.into_iter().map(|share| system.handle(share))).await;
         let took = system.clock.now().since(began);
@@ -175,6 +174,11 @@ fn after_an_outage_of_a_thousand_endpoints_each_begins_within_its_first_minute()
         assert!(sent.values().all(|sent| *sent == 5) && took < WORK);
         assert_eq!(system.ports.tables.parked(), []);
     });
+}
+
+#[test]
+fn there_is_a_share_for_each_instance_that_the_template_allows() {
+    assert_eq!(INSTANCES, setting::<usize>("DrainFunction", "MaximumConcurrency"));
 }
 
 #[test]

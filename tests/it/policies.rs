@@ -19,12 +19,14 @@ use crate::template::{resources, template};
 const USED: &str = include_str!("policies/used.txt");
 
 /// What is granted and was not recorded, as a part of the call, with the reason.
-const EXCEPTIONS: [(&str, &str); 12] = [
+const EXCEPTIONS: [(&str, &str); 17] = [
     (" logs:", "Lambda writes the log with the role of the function; the emulator does not"),
     (" xray:", "only with XRay=on, and the emulator has no X-Ray"),
     (" sqs:ReceiveMessage ", "Lambda polls the queues with the role of the function; the emulator does not"),
     ("consumer sqs:GetQueueAttributes ", "as above"),
     ("delivery sqs:GetQueueAttributes ", "as above"),
+    ("drain sqs:GetQueueAttributes ", "as above"),
+    ("drain sqs:DeleteMessage ", "as above"),
     (
         "consumer sqs:DeleteMessage triggers-events-dlq",
         "as above; the functions delete early only what is on a main queue",
@@ -40,6 +42,12 @@ const EXCEPTIONS: [(&str, &str); 12] = [
         "deletes what was stored of an event after its deletion, a race: `log/deletion.rs`, on the memory stack",
     ),
     ("delivery dynamodb:Query EventsTable", "finds what is deleted in that race"),
+    ("drain dynamodb:UpdateItem ControlTable", "claims a probe: `breakers.rs`, on the memory stack"),
+    ("drain dynamodb:GetItem EventsTable", "reads whether the delivery of a probe is still open, there too"),
+    (
+        "drain sqs:SendMessage triggers-deliveries-slow",
+        "a parked delivery to a slow endpoint: `who_sends_deliveries_may_send_by_both_lanes`, with the role",
+    ),
     (
         "drain dynamodb:Query EventsTable",
         "finds what a probe stored of a deleted event, a race: `breakers_owner.rs`, on the memory stack",

@@ -133,7 +133,7 @@ async fn trace_7_a_delivery_that_is_parked_again_while_it_is_drained_stays_parke
     pipeline.tables.change_endpoint(&tenant, &id, |endpoint| endpoint.health.open = None);
     pipeline.tables.schedule.after_query_of(keys::parked(&before[0].partition()), {
         let again = again.clone();
-        move || tables.overwrite_parked(&again, END) // sent, met an open breaker, and parked under the same key
+        move || tables.overwrite_parked(&again, END) // sent, met an open breaker, and parked again
     });
     pipeline.schedule().await;
     assert_eq!(pipeline.tables.parked(), [again]);

@@ -14,7 +14,7 @@ pub(crate) struct Counts {
     pub(crate) drained: u64,
     /// Parked deliveries that were sent as probes.
     pub(crate) probes: u64,
-    /// Endpoints or messages that failed. The next share repeats them.
+    /// Endpoints or messages that failed, and endpoints that were left. The next share repeats them.
     pub(crate) failures: u64,
 }
 
@@ -28,6 +28,11 @@ impl Counts {
             probes: self.probes + other.probes,
             failures: self.failures + other.failures,
         }
+    }
+
+    /// Counts an endpoint that was left, because its minute was over.
+    pub(crate) fn left() -> Self {
+        Self { left: 1, failures: 1, ..Self::default() }
     }
 
     /// Returns the numbers of an endpoint. A failure is logged and counted, and does not stop other endpoints.

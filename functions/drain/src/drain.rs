@@ -1,6 +1,8 @@
 //! Sends the parked deliveries of one minute to an endpoint that takes deliveries, in steps. A row is deleted after its message
 //! was sent: a process that ends in between repeats a message and loses none.
 
+use std::collections::BTreeSet;
+
 use domain::delivery::lane::Lane;
 use domain::delivery::schedule::{EndpointRow, Parked, drain_delay};
 use domain::delivery::share::ParkedEndpoint;
@@ -44,15 +46,14 @@ impl<P: Ports> Drain<P> {
             }
 
             // 2. Send one message for the rows of an attempt, and delete all of its rows only then.
-            let mut attempts: Vec<&Parked> = rows.iter().collect();
-            attempts.dedup_by(|one, other| one.message.is_same_attempt(&other.message));
-            let places = attempts.iter().zip(sent..);
-            let delayed = |(parked, place): (&&Parked, usize)| Delayed {
+            let mut attempts = BTreeSet::new();
+            let attempts = rows.iter().filter(|row| attempts.insert(row.message.attempt()));
+            let delayed = |(parked, place): (&Parked, usize)| Delayed {
                 message: parked.message.clone(),
                 lane,
                 delay: drain_delay(place, pace),
             };
-            let messages: Vec<Delayed> = places.map(delayed).collect();
+            let messages: Vec<Delayed> = attempts.zip(sent..).map(delayed).collect();
             self.deliveries.send(&messages).await?;
             self.schedule.unpark(&rows).await?;
             sent += messages.len();

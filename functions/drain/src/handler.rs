@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A share is worth a minute: the scheduler makes new ones in the next minute. So no message returns to its queue, and the
-//! work for a share ends before the next shares are made: an endpoint is never drained twice at the same time.
+//! work for a share ends before the next shares are made. Work that still waits for an answer then is dropped, as if the process
+//! had ended: an endpoint is drained twice at the same time only if SQS delivers a message twice, or the scheduler runs twice.
 
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ use store::ports::Ports;
 use store::queues::Lanes;
 use store::schedule::Schedule;
 use store::unavailable::PortResult;
+use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::counts::Counts;
@@ -94,11 +96,11 @@ impl<P: Ports> Drain<P> {
         };
         let until = until.min(share.until);
         let endpoints = stream::iter(&share.endpoints).map(|endpoint| async move {
-            if self.has_time(until) {
-                Counts::of_endpoint(self.handle_endpoint(endpoint, until).await)
-            } else {
-                Counts { left: 1, ..Counts::default() }
+            if !self.has_time(until) {
+                return Counts::left();
             }
+            let handled = timeout(until.since(self.clock.now()), self.handle_endpoint(endpoint, until));
+            handled.await.map_or_else(|_| Counts::left(), Counts::of_endpoint)
         });
         let handled = endpoints.buffer_unordered(CONCURRENT_ENDPOINTS);
         handled.fold(Counts::default(), |sum, counts| async move { sum.plus(counts) }).await

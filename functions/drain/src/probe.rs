@@ -81,7 +81,7 @@ impl<P: Ports> Drain<P> {
 
     /// Returns whether any of these deliveries, but not this one itself, still waits for its attempt.
     async fn is_another_open(&self, this: &Parked, others: &[Parked]) -> PortResult<bool> {
-        for other in others.iter().filter(|other| !other.message.is_same_attempt(&this.message)) {
+        for other in others.iter().filter(|other| other.message.attempt() != this.message.attempt()) {
             if self.is_open(other).await? {
                 return Ok(true);
             }

@@ -200,11 +200,10 @@ impl DeliveryMessage {
         }
     }
 
-    /// Returns whether both messages are for the same attempt.
+    /// Returns what tells the attempt from others at the same endpoint: the event, the run and the number.
     #[must_use]
-    pub fn is_same_attempt(&self, other: &Self) -> bool {
-        let attempt = |message: &Self| (message.event, message.run.clone(), message.n);
-        attempt(self) == attempt(other) && (&self.tenant, &self.endpoint) == (&other.tenant, &other.endpoint)
+    pub fn attempt(&self) -> (EventId, &Run, u32) {
+        (self.event, &self.run, self.n)
     }
 
     /// Makes the same message of this trace.

@@ -7,7 +7,7 @@
 use domain::delivery::DeliveryMessage;
 use domain::delivery::attempt::Attempt;
 use domain::delivery::line::Line;
-use domain::delivery::schedule::{Due, Parked, ParkedPartition, Source};
+use domain::delivery::schedule::{Due, EARLIER_PART, Parked, ParkedPartition, Source};
 use domain::endpoint::id::EndpointId;
 use domain::event::claim_name::ClaimName;
 use domain::event::id::EventId;
@@ -237,12 +237,12 @@ pub(crate) fn due_until(at: Timestamp) -> String {
     format!("{:015}", at.millis())
 }
 
-/// Returns the partition in `Schedule` of a part of the parked deliveries of an endpoint. The name of the first part has no
-/// number: earlier versions have one partition.
+/// Returns the partition in `Schedule` of a part of the parked deliveries of an endpoint. The part of earlier versions has no
+/// number.
 #[must_use]
 pub fn parked(ParkedPartition { tenant, endpoint, part }: &ParkedPartition) -> String {
     match part {
-        0 => format!("t#{tenant}#parked#{endpoint}"),
+        &EARLIER_PART => format!("t#{tenant}#parked#{endpoint}"),
         part => format!("t#{tenant}#parked#{endpoint}#{part}"),
     }
 }
@@ -269,7 +269,7 @@ pub(crate) fn parking(shard: u8) -> String {
 /// Returns the sort key in `Schedule` of the row of an endpoint that has parked deliveries in this partition.
 pub(crate) fn parking_row(ParkedPartition { tenant, endpoint, part }: &ParkedPartition) -> String {
     match part {
-        0 => format!("t#{tenant}#{endpoint}"),
+        &EARLIER_PART => format!("t#{tenant}#{endpoint}"),
         part => format!("t#{tenant}#{endpoint}#{part}"),
     }
 }

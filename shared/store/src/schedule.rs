@@ -60,11 +60,13 @@ impl<T: Table> Schedule<T> {
         read: impl Fn(&Item) -> Result<R, Unreadable>,
     ) -> PortResult<Rows<R>> {
         let mut found = Rows { rows: Vec::new(), is_empty: true, has_more: true };
-        let query = if most < MAX_LIMIT { query.limit(most) } else { query };
+        let limited =
+            |limit: usize| if limit < MAX_LIMIT { query.clone().limit(limit) } else { query.clone() };
+        let mut limit = most;
         let mut start = query.start.clone();
         let mut unreadable_pages = 0;
         while unreadable_pages < MAX_UNREADABLE_PAGES {
-            let page = self.items.page(query.clone().from(start)).await?;
+            let page = self.items.page(limited(limit).from(start)).await?;
             let before = found.rows.len();
             for item in &page.items {
                 found.is_empty = false;
@@ -83,7 +85,10 @@ impl<T: Table> Schedule<T> {
                 found.has_more = false;
                 break;
             }
-            unreadable_pages += usize::from(found.rows.len() == before);
+            if found.rows.len() == before {
+                unreadable_pages += 1;
+                limit = MAX_LIMIT; // steps over many unreadable rows with few calls
+            }
         }
         Ok(found)
     }

@@ -24,8 +24,8 @@ use crate::support::{eventually, tables};
 static STACK: LazyStack = LazyStack::new("tests-rollout").with_delivery_processes(6).without_functions();
 
 /// The functions in the order in which they are replaced, with the number of their processes.
-const FUNCTIONS: [(&str, usize); 5] =
-    [("ingest", 2), ("consumer", 2), ("delivery", 6), ("scheduler", 2), ("api", 2)];
+const FUNCTIONS: [(&str, usize); 6] =
+    [("ingest", 2), ("consumer", 2), ("delivery", 6), ("scheduler", 2), ("drain", 2), ("api", 2)];
 
 const CLIENTS: usize = 5;
 
@@ -70,8 +70,8 @@ impl Version {
     /// Ends the processes of a function as soon as each has finished what it has; returns how many invocations they had.
     fn drain(&mut self, function: &str) -> usize {
         let knock = || {
-            if function == "scheduler" {
-                STACK.get().call_function(function, &json!({})).expect("a visit");
+            if ["scheduler", "drain"].contains(&function) {
+                STACK.get().call_function(function, &json!({"Records": []})).expect("a visit");
             }
         };
         self.workers.remove(function).into_iter().flatten().map(|worker| worker.drain(knock)).sum()

@@ -205,7 +205,7 @@ async fn leave_undone(pipeline: &Pipeline) {
         |_| DeliveryMessage { event: EventId::generate(START, 16, &mut rand::rng()), ..message.clone() };
     let further = (0..1000)
         .map(of_shard)
-        .find(|message| ParkedPartition::of(message).part > 0)
+        .find(|message| ParkedPartition::of(message).part > 1)
         .expect("a further part");
     for (message, source) in [
         (message.clone(), Source::Token("token".to_owned())), // as an earlier version parked it

@@ -25,6 +25,10 @@ pub const SHARDS: u8 = 16;
 /// The number of partitions for the parked deliveries of one endpoint. A tenant with one shard of events uses the first one.
 pub const PARTS: u8 = 4;
 
+/// The part that an earlier version uses for all parked deliveries of an endpoint. It has rows with tokens only, so neither
+/// version reads past rows of the other.
+pub const EARLIER_PART: u8 = 0;
+
 /// The longest `DelaySeconds` of SQS. A message that is due later becomes a row.
 pub const MAX_DELAY: Duration = Duration::from_mins(15);
 
@@ -64,7 +68,7 @@ impl Parked {
         let partition = ParkedPartition::of(&self.message);
         match self.source {
             Source::Message(_) => partition,
-            Source::Token(_) => ParkedPartition { part: 0, ..partition },
+            Source::Token(_) => ParkedPartition { part: EARLIER_PART, ..partition },
         }
     }
 }
@@ -85,7 +89,7 @@ pub struct ParkedPartition {
     pub tenant: TenantId,
     /// The id of the endpoint.
     pub endpoint: EndpointId,
-    /// The number of the part, from 0.
+    /// The number of the part: 1 to [`PARTS`], or [`EARLIER_PART`].
     pub part: u8,
 }
 
@@ -94,7 +98,8 @@ pub struct ParkedPartition {
 pub struct EndpointRow {
     /// The partition.
     pub partition: ParkedPartition,
-    /// How many times deliveries were parked in the partition since this row was created.
+    /// A number that is drawn each time when deliveries were parked in the partition. It never comes back: a deletion on the
+    /// condition of an old version does nothing, also when the row was deleted and made again meanwhile.
     pub version: u64,
 }
 
@@ -102,16 +107,16 @@ impl ParkedPartition {
     /// Returns the partition of the delivery of this message.
     #[must_use]
     pub fn of(DeliveryMessage { tenant, endpoint, event, .. }: &DeliveryMessage) -> Self {
-        Self { tenant: tenant.clone(), endpoint: endpoint.clone(), part: event.shard() % PARTS }
+        Self { tenant: tenant.clone(), endpoint: endpoint.clone(), part: 1 + event.shard() % PARTS }
     }
 
-    /// Returns all partitions of an endpoint.
+    /// Returns all partitions of an endpoint, also that of earlier versions.
     pub fn all_of(tenant: &TenantId, endpoint: &EndpointId) -> impl Iterator<Item = Self> + use<> {
-        let first = Self { tenant: tenant.clone(), endpoint: endpoint.clone(), part: 0 };
-        (0..PARTS).map(move |part| Self { part, ..first.clone() })
+        let first = Self { tenant: tenant.clone(), endpoint: endpoint.clone(), part: EARLIER_PART };
+        (EARLIER_PART..=PARTS).map(move |part| Self { part, ..first.clone() })
     }
 
-    /// Returns the shard of the endpoint row. The rows of one endpoint are in different shards.
+    /// Returns the shard of the endpoint row. The parts of one endpoint are in different shards.
     #[must_use]
     pub fn shard(&self) -> u8 {
         let last = self.endpoint.as_str().chars().last().and_then(|digit| digit.to_digit(16));
@@ -149,7 +154,7 @@ mod tests {
         let endpoints: HashSet<u8> = (0..16).filter_map(|number| shards(number).next()).collect();
         let all: HashSet<u8> = (0..SHARDS).collect();
         assert_eq!((&events, &endpoints), (&all, &all));
-        assert_eq!(shards(1).collect::<HashSet<_>>().len(), usize::from(PARTS));
+        assert_eq!(shards(1).skip(1).collect::<HashSet<_>>().len(), usize::from(PARTS));
     }
 
     #[test]
@@ -162,8 +167,8 @@ mod tests {
             ParkedPartition::of(&message).part
         };
         let parts = |shards| (0..1000).map(|_| part(shards)).collect::<HashSet<u8>>();
-        assert_eq!(parts(1), HashSet::from([0]));
-        assert_eq!(parts(16), (0..PARTS).collect());
+        assert_eq!(parts(1), HashSet::from([1]));
+        assert_eq!(parts(16), (1..=PARTS).collect());
     }
 
     #[test]

@@ -12,8 +12,14 @@ use crate::endpoint::id::EndpointId;
 use crate::tenant::id::TenantId;
 use crate::timestamp::Timestamp;
 
+/// The number of invocations of drain at the same time, as the template allows them.
+pub const INSTANCES: usize = 20;
+
 /// The largest number of endpoints in a share.
-pub const MAX_ENDPOINTS: usize = 64;
+const MAX_ENDPOINTS: usize = 64;
+
+/// The smallest number, unless there are not so many: an invocation has room for some endpoints at the same time.
+const MIN_ENDPOINTS: usize = 8;
 
 /// The endpoints that one invocation of drain handles.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,7 +59,8 @@ impl ParkedEndpoint {
 #[must_use]
 pub fn shares(rows: Vec<EndpointRow>, start: usize, until: Timestamp) -> Vec<Share> {
     let endpoints = in_turn(endpoints_of(rows), start);
-    let shares = endpoints.chunks(MAX_ENDPOINTS);
+    let size = endpoints.len().div_ceil(INSTANCES).clamp(MIN_ENDPOINTS, MAX_ENDPOINTS);
+    let shares = endpoints.chunks(size);
     shares.map(|endpoints| Share { until, endpoints: endpoints.to_vec() }).collect()
 }
 
@@ -115,12 +122,23 @@ mod tests {
     fn every_row_is_in_one_share_and_the_rows_of_an_endpoint_are_together() {
         let all: Vec<EndpointRow> = [rows(&tenant(), 200), rows(&tenant(), 1)].concat();
         let shares = shares(all.clone(), 7, START);
-        assert_eq!(shares.iter().map(|share| share.endpoints.len()).collect::<Vec<_>>(), [64, 64, 64, 9]);
+        let sizes: Vec<usize> = shares.iter().map(|share| share.endpoints.len()).collect();
+        assert_eq!(sizes, [vec![11; 18], vec![3]].concat());
         let endpoints = shares.iter().flat_map(|share| &share.endpoints);
-        assert!(endpoints.clone().all(|endpoint| endpoint.parts.len() == usize::from(PARTS)));
+        assert!(endpoints.clone().all(|endpoint| endpoint.parts.len() == 1 + usize::from(PARTS)));
         let found: BTreeSet<(ParkedPartition, u64)> =
             endpoints.flat_map(ParkedEndpoint::rows).map(|row| (row.partition, row.version)).collect();
         assert_eq!(found, all.into_iter().map(|row| (row.partition, row.version)).collect());
+    }
+
+    #[test]
+    fn few_endpoints_are_in_few_shares_and_many_in_full_ones() {
+        let largest = |tenants: usize, endpoints| {
+            let rows = (0..tenants).flat_map(|_| rows(&tenant(), endpoints)).collect();
+            let shares = shares(rows, 1, START);
+            (shares.len(), shares[0].endpoints.len())
+        };
+        assert_eq!([largest(1, 1), largest(1, 60), largest(10, 200)], [(1, 1), (8, 8), (32, 64)]);
     }
 
     #[test]

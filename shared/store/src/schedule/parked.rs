@@ -1,6 +1,6 @@
 //! Parked deliveries, and one row for each partition of an endpoint that has some.
 
-use domain::delivery::schedule::{EndpointRow, Parked, ParkedPartition, Source};
+use domain::delivery::schedule::{EARLIER_PART, EndpointRow, PARTS, Parked, ParkedPartition, Source};
 use domain::endpoint::id::EndpointId;
 use domain::tenant::id::TenantId;
 use domain::timestamp::Timestamp;
@@ -21,11 +21,11 @@ impl<T: Table> Schedule<T> {
         self.items.put(write(parked, expires_at)).await
     }
 
-    /// Puts the row that says that a partition has parked deliveries, or raises its version. One call after all puts of a
-    /// batch is enough. The order matters: the row is deleted only if its version is unchanged and nothing is parked.
+    /// Puts the row that says that a partition has parked deliveries, or gives it another version. One call after all puts of
+    /// a batch is enough. The order matters: the row is deleted only if its version is unchanged and nothing is parked.
     pub async fn announce_parked(&self, partition: &ParkedPartition) -> PortResult<()> {
-        let raise = Update::new(endpoint_key(partition)).add("version", 1).set_all(names(partition));
-        self.items.update(raise).await.map(drop)
+        let row = Update::new(endpoint_key(partition)).set_all(names(partition));
+        self.items.update(row.set("version", rand::random::<u64>())).await.map(drop)
     }
 
     /// Returns the rows of all endpoints in a shard.
@@ -88,7 +88,7 @@ impl<T: Table> Schedule<T> {
         Ok(())
     }
 
-    /// Deletes the row of a partition, unless its version was raised after it was read.
+    /// Deletes the row of a partition, unless it got another version after it was read.
     pub async fn delete_endpoint_row(&self, row: &EndpointRow) -> PortResult<()> {
         let delete = Delete::new(endpoint_key(&row.partition));
         self.items.delete(delete.only_if(equals("version", row.version))).await.map(drop)
@@ -132,19 +132,19 @@ pub(crate) fn read(row: &Item) -> Result<Parked, Unreadable> {
 pub(crate) fn names(ParkedPartition { tenant, endpoint, part }: &ParkedPartition) -> Item {
     let names = Item::default().with("tenant", tenant.as_str());
     match part {
-        0 => names.with("endpoint", endpoint.as_str()),
+        &EARLIER_PART => names.with("endpoint", endpoint.as_str()),
         part => names.with("parked_at", endpoint.as_str()).with("part", *part),
     }
 }
 
 /// Reads the row of a partition.
 pub(crate) fn read_endpoint(row: &Item) -> Result<EndpointRow, Unreadable> {
-    let (endpoint, part) = if row.has("part") {
-        (row.text("parked_at")?, row.number("part")?)
-    } else {
-        (row.text("endpoint")?, 0)
-    };
-    let endpoint = EndpointId::from_stored(endpoint);
+    let (endpoint, part) =
+        if row.has("part") { ("parked_at", row.number("part")?) } else { ("endpoint", EARLIER_PART) };
+    if part > PARTS {
+        return Err(Unreadable("part"));
+    }
+    let endpoint = EndpointId::from_stored(row.text(endpoint)?);
     let partition = ParkedPartition { tenant: row.tenant("tenant")?, endpoint, part };
     Ok(EndpointRow { partition, version: row.number("version")? })
 }
