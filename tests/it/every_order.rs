@@ -79,18 +79,24 @@ fn pause(pipeline: &Pipeline, is_paused: bool) {
     pipeline.tables.change_endpoint(&pipeline.tenant, &id, |endpoint| endpoint.is_paused = is_paused);
 }
 
+/// A system whose endpoint is paused, with this many parked deliveries.
+async fn parked(events: u8) -> Pipeline {
+    let pipeline = Pipeline::with_endpoints(1);
+    pause(&pipeline, true);
+    for n in 0..events {
+        pipeline.post_event(&format!("order-{n}")).await;
+    }
+    pipeline.consume().await;
+    pipeline.deliver().await;
+    pipeline
+}
+
 /// Trace 8: the endpoint is paused, nothing is parked, and the row of an earlier parking is there.
 #[test]
 fn a_delivery_that_is_parked_while_the_row_of_its_endpoint_is_deleted_is_sent_later() {
     let story = Story {
         start: |runtime| {
-            let pipeline = Pipeline::with_endpoints(1);
-            pause(&pipeline, true);
-            runtime.block_on(async {
-                pipeline.post_event("earlier").await;
-                pipeline.consume().await;
-                pipeline.deliver().await;
-            });
+            let pipeline = runtime.block_on(parked(1));
             let parked = pipeline.tables.parked().remove(0);
             pipeline.tables.remove_parked(&parked);
             pipeline
@@ -112,13 +118,7 @@ fn a_delivery_that_is_parked_while_the_row_of_its_endpoint_is_deleted_is_sent_la
 fn a_delivery_that_is_parked_again_while_its_row_is_deleted_is_sent_later() {
     let story = Story {
         start: |runtime| {
-            let pipeline = Pipeline::with_endpoints(1);
-            pause(&pipeline, true);
-            runtime.block_on(async {
-                pipeline.post_event("earlier").await;
-                pipeline.consume().await;
-                pipeline.deliver().await;
-            });
+            let pipeline = runtime.block_on(parked(1));
             pause(&pipeline, false);
             pipeline
         },
@@ -142,14 +142,7 @@ fn a_delivery_that_is_parked_again_while_its_row_is_deleted_is_sent_later() {
 fn an_endpoint_that_is_drained_twice_at_the_same_time_gets_each_event() {
     let story = Story {
         start: |runtime| {
-            let pipeline = Pipeline::with_endpoints(1);
-            pause(&pipeline, true);
-            runtime.block_on(async {
-                pipeline.post_event("one").await;
-                pipeline.post_event("two").await;
-                pipeline.consume().await;
-                pipeline.deliver().await;
-            });
+            let pipeline = runtime.block_on(parked(2));
             pause(&pipeline, false);
             pipeline
         },

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use domain::event::id::EventId;
-use domain::inbox::expiry::{EVENT_TYPE, ExpiryBatch};
+use domain::inbox::expiry::ExpiryBatch;
+use domain::inbox::notice_type::EXPIRING;
 use domain::inbox::{Head, Status};
 use domain::tenant::tier::Tier;
 use domain::testing::START;
@@ -28,7 +29,7 @@ async fn stored(pipeline: &Pipeline, name: &str) -> EventId {
 async fn notices(pipeline: &Pipeline) -> Vec<(Head, Value)> {
     let mut notices = Vec::new();
     for (tenant, head) in pipeline.tables.all_heads() {
-        if head.event_type.as_str() == EVENT_TYPE {
+        if head.event_type.as_str() == EXPIRING {
             let found = pipeline.events.head(&tenant, head.id).await.unwrap().unwrap();
             let payload = pipeline.events.payload(&tenant, &found).await.unwrap().unwrap();
             notices.push((head, serde_json::from_str(&payload).unwrap()));

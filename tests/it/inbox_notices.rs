@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::endpoint::pattern::Pattern;
 use domain::inbox::lease::LeaseId;
 use domain::inbox::notice_request::{LastLease, NoticeRequest, Reason};
+use domain::inbox::notice_type::{FILLING, QUARANTINED};
 use domain::inbox::{Head, Status};
 use domain::tenant::backlog::Backlog;
 use domain::tenant::tier::Tier;
@@ -69,7 +70,7 @@ async fn an_inbox_that_passes_four_fifths_is_announced_once_a_day_and_to_the_end
     store(&pipeline).await;
     assert_eq!(pipeline.tables.notice_requests().len(), 1, "a further hundredth of the maximum is reached");
     pipeline.schedule().await;
-    assert_eq!(notices(&pipeline, Reason::FILLING).await, [], "7,950 are less than 80 % of 10,000");
+    assert_eq!(notices(&pipeline, FILLING).await, [], "7,950 are less than 80 % of 10,000");
     assert_eq!(pipeline.tables.notice_requests(), []);
 
     for _ in 0..3 {
@@ -79,7 +80,7 @@ async fn an_inbox_that_passes_four_fifths_is_announced_once_a_day_and_to_the_end
         pipeline.schedule().await;
         pipeline.run_until_quiet().await;
     }
-    let sent = notices(&pipeline, Reason::FILLING).await;
+    let sent = notices(&pipeline, FILLING).await;
     assert_eq!(sent, [(Status::Delivered, json!({"pending": 8_050, "max_pending": 10_000}))]);
     assert_eq!(pipeline.webhooks.received().len(), 1);
     assert_eq!(pipeline.tables.notice_requests(), []);
@@ -88,7 +89,7 @@ async fn an_inbox_that_passes_four_fifths_is_announced_once_a_day_and_to_the_end
     add(&pipeline, 0, 99).await;
     store(&pipeline).await;
     pipeline.schedule().await;
-    assert_eq!(notices(&pipeline, Reason::FILLING).await.len(), 2, "the next day has its own");
+    assert_eq!(notices(&pipeline, FILLING).await.len(), 2, "the next day has its own");
 }
 
 #[tokio::test]
@@ -122,7 +123,7 @@ async fn the_first_event_of_a_day_that_is_quarantined_is_announced() {
         assert_eq!(ids(&leased).len(), 1);
         pipeline.schedule().await;
         let expected = usize::from(n >= 10);
-        assert_eq!(notices(&pipeline, Reason::QUARANTINED).await.len(), expected, "lease {n}");
+        assert_eq!(notices(&pipeline, QUARANTINED).await.len(), expected, "lease {n}");
         pipeline.clock.advance(Duration::from_mins(2));
         if n == 10 {
             pipeline.run_until_quiet().await;
@@ -132,7 +133,7 @@ async fn the_first_event_of_a_day_that_is_quarantined_is_announced() {
     let quarantined =
         pipeline.tables.all_heads().into_iter().filter(|(_, head)| head.status == Status::Quarantined);
     assert_eq!(quarantined.count(), 2);
-    let sent = notices(&pipeline, Reason::QUARANTINED).await;
+    let sent = notices(&pipeline, QUARANTINED).await;
     assert_eq!(sent, [(Status::Delivered, json!({"event_id": first.to_string()}))]);
 }
 
@@ -172,7 +173,7 @@ async fn a_quarantined_event_is_announced_wherever_api_dies_while_it_leases() {
                 pipeline.schedule().await;
                 pipeline.clock.advance(Duration::from_mins(1));
             }
-            assert_eq!(notices(&pipeline, Reason::QUARANTINED).await.len(), expected, "{fault:?} at {call}");
+            assert_eq!(notices(&pipeline, QUARANTINED).await.len(), expected, "{fault:?} at {call}");
             assert_eq!(pipeline.tables.notice_requests(), [], "{fault:?} at {call}");
         }
     }
@@ -196,7 +197,7 @@ async fn a_lease_that_stops_between_its_announcement_and_its_events_is_waited_fo
     let late = Head { status: Status::Quarantined, lease_count: 10, ..head };
     pipeline.tables.overwrite_head(&pipeline.tenant, &late); // its update was under way
     pipeline.schedule().await;
-    assert_eq!(notices(&pipeline, Reason::QUARANTINED).await.len(), 1);
+    assert_eq!(notices(&pipeline, QUARANTINED).await.len(), 1);
     assert_eq!(pipeline.tables.notice_requests(), []);
 }
 
@@ -234,7 +235,7 @@ async fn events_that_the_last_lease_acknowledged_are_not_announced() {
     pipeline.post_json("/api/inbox/ack", json!({"lease_id": leased.body["lease_id"]})).await;
     assert_eq!(pipeline.tables.notice_requests().len(), 1);
     pipeline.schedule().await;
-    assert_eq!(notices(&pipeline, Reason::QUARANTINED).await, []);
+    assert_eq!(notices(&pipeline, QUARANTINED).await, []);
     assert_eq!(pipeline.tables.notice_requests(), [], "no event is left that the lease could take");
 }
 
@@ -255,7 +256,7 @@ async fn an_event_is_stored_wherever_consumer_dies_while_it_requests_a_notice_an
             store(&pipeline).await;
             store(&pipeline).await;
             pipeline.schedule().await;
-            assert_eq!(notices(&pipeline, Reason::FILLING).await.len(), 1, "{fault:?} at {call}");
+            assert_eq!(notices(&pipeline, FILLING).await.len(), 1, "{fault:?} at {call}");
         }
     }
     println!("{spoiled} deaths while an event was stored and a notice requested");
@@ -276,7 +277,7 @@ async fn a_notice_about_an_inbox_is_sent_once_and_arrives_wherever_the_scheduler
             pipeline.clock.advance(Duration::from_mins(1));
             pipeline.schedule().await;
             pipeline.run_until_quiet().await;
-            let sent = notices(&pipeline, Reason::FILLING).await;
+            let sent = notices(&pipeline, FILLING).await;
             assert_eq!(sent.len(), 1, "{fault:?} at {call}");
             assert_eq!(sent[0].0, Status::Delivered, "{fault:?} at {call}");
             assert_eq!(pipeline.tables.notice_requests(), [], "{fault:?} at {call}");

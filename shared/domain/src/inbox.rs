@@ -12,6 +12,7 @@ pub mod lease;
 pub mod leasing;
 pub mod notice;
 pub mod notice_request;
+pub mod notice_type;
 pub mod presence;
 mod recording;
 pub mod replay;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws::system_clock::SystemClock;
-use domain::inbox::expiry::EVENT_TYPE;
+use domain::inbox::notice_type::EXPIRING;
 use domain::testing::event;
 use domain::timestamp::Timestamp;
 use serde_json::json;
@@ -36,7 +36,7 @@ fn over_the_real_tables_an_owner_finds_it_in_the_inbox() {
         tenant.place.run_scheduler();
         eventually("its row is taken away", || (tables::expiring_rows(&tenant).len() == 1).then_some(()));
     }
-    let told = tenant.inbox(&format!("?type={EVENT_TYPE}"));
+    let told = tenant.inbox(&format!("?type={EXPIRING}"));
     let told = told["events"].as_array().unwrap();
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0]["created_at"], notice_at.to_string());

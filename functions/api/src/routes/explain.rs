@@ -10,7 +10,7 @@ use domain::endpoint::{Endpoint, EndpointState};
 use domain::event::id::EventId;
 use domain::event::json::without_mark;
 use domain::event::{Event, MAX_BODY_BYTES, NewEvent};
-use domain::inbox::{Head, notice};
+use domain::inbox::{Head, notice, notice_type};
 use domain::problem::{Kind, Problem};
 use domain::tenant::api_key::Scope;
 use domain::tenant::id::TenantId;
@@ -53,7 +53,7 @@ pub(crate) async fn explain<P: Ports>(
     let hidden: &[&str] = if bearer.allows(Scope::EventsWrite) { &[] } else { &[SIGNATURE] };
     let event = NewEvent::parse(without_mark(&bytes))?.into_event(id, bearer.tenant, bearer.tier);
     let endpoints = oldest_first(&api, &event.tenant).await?;
-    let is_notice = notice::is_type(&event.event_type);
+    let is_notice = notice_type::is_notice(&event.event_type);
     let candidate = Candidate { head: Head::new(&event, []), event, is_notice, now };
     let explanations = endpoints.iter().map(|endpoint| candidate.explain(&api, endpoint));
     let mut explanations: Vec<Value> = try_join_all(explanations).await?;

@@ -18,11 +18,9 @@ use crate::event::event_type::EventType;
 use crate::event::id::EventId;
 use crate::inbox::Head;
 use crate::inbox::notice::NoticeEvent;
+use crate::inbox::notice_type::EXPIRING;
 use crate::tenant::id::TenantId;
 use crate::timestamp::Timestamp;
-
-/// The type of the notice.
-pub const EVENT_TYPE: &str = "inbox.expiring";
 
 /// The largest number of events that a notice counts. With more events, `count_is_exact` is false.
 pub const MAX_LOOKED_AT: usize = 1000;
@@ -88,7 +86,7 @@ impl ExpiryBatch {
         // 1. Leave out expired events, and notices of this kind.
         let mut expiring: Vec<EventId> = Vec::new();
         for (id, event_type) in &untaken.events {
-            if event_type.as_str() != EVENT_TYPE && self.expiry_of(*id) > now {
+            if event_type.as_str() != EXPIRING && self.expiry_of(*id) > now {
                 expiring.push(*id);
             }
         }
@@ -109,7 +107,7 @@ impl ExpiryBatch {
         Some(NoticeEvent {
             id: EventId::derive(self.notice_at(), &format!("{} {}", self.tenant, self.accepted_from)),
             tenant: self.tenant.clone(),
-            event_type: EventType::from_stored(EVENT_TYPE),
+            event_type: EventType::from_stored(EXPIRING),
             payload: payload.to_string(),
             max_days: u16::try_from(self.retention_hours.div_ceil(24)).unwrap_or(u16::MAX),
             not_to: None,
@@ -173,10 +171,10 @@ mod tests {
     fn the_notice_counts_expiring_events_only_and_is_one_event() {
         let cohort = cohort(7 * 24);
         let events =
-            vec![accepted(&cohort, 1, "a"), accepted(&cohort, 2, EVENT_TYPE), accepted(&cohort, 23, "b")];
+            vec![accepted(&cohort, 1, "a"), accepted(&cohort, 2, EXPIRING), accepted(&cohort, 23, "b")];
         let all = UndeliveredEvents { events: events.clone(), is_all: true };
         let notice = cohort.notice(&all, cohort.notice_at()).unwrap();
-        assert_eq!((notice.event_type.as_str(), notice.max_days), (EVENT_TYPE, 7));
+        assert_eq!((notice.event_type.as_str(), notice.max_days), (EXPIRING, 7));
         assert_eq!(notice.id.accepted_at(), cohort.notice_at());
         let payload: serde_json::Value = serde_json::from_str(&notice.payload).unwrap();
         let expected = json!({"day": "2023-11-14", "count": 2, "count_is_exact": true,

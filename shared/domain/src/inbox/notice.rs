@@ -15,26 +15,10 @@ use crate::endpoint::pattern::Pattern;
 use crate::event::Event;
 use crate::event::event_type::EventType;
 use crate::event::id::EventId;
-use crate::inbox::notice_request::Reason;
-use crate::inbox::{Head, expiry};
+use crate::inbox::Head;
+use crate::inbox::notice_type::is_notice;
 use crate::tenant::id::TenantId;
 use crate::tenant::tier::Tier;
-
-/// The types of all notices.
-const TYPES: [&str; 6] = [
-    NoticeKind::Failing.event_type(),
-    NoticeKind::Disabled.event_type(),
-    NoticeKind::Recovered.event_type(),
-    expiry::EVENT_TYPE,
-    Reason::FILLING,
-    Reason::QUARANTINED,
-];
-
-/// Returns whether notices have this type. A tenant may post events of the same type, which are events like all others.
-#[must_use]
-pub fn is_type(event_type: &EventType) -> bool {
-    TYPES.contains(&event_type.as_str())
-}
 
 /// Returns the pattern by which an endpoint gets notices of this type: it names the type, and the endpoint gets requests now.
 #[must_use]
@@ -46,7 +30,7 @@ pub fn pattern_of_recipient<'e>(endpoint: &'e Endpoint, event_type: &EventType) 
 /// got it, as it gets what the tenant itself posts under the type of a notice.
 #[must_use]
 pub fn is_sample(endpoint: &Endpoint, head: &Head) -> bool {
-    if is_type(&head.event_type) && !head.deliveries.contains_key(&endpoint.id) {
+    if is_notice(&head.event_type) && !head.deliveries.contains_key(&endpoint.id) {
         return endpoint.naming_pattern(&head.event_type).is_some();
     }
     endpoint.matches(&head.event_type)
@@ -147,7 +131,7 @@ mod tests {
     fn every_kind_of_notice_has_its_own_event_type() {
         for kind in NoticeKind::ALL {
             assert_eq!(NoticeKind::parse(kind.event_type()), Some(kind));
-            assert!(is_type(&EventType::parse(kind.event_type()).unwrap()));
+            assert!(is_notice(&EventType::parse(kind.event_type()).unwrap()));
         }
         assert_eq!(NoticeKind::parse("endpoint.unknown"), None);
     }

@@ -9,6 +9,7 @@ use crate::event::event_type::EventType;
 use crate::event::id::EventId;
 use crate::inbox::lease::LeaseId;
 use crate::inbox::notice::NoticeEvent;
+use crate::inbox::notice_type::{FILLING, QUARANTINED};
 use crate::tenant::id::TenantId;
 use crate::tenant::tier::Tier;
 use crate::timestamp::Timestamp;
@@ -66,18 +67,12 @@ pub enum Content {
 }
 
 impl Reason {
-    /// The type of the notice that an inbox fills up.
-    pub const FILLING: &str = "inbox.filling";
-
-    /// The type of the notice that an event was quarantined.
-    pub const QUARANTINED: &str = "inbox.quarantined";
-
     /// Returns the type of the notice.
     #[must_use]
     pub const fn event_type(&self) -> &'static str {
         match self {
-            Self::Filling => Self::FILLING,
-            Self::Quarantined(_) => Self::QUARANTINED,
+            Self::Filling => FILLING,
+            Self::Quarantined(_) => QUARANTINED,
         }
     }
 }

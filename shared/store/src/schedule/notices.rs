@@ -4,6 +4,7 @@
 use domain::event::id::EventId;
 use domain::inbox::lease::LeaseId;
 use domain::inbox::notice_request::{LastLease, NoticeRequest, Reason};
+use domain::inbox::notice_type::{FILLING, QUARANTINED};
 use domain::timestamp::Timestamp;
 
 use super::Schedule;
@@ -55,8 +56,8 @@ fn key(request: &NoticeRequest) -> Key {
 /// Reads the row of a request.
 pub(crate) fn read(row: &Item) -> Result<NoticeRequest, Unreadable> {
     let reason = match row.text("notice")? {
-        Reason::FILLING => Reason::Filling,
-        Reason::QUARANTINED => Reason::Quarantined(last_lease(row)?),
+        FILLING => Reason::Filling,
+        QUARANTINED => Reason::Quarantined(last_lease(row)?),
         _ => return Err(Unreadable("notice")),
     };
     Ok(NoticeRequest { tenant: row.tenant("tenant")?, day: row.number("day")?, reason })
