@@ -2,7 +2,7 @@
 
     .venv/bin/python infra/smoke/smoke.py --stack triggers-test --receiver https://receiver.example.com/hook
 
-It takes under 30 minutes and under $1. It makes a tenant, posts events, sets alarms off, rotates the pepper, and restarts every function
+It takes under 30 minutes and under $1. It makes a tenant, posts events, puts each alarm into ALARM and back to OK, rotates the pepper, and restarts every function
 under load. So it belongs on a stack of its own, not on one with customers. It prints one line for each step, then a line of JSON, and ends with 1 if
 a step failed. The story `deployed::smoke` runs it against the local emulator.
 """
@@ -20,7 +20,7 @@ import uuid
 
 import boto3
 
-FUNCTIONS = ("Ingest", "Consumer", "Delivery", "Scheduler", "Api")
+FUNCTIONS = ("Ingest", "Consumer", "Delivery", "Scheduler", "Drain", "Api")
 
 # Functions that read the pepper when they start.
 PEPPERED = ("Ingest", "Api")

@@ -138,7 +138,7 @@ fn a_message_stays_invisible_for_six_timeouts_of_its_function() {
         for (source, properties) in sources(function) {
             let queue = properties["Queue"]["Fn::GetAtt"][0].as_str().expect("a queue");
             if queue == "DrainsQueue" {
-                continue; // its messages are worth a minute, and do nothing when they come back
+                continue; // its messages are valid for one minute, and do nothing when they come back
             }
             let parameter = &template["Resources"][queue]["Properties"]["VisibilityTimeout"]["Ref"];
             let parameter = parameter.as_str().expect("a parameter");

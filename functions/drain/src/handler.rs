@@ -8,7 +8,7 @@
 //!   no parked delivery            deletes the endpoint's rows, unless a delivery was parked since they were read
 //! ```
 //!
-//! A share is worth a minute: the scheduler makes new ones in the next minute. So no message returns to its queue, and the
+//! A share is valid for one minute: the scheduler makes new ones in the next minute. So no message returns to its queue, and the
 //! work for a share ends before the next shares are made. Work that still waits for an answer then is dropped, as if the process
 //! had ended: an endpoint is drained twice at the same time only if SQS delivers a message twice, or the scheduler runs twice.
 

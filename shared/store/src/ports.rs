@@ -1,4 +1,4 @@
-//! The services outside the process. One trait gives all five functions their ports.
+//! The services outside the process. One trait gives all six functions their ports.
 
 use crate::clock::Clock;
 use crate::queue::Queue;

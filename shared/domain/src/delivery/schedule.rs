@@ -2,7 +2,7 @@
 //! that are parked while the circuit breaker is open or the endpoint is paused.
 //!
 //! A parked delivery is a row in a partition of its endpoint. It is written before its message is deleted. After it, the
-//! row of the partition, the *endpoint row*, is put, or its version is raised. So every parked delivery has an endpoint
+//! row of the partition, the *endpoint row*, is put, or gets a new random version. So every parked delivery has an endpoint
 //! row, which the scheduler reads. An endpoint row is deleted only if its partition had no parked delivery **and** its
 //! version has not changed since it was read.
 //!

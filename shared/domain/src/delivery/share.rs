@@ -2,8 +2,7 @@
 //! share, so the shares are handled at the same time.
 //!
 //! The tenants take turns, so a tenant with many endpoints does not delay the endpoint of another. The order begins at
-//! another tenant and endpoint each minute: if the time of a minute is not enough for all, it is not enough for others in the
-//! next one.
+//! another tenant and endpoint each minute: if a minute is not enough for all, different endpoints are left each time.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,7 +17,7 @@ pub const INSTANCES: usize = 20;
 /// The largest number of endpoints in a share.
 const MAX_ENDPOINTS: usize = 64;
 
-/// The smallest number, unless there are not so many: an invocation has room for some endpoints at the same time.
+/// The smallest number, or fewer if fewer are left: an invocation has room for some endpoints at the same time.
 const MIN_ENDPOINTS: usize = 8;
 
 /// The endpoints that one invocation of drain handles.

@@ -37,7 +37,7 @@ pub const DELIVERIES_DLQ: &str = "deliveries-dlq";
 pub const SLOW_DELIVERIES_QUEUE: &str = "deliveries-slow";
 /// The name of its dead-letter queue.
 pub const SLOW_DELIVERIES_DLQ: &str = "deliveries-slow-dlq";
-/// The name of the queue of shares of the endpoints with parked deliveries. Its messages are worth a minute, so it has no
+/// The name of the queue of shares of the endpoints with parked deliveries. Its messages are valid for one minute, so it has no
 /// dead-letter queue.
 pub const DRAINS_QUEUE: &str = "drains";
 /// The names of all queues. In memory they are their ARNs too.
