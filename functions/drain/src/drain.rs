@@ -83,9 +83,6 @@ impl<P: Ports> Drain<P> {
     /// Returns the next rows of a part, at most `most`. None is left, or this version cannot read them, if it returns none.
     async fn rows_of(&self, Open { row, last }: &Open, most: usize) -> PortResult<Vec<Parked>> {
         let found = self.schedule.parked(&row.partition, last.as_ref(), most).await?;
-        if found.is_empty && last.is_none() {
-            self.schedule.delete_endpoint_row(row).await?;
-        }
-        Ok(found.rows)
+        if last.is_some() { Ok(found.rows) } else { self.rows_or_retire(row, found).await }
     }
 }

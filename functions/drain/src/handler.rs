@@ -18,6 +18,7 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use domain::delivery::Bypass;
 use domain::delivery::gate::{self, Gate};
 use domain::delivery::lane::Lane;
+use domain::delivery::schedule::{EndpointRow, Parked};
 use domain::delivery::share::ParkedEndpoint;
 use domain::endpoint::DEFAULT_RATE_PER_SECOND;
 use domain::endpoint::pace::Pace;
@@ -34,7 +35,7 @@ use store::envelope::read_share;
 use store::events::Events;
 use store::ports::Ports;
 use store::queues::Lanes;
-use store::schedule::Schedule;
+use store::schedule::{Rows, Schedule};
 use store::unavailable::PortResult;
 use tokio::time::timeout;
 
@@ -128,11 +129,22 @@ impl<P: Ports> Drain<P> {
     /// Deletes the rows of the parts that have no parked delivery.
     async fn retire_if_empty(&self, parked: &ParkedEndpoint) -> PortResult<Counts> {
         for row in parked.rows() {
-            if self.schedule.parked(&row.partition, None, 1).await?.is_empty {
-                self.schedule.delete_endpoint_row(&row).await?;
-            }
+            let found = self.schedule.parked(&row.partition, None, 1).await?;
+            self.rows_or_retire(&row, found).await?;
         }
         Ok(Counts::default())
+    }
+
+    /// Returns what was found in a whole partition. Deletes the row of the partition if nothing was.
+    pub(crate) async fn rows_or_retire(
+        &self,
+        row: &EndpointRow,
+        found: Rows<Parked>,
+    ) -> PortResult<Vec<Parked>> {
+        if found.is_empty {
+            self.schedule.delete_endpoint_row(row).await?;
+        }
+        Ok(found.rows)
     }
 
     /// Returns whether there is time for another step.

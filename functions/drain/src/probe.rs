@@ -66,10 +66,7 @@ impl<P: Ports> Drain<P> {
             } else {
                 self.schedule.parked(&row.partition, None, of_each).await?
             };
-            if found.is_empty {
-                self.schedule.delete_endpoint_row(&row).await?;
-            }
-            PortResult::Ok(found.rows)
+            self.rows_or_retire(&row, found).await
         });
         let mut rows: Vec<Parked> = try_join_all(parts).await?.into_iter().flatten().collect();
         rows.sort_by_key(|row| row.message.event);

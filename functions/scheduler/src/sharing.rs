@@ -5,7 +5,6 @@ use domain::delivery::share::shares;
 use futures_util::future::join_all;
 use store::clock::Clock;
 use store::ports::Ports;
-use store::unavailable::PortResult;
 
 use crate::handler::{RunCounts, Scheduler};
 
@@ -23,7 +22,7 @@ impl<P: Ports> Scheduler<P> {
             }
         }
         let shares = shares(rows, rand::random_range(0..usize::MAX), until);
-        let sent: PortResult<()> = if shares.is_empty() { Ok(()) } else { self.drains.send(&shares).await };
+        let sent = self.drains.send(&shares).await;
         let number = u64::try_from(shares.len()).unwrap_or(u64::MAX);
         counts.plus(RunCounts::of_step(sent.map(|()| RunCounts { shares: number, ..RunCounts::default() })))
     }

@@ -38,7 +38,7 @@ const BETWEEN: usize = 25;
 /// The shards of the largest tier.
 const SHARDS: u8 = 16;
 
-/// Of so many requests the failing receiver refuses one: second attempts are in flight when versions change.
+/// The failing receiver refuses one of this many requests: second attempts are in flight when versions change.
 const EVERY: usize = 20;
 
 type Variables = BTreeMap<String, BTreeMap<String, String>>;
