@@ -8,6 +8,7 @@ mod lines;
 mod parked;
 mod stats;
 
+use std::sync::Arc;
 use std::time::Duration;
 use store::claims::Claims;
 use store::control::Control;
@@ -137,7 +138,9 @@ async fn endpoints_keep_their_promises(control: &Control<impl Table>, tenant: &T
     let found = control.endpoints(tenant).await?;
     assert_eq!(found.len(), 1);
     let standing = control.settings(tenant).await?;
-    assert_eq!(standing, TenantSettings { endpoints: found.clone(), ..TenantSettings::default() });
+    assert_eq!(standing.endpoints[..], found[..]);
+    let alone = control.settings_without_endpoints(tenant).await?;
+    assert_eq!(alone, Some(TenantSettings { endpoints: Arc::default(), ..standing }));
     let seen = found[0].clone();
     assert_eq!(control.endpoint(tenant, &seen.id).await?, Some(seen.clone()));
     let failed = |is_gone| {
@@ -170,6 +173,7 @@ async fn endpoints_keep_their_promises(control: &Control<impl Table>, tenant: &T
     assert_eq!(control.settings(&stranger).await?, TenantSettings::default());
     assert_eq!(control.change_health(&stranger, &seen, &change).await?, Updated::Raced);
     assert_eq!(control.settings(&stranger).await?.tier, None);
+    assert_eq!(control.settings_without_endpoints(&stranger).await?, None);
     Ok(())
 }
 
@@ -276,6 +280,9 @@ pub(crate) fn owner(key: &KeyRecord) -> Tenant {
 
 pub(crate) async fn all_endpoints_and_keys_keep_their_promises(control: &Control<impl Table>) {
     let (tenant, pepper) = (tenant(), Pepper::new("pepper"));
+    let (key, record) = key_of(&tenant, Tier::Pro);
+    let owner = owner(&record);
+    control.create_tenant(&owner, &key.hash(&pepper), &record).await.unwrap();
     let first = endpoint_of(&tenant, 1);
     assert_eq!(control.add_endpoint(&tenant, &first).await.unwrap(), Added::Done);
     assert_eq!(control.add_endpoint(&tenant, &first).await.unwrap(), Added::Exists);
@@ -286,10 +293,9 @@ pub(crate) async fn all_endpoints_and_keys_keep_their_promises(control: &Control
     assert_eq!((changed.rev, changed.health.rev), (2, 1), "another URL has a health of its own");
     assert_eq!(changed, Endpoint { rev: 2, health: changed.health.clone(), ..other });
     endpoints_keep_their_promises(control, &tenant).await.unwrap();
+    let rev = control.settings(&tenant).await.unwrap().endpoints_rev;
+    assert_eq!(rev, 2, "added and changed; what attempts write does not count");
 
-    let (key, record) = key_of(&tenant, Tier::Pro);
-    let owner = owner(&record);
-    control.create_tenant(&owner, &key.hash(&pepper), &record).await.unwrap();
     assert_eq!(control.key(&key.hash(&pepper)).await.unwrap(), Some(record.clone()));
     assert_eq!(control.tenant_with_keys(&tenant).await.unwrap(), Some((owner, vec![record.clone()])));
     let noted = |minutes: u64| Timestamp::from_seconds(START.seconds() + minutes * 60);

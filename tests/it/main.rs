@@ -61,6 +61,7 @@ mod lanes_fair;
 mod last_deliveries;
 mod leases;
 mod log;
+mod many_endpoints;
 mod many_jobs;
 mod nothing_silent;
 mod notices;

@@ -66,7 +66,7 @@ pub(crate) struct Pipeline {
     ports: Memory,
     api: Arc<Api<Memory>>,
     ingest: Ingest<Memory>,
-    consumer: Consumer<Memory>,
+    consumer: Box<Consumer<Memory>>,
     delivery: Box<Delivery<Memory>>,
     scheduler: Box<Scheduler<Memory>>,
     drain: Box<Drain<Memory>>,
@@ -112,7 +112,7 @@ impl Pipeline {
         Self {
             api: Arc::new(Api::new(&ports, configs::api())),
             ingest: Ingest::new(&ports, configs::ingest(), log("ingest")),
-            consumer: Consumer::new(&ports, configs::consumer(), log("consumer")),
+            consumer: Box::new(Consumer::new(&ports, configs::consumer(), log("consumer"))),
             delivery: Box::new(Delivery::new(&ports, configs::delivery(), log("delivery"))),
             scheduler: Box::new(Scheduler::new(&ports, &configs::scheduler(), log("scheduler"))),
             drain: Box::new(Drain::new(&ports, &configs::drain(), log("drain"))),

@@ -2,6 +2,7 @@
 //! and only then SQS deletes the messages of the events.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use domain::delivery::lane::Lane;
@@ -13,7 +14,9 @@ use domain::timestamp::Timestamp;
 use futures_util::future::{join, join_all};
 use runtime::batch;
 use runtime::batch::{Message, MessageOutcome};
+use runtime::heartbeat::Heartbeat;
 use runtime::metrics::Metrics;
+use runtime::suspects;
 use runtime::telemetry::Log;
 use store::clock::Clock;
 use store::control::Control;
@@ -24,20 +27,23 @@ use store::events::Events;
 use store::expirations::Expirations;
 use store::filling::Filling;
 use store::limits::Limits;
-use store::limits::counters::{Counts, QueueName};
+use store::limits::counters::{Counts, QueueName, Wait};
 use store::ports::Ports;
 use store::queues::{Delayed, Lanes};
 use store::schedule::Schedule;
 
 use crate::config::Config;
-use crate::heartbeat::Heartbeat;
 use crate::lateness::Lateness;
+use crate::settings::Settings;
 use crate::store::Stored;
 use crate::waits;
 
+/// The interval of the short waits of the queue `events`, where ingest refuses nothing because of the queue.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(150);
+
 /// The function and all that it uses. Its IAM policy allows no more.
 pub struct Consumer<P: Ports> {
-    control: Control<P::Table>,
+    settings: Settings<P::Table>,
     events: Events<P>,
     keys: DataKeys<P>,
     limits: Limits<P::Table>,
@@ -68,14 +74,14 @@ impl<P: Ports> Consumer<P> {
         let schedule = Schedule::new(ports.table(&config.schedule_table));
         let limits = Limits::new(ports.table(&config.limits_table));
         Self {
-            control: Control::new(control),
+            settings: Settings::new(Control::new(control)),
             events: Events::new(ports.table(&config.events_table), keys.clone()),
             keys,
             lateness: Lateness::new(limits.clone()),
             limits,
             expirations: Expirations::new(schedule.clone()),
             filling: Filling::new(schedule),
-            heartbeat: Heartbeat::new(config.shed_after),
+            heartbeat: Heartbeat::new(config.shed_after.map_or(DEFAULT_INTERVAL, Wait::interval)),
             source: ports.queue(&config.events_queue),
             deliveries: Lanes::new(
                 ports.queue(&config.deliveries_queue),
@@ -92,7 +98,7 @@ impl<P: Ports> Consumer<P> {
         let began = self.clock.now();
         let messages = batch::read_messages(event, &self.dead_letters_arns);
         let handle_group = async |group: &[&Message]| self.handle_group(group).await;
-        let outcomes = batch::handle_suspects_last(&self.source, &messages, handle_group).await;
+        let outcomes = suspects::handle_suspects_last(&self.source, &messages, handle_group).await;
         let mut metrics = Metrics::new("batch stored");
         self.count(&messages, &outcomes, began, &mut metrics).await;
         let response = batch::response(&messages, &outcomes, &mut metrics);
@@ -106,7 +112,7 @@ impl<P: Ports> Consumer<P> {
         // 1. Read the messages, and the settings of their tenants.
         let now = self.clock.now();
         let read: Vec<_> = messages.iter().map(|message| read_event(&message.body)).collect();
-        let settings = self.read_settings(read.iter().flatten());
+        let settings = self.read_settings(read.iter().flatten(), now);
         let (settings, late) = join(settings, self.lateness.late_lanes(now)).await;
 
         // 2. Store each event once, although a batch can have several messages of it.
@@ -131,11 +137,11 @@ impl<P: Ports> Consumer<P> {
         outcomes
     }
 
-    /// Reads the settings of each tenant once. The read is consistent, so an endpoint that was just created gets the event.
-    async fn read_settings(&self, events: impl Iterator<Item = &Event>) -> SettingsByTenant {
+    /// Reads the settings of each tenant once.
+    async fn read_settings(&self, events: impl Iterator<Item = &Event>, now: Timestamp) -> SettingsByTenant {
         let tenants: BTreeSet<&TenantId> = events.map(|event| &event.tenant).collect();
         let reads = tenants.into_iter().map(|tenant| async move {
-            let settings = self.control.settings(tenant).await.map_err(|error| error.to_string());
+            let settings = self.settings.read(tenant, now).await.map_err(|error| error.to_string());
             (tenant.clone(), settings)
         });
         join_all(reads).await.into_iter().collect()
@@ -185,13 +191,11 @@ impl<P: Ports> Consumer<P> {
         metrics.count("stored", u64::try_from(stored.count()).unwrap_or(u64::MAX));
         metrics.count("unreadable", counts.unreadable);
         metrics.count("kms_failures", self.keys.take_failures());
-        let mut wait = batch::longest_wait(QueueName::Events, messages.iter(), now);
+        let wait = batch::longest_wait(QueueName::Events, messages.iter(), now);
         if let Some(wait) = &wait {
             metrics.set("queue_ms", wait.waited_ms);
         }
-        if counts == Counts::default() {
-            wait = wait.and_then(|wait| self.heartbeat.due(wait));
-        }
+        let wait = wait.and_then(|wait| self.heartbeat.due(wait));
         let tenants: Vec<_> =
             messages.iter().zip(outcomes).map(|(message, outcome)| tenant_of(message, outcome)).collect();
         let changes = tenant_changes(messages, &tenants, outcomes);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::delivery::lane::Lane;
 use domain::timestamp::Timestamp;
 use store::limits::Limits;
-use store::limits::counters::{QueueName, Wait};
+use store::limits::counters::{DELIVERIES_INTERVAL, QueueName, Wait};
 use store::limits::queue_age::QueueAge;
 use store::queues::Delayed;
 use store::table::Table;
@@ -19,7 +19,7 @@ const INTERVAL: Duration = Duration::from_secs(30);
 /// The wait from which on a lane is late: far longer than that of any message while delivery keeps up.
 const LATE: Duration = Duration::from_secs(60);
 
-/// How long nothing may be received from a lane before it is late. Delivery stores a wait with each batch.
+/// How long nothing may be received from a lane before it is late.
 const SILENT: Duration = Duration::from_secs(120);
 
 /// What this instance knows of the lanes.
@@ -90,7 +90,7 @@ impl State {
     fn take_reading(&mut self, waits: &[Wait]) {
         for lane in Lane::ALL {
             let wait = waits.iter().find(|wait| wait.queue == QueueName::Deliveries(lane));
-            self.age(lane).take_reading(wait.copied(), Duration::ZERO);
+            self.age(lane).take_reading(wait.copied(), DELIVERIES_INTERVAL);
         }
     }
 

@@ -4,7 +4,7 @@
 
 pub mod config;
 pub mod handler;
-mod heartbeat;
 mod lateness;
+mod settings;
 mod store;
 mod waits;

@@ -14,7 +14,9 @@ use domain::timestamp::Timestamp;
 use futures_util::future::join;
 use runtime::batch;
 use runtime::batch::{Message, MessageOutcome};
+use runtime::heartbeat::Heartbeat;
 use runtime::metrics::Metrics;
+use runtime::suspects;
 use runtime::telemetry::Log;
 use store::clock::Clock;
 use store::control::Control;
@@ -24,7 +26,7 @@ use store::events::Events;
 use store::expirations::Expirations;
 use store::filling::Filling;
 use store::limits::Limits;
-use store::limits::counters::QueueName;
+use store::limits::counters::{DELIVERIES_INTERVAL, QueueName};
 use store::notices::Notices;
 use store::ports::Ports;
 use store::queues::Lanes;
@@ -66,6 +68,8 @@ pub struct Delivery<P: Ports> {
     pub(crate) moves: Moves,
     /// The tiers of tenants that were read.
     pub(crate) tiers: Tiers,
+    /// The waits of the queues that are stored.
+    heartbeat: Heartbeat,
     /// The instances that deliver at the same time.
     capacity: Capacity,
     /// The secrets for the signatures of the service itself.
@@ -113,6 +117,7 @@ impl<P: Ports> Delivery<P> {
             last_deliveries: LastDeliveries::new(),
             moves: Moves::default(),
             tiers: Tiers::new(),
+            heartbeat: Heartbeat::new(DELIVERIES_INTERVAL),
             capacity: config.capacity,
             signing: SigningSecrets::new(config.signing_secrets),
             url_policy: config.url_policy,
@@ -130,10 +135,11 @@ impl<P: Ports> Delivery<P> {
         let lane = self.lane(&messages);
         let handle_group = async |group: &[&Message]| self.handle_group(group, until).await;
         let source = self.deliveries.queue(lane);
-        let outcomes = batch::handle_suspects_last(source, &messages, handle_group).await;
+        let outcomes = suspects::handle_suspects_last(source, &messages, handle_group).await;
         let tally = batch::successes(&outcomes).fold(self.moves.take(), Tally::plus);
         let undelayed = messages.iter().filter(|message| has_no_delay(message));
         let wait = batch::longest_wait(QueueName::Deliveries(lane), undelayed, began);
+        let wait = wait.and_then(|wait| self.heartbeat.due(wait));
         let backlogs = batch::count(&self.limits, tally.counts, wait, &tally.changes, self.clock.now()).await;
         self.watch_filling(backlogs).await;
         let mut metrics = Metrics::new("batch delivered");

@@ -1,7 +1,7 @@
 //! A batch of SQS messages. Each message has its own outcome, and only failed messages are returned to the queue
 //! (`ReportBatchItemFailures`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
@@ -18,12 +18,11 @@ use store::events::unreadable::UnreadableMessage;
 use store::limits::Limits;
 use store::limits::counters::{Counts, QueueName, Wait};
 use store::ports::Ports;
-use store::queue::Queue;
 use store::table::Table;
 use store::unavailable::{PortResult, Unavailable};
 
-/// From this receive count on, a message is a suspect: it may have crashed the processes that received it.
-const SUSPECT_RECEIVE_COUNT: u32 = 3;
+/// From this receive count on, a message is a suspect: it may have ended the processes that received it.
+pub(crate) const SUSPECT_RECEIVE_COUNT: u32 = 3;
 
 /// The longest retention of SQS. A message with a longer wait was not sent by SQS, such as the samples in `events/`.
 const MAX_RETENTION: Duration = Duration::from_hours(14 * 24);
@@ -60,8 +59,8 @@ impl Message {
         self.is_suspect() || self.is_dead_letter
     }
 
-    /// Returns whether the message may have crashed earlier processes.
-    fn is_suspect(&self) -> bool {
+    /// Returns whether the message may have ended earlier processes.
+    pub(crate) fn is_suspect(&self) -> bool {
         self.receive_count >= SUSPECT_RECEIVE_COUNT
     }
 
@@ -154,42 +153,6 @@ impl<R> MessageOutcome<Result<R, String>> {
     pub fn failed(cause: &str) -> Self {
         Self { result: Err(cause.to_owned()), is_first: true }
     }
-}
-
-/// Handles all messages that are not suspects together, and deletes those that succeeded. Then handles each suspect
-/// alone. A message that crashes its process therefore makes no other message come back. Without suspects nothing is
-/// deleted here; SQS deletes the messages after the response.
-pub async fn handle_suspects_last<R>(
-    source: &impl Queue,
-    messages: &[Message],
-    handle: impl AsyncFn(&[&Message]) -> Vec<MessageOutcome<Result<R, String>>>,
-) -> Vec<MessageOutcome<Result<R, String>>> {
-    let (suspects, others): (Vec<usize>, Vec<usize>) =
-        (0..messages.len()).partition(|place| messages[*place].is_suspect());
-    let mut groups = vec![others];
-    groups.extend(suspects.into_iter().map(|suspect| vec![suspect]));
-
-    let mut outcomes = BTreeMap::new();
-    let mut receipts = Vec::new(); // of messages that succeeded and are not deleted yet
-    for group in groups {
-        if !receipts.is_empty() {
-            if let Err(error) = source.delete(&receipts).await {
-                tracing::warn!(cause = %error, "messages that succeeded were not deleted before a suspect");
-            }
-            receipts.clear();
-        }
-        if group.is_empty() {
-            continue;
-        }
-        let of_group: Vec<&Message> = group.iter().map(|place| &messages[*place]).collect();
-        for (place, outcome) in group.iter().zip(handle(&of_group).await) {
-            if outcome.result.is_ok() {
-                receipts.push(messages[*place].receipt.clone());
-            }
-            outcomes.insert(*place, outcome);
-        }
-    }
-    outcomes.into_values().collect()
 }
 
 /// Returns the results of a batch that succeeded, once for equal messages.

@@ -5,6 +5,8 @@ pub mod batch;
 pub mod config;
 pub mod encoding;
 pub mod gateway;
+pub mod heartbeat;
 pub mod metrics;
 pub mod request;
+pub mod suspects;
 pub mod telemetry;

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use rand::RngExt;
 use tokio::time::sleep;
 
 use crate::item::{Item, Key};
@@ -279,9 +280,11 @@ fn require_none(left: &[Key], operation: &'static str) -> PortResult<()> {
     if left.is_empty() { Ok(()) } else { Err(busy(operation)) }
 }
 
+/// Waits for half of the pause to all of it, so that those who failed together do not try again together.
 async fn wait(pause: Duration) {
     if !pause.is_zero() {
-        sleep(pause).await;
+        let some = rand::rng().random_range(pause / 2..=pause);
+        sleep(some).await;
     }
 }
 

@@ -126,12 +126,17 @@ pub(crate) fn signups(day: u64, client: Option<&str>) -> String {
     format!("signups#{day}#{}", client.unwrap_or("all"))
 }
 
-/// The partition in `Limits` of the counters of `/metrics`.
+/// The partition in `Limits` of the waits of the queues, and of the counters that were written together with a wait.
 pub(crate) const COUNTERS: &str = "counters";
 
-/// Returns the sort key in `Limits` of one shard of the counters.
+/// Returns the sort key in `Limits` of one shard of the waits and their counters.
 pub(crate) fn counters_shard(shard: u8) -> String {
     shard.to_string()
+}
+
+/// Returns the partition in `Limits` of one part of the counters that were written without a wait.
+pub(crate) fn counters_part(part: u8) -> String {
+    format!("{COUNTERS}#{part}")
 }
 
 /// Returns the partition in `Limits` of the reserved time of a line.

@@ -4,6 +4,7 @@ use aws::clients::emulator_clients;
 use aws::ports::Aws;
 use domain::endpoint::MAX_ENDPOINTS;
 use domain::tenant::api_key::Pepper;
+use domain::tenant::id::TenantId;
 use domain::tenant::tier::Tier;
 use domain::testing::{endpoint, endpoint_of, key_of, tenant};
 use serde_json::json;
@@ -15,6 +16,7 @@ use store::data_keys::DataKeys;
 use store::limits::Limits;
 use store::ports::Ports;
 use store::schedule::Schedule;
+use store::table::Table;
 
 use crate::contract::jobs::tenants_end;
 use crate::contract::{
@@ -68,9 +70,18 @@ async fn real_limits_and_claims_keep_their_promises_though_each_first_answer_is_
     assert_eq!(repeats, writes, "each was made twice: {calls:?}");
 }
 
+/// Stores a tenant of its own.
+async fn stored_tenant(control: &Control<impl Table>) -> TenantId {
+    let tenant = tenant();
+    let (key, record) = key_of(&tenant, Tier::Pro);
+    control.create_tenant(&owner(&record), &key.hash(&Pepper::new("pepper")), &record).await.unwrap();
+    tenant
+}
+
 #[tokio::test]
 async fn no_tenant_gets_more_endpoints_than_it_may_have() {
-    let (control, tenant) = (Control::new(emulator().await.table(&table("Control"))), tenant());
+    let control = Control::new(emulator().await.table(&table("Control")));
+    let tenant = stored_tenant(&control).await;
     let numbers: Vec<u8> = (0..=u8::try_from(MAX_ENDPOINTS).unwrap()).collect();
     let mut added = Vec::new();
     for number in &numbers {
@@ -93,14 +104,16 @@ async fn real_schedules_keep_their_promises() {
 
 #[tokio::test]
 async fn how_a_tenant_stands_is_read_at_once() {
-    let (control, tenant) = (Control::new(emulator().await.table(&table("Control"))), tenant());
+    let control = Control::new(emulator().await.table(&table("Control")));
+    let tenant = stored_tenant(&control).await;
     let endpoint = endpoint_of(&tenant, 1);
     assert_eq!(control.add_endpoint(&tenant, &endpoint).await.unwrap(), Added::Done);
-    let (key, record) = key_of(&tenant, Tier::Pro);
-    let owner = owner(&record);
-    control.create_tenant(&owner, &key.hash(&Pepper::new("pepper")), &record).await.unwrap();
-    let standing =
-        TenantSettings { endpoints: vec![endpoint], tier: Some(Tier::Pro), ..TenantSettings::default() };
+    let standing = TenantSettings {
+        endpoints: [endpoint].into(),
+        endpoints_rev: 1,
+        tier: Some(Tier::Pro),
+        ..TenantSettings::default()
+    };
     assert_eq!(control.settings(&tenant).await.unwrap(), standing);
     let set = json!({"TableName": table("Control"), "UpdateExpression": "SET retention_days = :days, erased_at = :at",
         "Key": {"pk": {"S": format!("t#{tenant}")}, "sk": {"S": "tenant"}},

@@ -1,5 +1,8 @@
 //! The endpoints of a tenant. The tenant changes an endpoint on the condition of its `rev`, and attempts change its
 //! health on the condition of its `health_rev`, so that neither overwrites the other.
+//!
+//! Each change by the tenant is counted in the item of the tenant, in one transaction with the change. Consumer reads that count for
+//! each batch, and the endpoints only when it has changed.
 
 use domain::endpoint::health::Change;
 use domain::endpoint::id::EndpointId;
@@ -54,8 +57,9 @@ impl<T: Table> Control<T> {
         let put = Put::new(endpoint_item::write(tenant, endpoint)).only_if(absent("sk"));
         let most = u64::try_from(MAX_ENDPOINTS).unwrap_or(u64::MAX);
         let count = count_endpoints(tenant, 1).only_if(absent("held").or(less("held", most)));
-        let check = Write::Check(tenant_item::key(tenant), tenant_item::when_suspended(false));
-        Ok(match self.items.transact(vec![Write::Put(put), Write::Update(count), check]).await? {
+        let raise = tenant_item::raise_endpoints_rev(tenant).only_if(tenant_item::when_suspended(false));
+        let writes = vec![Write::Put(put), Write::Update(count), Write::Update(raise)];
+        Ok(match self.items.transact(writes).await? {
             Committed::Done => Added::Done,
             Committed::Refused(refused) if refused.first() == Some(&true) => Added::Exists,
             Committed::Refused(refused) if refused.get(1) == Some(&true) => Added::TooMany,
@@ -88,7 +92,8 @@ impl<T: Table> Control<T> {
         if seen.url != next.url {
             update = update.remove(endpoint_item::DELIVERED_AT);
         }
-        self.items.update(update).await.map(Outcome::updated)
+        let raise = tenant_item::raise_endpoints_rev(tenant);
+        self.items.transact(vec![Write::Update(update), Write::Update(raise)]).await.map(Committed::updated)
     }
 
     /// Records a delivery at `at`, if none was recorded within [`DELIVERY_RECORD_INTERVAL`] before it, and the endpoint has
@@ -142,8 +147,9 @@ impl<T: Table> Control<T> {
     /// Deletes an endpoint. A second delete changes nothing.
     pub async fn delete_endpoint(&self, tenant: &TenantId, id: &EndpointId) -> PortResult<()> {
         let delete = Delete::new(endpoint_item::key(tenant, id)).only_if(exists("sk"));
-        let writes = vec![Write::Delete(delete), Write::Update(count_endpoints(tenant, -1))];
-        self.items.transact(writes).await.map(drop)
+        let count = Write::Update(count_endpoints(tenant, -1));
+        let raise = Write::Update(tenant_item::raise_endpoints_rev(tenant));
+        self.items.transact(vec![Write::Delete(delete), count, raise]).await.map(drop)
     }
 }
 

@@ -23,6 +23,9 @@ pub(crate) const RETENTION_DAYS: &str = "retention_days";
 /// The attribute with the events that the inbox takes. It is absent for all events.
 pub(crate) const INBOX: &str = "inbox";
 
+/// The attribute with the number of changes of the endpoints and their settings. It is absent before the first change.
+pub(crate) const ENDPOINTS_REV: &str = "endpoints_rev";
+
 /// The attribute of a tenant whose endpoints must pass the ownership handshake.
 pub(crate) const NEEDS_HANDSHAKE: &str = "handshake";
 
@@ -34,7 +37,7 @@ pub(crate) const SUSPENDED_REASON: &str = "suspended_reason";
 pub(crate) const SUSPENDED: &str = "suspended";
 
 /// The attributes that are removed from an erased tenant: all except the mark and `rev`.
-pub(crate) const PERSONAL: [&str; 9] = [
+pub(crate) const PERSONAL: [&str; 10] = [
     "organization_name",
     "tier",
     "spread",
@@ -42,6 +45,7 @@ pub(crate) const PERSONAL: [&str; 9] = [
     RETENTION_DAYS,
     INBOX,
     NEEDS_HANDSHAKE,
+    ENDPOINTS_REV,
     SUSPENDED_AT,
     SUSPENDED_REASON,
 ];
@@ -110,6 +114,16 @@ pub(crate) fn raise_rev(seen: &Tenant) -> Update {
 /// Returns the condition that a tenant is suspended, or that it is not.
 pub(crate) fn when_suspended(is_suspended: bool) -> Condition {
     if is_suspended { exists(SUSPENDED_AT) } else { absent(SUSPENDED_AT) }
+}
+
+/// Returns the update that counts a change of the tenant's endpoints, on the condition that there is such a tenant.
+pub(crate) fn raise_endpoints_rev(tenant: &TenantId) -> Update {
+    Update::new(key(tenant)).add(ENDPOINTS_REV, 1).only_if(exists("pk"))
+}
+
+/// Returns the number of changes of the endpoints and their settings.
+pub(crate) fn endpoints_rev(item: &Item) -> u64 {
+    item.number(ENDPOINTS_REV).unwrap_or_default()
 }
 
 /// Reads a tenant.

@@ -5,6 +5,8 @@
 //! tenant and its keys in one transaction. A key that is made at the same time fails on the `rev`, and is made again
 //! from the changed tenant.
 
+use std::sync::Arc;
+
 use domain::endpoint::Endpoint;
 use domain::tenant::api_key::{KeyHash, KeyRecord};
 use domain::tenant::id::TenantId;
@@ -15,6 +17,7 @@ use domain::timestamp::Timestamp;
 
 use super::tenant_item::SUSPENDED;
 use super::{Control, endpoint_item, key_item, tenant_item, tenant_list};
+use crate::item::{Item, Unreadable};
 use crate::items::{Committed, Updated};
 use crate::table::Table;
 use crate::table::condition::exists;
@@ -25,7 +28,9 @@ use crate::unavailable::PortResult;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TenantSettings {
     /// The endpoints.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Arc<[Endpoint]>,
+    /// The number of changes of the endpoints and their settings.
+    pub endpoints_rev: u64,
     /// The tier; `None` for a tenant that is unknown or erased.
     pub tier: Option<Tier>,
     /// The retention that the tenant set, in days. Its tier may have a lower limit.
@@ -64,17 +69,31 @@ impl<T: Table> Control<T> {
     /// When the table does not answer, or an endpoint is unreadable: an event that is stored without an endpoint would never be
     /// delivered to it.
     pub async fn settings(&self, id: &TenantId) -> PortResult<TenantSettings> {
+        self.measured_settings(id).await.map(|(settings, _)| settings)
+    }
+
+    /// Returns the settings of a tenant as [`Self::settings`] does, and the size of what was read for them, in bytes.
+    ///
+    /// # Errors
+    /// As [`Self::settings`].
+    pub async fn measured_settings(&self, id: &TenantId) -> PortResult<(TenantSettings, usize)> {
         let items = self.list_all(id).await?;
-        let tenant = items.iter().find(|item| tenant_item::is_tenant(item));
+        let size = items.iter().map(Item::size).sum();
         let endpoints = items.iter().filter(|item| endpoint_item::is_endpoint(item));
-        let live = tenant.filter(|item| !tenant_item::is_erased(item));
-        Ok(TenantSettings {
-            tier: live.map(tenant_item::read_tier).transpose()?,
-            endpoints: endpoints.map(endpoint_item::read).collect::<Result<_, _>>()?,
-            retention_days: tenant.and_then(tenant_item::retention_days),
-            inbox: tenant.map(tenant_item::inbox).unwrap_or_default(),
-            is_erased: tenant.is_some_and(tenant_item::is_erased),
-        })
+        let endpoints = endpoints.map(endpoint_item::read).collect::<Result<_, _>>()?;
+        let tenant = items.iter().find(|item| tenant_item::is_tenant(item));
+        let settings = tenant.map(read_settings).transpose()?.unwrap_or_default();
+        Ok((TenantSettings { endpoints, ..settings }, size))
+    }
+
+    /// Returns the settings of a tenant without its endpoints; `None` for an unknown one. The read is consistent. It costs one
+    /// read unit, however many endpoints and keys the tenant has.
+    ///
+    /// # Errors
+    /// When the table does not answer, or the tenant is unreadable.
+    pub async fn settings_without_endpoints(&self, id: &TenantId) -> PortResult<Option<TenantSettings>> {
+        let item = self.items.get(tenant_item::key(id)).await?;
+        Ok(item.as_ref().map(read_settings).transpose()?)
     }
 
     /// Changes a tenant, and the copies in its keys that are valid at `now`. Writes nothing if the tenant or the set of
@@ -110,6 +129,19 @@ impl<T: Table> Control<T> {
         writes.push(Write::Update(update));
         self.items.transact(writes).await.map(Committed::updated)
     }
+}
+
+/// Reads the settings from the item of a tenant.
+fn read_settings(item: &Item) -> Result<TenantSettings, Unreadable> {
+    let is_erased = tenant_item::is_erased(item);
+    Ok(TenantSettings {
+        tier: (!is_erased).then(|| tenant_item::read_tier(item)).transpose()?,
+        endpoints: Arc::default(),
+        endpoints_rev: tenant_item::endpoints_rev(item),
+        retention_days: tenant_item::retention_days(item),
+        inbox: tenant_item::inbox(item),
+        is_erased,
+    })
 }
 
 /// Returns what the API keys of a tenant repeat.

@@ -1,10 +1,14 @@
-//! The counters of `/metrics`, and the time that messages waited in the queues. They are spread over several items, so
-//! that no item is written too often.
+//! The counters of `/metrics`, and the time that messages waited in the queues.
+//!
+//! Each batch writes one item. Most batches have no wait to store: their counters are spread over many partitions, and only
+//! `/metrics` reads these. The batches that do store a wait write their counters with it, to one small partition, which ingest and
+//! consumer read again and again.
 
 use std::time::Duration;
 
 use domain::delivery::lane::Lane;
 use domain::timestamp::Timestamp;
+use futures_util::future::{try_join, try_join_all};
 use rand::RngExt;
 
 use super::Limits;
@@ -16,8 +20,11 @@ use crate::table::query::Query;
 use crate::table::write::Update;
 use crate::unavailable::PortResult;
 
-/// The number of items over which each counter is spread, so that no item is written too often.
+/// The number of items over which the waits are spread.
 const SHARDS: u8 = 8;
+
+/// The number of partitions over which the counters without a wait are spread. Each takes 1,000 writes a second.
+const PARTS: u8 = 16;
 
 /// The counters of `/metrics`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -49,8 +56,11 @@ pub struct Wait {
     pub at: Timestamp,
 }
 
-/// How long a stored wait counts. An empty queue has no newer one, and short waits are stored at intervals only.
+/// How long a stored wait counts. An empty queue has no newer one, and waits are stored at intervals only.
 const WAIT_LIFETIME: Duration = Duration::from_secs(60);
+
+/// The longest time between two stored waits of a queue of deliveries while its messages are received.
+pub const DELIVERIES_INTERVAL: Duration = Duration::from_secs(20);
 
 impl Wait {
     /// Returns how long messages wait at `now`; zero if the wait was stored too long ago to count.
@@ -143,8 +153,7 @@ impl<T: Table> Limits<T> {
         if counts == Counts::default() && wait.is_none() {
             return Ok(());
         }
-        let shard = rand::rng().random_range(0..SHARDS);
-        let mut update = Update::new(Key::new(keys::COUNTERS, keys::counters_shard(shard)));
+        let mut update = Update::new(some_key(wait.is_some()));
         if let Some(wait) = wait {
             let (waited, at) = wait.queue.attributes();
             update = update.set(waited, wait.waited_ms).set(at, wait.at);
@@ -157,9 +166,11 @@ impl<T: Table> Limits<T> {
 
     /// Returns the counters, and the last measured waiting time of each queue.
     pub async fn counts(&self) -> PortResult<(Counts, Vec<Wait>)> {
-        let items = self.items.all(Query::eventual(keys::COUNTERS)).await?;
-        let counts = items.iter().map(Counts::read).fold(Counts::default(), Counts::plus);
-        Ok((counts, latest_waits(&items)))
+        let parts = (0..PARTS).map(|part| self.items.get_eventually(part_key(part)));
+        let with_waits = self.items.all(Query::eventual(keys::COUNTERS));
+        let (items, parts) = try_join(with_waits, try_join_all(parts)).await?;
+        let counts = items.iter().chain(parts.iter().flatten()).map(Counts::read);
+        Ok((counts.fold(Counts::default(), Counts::plus), latest_waits(&items)))
     }
 
     /// Returns the last measured waiting time of each queue.
@@ -172,6 +183,20 @@ impl<T: Table> Limits<T> {
         let items = self.items.all(Query::eventual(keys::COUNTERS)).await?;
         Ok(latest_wait(&items, queue))
     }
+}
+
+/// Returns the key of some item for counters, with a wait or without.
+fn some_key(has_wait: bool) -> Key {
+    let mut rng = rand::rng();
+    if has_wait {
+        Key::new(keys::COUNTERS, keys::counters_shard(rng.random_range(0..SHARDS)))
+    } else {
+        part_key(rng.random_range(0..PARTS))
+    }
+}
+
+fn part_key(part: u8) -> Key {
+    Key::new(keys::counters_part(part), keys::ONLY)
 }
 
 /// Returns the wait of each queue that was measured last, of those in these items.

@@ -36,7 +36,8 @@ impl MemoryTables {
     #[must_use]
     pub fn counted(&self) -> Counts {
         let items = self.limits.items();
-        let counters = items.iter().filter(|item| item.text("pk") == Ok(keys::COUNTERS));
+        let counters =
+            items.iter().filter(|item| item.text("pk").is_ok_and(|pk| pk.starts_with(keys::COUNTERS)));
         counters.map(Counts::read).fold(Counts::default(), Counts::plus)
     }
 }

@@ -119,6 +119,7 @@ impl MemoryTables {
             .with("health_rev", endpoint.health.rev);
         self.control.put_item(item);
         self.put_data_key(tenant);
+        self.raise_endpoints_rev(tenant);
     }
 
     /// Returns a stored endpoint.
@@ -142,6 +143,13 @@ impl MemoryTables {
     /// Deletes an endpoint.
     pub fn delete_endpoint(&self, tenant: &TenantId, id: &EndpointId) {
         self.control.delete_item(&endpoint_item::key(tenant, id));
+        self.raise_endpoints_rev(tenant);
+    }
+
+    fn raise_endpoints_rev(&self, tenant: &TenantId) {
+        if let Some(item) = self.control.item(&tenant_item::key(tenant)) {
+            self.set(tenant, tenant_item::ENDPOINTS_REV, (tenant_item::endpoints_rev(&item) + 1).into());
+        }
     }
 
     /// Sets the retention of a tenant, in days.
