@@ -24,8 +24,8 @@ const DELIVERED: [Most; 8] = [
     most("sparse", [647, 540, 600, 0]),
     most("full, dedup_id", [380, 70, 150, 0]),
     most("full, batch 25", [288, 70, 62, 0]),
-    most("mixed, batch 25", [427, 252, 62, 0]),
-    most("full, batch 500", [323, 168, 169, 0]),
+    most("mixed, batch 25", [420, 252, 62, 0]),
+    most("full, batch 500", [310, 168, 169, 0]),
     most("full, 20 KB", [580, 170, 150, 0]),
 ];
 
@@ -38,8 +38,8 @@ const OTHERS: [Most; 4] = [
     most("replay", [422, 177, 36, 0]),
 ];
 
-/// The events of many tenants on many instances.
-const MANY_TENANTS: [Most; 1] = [most("many tenants", [490, 380, 150, 0])];
+/// The events of many tenants on many instances: at most 5 % more writes than for the ten tenants of "mixed".
+const MANY_TENANTS: [Most; 1] = [most("many tenants", [448, 368, 150, 0])];
 
 /// Measures these scenarios, and fails if one of them costs more than this.
 fn check(all: &[Most]) {

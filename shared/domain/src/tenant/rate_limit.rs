@@ -84,6 +84,10 @@ pub const RETRY_SPREAD_SECONDS: u32 = 5;
 /// The share of the tokens left in a minute that one lease may take beyond its need: one twentieth.
 const SHARE_OF_REST: u32 = 20;
 
+/// The share of its limit that a tenant may have taken in the last minute if its first lease in the next minute is to be larger
+/// than its need: one quarter. Tokens that an instance holds and does not spend refuse no event of such a tenant.
+const QUIET_SHARE: u32 = 4;
+
 /// The read units that a token pays for.
 ///
 /// A request that reads one event, one endpoint or a short page costs one token. A tenant that lists, leases and
@@ -127,6 +131,8 @@ pub struct Bucket {
     tokens: u32,
     /// The tokens that this instance has spent in this minute.
     spent: u32,
+    /// Half of the tokens that this instance spent in the minute before, if the tenant was far below its limit then.
+    expected: u32,
     /// The tokens that all instances have leased in this minute, as far as this instance knows.
     taken: u32,
 }
@@ -135,7 +141,7 @@ impl Bucket {
     /// Makes an empty bucket. `limit` is in tokens per minute.
     #[must_use]
     pub fn new(limit: u32) -> Self {
-        Self { limit, minute: 0, tokens: 0, spent: 0, taken: 0 }
+        Self { limit, minute: 0, tokens: 0, spent: 0, expected: 0, taken: 0 }
     }
 
     /// Sets another limit, and keeps the granted tokens. For up to a minute after a change, requests with the old and
@@ -148,13 +154,13 @@ impl Bucket {
     /// what is missing and some for the next requests, but no more than the minute has left.
     #[must_use]
     pub fn shortfall(&self, wanted: u32, now: Timestamp) -> u32 {
-        let Self { tokens, spent, taken, .. } = self.at(now);
+        let Self { tokens, spent, expected, taken, .. } = self.at(now);
         let missing = wanted.min(self.limit).saturating_sub(tokens);
         if missing == 0 {
             return 0;
         }
         let left = self.limit.saturating_sub(taken);
-        let for_next_requests = spent.min(slice(self.limit)).min(left / SHARE_OF_REST);
+        let for_next_requests = spent.max(expected).min(slice(self.limit)).min(left / SHARE_OF_REST);
         missing.max(for_next_requests).min(left)
     }
 
@@ -208,11 +214,13 @@ impl Bucket {
 
     /// Returns the bucket in the minute of `now`. In a new minute it is empty.
     fn at(&self, now: Timestamp) -> Self {
-        if self.minute == now.minutes() {
-            *self
-        } else {
-            Self { minute: now.minutes(), ..Self::new(self.limit) }
+        let minute = now.minutes();
+        if self.minute == minute {
+            return *self;
         }
+        let is_quiet = self.minute + 1 == minute && self.taken <= self.limit / QUIET_SHARE;
+        let expected = if is_quiet { self.spent / 2 } else { 0 };
+        Self { minute, expected, ..Self::new(self.limit) }
     }
 }
 
@@ -289,6 +297,23 @@ mod tests {
         assert_eq!(leases(&mut bucket, 300), [1, 1, 2, 4, 8, 16, 32, 64, 100, 100]);
         assert_eq!(bucket.status("events", NOW).remaining, 9_700);
         assert_eq!(leases(&mut Bucket::new(1_000), 50), [1, 1, 2, 4, 8, 10, 10, 10, 10]);
+    }
+
+    #[test]
+    fn the_first_lease_takes_half_of_the_last_minute_if_the_tenant_was_far_below_its_limit() {
+        let first_lease = |spent, taken, seconds| {
+            let mut bucket = Bucket::new(1000);
+            bucket.refill(spent, Leased::Granted { taken }, NOW);
+            bucket.spend(spent, NOW);
+            bucket.shortfall(1, Timestamp::from_seconds(NOW.seconds() + seconds))
+        };
+        assert_eq!((first_lease(6, 6, 60), first_lease(6, 250, 60)), (3, 3));
+        assert_eq!(
+            (first_lease(6, 251, 60), first_lease(6, 6, 120)),
+            (1, 1),
+            "busy; a minute without events"
+        );
+        assert_eq!((first_lease(1, 1, 60), first_lease(100, 100, 60)), (1, 10), "up to a slice");
     }
 
     #[test]
