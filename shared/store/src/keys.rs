@@ -136,7 +136,7 @@ pub(crate) fn counters_shard(shard: u8) -> String {
 
 /// Returns the partition in `Limits` of one part of the counters that were written without a wait.
 pub(crate) fn counters_part(part: u8) -> String {
-    format!("{COUNTERS}#{part}")
+    format!("counters#{part}")
 }
 
 /// Returns the partition in `Limits` of the reserved time of a line.
