@@ -3,7 +3,8 @@
 //!
 //! A tenant with events in many batches can have 50 endpoints and 40 API keys. To read all of them for each batch would ask more of
 //! their partition than it can give. So an instance keeps the endpoints of such a tenant, and reads one item for each batch: the tenant
-//! itself, which counts the changes of its endpoints. While that count is the same, the kept endpoints are those of the table.
+//! itself, which counts the changes of its endpoints. While that count is the same, the kept endpoints have each change that was
+//! answered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,15 +18,15 @@ use store::control::tenants::TenantSettings;
 use store::table::Table;
 use store::unavailable::PortResult;
 
-/// How long endpoints are kept. What attempts change (the health of an endpoint, and how slowly it answers) is not counted as a
-/// change, so it can be as old as this.
+/// How long endpoints are kept. What attempts change (for example how slowly an endpoint answers) is not counted as a change, so it can
+/// be as old as this.
 const LIFETIME: Duration = Duration::from_secs(5);
 
 /// The bytes of a consistent read unit. A tenant whose items fit in one is read whole for each batch: nothing costs less.
 const READ_UNIT: usize = 4096;
 
-/// The largest number of tenants whose endpoints are kept.
-const CAPACITY: usize = 256;
+/// The largest number of tenants whose endpoints are kept: at most 1 MB each, if all settings are as long as they may be.
+const CAPACITY: usize = 64;
 
 /// Reads settings, and keeps endpoints.
 pub(crate) struct Settings<T> {

@@ -8,8 +8,8 @@
 //! | together with | the batch | 10 suspects | 5 | 2 | none |
 //!
 //! After an overload nearly all messages are suspects, and most of them are still handled ten or five at a time. A message that does
-//! end its process is alone after three more receipts. The groups of one receipt run in the reverse order of the receipt before, so
-//! that those behind such a message come before it the next time.
+//! end its process is alone after three more receipts. Messages of more receipts come first, since they have fewer left. Those of equally many
+//! run in the reverse order of the receipt before, so that a message behind the one that ends its process comes before it the next time.
 
 use std::collections::BTreeMap;
 
@@ -59,7 +59,7 @@ fn groups(messages: &[Message]) -> Vec<Vec<usize>> {
         }
     }
     let mut groups = vec![others];
-    for (receive_count, mut places) in suspects {
+    for (receive_count, mut places) in suspects.into_iter().rev() {
         places.sort_by_key(|place| &messages[*place].message_id);
         if receive_count % 2 == 0 {
             places.reverse();
@@ -112,7 +112,7 @@ mod tests {
         for receive_count in [6, 7, 8, u32::MAX] {
             assert_eq!(sizes(&[receive_count; 10]), [1; 10], "receipt {receive_count}");
         }
-        assert_eq!(sizes(&[4, 1, 3, 4]), [1, 1, 2]);
+        assert_eq!(groups(&[4, 1, 3, 4].map(|count| message(0, count))), [vec![1], vec![3, 0], vec![2]]);
     }
 
     /// Receives ten messages together again and again, one of which ends its process each time. Returns the most receipts that another
@@ -130,6 +130,22 @@ mod tests {
             }
         }
         panic!("only the message {killer} goes to the dead-letter queue, but {left:?} are left");
+    }
+
+    #[test]
+    fn a_message_beside_one_of_more_or_fewer_receipts_that_ends_its_process_is_done_in_time() {
+        for mut killer in 1..=MAX_RECEIVE_COUNT {
+            for receive_count in 1..=MAX_RECEIVE_COUNT - 2 {
+                let (first_killer, mut innocent) = (killer, receive_count);
+                let is_first =
+                    |innocent, killer| groups(&[message(0, innocent), message(1, killer)])[0] == [0];
+                while killer <= MAX_RECEIVE_COUNT && !is_first(innocent, killer) {
+                    (innocent, killer) = (innocent + 1, killer + 1);
+                }
+                assert!(innocent <= MAX_RECEIVE_COUNT, "receipt {receive_count} beside {first_killer}");
+                killer = first_killer;
+            }
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! calls.
 //!
 //! An instance leases tokens of the minute with one conditional update of the table, and spends them locally: as many as
-//! it needs, and then as many more as it has spent in this minute, up to a slice. So an instance that a tenant meets once
-//! holds back no token, and the last tokens of a minute are leased one by one.
+//! it needs, and then as many more as it has spent in this minute, up to a slice. The first lease takes half of what it spent
+//! in the minute before, if the tenant was far below its limit then. So an instance that a tenant meets once holds back no token,
+//! and the last tokens of a minute are leased one by one.
 //! The table never grants more than the limit. An instance that cannot reach the table grants itself tokens, but no
 //! more than the limit per minute. Unspent tokens expire with their minute.
 //!
@@ -84,8 +85,8 @@ pub const RETRY_SPREAD_SECONDS: u32 = 5;
 /// The share of the tokens left in a minute that one lease may take beyond its need: one twentieth.
 const SHARE_OF_REST: u32 = 20;
 
-/// The share of its limit that a tenant may have taken in the last minute if its first lease in the next minute is to be larger
-/// than its need: one quarter. Tokens that an instance holds and does not spend refuse no event of such a tenant.
+/// The share of its limit that a tenant may have taken in the last minute if its first leases in the next minute are to be larger
+/// than their need: one quarter. Together they hold at most an eighth of the limit in tokens that are not spent yet.
 const QUIET_SHARE: u32 = 4;
 
 /// The read units that a token pays for.

@@ -1,8 +1,10 @@
 //! The endpoints of a tenant. The tenant changes an endpoint on the condition of its `rev`, and attempts change its
 //! health on the condition of its `health_rev`, so that neither overwrites the other.
 //!
-//! Each change by the tenant is counted in the item of the tenant, in one transaction with the change. Consumer reads that count for
-//! each batch, and the endpoints only when it has changed.
+//! Each change by the tenant is counted in the item of the tenant, after the change and before the answer. Consumer reads that count
+//! for each batch, and the endpoints only when it has changed. So a list that is read after a count has all changes that it counts.
+//! A new endpoint is counted twice: the first time in the transaction that adds it, because a repeated request is refused for its URL and
+//! counts nothing. `DynamoDB` can show one item of a transaction before the other, so that count alone would not be enough.
 
 use domain::endpoint::health::Change;
 use domain::endpoint::id::EndpointId;
@@ -60,7 +62,10 @@ impl<T: Table> Control<T> {
         let raise = tenant_item::raise_endpoints_rev(tenant).only_if(tenant_item::when_suspended(false));
         let writes = vec![Write::Put(put), Write::Update(count), Write::Update(raise)];
         Ok(match self.items.transact(writes).await? {
-            Committed::Done => Added::Done,
+            Committed::Done => {
+                self.count_change(tenant).await?;
+                Added::Done
+            }
             Committed::Refused(refused) if refused.first() == Some(&true) => Added::Exists,
             Committed::Refused(refused) if refused.get(1) == Some(&true) => Added::TooMany,
             Committed::Refused(_) => Added::Suspended,
@@ -92,8 +97,11 @@ impl<T: Table> Control<T> {
         if seen.url != next.url {
             update = update.remove(endpoint_item::DELIVERED_AT);
         }
-        let raise = tenant_item::raise_endpoints_rev(tenant);
-        self.items.transact(vec![Write::Update(update), Write::Update(raise)]).await.map(Committed::updated)
+        let updated = self.items.update(update).await?.updated();
+        if updated == Updated::Done {
+            self.count_change(tenant).await?;
+        }
+        Ok(updated)
     }
 
     /// Records a delivery at `at`, if none was recorded within [`DELIVERY_RECORD_INTERVAL`] before it, and the endpoint has
@@ -147,9 +155,14 @@ impl<T: Table> Control<T> {
     /// Deletes an endpoint. A second delete changes nothing.
     pub async fn delete_endpoint(&self, tenant: &TenantId, id: &EndpointId) -> PortResult<()> {
         let delete = Delete::new(endpoint_item::key(tenant, id)).only_if(exists("sk"));
-        let count = Write::Update(count_endpoints(tenant, -1));
-        let raise = Write::Update(tenant_item::raise_endpoints_rev(tenant));
-        self.items.transact(vec![Write::Delete(delete), count, raise]).await.map(drop)
+        let writes = vec![Write::Delete(delete), Write::Update(count_endpoints(tenant, -1))];
+        self.items.transact(writes).await?;
+        self.count_change(tenant).await
+    }
+
+    /// Counts a change of the tenant's endpoints.
+    async fn count_change(&self, tenant: &TenantId) -> PortResult<()> {
+        self.items.update(tenant_item::raise_endpoints_rev(tenant)).await.map(drop)
     }
 }
 
