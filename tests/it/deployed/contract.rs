@@ -110,7 +110,7 @@ async fn how_a_tenant_stands_is_read_at_once() {
     assert_eq!(control.add_endpoint(&tenant, &endpoint).await.unwrap(), Added::Done);
     let standing = TenantSettings {
         endpoints: [endpoint].into(),
-        endpoints_rev: 1,
+        endpoints_rev: 2,
         tier: Some(Tier::Pro),
         ..TenantSettings::default()
     };
