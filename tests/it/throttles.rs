@@ -44,7 +44,13 @@ async fn a_partition_takes_a_thousand_write_units_a_second() {
     assert!((1_000..=1_000 + WHILE_RETRIED).contains(&made), "{made}");
     assert!(began.elapsed() > Duration::from_millis(50), "the SDK made further attempts");
     assert_eq!(put(&table, 1_000, plain("b")).await, 1_000, "another partition");
-    let [load] = table.loads().into_iter().filter(|load| load.partition == "a").collect::<Vec<_>>().try_into().unwrap();
+    let [load] = table
+        .loads()
+        .into_iter()
+        .filter(|load| load.partition == "a")
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
     assert!(load.writes == made as u64 && load.refused > 0, "{load:?}");
 
     sleep(Duration::from_secs(2)).await;
@@ -74,10 +80,16 @@ async fn a_partition_takes_three_thousand_read_units_a_second() {
 async fn a_batch_leaves_the_keys_of_a_throttled_partition_and_a_transaction_is_canceled() {
     let table = table();
     let large = |number| plain("a")(number).with("padding", "x".repeat(390 * 1024));
-    assert_eq!(put(&table, 3, large).await, 3, "the last one is admitted while units are left, and leaves a debt");
+    assert_eq!(
+        put(&table, 3, large).await,
+        3,
+        "the last one is admitted while units are left, and leaves a debt"
+    );
     let keys = ["a", "b"].map(|pk| Key::new(pk, "1"));
     let deletions = keys.clone().map(|key| Write::Delete(Delete::new(key)));
-    let Transacted::Canceled(reasons) = table.transact(&deletions).await.unwrap() else { panic!("it is made") };
+    let Transacted::Canceled(reasons) = table.transact(&deletions).await.unwrap() else {
+        panic!("it is made")
+    };
     assert_eq!(reasons, [Reason::Other; 2]);
     assert_eq!(table.batch_delete(&keys).await.unwrap(), keys[..1]);
     assert!(table.batch_delete(&keys[..1]).await.is_err(), "it has no other key");

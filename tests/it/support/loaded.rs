@@ -25,7 +25,7 @@ use domain::endpoint::Endpoint;
 use domain::tenant::api_key::Pepper;
 use domain::tenant::id::TenantId;
 use domain::tenant::tier::Tier;
-use domain::testing::{endpoint_of, key_of, tenant};
+use domain::testing::{endpoint, endpoint_of, key_of, tenant};
 use drain::handler::Drain;
 use http::{HeaderMap, HeaderValue};
 use ingest::handler::Ingest;
@@ -79,7 +79,7 @@ impl Pollers {
 
 /// A tenant that posts.
 pub(crate) struct Sender {
-    pub(crate) tenant: TenantId,
+    tenant: TenantId,
     /// The headers of its requests, by API key.
     headers: Vec<HeaderMap>,
     /// The types of its events, in turn.
@@ -126,8 +126,9 @@ impl<A: Answering> Loaded<A> {
         for lane in [DELIVERIES_QUEUE, SLOW_DELIVERIES_QUEUE] {
             system.poll(lane, deliverers, |ports, queue| async move {
                 let delivery = Delivery::new(&ports, configs::delivery(), no_log());
-                let handle =
-                    async |batch| delivery.handle(batch, ports.clock.now().after(Duration::from_mins(1))).await;
+                let handle = async |batch| {
+                    delivery.handle(batch, ports.clock.now().after(Duration::from_mins(1))).await
+                };
                 work(&ports, Function::Delivery, &queue, handle).await;
             });
         }
@@ -151,6 +152,12 @@ impl<A: Answering> Loaded<A> {
         Sender { tenant, headers, types: vec!["order.created".to_owned()] }
     }
 
+    /// Lets an endpoint that is paused take deliveries again.
+    pub(crate) fn resume(&self, sender: &Sender, number: u8) {
+        let id = endpoint(number).id;
+        self.tables.change_endpoint(&sender.tenant, &id, |endpoint| endpoint.is_paused = false);
+    }
+
     /// Adds an API key of a tenant; returns the headers of its requests.
     fn add_key(&self, tenant: &TenantId, tier: Tier) -> HeaderMap {
         let (key, record) = key_of(tenant, tier);
@@ -161,8 +168,15 @@ impl<A: Answering> Loaded<A> {
         headers
     }
 
-    /// Posts this many events of 1 KB a second for so long, of each sender in turn, `batch` of them in each request.
-    pub(crate) async fn post(&self, senders: &[Sender], batch: u64, per_second: u64, time: Duration) {
+    /// Posts this many events of 1 KB a second for so long, of each sender in turn, `batch` of them in each
+    /// request. Returns how many they are.
+    pub(crate) async fn post(
+        &self,
+        senders: &[Sender],
+        batch: u64,
+        per_second: u64,
+        time: Duration,
+    ) -> usize {
         let began = self.clock.now();
         let mut requests = JoinSet::new();
         let mut posted = 0;
@@ -184,6 +198,7 @@ impl<A: Answering> Loaded<A> {
             sleep(TICK).await;
         }
         requests.join_all().await;
+        usize::try_from(posted).unwrap()
     }
 
     fn body(&self, sender: &Sender, batch: u64) -> String {
@@ -212,8 +227,8 @@ impl<A: Answering> Loaded<A> {
         }
     }
 
-    /// Returns the partitions of each table, the hottest first.
-    pub(crate) fn hottest(&self) -> Vec<(&'static str, Vec<Load>)> {
+    /// Returns what the partitions of each table were asked for, the hottest first.
+    pub(crate) fn loads(&self) -> Vec<(&'static str, Vec<Load>)> {
         let of_table = |name| {
             let mut loads = table_named(&self.tables, name).loads();
             loads.sort_by_key(|load| std::cmp::Reverse(load.half_reads.max(load.writes * 6)));

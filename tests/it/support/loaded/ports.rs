@@ -69,7 +69,8 @@ pub(super) struct TimedQueue {
 
 impl Queue for TimedQueue {
     async fn send(&self, messages: &[Outgoing]) -> Vec<PortResult<()>> {
-        let calls = messages.chunks(10).map(|call| call.iter().map(|message| message.body.len()).sum::<usize>());
+        let calls =
+            messages.chunks(10).map(|call| call.iter().map(|message| message.body.len()).sum::<usize>());
         self.recorder.record(|current| current.sends.extend(calls));
         if !messages.is_empty() {
             sleep(QUEUE_CALL).await; // the calls are made at the same time

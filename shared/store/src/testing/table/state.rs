@@ -64,8 +64,7 @@ impl State {
 
     /// Refuses a read of a partition that has no units left.
     pub(super) fn admit_read(&mut self, place: Place<'_>) -> PortResult<()> {
-        let is_admitted =
-            self.throttle.as_mut().is_none_or(|throttle| throttle.admits(Access::Read, place));
+        let is_admitted = self.throttle.as_mut().is_none_or(|throttle| throttle.admits(Access::Read, place));
         if is_admitted { Ok(()) } else { Err(self.throttled()) }
     }
 
