@@ -24,6 +24,7 @@ use tokio::time::sleep;
 
 use crate::support::answering::Answering;
 use crate::support::loaded::{Loaded, Pollers, Sender};
+use crate::support::size;
 use crate::support::template::setting;
 
 /// The number of the endpoint of an ordinary tenant.
@@ -74,7 +75,8 @@ impl Receivers {
 
     /// Waits until an endpoint got this many requests; returns the time from the first to the last.
     async fn wait_for(&self, number: u8, count: usize, system: &Loaded<Self>) -> Duration {
-        let until = system.clock.now().after(Duration::from_mins(10));
+        let at_half_the_rate = 2 * count as u64 / u64::from(DEFAULT_RATE_PER_SECOND);
+        let until = system.clock.now().after(Duration::from_secs(at_half_the_rate + 120));
         loop {
             let requests = self.requests(number, START, until);
             if requests.len() >= count {
@@ -126,11 +128,11 @@ async fn a_paused_endpoint_of_the_largest_tenant_at_its_full_rate_delays_nobody_
     LocalSet::new().run_until(beside_a_paused_endpoint()).await;
 }
 
-/// A pause of an hour, cut short to seconds: each second parks as many deliveries as any other.
+/// A pause of an hour, cut short to three seconds, or to `PAUSE_SECONDS`: each second parks as many deliveries as any other.
 async fn beside_a_paused_endpoint() {
     const OTHERS_PER_SECOND: u64 = 400;
     const WARM_UP: Duration = Duration::from_secs(3);
-    const TIME: Duration = Duration::from_secs(3);
+    let time = Duration::from_secs(size("PAUSE_SECONDS", 3));
     let receivers = Receivers::default();
     let system = Loaded::start(receivers.clone(), CONSUMERS, Pollers::all(deliverers()));
     let others = ordinary_tenants(&system, 20);
@@ -138,14 +140,14 @@ async fn beside_a_paused_endpoint() {
     let large = [system.add_tenant(Tier::Enterprise, [PAUSED], paused, 1)];
 
     // 1. The others alone, then beside the tenant whose endpoint is paused.
-    system.post(&others, 1, OTHERS_PER_SECOND, WARM_UP + TIME).await;
+    system.post(&others, 1, OTHERS_PER_SECOND, WARM_UP + time).await;
     let [alone, beside] = [START.after(WARM_UP), system.clock.now()];
     system.reset_loads();
     let (_, posted) = tokio::join!(
-        system.post(&others, 1, OTHERS_PER_SECOND, TIME),
-        system.post(&large, 25, largest_rate(), TIME)
+        system.post(&others, 1, OTHERS_PER_SECOND, time),
+        system.post(&large, 25, largest_rate(), time)
     );
-    print_hottest(&system, TIME);
+    print_hottest(&system, time);
     let ended = system.clock.now();
     sleep(Duration::from_secs(2)).await;
     let [alone, beside] =

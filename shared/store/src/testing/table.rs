@@ -167,11 +167,10 @@ impl MemoryTable {
             })
         };
         for number in 2..=ATTEMPTS {
-            let (result, is_throttled) = attempt()?;
-            if !is_throttled {
+            if let (result, false) = attempt()? {
                 return result;
             }
-            sleep(backoff(number)).await;
+            Box::pin(sleep(backoff(number))).await; // boxed: the futures of all calls hold it
         }
         attempt()?.0
     }
