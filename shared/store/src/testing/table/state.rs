@@ -64,8 +64,11 @@ impl State {
 
     /// Refuses a read of a partition that has no units left.
     pub(super) fn admit_read(&mut self, place: Place<'_>) -> PortResult<()> {
-        let is_admitted = self.throttle.as_mut().is_none_or(|throttle| throttle.admits(Access::Read, place));
-        if is_admitted { Ok(()) } else { Err(self.throttled()) }
+        if self.admits(Access::Read, place) { Ok(()) } else { Err(self.throttled()) }
+    }
+
+    fn admits(&mut self, access: Access, place: Place<'_>) -> bool {
+        self.throttle.as_mut().is_none_or(|throttle| throttle.admits(access, place))
     }
 
     /// Returns whether all partitions of a write have units left: that of the item, and those of its entries in the indexes.
@@ -159,7 +162,7 @@ impl State {
         }
         let admits = |effect: &Effect| match effect {
             Effect::Write(key, next) => self.admits_write(key, next.as_ref()),
-            Effect::Check(key) => self.admits_write(key, None),
+            Effect::Check(key) => self.admits(Access::Write, (None, key.pk.as_str())),
         };
         if !effects.iter().all(admits) {
             return Ok(Transacted::Canceled(vec![Reason::Other; writes.len()])); // ThrottlingError
@@ -235,9 +238,7 @@ impl State {
         let (first, later) = keys.split_at(half);
         let (now, throttled): (Vec<&Key>, Vec<&Key>) = first.iter().partition(|key| match access {
             Access::Write => self.admits_write(key, None),
-            Access::Read => {
-                self.throttle.as_mut().is_none_or(|throttle| throttle.admits(access, (None, key.pk.as_str())))
-            }
+            Access::Read => self.admits(access, (None, key.pk.as_str())),
         });
         if now.is_empty() && !throttled.is_empty() {
             return Err(self.throttled());
