@@ -33,7 +33,7 @@ const ORDINARY: u8 = 1;
 /// The number of the endpoint that is paused.
 const PAUSED: u8 = 0;
 
-/// The instances of consumer in stories that are not about their number: as many as the load needs.
+/// The instances of consumer where one tenant posts: as many as its load needs.
 const CONSUMERS: Pollers = Pollers::all(40);
 
 /// Receivers that answer 200, and keep when each request came and how long its event had waited, by the number of the endpoint.
@@ -89,7 +89,12 @@ impl Receivers {
     }
 }
 
-/// All instances of each lane of delivery that the template allows.
+/// The instances of consumer that the template allows.
+fn consumers() -> usize {
+    setting("ConsumerFunction", "MaximumConcurrency")
+}
+
+/// The instances of each lane of delivery that the template allows.
 fn deliverers() -> usize {
     setting("DeliveryFunction", "MaximumConcurrency")
 }
@@ -201,7 +206,7 @@ async fn fifty_endpoints_in_every_batch() {
     const KEYS: usize = 40;
     const ENDPOINTS: std::ops::Range<u8> = 100..150;
     let receivers = Receivers::default();
-    let system = Loaded::start(receivers.clone(), Pollers::all(100), Pollers::all(deliverers()));
+    let system = Loaded::start(receivers.clone(), Pollers::all(consumers()), Pollers::all(deliverers()));
     let others = ordinary_tenants(&system, 100);
     let of_its_own_type = |endpoint: Endpoint| Endpoint {
         event_types: vec![Pattern::from_stored(endpoint.id.as_str())],
@@ -230,8 +235,7 @@ async fn full_load() {
     const WARM_UP: Duration = Duration::from_millis(1_500);
     const TIME: Duration = Duration::from_secs(2);
     let receivers = Receivers::default();
-    let consumers = Pollers::all(setting("ConsumerFunction", "MaximumConcurrency"));
-    let system = Loaded::start(receivers.clone(), consumers, Pollers::all(deliverers()));
+    let system = Loaded::start(receivers.clone(), Pollers::all(consumers()), Pollers::all(deliverers()));
     let tenants = ordinary_tenants(&system, 200);
     system.post(&tenants, 1, PER_SECOND, WARM_UP).await;
     system.reset_loads();
@@ -262,11 +266,8 @@ async fn jump() {
     const BEFORE: Duration = Duration::from_secs(10);
     const TIME: u64 = 25;
     let receivers = Receivers::default();
-    let pollers = |function| {
-        let most: usize = setting(function, "MaximumConcurrency");
-        Pollers { at_start: 1, added_each_second: 1, most: most / 5 }
-    };
-    let system = Loaded::start(receivers.clone(), pollers("ConsumerFunction"), pollers("DeliveryFunction"));
+    let pollers = |most| Pollers { at_start: 1, added_each_second: 1, most: most / 5 };
+    let system = Loaded::start(receivers.clone(), pollers(consumers()), pollers(deliverers()));
     let tenants = ordinary_tenants(&system, 40);
     system.post(&tenants, 1, 10 / FIFTH, BEFORE).await;
     let jump = system.clock.now();
