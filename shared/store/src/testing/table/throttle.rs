@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use super::usage::Billed;
 use crate::table::query::Index;
 
-/// The units that a partition gathers while nobody uses it.
+/// The time whose units a partition gathers while it is not used.
 const BURST: Duration = Duration::from_secs(1);
 
 /// The attempts of a call that is throttled.
