@@ -25,7 +25,8 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
 
 use crate::support::answering::Answering;
-use crate::support::simulation::{FairQueue, Simulation};
+use crate::support::fair_queue::FairQueue;
+use crate::support::simulation::Simulation;
 
 /// How many events are sent again.
 const REPLAYED: u64 = 10_000;

@@ -168,8 +168,8 @@ impl Counts {
             };
             let place = billed.index.map_or(*table, |index| index.name());
             add(place, Units { writes: billed.writes, half_reads: billed.half_reads });
-            for (index, writes) in &billed.index_writes {
-                add(index.name(), Units { writes: *writes, half_reads: 0 });
+            for entry in &billed.index_writes {
+                add(entry.index.name(), Units { writes: entry.units, half_reads: 0 });
             }
         }
     }

@@ -1,42 +1,38 @@
-//! Simulated time: a hundred workers for each lane run the real delivery at once, over tables in memory and queues that give out
-//! messages as SQS' fair queues are documented to: of the tenant that has the fewest under way.
+//! Simulated time: a hundred workers for each lane run the real delivery at once, over tables in memory and fair queues. Calls take
+//! no time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-use store::data_keys::DataKeys;
-use store::queue::{Depth, Outgoing, Queue};
-use store::schedule::Schedule;
-use store::testing::memory::{DELIVERIES_QUEUE, DRAINS_QUEUE, Memory, SLOW_DELIVERIES_QUEUE};
-use store::testing::queue::record;
-use store::testing::table::MemoryTable;
-use store::testing::tables::MemoryTables;
-use store::testing::vault::MemoryVault;
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::event::sqs::SqsBatchResponse;
+use cost::clock::SimulatedClock;
 use delivery::handler::Delivery;
 use domain::delivery::DeliveryMessage;
 use domain::endpoint::Endpoint;
 use domain::event::id::EventId;
 use domain::inbox::Head;
 use domain::tenant::id::TenantId;
-use domain::testing::{START, endpoint_of, event};
-use domain::timestamp::Timestamp;
+use domain::testing::{endpoint_of, event};
 use drain::handler::Drain;
 use runtime::telemetry::Log;
 use scheduler::handler::Scheduler;
 use store::clock::Clock;
+use store::data_keys::DataKeys;
 use store::events::Events;
+use store::queue::Queue;
 use store::queues::{Delayed, Lanes};
-
-use store::unavailable::PortResult;
-use tokio::sync::Notify;
+use store::schedule::Schedule;
+use store::testing::memory::{DELIVERIES_QUEUE, DRAINS_QUEUE, Memory, SLOW_DELIVERIES_QUEUE};
+use store::testing::table::MemoryTable;
+use store::testing::tables::MemoryTables;
+use store::testing::vault::MemoryVault;
 use tokio::task::{JoinHandle, spawn_local};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::answering::{Answering, Posts};
 use super::configs;
+use super::fair_queue::FairQueue;
 use super::lines::no_log;
 
 /// The function's instances for each lane, as the template allows them.
@@ -47,121 +43,6 @@ const QUEUES: [&str; 3] = [DELIVERIES_QUEUE, SLOW_DELIVERIES_QUEUE, DRAINS_QUEUE
 
 /// What one receipt takes.
 const POLL: Duration = Duration::from_millis(20);
-
-/// Simulated time.
-#[derive(Clone, Copy)]
-pub(crate) struct SimulatedClock(Instant);
-
-impl Clock for SimulatedClock {
-    fn now(&self) -> Timestamp {
-        START.after(self.0.elapsed())
-    }
-}
-
-/// Messages by their group.
-#[derive(Clone)]
-pub(crate) struct FairQueue {
-    arn: &'static str,
-    clock: SimulatedClock,
-    state: Arc<Mutex<Queued>>,
-    arrived: Arc<Notify>,
-}
-
-#[derive(Default)]
-struct Queued {
-    groups: BTreeMap<String, Group>,
-    owners: BTreeMap<String, String>,
-    sent: u64,
-}
-
-#[derive(Default)]
-struct Group {
-    waiting: VecDeque<(String, String)>,
-    under_way: usize,
-}
-
-impl FairQueue {
-    fn new(arn: &'static str, clock: SimulatedClock) -> Self {
-        Self { arn, clock, state: Arc::default(), arrived: Arc::new(Notify::new()) }
-    }
-
-    fn state(&self) -> MutexGuard<'_, Queued> {
-        self.state.lock().unwrap()
-    }
-
-    fn arrive(&self, group: &str, body: String) {
-        let mut state = self.state();
-        state.sent += 1;
-        let id = format!("{}-{}", self.arn, state.sent);
-        state.owners.insert(id.clone(), group.to_owned());
-        state.groups.entry(group.to_owned()).or_default().waiting.push_back((id, body));
-        drop(state);
-        self.arrived.notify_one();
-    }
-
-    /// Up to ten messages, as soon as there is one.
-    async fn take(&self) -> SqsEvent {
-        loop {
-            let batch = self.try_take();
-            if !batch.records.is_empty() {
-                self.arrived.notify_one(); // there may be more
-                return batch;
-            }
-            self.arrived.notified().await;
-        }
-    }
-
-    fn try_take(&self) -> SqsEvent {
-        let (mut batch, mut state) = (SqsEvent::default(), self.state());
-        while batch.records.len() < 10 {
-            let waiting = state.groups.values_mut().filter(|group| !group.waiting.is_empty());
-            let Some(group) = waiting.min_by_key(|group| group.under_way) else { break };
-            group.under_way += 1;
-            batch.records.extend(group.waiting.pop_front().map(|(id, body)| {
-                let mut record = record(&id, &body, 1);
-                record.event_source_arn = Some(self.arn.to_owned());
-                record
-            }));
-        }
-        batch
-    }
-
-    fn settle(&self, batch: &SqsEvent, response: &SqsBatchResponse) {
-        assert!(response.batch_item_failures.is_empty(), "nothing fails here");
-        let mut state = self.state();
-        for id in batch.records.iter().filter_map(|record| record.message_id.as_deref()) {
-            let owner = state.owners.remove(id).unwrap();
-            state.groups.get_mut(&owner).unwrap().under_way -= 1;
-        }
-    }
-}
-
-impl Queue for FairQueue {
-    async fn send(&self, messages: &[Outgoing]) -> Vec<PortResult<()>> {
-        for Outgoing { tenant, body, delay } in messages {
-            let seconds = u64::try_from(delay.as_millis().div_ceil(1000)).unwrap(); // SQS knows whole seconds alone
-            let (queue, delay) = (self.clone(), Duration::from_secs(seconds));
-            let (group, body) = (tenant.to_string(), body.clone());
-            if delay.is_zero() {
-                queue.arrive(&group, body);
-                continue;
-            }
-            tokio::spawn(async move {
-                sleep(delay).await;
-                queue.arrive(&group, body);
-            });
-        }
-        messages.iter().map(|_| Ok(())).collect()
-    }
-
-    async fn delete(&self, _: &[String]) -> PortResult<()> {
-        Ok(())
-    }
-
-    async fn depth(&self) -> PortResult<Depth> {
-        Ok(Depth::default())
-    }
-}
 
 /// The ports of a simulation that sends through this queue.
 type Simulated<A, Q = FairQueue> = Memory<Q, Posts<A>, SimulatedClock>;
@@ -183,8 +64,8 @@ pub(crate) struct Simulation<A: Answering> {
 impl<A: Answering> Simulation<A> {
     /// A system with these receivers. Must run within a `LocalSet`, in paused time.
     pub(crate) fn start(receivers: A) -> Self {
-        let clock = SimulatedClock(Instant::now());
-        let queues = QUEUES.map(|name| FairQueue::new(name, clock));
+        let clock = SimulatedClock::start();
+        let queues = QUEUES.map(|name| FairQueue::new(name, Duration::from_mins(6), clock));
         let [quick, slow, drains] = queues.clone();
         let lanes = [quick, slow];
         let tables = MemoryTables::default();
@@ -206,8 +87,9 @@ impl<A: Answering> Simulation<A> {
                 loop {
                     let batch = queue.take().await;
                     sleep(POLL).await;
-                    let until = queue.clock.now().after(Duration::from_mins(1));
+                    let until = clock.now().after(Duration::from_mins(1));
                     let response = delivery.handle(batch.clone(), until).await;
+                    assert!(response.batch_item_failures.is_empty(), "nothing fails here");
                     queue.settle(&batch, &response);
                 }
             })

@@ -5,13 +5,16 @@
 mod rules;
 mod state;
 mod storage;
+pub mod throttle;
 pub mod usage;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::yield_now;
+use tokio::time::sleep;
 
 use self::state::State;
+use self::throttle::{ATTEMPTS, Access, Load, Throttle, backoff};
 use self::usage::{Billed, Operation, Stored, Usage};
 use super::faults::Faults;
 use crate::item::{Item, Key};
@@ -71,7 +74,23 @@ impl MemoryTable {
 
     /// Counts from zero again.
     pub fn reset_usage(&self) {
-        self.state().usage = Usage::default();
+        let mut state = self.state();
+        state.usage = Usage::default();
+        if let Some(throttle) = &mut state.throttle {
+            throttle.reset_loads();
+        }
+    }
+
+    /// Limits what each partition takes a second, from now on ([`throttle`]).
+    pub fn throttle_partitions(&self) {
+        self.state().throttle.get_or_insert_default();
+    }
+
+    /// Returns what each partition was asked for since the table was made, or since [`MemoryTable::reset_usage`]; nothing before
+    /// [`MemoryTable::throttle_partitions`].
+    #[must_use]
+    pub fn loads(&self) -> Vec<Load> {
+        self.state().throttle.as_ref().map(Throttle::loads).unwrap_or_default()
     }
 
     /// Keeps what is billed from now on, until [`MemoryTable::take_journal`].
@@ -131,17 +150,29 @@ impl MemoryTable {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Makes a call, and makes it again while it is throttled.
     async fn call<R>(
         &self,
         operation: Operation,
-        effect: impl FnOnce(&mut State) -> PortResult<R>,
+        effect: impl Fn(&mut State) -> PortResult<R>,
     ) -> PortResult<R> {
         yield_now().await;
-        self.faults.call(operation.name(), || {
-            let mut state = self.state();
-            state.usage.count(operation);
-            effect(&mut state)
-        })?
+        let attempt = || {
+            self.faults.call(operation.name(), || {
+                let mut state = self.state();
+                state.usage.count(operation);
+                state.is_throttled = false;
+                let result = effect(&mut state);
+                (result, state.is_throttled)
+            })
+        };
+        for number in 2..=ATTEMPTS {
+            if let (result, false) = attempt()? {
+                return result;
+            }
+            Box::pin(sleep(backoff(number))).await; // boxed: the futures of all calls hold it
+        }
+        attempt()?.0
     }
 
     async fn write(
@@ -164,6 +195,7 @@ impl Table for MemoryTable {
     async fn get(&self, key: &Key, consistency: Consistency) -> PortResult<Option<Item>> {
         self.call(Operation::Get, |state| {
             rules::check_key(key)?;
+            state.admit_read((None, key.pk.as_str()))?;
             let is_fresh = consistency == Consistency::Strong || state.shows_writes_at_once;
             let found = if is_fresh { state.storage.get(key) } else { state.storage.before(key) };
             let (bytes, found) = (storage::size_of(found), found.cloned());
@@ -191,17 +223,8 @@ impl Table for MemoryTable {
             rules::check_item(&put.item)?;
             rules::check_condition(put.condition.as_ref())?;
             let key = put.item.key()?;
-            let (place, bytes) = ((Operation::Put, &key), storage::size_of(Some(&put.item)));
-            state.write_if(
-                place,
-                put.condition.as_ref(),
-                put.returns,
-                |_| bytes,
-                |state| {
-                    state.write(Operation::Put, &key, Some(put.item.clone()));
-                    Ok(Item::default())
-                },
-            )
+            let next = |_: &State| Ok((Some(put.item.clone()), Item::default()));
+            state.write_if((Operation::Put, &key), put.condition.as_ref(), put.returns, next)
         })
         .await
     }
@@ -210,12 +233,8 @@ impl Table for MemoryTable {
         self.write(Operation::Update, |state| {
             rules::check_update(update)?;
             let place = (Operation::Update, &update.key);
-            let bytes = |state: &State| state.updated(update).map_or(0, |(item, _)| item.size());
-            state.write_if(place, update.condition.as_ref(), update.returns, bytes, |state| {
-                let (item, changed) = state.updated(update)?;
-                state.write(Operation::Update, &update.key, Some(item));
-                Ok(changed)
-            })
+            let next = |state: &State| state.updated(update).map(|(item, changed)| (Some(item), changed));
+            state.write_if(place, update.condition.as_ref(), update.returns, next)
         })
         .await
     }
@@ -225,16 +244,7 @@ impl Table for MemoryTable {
             rules::check_key(&delete.key)?;
             rules::check_condition(delete.condition.as_ref())?;
             let place = (Operation::Delete, &delete.key);
-            state.write_if(
-                place,
-                delete.condition.as_ref(),
-                false,
-                |_| 0,
-                |state| {
-                    state.write(Operation::Delete, &delete.key, None);
-                    Ok(Item::default())
-                },
-            )
+            state.write_if(place, delete.condition.as_ref(), false, |_| Ok((None, Item::default())))
         })
         .await
     }
@@ -253,7 +263,7 @@ impl Table for MemoryTable {
     async fn batch_get(&self, keys: &[Key]) -> PortResult<(Vec<Item>, Vec<Key>)> {
         self.call(Operation::BatchGet, |state| {
             rules::check_keys(keys.iter(), MAX_BATCH_GET_KEYS)?;
-            let (now, later) = state.split(keys);
+            let (now, later) = state.split(Access::Read, keys)?;
             let items: Vec<Item> = now.iter().filter_map(|key| state.storage.get(key).cloned()).collect();
             for key in now {
                 let cost = half_units(storage::size_of(state.storage.get(key)), Consistency::Strong);
@@ -267,7 +277,7 @@ impl Table for MemoryTable {
     async fn batch_delete(&self, keys: &[Key]) -> PortResult<Vec<Key>> {
         self.call(Operation::BatchDelete, |state| {
             rules::check_keys(keys.iter(), MAX_BATCH_DELETE_KEYS)?;
-            let (now, later) = state.split(keys);
+            let (now, later) = state.split(Access::Write, keys)?;
             for key in now {
                 state.write(Operation::BatchDelete, key, None);
             }

@@ -2,13 +2,14 @@
 
 use super::rules::check_item;
 use super::storage::{self, Storage, refused};
+use super::throttle::{Access, Place, Throttle};
 use super::usage::{Billed, Operation, Usage};
 use crate::item::{Item, Key};
 use crate::reads::half_units;
 use crate::table::condition::Condition;
 use crate::table::query::{Page, Query, Select};
 use crate::table::write::{Reason, Transacted, Update, Write, Written};
-use crate::unavailable::PortResult;
+use crate::unavailable::{PortResult, Unavailable};
 
 /// Something that happens right after a call.
 pub(super) type Act = Box<dyn FnOnce() + Send>;
@@ -25,6 +26,10 @@ pub(super) struct State {
     pub(super) unprocessed_batches: usize,
     pub(super) conflicts: usize,
     pub(super) shows_writes_at_once: bool,
+    /// The units that partitions have left; `None` where they are not limited.
+    pub(super) throttle: Option<Throttle>,
+    /// Whether the call was refused because a partition has no units left.
+    pub(super) is_throttled: bool,
 }
 
 /// What a write of a transaction will do.
@@ -34,9 +39,12 @@ enum Effect {
 }
 
 impl State {
-    /// Adds what a call costs to the usage, and to the journal.
+    /// Adds what a call costs to the usage, and to the journal, and takes it from the partitions.
     pub(super) fn bill(&mut self, billed: Billed) {
         self.usage.add(&billed);
+        if let Some(throttle) = &mut self.throttle {
+            throttle.take(&billed);
+        }
         if let Some(journal) = &mut self.journal {
             journal.push(billed);
         }
@@ -54,22 +62,51 @@ impl State {
         condition.is_some_and(|condition| !condition.holds(&found)).then_some(found)
     }
 
+    /// Refuses a read of a partition that has no units left.
+    pub(super) fn admit_read(&mut self, place: Place<'_>) -> PortResult<()> {
+        if self.admits(Access::Read, place) { Ok(()) } else { Err(self.throttled()) }
+    }
+
+    fn admits(&mut self, access: Access, place: Place<'_>) -> bool {
+        self.throttle.as_mut().is_none_or(|throttle| throttle.admits(access, place))
+    }
+
+    /// Returns whether all partitions of a write have units left: that of the item, and those of its entries in the indexes.
+    fn admits_write(&mut self, key: &Key, next: Option<&Item>) -> bool {
+        let Some(throttle) = &mut self.throttle else { return true };
+        let entries = storage::index_writes(self.storage.get(key), next);
+        let of_entries = entries.iter().map(|entry| (Some(entry.index), entry.partition.as_str()));
+        let mut places = std::iter::once((None, key.pk.as_str())).chain(of_entries);
+        places.all(|place| throttle.admits(Access::Write, place))
+    }
+
+    fn throttled(&mut self) -> Unavailable {
+        self.is_throttled = true;
+        Unavailable::new("the memory table", "ThrottlingException: a partition has no units left")
+    }
+
     /// Makes a single write if its condition holds; returns attributes only where the write asks for them. A refused write costs
-    /// as much as the stored item, or as the one that it would have written (`attempted`, in bytes) if that is larger.
+    /// as much as the stored item, or as the one that it would have written if that is larger. `next` returns the item that it
+    /// writes, and the attributes that it changes.
     pub(super) fn write_if(
         &mut self,
         (operation, key): (Operation, &Key),
         condition: Option<&Condition>,
         returns: bool,
-        attempted: impl FnOnce(&Self) -> usize,
-        effect: impl FnOnce(&mut Self) -> PortResult<Item>,
+        next: impl FnOnce(&Self) -> PortResult<(Option<Item>, Item)>,
     ) -> PortResult<Written> {
+        let next = next(self);
+        let written = next.as_ref().ok().and_then(|(item, _)| item.as_ref());
+        if !self.admits_write(key, written) {
+            return Err(self.throttled());
+        }
         if let Some(found) = self.refusal(key, condition) {
-            let bytes = storage::size_of(Some(&found)).max(attempted(self));
-            self.bill(Billed::write(operation, key.clone(), bytes, &[]));
+            let bytes = storage::size_of(Some(&found)).max(storage::size_of(written));
+            self.bill(Billed::write(operation, key.clone(), bytes, Vec::new()));
             return Ok(Written::Refused(if returns { found } else { Item::default() }));
         }
-        let changed = effect(self)?;
+        let (item, changed) = next?;
+        self.write(operation, key, item);
         Ok(Written::Done(if returns { changed } else { Item::default() }))
     }
 
@@ -79,7 +116,7 @@ impl State {
         let before = self.storage.get(key);
         let bytes = storage::size_of(before).max(storage::size_of(next.as_ref()));
         let of_indexes = storage::index_writes(before, next.as_ref());
-        self.bill(Billed::write(operation, key.clone(), bytes, &of_indexes));
+        self.bill(Billed::write(operation, key.clone(), bytes, of_indexes));
         match next {
             Some(item) => self.storage.put(item),
             None => self.storage.delete(key),
@@ -123,12 +160,19 @@ impl State {
         if effects.len() < writes.len() {
             return Ok(Transacted::Canceled(reasons));
         }
+        let admits = |effect: &Effect| match effect {
+            Effect::Write(key, next) => self.admits_write(key, next.as_ref()),
+            Effect::Check(key) => self.admits(Access::Write, (None, key.pk.as_str())),
+        };
+        if !effects.iter().all(admits) {
+            return Ok(Transacted::Canceled(vec![Reason::Other; writes.len()])); // ThrottlingError
+        }
         for effect in effects {
             match effect {
                 Effect::Write(key, next) => self.write(Operation::Transact, &key, next),
                 Effect::Check(key) => {
                     let bytes = storage::size_of(self.storage.get(&key));
-                    self.bill(Billed::write(Operation::Transact, key, bytes, &[])); // it writes nothing, but is billed as a write
+                    self.bill(Billed::write(Operation::Transact, key, bytes, Vec::new())); // it writes nothing, but is billed as a write
                 }
             }
         }
@@ -158,6 +202,7 @@ impl State {
     }
 
     pub(super) fn query(&mut self, query: &Query) -> PortResult<Page> {
+        self.admit_read((query.index, query.partition.as_str()))?;
         let read = self.storage.read(query);
         let cost = half_units(read.bytes, query.consistency);
         let partition = Key::without_sort(query.partition.clone());
@@ -178,13 +223,26 @@ impl State {
         Ok(page)
     }
 
-    /// Splits the keys of a batch into those to process now, and those that are left.
-    pub(super) fn split<'a>(&mut self, keys: &'a [Key]) -> (&'a [Key], Vec<Key>) {
-        if self.unprocessed_batches == 0 {
-            return (keys, Vec::new());
+    /// Splits the keys of a batch into those to process now, and those that are left: half of them where a test asks for it, and
+    /// those whose partitions have no units left.
+    ///
+    /// # Errors
+    /// If no partition has units left.
+    pub(super) fn split<'a>(
+        &mut self,
+        access: Access,
+        keys: &'a [Key],
+    ) -> PortResult<(Vec<&'a Key>, Vec<Key>)> {
+        let half = if self.unprocessed_batches == 0 { keys.len() } else { keys.len() / 2 };
+        self.unprocessed_batches = self.unprocessed_batches.saturating_sub(1);
+        let (first, later) = keys.split_at(half);
+        let (now, throttled): (Vec<&Key>, Vec<&Key>) = first.iter().partition(|key| match access {
+            Access::Write => self.admits_write(key, None),
+            Access::Read => self.admits(access, (None, key.pk.as_str())),
+        });
+        if now.is_empty() && !throttled.is_empty() {
+            return Err(self.throttled());
         }
-        self.unprocessed_batches -= 1;
-        let (now, later) = keys.split_at(keys.len() / 2);
-        (now, later.to_vec())
+        Ok((now, throttled.into_iter().chain(later).cloned().collect()))
     }
 }

@@ -6,7 +6,7 @@ use crate::item::{Item, Key, Name, Value};
 use crate::table::query::{Index, Query};
 use crate::unavailable::{PortResult, Unavailable};
 
-use super::usage::{OVERHEAD_BYTES, Stored};
+use super::usage::{IndexWrite, OVERHEAD_BYTES, Stored};
 
 /// A page ends after this many bytes of items read.
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
@@ -197,21 +197,29 @@ pub(super) fn size_of(item: Option<&Item>) -> usize {
     item.map_or(0, Item::size)
 }
 
-/// Returns the write units of a write in each index: an entry that appears, changes or goes; one that moves counts twice.
-pub(super) fn index_writes(before: Option<&Item>, next: Option<&Item>) -> [(Index, u64); 2] {
-    let entry = |index, item: Option<&Item>| {
-        let item = item?;
-        place_in(index, item).map(|place| (place, projected(index, item)))
-    };
-    let units = |(_, item): &((String, (Sort, Key)), Item)| super::usage::write_units(size_of(Some(item)));
-    let of_index = |index| match (entry(index, before), entry(index, next)) {
-        (None, None) => 0,
-        (Some(entry), None) | (None, Some(entry)) => units(&entry),
-        (Some(old), Some(new)) if old == new => 0,
-        (Some(old), Some(new)) if old.0 == new.0 => units(&old).max(units(&new)),
-        (Some(old), Some(new)) => units(&old) + units(&new),
-    };
-    INDEXES.map(|index| (index, of_index(index)))
+/// Returns what a write costs in the indexes: an entry that appears, changes or goes; one that moves counts twice.
+pub(super) fn index_writes(before: Option<&Item>, next: Option<&Item>) -> Vec<IndexWrite> {
+    let mut writes = Vec::new();
+    for index in INDEXES {
+        let entry = |item: Option<&Item>| {
+            let item = item?;
+            place_in(index, item).map(|place| (place, projected(index, item)))
+        };
+        let write = |((partition, _), item): &((String, (Sort, Key)), Item)| IndexWrite {
+            index,
+            partition: partition.clone(),
+            units: super::usage::write_units(item.size()),
+        };
+        match (entry(before), entry(next)) {
+            (old, new) if old == new => {}
+            (Some(old), Some(new)) if old.0 == new.0 => {
+                let units = write(&old).units.max(write(&new).units);
+                writes.push(IndexWrite { units, ..write(&new) });
+            }
+            (old, new) => writes.extend(old.iter().chain(&new).map(write)),
+        }
+    }
+    writes
 }
 
 /// Returns the bytes of an item's entries in the indexes as their storage is billed.

@@ -52,8 +52,19 @@ pub struct Billed {
     pub half_reads: u64,
     /// Write units of the table.
     pub writes: u64,
-    /// Write units of each index.
-    pub index_writes: BTreeMap<Index, u64>,
+    /// What the entries in the indexes cost.
+    pub index_writes: Vec<IndexWrite>,
+}
+
+/// What an entry of an index costs that appears, changes or goes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IndexWrite {
+    /// The index.
+    pub index: Index,
+    /// The partition key of the entry in the index.
+    pub partition: String,
+    /// Write units.
+    pub units: u64,
 }
 
 /// What a table holds.
@@ -93,14 +104,20 @@ impl Operation {
 impl Billed {
     /// Returns the bill of a read.
     pub(super) fn read(operation: Operation, key: Key, half_reads: u64) -> Self {
-        Self { operation, key, index: None, half_reads, writes: 0, index_writes: BTreeMap::new() }
+        Self { operation, key, index: None, half_reads, writes: 0, index_writes: Vec::new() }
     }
 
-    /// Returns the bill of a write: of the larger of the sizes of the item before and after it, and of the units of each index.
-    pub(super) fn write(operation: Operation, key: Key, bytes: usize, of_indexes: &[(Index, u64)]) -> Self {
+    /// Returns the bill of a write: of the larger of the sizes of the item before and after it, and of its entries in the indexes.
+    pub(super) fn write(
+        operation: Operation,
+        key: Key,
+        bytes: usize,
+        mut index_writes: Vec<IndexWrite>,
+    ) -> Self {
         let factor = operation.write_factor();
-        let of_indexes = of_indexes.iter().filter(|(_, units)| *units > 0);
-        let index_writes = of_indexes.map(|(index, units)| (*index, units * factor)).collect();
+        for entry in &mut index_writes {
+            entry.units *= factor;
+        }
         Self { writes: write_units(bytes) * factor, index_writes, ..Self::read(operation, key, 0) }
     }
 }
@@ -115,8 +132,8 @@ impl Usage {
     pub(super) fn add(&mut self, billed: &Billed) {
         self.half_reads += billed.half_reads;
         self.writes += billed.writes;
-        for (index, units) in &billed.index_writes {
-            *self.index_writes.entry(*index).or_default() += units;
+        for entry in &billed.index_writes {
+            *self.index_writes.entry(entry.index).or_default() += entry.units;
         }
     }
 
