@@ -103,8 +103,8 @@ def draw_widget(widget, logged, begin, last):
             path = " ".join(map(at, points))
             parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         if len(points) == 1:
-            x, y = at(points[0]).split(",")
-            parts.append(f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>')
+            across, down = at(points[0]).split(",")
+            parts.append(f'<circle cx="{across}" cy="{down}" r="3" fill="{colour}"/>')
         text = escape(resource if is_same else f"{name} {resource}".strip())
         left, down = 8 + place % 2 * (width // 2), 44 + plot_height + 13 * (place // 2)
         parts.append(f'<text x="{left}" y="{down}" fill="{colour}">{text}</text>')
