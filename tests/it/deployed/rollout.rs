@@ -2,10 +2,10 @@
 //! and after the deletion the tables still hold all of them. `OTHER_VERSION` can name a folder with the binaries of another
 //! version, which then takes the place of the update (CONTRIBUTING.md).
 //!
-//! What bounds it is the CPU: the emulator, which is one process of Python, takes half of what all processes take. Five clients
-//! with one event a post reach about 20 events a second on two idle cores. Batches to the inbox fill up to 50. Measured with the
-//! binaries of two commits, while compilers took 60 % of two cores: 6 single posts, one batch of 95 events every two seconds, 49
-//! events a second; of 6,749 and 7,831 events none was refused or lost.
+//! What bounds it is the CPU. The emulator, which is one process of Python, takes over two fifths of what all processes take. With one
+//! event a post, five clients reached 19 events a second. Batches to the inbox fill up to 50. Measured with the binaries of two older
+//! commits, while compilers took 60 % of two cores: 6 posts of one event a second, a batch of 100 events every two seconds, 49 events
+//! a second in all; of 6,749 and 7,831 events none was refused or lost.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
