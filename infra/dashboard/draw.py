@@ -100,7 +100,11 @@ def draw_widget(widget, logged, begin, last):
         colour = COLOURS[place % len(COLOURS)]
         at = lambda point: f"{40 + point[0] * (width - 50) / max(last, 1):.0f},{30 + plot_height * (1 - point[1] / top):.0f}"
         if points:
-            parts.append(f'<polyline points="{" ".join(map(at, points))}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+            path = " ".join(map(at, points))
+            parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+        if len(points) == 1:
+            across, down = at(points[0]).split(",")
+            parts.append(f'<circle cx="{across}" cy="{down}" r="3" fill="{colour}"/>')
         text = escape(resource if is_same else f"{name} {resource}".strip())
         left, down = 8 + place % 2 * (width // 2), 44 + plot_height + 13 * (place // 2)
         parts.append(f'<text x="{left}" y="{down}" fill="{colour}">{text}</text>')

@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use spdx::{Expression, LicenseReq};
 
+use crate::support::python::run;
 use crate::support::root;
 
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
@@ -105,6 +106,22 @@ fn every_python_package_is_pinned_by_its_hash() {
     }
 }
 
+/// A tag of an action can be moved to other code; a commit cannot.
+#[test]
+fn every_action_is_pinned_by_the_hash_of_a_commit() {
+    let workflow = include_str!("../../.github/workflows/ci.yml");
+    let actions: Vec<&str> =
+        workflow.lines().filter_map(|line| line.split_once("uses: ")).map(|(_, one)| one).collect();
+    assert!(actions.len() > 2, "{actions:?}");
+    for action in actions {
+        let (name, commit) = action.split_once('@').expect("a commit");
+        let (commit, version) =
+            commit.split_once(" # v").unwrap_or_else(|| panic!("{action} names no version"));
+        let is_hash = commit.len() == 40 && commit.chars().all(|one| one.is_ascii_hexdigit());
+        assert!(name.starts_with("actions/") && is_hash && !version.is_empty(), "{action}");
+    }
+}
+
 #[test]
 fn a_licence_that_is_not_permissive_is_refused() {
     let allowed = allowed();
@@ -159,4 +176,28 @@ fn the_bill_of_materials_lists_what_is_deployed() {
             assert!(references.contains(one), "{one}");
         }
     }
+}
+
+/// Prints what the JSON schema of `CycloneDX` 1.5 refuses, one fault a line. Members that the schema does not name are faults.
+const FAULTS: &str = "
+import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+faults = JsonStrictValidator(SchemaVersion.V1_5).validate_str(sys.stdin.read(), all_errors=True)
+for fault in faults or ():
+    print(fault.data.message)
+";
+
+#[test]
+fn the_bill_of_materials_is_valid_by_the_schema_of_cyclonedx() {
+    let mut bill: Value = serde_json::from_str(&bill_of_materials()).expect("JSON");
+    assert_eq!(run(FAULTS, &bill).expect("a check"), "");
+    bill["components"][0]["type"] = "crate".into();
+    bill["components"][1]["licence"] = "MIT".into();
+    let faults = run(FAULTS, &bill).expect("a check");
+    assert_eq!(faults.lines().count(), 2, "{faults}");
+    assert!(
+        faults.contains("'crate' is not one of") && faults.contains("'licence' was unexpected"),
+        "{faults}"
+    );
 }

@@ -1,9 +1,11 @@
 //! Every function calls AWS as its own role, in the local stack too: all other stories show that a role allows what its function
-//! does, these that it allows no more, and what is rarely done.
+//! does, these that it allows no more, what is rarely done, and what is done without when it fails.
 
 use aws::clients::emulator_clients_as;
 use aws::ports::Aws;
 use std::fmt::Debug;
+use std::fs;
+use store::limits::Limits;
 use store::ports::Ports;
 
 use domain::delivery::DeliveryMessage;
@@ -33,6 +35,7 @@ use crate::support::aws::dynamodb;
 use crate::support::client::Tenant;
 use crate::support::eventually;
 use crate::support::python::run;
+use crate::support::receiver::Receiver;
 
 const FUNCTIONS: [&str; 6] = ["ingest", "consumer", "delivery", "scheduler", "drain", "api"];
 
@@ -82,6 +85,32 @@ async fn who_stores_events_or_notices_may_find_the_endpoints_that_get_them() {
     for function in FUNCTIONS {
         let control = Control::new(as_function(function).await.table(&tables["Control"]));
         check(control.settings(&tenant()).await, !["ingest", "drain"].contains(&function), function);
+    }
+}
+
+#[tokio::test]
+async fn who_decides_by_the_waits_of_the_queues_may_read_them() {
+    let tables = &shared().summary().tables;
+    for function in FUNCTIONS {
+        let limits = Limits::new(as_function(function).await.table(&tables["Limits"]));
+        check(limits.waits().await, !["delivery", "drain"].contains(&function), function);
+    }
+}
+
+/// A function does without some calls when they fail, so only its log shows that its role lacks them.
+#[test]
+fn no_function_is_refused_what_it_calls_for_a_delivered_event() {
+    let (tenant, receiver) = (Tenant::deployed(), Receiver::answering(200));
+    tenant.set_webhook(&receiver.url());
+    let id = tenant.accepted("order.created");
+    receiver.wait_for(1);
+    tenant.stored_as("delivered", &id);
+    for function in ["ingest", "consumer", "delivery"] {
+        let path = shared().function_log(function);
+        let read = || fs::read_to_string(&path).expect("a log");
+        let log = eventually("the log names the event", || Some(read()).filter(|log| log.contains(&id)));
+        let refused: Vec<&str> = log.lines().filter(|line| line.contains("is not authorized")).collect();
+        assert!(refused.is_empty(), "{function}: {refused:#?}");
     }
 }
 

@@ -40,6 +40,9 @@ struct State {
     /// How long a request waits for its answer at most.
     holds_for: Option<Duration>,
     echoes: bool,
+    /// One of this many first attempts is answered 503.
+    refuses_every: Option<usize>,
+    first_attempts: usize,
 }
 
 impl Answer {
@@ -64,13 +67,27 @@ impl Receiver {
     /// A receiver that answers one after the other of these, and the last one ever after.
     pub(crate) fn with_script(script: impl IntoIterator<Item = Answer>) -> Self {
         let script = script.into_iter().collect();
-        let state = State { script, received: Vec::new(), holds_for: None, echoes: false };
+        let state = State {
+            script,
+            received: Vec::new(),
+            holds_for: None,
+            echoes: false,
+            refuses_every: None,
+            first_attempts: 0,
+        };
         let shared = Arc::new(Shared { state: Mutex::new(state), released: Condvar::new() });
         let server = Server::start({
             let shared = Arc::clone(&shared);
             move |stream| shared.serve(stream)
         });
         Self { server, shared }
+    }
+
+    /// A receiver that answers 503 to one of this many first attempts, and 200 to everything else.
+    pub(crate) fn refusing_first_attempts(every: usize) -> Self {
+        let receiver = Self::answering(200);
+        receiver.shared.state().refuses_every = Some(every);
+        receiver
     }
 
     /// A receiver that always answers with this status, and with the body that it got.
@@ -148,6 +165,16 @@ impl Received {
     }
 }
 
+impl State {
+    /// Counts the request; returns whether it is a first attempt that is refused.
+    fn refuses(&mut self, request: &Request) -> bool {
+        let Some(every) = self.refuses_every else { return false };
+        let is_first = request.header("webhook-attempt") == Some("1");
+        self.first_attempts += usize::from(is_first);
+        is_first && self.first_attempts.is_multiple_of(every)
+    }
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder panics")
@@ -158,9 +185,11 @@ impl Shared {
         let Some(request) = Request::read(&mut reader)? else { return Ok(()) };
         let mut state = self.state();
         let body = if state.echoes { request.body.clone() } else { Vec::new() };
+        let is_refused = state.refuses(&request);
         state.received.push(Received { at: Instant::now(), request });
         let last = state.script.len() == 1;
         let answer = if last { state.script.front().cloned() } else { state.script.pop_front() };
+        let answer = if is_refused { Some(Answer::status(503)) } else { answer };
         let holds_for = state.holds_for.unwrap_or_default();
         let is_held = |state: &mut State| state.holds_for.is_some();
         drop(self.released.wait_timeout_while(state, holds_for, is_held));
