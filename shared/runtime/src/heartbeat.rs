@@ -1,6 +1,9 @@
-//! Decides which waits of a queue are stored. A stored wait tells the functions that send to the queue that its messages are
-//! received. A short wait carries no other news, so an instance stores it at intervals only. A long wait is news until the next second.
-//! The readers count what was sent less than an interval after a stored wait as received.
+//! Decides which waits of a queue are stored. A wait is the time that the oldest new message of a batch was in its queue. The function that
+//! receives the messages stores it, and the functions that send messages read it: they see that the queue is received, and how long
+//! messages wait.
+//!
+//! A short wait shows only that the queue is received, so an instance stores it at intervals. A long wait is stored once a second. A
+//! reader assumes that a message was received if it was sent less than an interval after a stored wait.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

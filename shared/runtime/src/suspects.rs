@@ -9,7 +9,7 @@
 //!
 //! After an overload nearly all messages are suspects, and most of them are still handled ten or five at a time. A message that does
 //! end its process is alone after three more receipts. Messages of more receipts come first, since they have fewer left. Those of equally many
-//! run in the reverse order of the receipt before, so that a message behind the one that ends its process comes before it the next time.
+//! run in the reverse order of the receipt before, so that a message behind the one that ends its process runs before it the next time.
 
 use std::collections::BTreeMap;
 
