@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::deployed::support::busy::apart_from_busy_stories;
 use crate::deployed::support::stack::LazyStack;
 use crate::support::client::Tenant;
 use crate::support::place::Place;
@@ -49,6 +50,7 @@ fn measure(tenant: &Tenant, receiver: &Receiver, pause: Duration) -> Vec<Duratio
 
 #[test]
 fn a_quiet_tenant_is_served_at_once_beside_fifty_slow_endpoints_that_are_known_to_be_slow() {
+    let _guard = apart_from_busy_stories();
     let (quick, slow) = (Receiver::answering(200), Receiver::answering(200));
     slow.answer_after(SLOW);
     let quiet = tenant("pro");
