@@ -94,7 +94,7 @@ test('the keyboard suffices: skip link, navigation, dialog, focus that comes bac
   assert.equal(await page.getByRole('dialog').count(), 0)
   assert.equal(await focused(), 'Create a key')
   await visit(page, 'Inbox')
-  assert.equal(await page.evaluate(() => document.activeElement?.id), 'main', 'a new view has the focus')
+  await page.waitForFunction(() => document.activeElement?.id === 'main') // a new view has the focus
   await close()
 })
 
