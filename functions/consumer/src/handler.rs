@@ -2,7 +2,6 @@
 //! and only then SQS deletes the messages of the events.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use domain::delivery::lane::Lane;
@@ -37,9 +36,6 @@ use crate::lateness::Lateness;
 use crate::settings::Settings;
 use crate::store::Stored;
 use crate::waits;
-
-/// The interval of the short waits of the queue `events`, where ingest refuses nothing because of the queue.
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(150);
 
 /// The function and all that it uses. Its IAM policy allows no more.
 pub struct Consumer<P: Ports> {
@@ -81,7 +77,7 @@ impl<P: Ports> Consumer<P> {
             limits,
             expirations: Expirations::new(schedule.clone()),
             filling: Filling::new(schedule),
-            heartbeat: Heartbeat::new(config.shed_after.map_or(DEFAULT_INTERVAL, Wait::interval)),
+            heartbeat: Heartbeat::new(Wait::interval(config.shed_after)),
             source: ports.queue(&config.events_queue),
             deliveries: Lanes::new(
                 ports.queue(&config.deliveries_queue),

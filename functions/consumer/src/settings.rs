@@ -15,6 +15,7 @@ use domain::timestamp::Timestamp;
 use store::cache::Cache;
 use store::control::Control;
 use store::control::tenants::TenantSettings;
+use store::reads;
 use store::table::Table;
 use store::unavailable::PortResult;
 
@@ -22,8 +23,9 @@ use store::unavailable::PortResult;
 /// be as old as this.
 const LIFETIME: Duration = Duration::from_secs(5);
 
-/// The bytes of a consistent read unit. A tenant whose items fit in one is read whole for each batch: nothing costs less.
-const READ_UNIT: usize = 4096;
+/// The cost of a consistent read of 4 KB or less, in half read units. A tenant whose items fit in it is read whole for each batch: nothing
+/// costs less.
+const CHEAPEST: u64 = 2;
 
 /// The largest number of tenants whose endpoints are kept: at most 1 MB each, if all settings are as long as they may be.
 const CAPACITY: usize = 64;
@@ -57,11 +59,11 @@ impl<T: Table> Settings<T> {
     pub(crate) async fn read(&self, tenant: &TenantId, now: Timestamp) -> PortResult<TenantSettings> {
         // 1. A small tenant, or one that this instance does not know: everything in one call.
         let Some(kept) = self.large.get(tenant) else {
-            let (settings, size) = self.control.measured_settings(tenant).await?;
-            if size > READ_UNIT {
+            let (settings, half_units) = reads::measured(self.control.settings(tenant)).await;
+            if half_units > CHEAPEST {
                 self.large.insert(tenant.clone(), None);
             }
-            return Ok(settings);
+            return settings;
         };
 
         // 2. A large tenant: its own item first, and its endpoints if they have changed.

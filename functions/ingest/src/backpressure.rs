@@ -98,7 +98,7 @@ impl EventsQueue {
     /// Takes a new reading of the wait. A failed reading removes all that was known.
     fn take_reading(&mut self, reading: PortResult<Option<Wait>>, max_age: Duration) {
         match reading {
-            Ok(wait) => self.age.take_reading(wait, Wait::interval(max_age)),
+            Ok(wait) => self.age.take_reading(wait, Wait::interval(Some(max_age))),
             Err(error) => {
                 tracing::warn!(cause = %error, "the age of the oldest message is unknown, so no request is refused because of it");
                 *self = Self { read_at: self.read_at, ..Self::default() };

@@ -15,6 +15,9 @@ use store::unavailable::PortResult;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+/// What one receipt takes.
+pub(crate) const RECEIPT: Duration = Duration::from_millis(20);
+
 /// Messages by their group. Clones share them.
 #[derive(Clone)]
 pub(crate) struct FairQueue {

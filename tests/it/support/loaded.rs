@@ -42,11 +42,8 @@ use tokio::time::sleep;
 use self::ports::InstancePorts;
 use super::answering::Answering;
 use super::configs;
-use super::fair_queue::FairQueue;
+use super::fair_queue::{FairQueue, RECEIPT};
 use super::lines::no_log;
-
-/// What one receipt takes.
-const RECEIPT: Duration = Duration::from_millis(20);
 
 /// How often a load posts what is due by then.
 const TICK: Duration = Duration::from_millis(10);

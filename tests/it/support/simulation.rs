@@ -32,7 +32,7 @@ use tokio::time::sleep;
 
 use super::answering::{Answering, Posts};
 use super::configs;
-use super::fair_queue::FairQueue;
+use super::fair_queue::{FairQueue, RECEIPT};
 use super::lines::no_log;
 
 /// The function's instances for each lane, as the template allows them.
@@ -40,9 +40,6 @@ const WORKERS: usize = 100;
 
 /// The queues of the lanes, and the queue of the shares.
 const QUEUES: [&str; 3] = [DELIVERIES_QUEUE, SLOW_DELIVERIES_QUEUE, DRAINS_QUEUE];
-
-/// What one receipt takes.
-const POLL: Duration = Duration::from_millis(20);
 
 /// The ports of a simulation that sends through this queue.
 type Simulated<A, Q = FairQueue> = Memory<Q, Posts<A>, SimulatedClock>;
@@ -86,7 +83,7 @@ impl<A: Answering> Simulation<A> {
             spawn_local(async move {
                 loop {
                     let batch = queue.take().await;
-                    sleep(POLL).await;
+                    sleep(RECEIPT).await;
                     let until = clock.now().after(Duration::from_mins(1));
                     let response = delivery.handle(batch.clone(), until).await;
                     assert!(response.batch_item_failures.is_empty(), "nothing fails here");

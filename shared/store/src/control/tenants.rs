@@ -69,21 +69,12 @@ impl<T: Table> Control<T> {
     /// When the table does not answer, or an endpoint is unreadable: an event that is stored without an endpoint would never be
     /// delivered to it.
     pub async fn settings(&self, id: &TenantId) -> PortResult<TenantSettings> {
-        self.measured_settings(id).await.map(|(settings, _)| settings)
-    }
-
-    /// Returns the settings of a tenant as [`Self::settings`] does, and the size of what was read for them, in bytes.
-    ///
-    /// # Errors
-    /// As [`Self::settings`].
-    pub async fn measured_settings(&self, id: &TenantId) -> PortResult<(TenantSettings, usize)> {
         let items = self.list_all(id).await?;
-        let size = items.iter().map(Item::size).sum();
         let endpoints = items.iter().filter(|item| endpoint_item::is_endpoint(item));
         let endpoints = endpoints.map(endpoint_item::read).collect::<Result<_, _>>()?;
         let tenant = items.iter().find(|item| tenant_item::is_tenant(item));
         let settings = tenant.map(read_settings).transpose()?.unwrap_or_default();
-        Ok((TenantSettings { endpoints, ..settings }, size))
+        Ok(TenantSettings { endpoints, ..settings })
     }
 
     /// Returns the settings of a tenant without its endpoints; `None` for an unknown one. The read is consistent. It costs one

@@ -62,6 +62,9 @@ const WAIT_LIFETIME: Duration = Duration::from_secs(60);
 /// The longest time between two stored waits of a queue of deliveries while its messages are received.
 pub const DELIVERIES_INTERVAL: Duration = Duration::from_secs(20);
 
+/// The same for the queue `events`, where ingest refuses nothing because of the queue.
+const EVENTS_INTERVAL: Duration = Duration::from_secs(150);
+
 impl Wait {
     /// Returns how long messages wait at `now`; zero if the wait was stored too long ago to count.
     #[must_use]
@@ -70,11 +73,11 @@ impl Wait {
         if now.since(self.at) < WAIT_LIFETIME { waited } else { Duration::ZERO }
     }
 
-    /// Returns the longest time between two stored waits while messages are received, where requests are refused once nothing
-    /// was received for `shed_after`.
+    /// Returns the longest time between two stored waits of the queue `events` while messages are received, where requests are refused
+    /// once nothing was received for `shed_after`; `None` if no request is refused because of the queue.
     #[must_use]
-    pub const fn interval(shed_after: Duration) -> Duration {
-        Duration::from_secs(shed_after.as_secs() / 4)
+    pub fn interval(shed_after: Option<Duration>) -> Duration {
+        shed_after.map_or(EVENTS_INTERVAL, |shed_after| Duration::from_secs(shed_after.as_secs() / 4))
     }
 }
 
@@ -212,4 +215,16 @@ pub(super) fn latest_wait(items: &[Item], queue: QueueName) -> Option<Wait> {
         Some(Wait { queue, waited_ms, at: item.timestamp(at).ok()? })
     };
     items.iter().filter_map(read).max_by_key(|wait| wait.at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_is_a_quarter_of_the_time_after_which_requests_are_refused_and_never_missing() {
+        assert_eq!(Wait::interval(Some(Duration::from_mins(10))), Duration::from_secs(150));
+        assert_eq!(Wait::interval(Some(Duration::from_mins(2))), Duration::from_secs(30));
+        assert_eq!(Wait::interval(None), Duration::from_secs(150));
+    }
 }

@@ -15,6 +15,7 @@ pub(crate) mod instances;
 pub(crate) mod search;
 
 pub(crate) mod busy;
+
 pub(crate) mod desk;
 
 pub(crate) mod versions;
