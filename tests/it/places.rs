@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use delivery::handler::Delivery;
 use domain::delivery::DeliveryMessage;
+use domain::delivery::at_once::AtOnce;
 use domain::delivery::line::Line;
 use domain::delivery::verdict::Answer;
 use domain::delivery::webhook_request::WebhookRequest;
 use domain::endpoint::Endpoint;
-use domain::endpoint::pace::max_at_once;
+use domain::endpoint::pace::Pace;
 use domain::inbox::Head;
 use domain::tenant::id::TenantId;
 use domain::testing::{START, endpoint_of, event, tenant};
@@ -91,15 +92,16 @@ async fn handle(ports: &Held) {
 async fn nine_places_are_free_a_second_after_their_requests_while_the_tenth_request_takes_twelve() {
     let (ports, tenant, endpoint) = batch(200).await;
     let limits = Limits::new(ports.tables.limits.clone());
-    let take = async |line, most: fn(u32) -> u32| {
-        limits.start_requests(&tenant, line, START.minutes(), BATCH, most).await.unwrap()
+    let take = async |line, at_once| {
+        limits.start_requests(&tenant, line, START.minutes(), BATCH, at_once).await.unwrap()
     };
+    let at_once = AtOnce::to_endpoint(Pace::per_second(30));
     let line = Line::Endpoint(&endpoint.id);
     let looks = async {
         sleep(Duration::from_millis(500)).await;
-        let at_first = take(line, max_at_once).await;
+        let at_first = take(line, at_once).await;
         sleep(Duration::from_secs(1)).await;
-        (at_first, take(line, max_at_once).await, take(Line::Burst, |_| BATCH).await)
+        (at_first, take(line, at_once).await, take(Line::Burst, AtOnce::requests(BATCH)).await)
     };
     let ((), (at_first, soon, bursts)) = join(handle(&ports), looks).await;
     assert_eq!(at_first, 0, "all ten places are taken, and ends within a second share a write");

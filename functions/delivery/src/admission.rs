@@ -198,9 +198,11 @@ impl<T: Table> Admitter<'_, T> {
         let unlimited = "the requests in flight of a tenant are not limited";
         let slow = places::take_for_slow(limits, groups, capacity, now).await;
         let mut taken: Vec<Places<'a>> = warn(slow, unlimited).flatten().into_iter().collect();
-        taken.extend(warn(self.take_burst(groups).await, unlimited).flatten());
+        let burst = warn(self.take_burst(groups).await, unlimited).flatten();
+        let batches = burst.is_none().then(|| capacity.endpoint_at_once());
+        taken.extend(burst);
         let of_endpoints = groups.iter_mut().filter(|group| group.count_ready() > 0);
-        let of_endpoints = of_endpoints.map(|group| places::take_for_endpoint(limits, group, now));
+        let of_endpoints = of_endpoints.map(|group| places::take_for_endpoint(limits, group, batches, now));
         for places in join_all(of_endpoints).await {
             taken.extend(warn(places, "the requests in flight to an endpoint are not limited").flatten());
         }

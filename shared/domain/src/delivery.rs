@@ -1,6 +1,7 @@
 //! A delivery: one event to one endpoint. This module has its states, and decides what a message about it does. A
 //! final state changes only by a replay.
 
+pub mod at_once;
 pub mod attempt;
 pub mod gate;
 pub mod lane;

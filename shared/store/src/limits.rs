@@ -1,7 +1,7 @@
 //! The table `Limits`: the tokens and statistics of each minute, the backlogs of each day, and the counters of
 //! `/metrics`.
 
-mod admissions;
+pub mod admissions;
 pub mod backlog;
 pub mod counters;
 mod once;

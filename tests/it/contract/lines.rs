@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use domain::delivery::at_once::AtOnce;
 use domain::delivery::line::Line;
 use domain::endpoint::pace::Pace;
 use domain::tenant::id::TenantId;
 use domain::testing::{START, endpoint};
 use store::limits::Limits;
+use store::limits::admissions::Ended;
 use store::table::Table;
 use store::unavailable::PortResult;
 
@@ -27,18 +29,39 @@ pub(super) async fn keep_their_promises(
     assert_eq!(begun, [Some(slow.earliest), Some(slow.earliest + slow.length), None], "within a minute");
     let later = Pace::per_second(10).span(1, START.after(Duration::from_secs(60)));
     assert_eq!(limits.reserve(tenant, line, later).await?, later.earliest, "the line was idle");
-    for (minute, wanted, given) in [(7, 20, 20), (7, 20, 10), (7, 1, 0), (8, 50, 30)] {
-        assert_eq!(
-            limits.start_requests(tenant, line, minute, wanted, |_| 30).await?,
-            given,
-            "{wanted} in minute {minute}"
-        );
-    }
-    limits.end_requests(tenant, line, 7, 20, 3).await?;
-    let most = |succeeded| if succeeded == 3 { 30 } else { 10 };
-    assert_eq!(limits.start_requests(tenant, line, 7, 30, most).await?, 20);
-    assert_eq!(limits.start_requests(tenant, Line::Slow, 7, 5, |_| 30).await?, 5, "another line");
+    requests_in_flight_are_limited(limits, tenant).await?;
     tenants_reserve_apart(limits, tenant, other).await
+}
+
+async fn requests_in_flight_are_limited(limits: &Limits<impl Table>, tenant: &TenantId) -> PortResult<()> {
+    // 1. By their number.
+    let (id, thirty) = (endpoint(1).id, AtOnce::requests(30));
+    let line = Line::Endpoint(&id);
+    for (minute, wanted, given) in [(7, 20, 20), (7, 20, 10), (7, 1, 0), (8, 50, 30)] {
+        let started = limits.start_requests(tenant, line, minute, wanted, thirty).await?;
+        assert_eq!(started, given, "{wanted} in minute {minute}");
+    }
+
+    // 2. By the number of those that succeeded.
+    let ended = Ended { requests: 20, succeeded: 3, is_last: true };
+    limits.end_requests(tenant, line, 7, ended).await?;
+    let endpoint = AtOnce::to_endpoint(Pace::per_second(30));
+    assert_eq!(
+        limits.start_requests(tenant, line, 7, 30, endpoint).await?,
+        3,
+        "10 and 3, of which 10 are in flight"
+    );
+    assert_eq!(limits.start_requests(tenant, Line::Slow, 7, 5, thirty).await?, 5, "another line");
+
+    // 3. By the number of their batches, of which the minute has two.
+    let start = async |batches| limits.start_requests(tenant, line, 7, 1, thirty.in_batches(batches)).await;
+    assert_eq!([start(2).await?, start(3).await?, start(3).await?], [0, 1, 0]);
+    let ended = |is_last| Ended { requests: 1, succeeded: 0, is_last };
+    limits.end_requests(tenant, line, 7, ended(false)).await?;
+    assert_eq!(start(3).await?, 0, "the batch has another request in flight");
+    limits.end_requests(tenant, line, 7, ended(true)).await?;
+    assert_eq!(start(3).await?, 1);
+    Ok(())
 }
 
 /// Each line of a tenant has its own time, and a span that would begin too late takes none.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::delivery::at_once::AtOnce;
 use domain::delivery::line::Line;
 use domain::delivery::schedule::{Due, Parked, ParkedPartition, Source};
 use domain::delivery::{Bypass, DeliveryMessage};
@@ -148,7 +149,7 @@ async fn count(pipeline: &Pipeline) {
     for line in [Line::Endpoint(&place), Line::Slow, Line::Burst, Line::Allowance] {
         let span = Span { earliest: now.millis() * 1000, length: 1000 };
         limits.reserve(ours, line, span).await.expect("a reservation");
-        limits.start_requests(ours, line, now.minutes(), 1, |_| 10).await.expect("a place");
+        limits.start_requests(ours, line, now.minutes(), 1, AtOnce::requests(10)).await.expect("a place");
     }
     let wait = Wait { queue: QueueName::Events, waited_ms: 1000, at: now };
     limits.record_wait(ours, &wait).await.expect("an answer");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::delivery::line::Line;
 use futures_util::future::join_all;
 use store::limits::Limits;
+use store::limits::admissions::Ended;
 use store::table::Table;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -24,12 +25,12 @@ pub(crate) struct InFlight<'a> {
 /// The places of one line, and which of them are no longer needed.
 struct Held<'a> {
     places: Places<'a>,
-    ended: watch::Sender<Ended>,
+    ended: watch::Sender<Freed>,
 }
 
 /// The places of a line whose requests have ended.
 #[derive(Clone, Copy, Default)]
-struct Ended {
+struct Freed {
     /// Messages that have ended.
     messages: usize,
     /// Places that are no longer needed.
@@ -63,7 +64,7 @@ impl Held<'_> {
     async fn give_back<T: Table>(&self, limits: &Limits<T>, minute: u64) {
         let Places { tenant, line, count, .. } = self.places;
         let mut ended = self.ended.subscribe();
-        let mut given = Ended::default();
+        let mut given = Freed::default();
         while given.places < count {
             // 1. Wait for a place that is no longer needed, and a little longer for the others. The sender lives as long as `self`.
             let _ = ended.wait_for(|ended| ended.places > given.places).await;
@@ -71,8 +72,12 @@ impl Held<'_> {
             let now = *ended.borrow();
 
             // 2. Give them back with one write.
-            let (places, succeeded) = (now.places - given.places, now.succeeded - given.succeeded);
-            if let Err(error) = limits.end_requests(tenant, line, minute, places, succeeded).await {
+            let ended = Ended {
+                requests: now.places - given.places,
+                succeeded: now.succeeded - given.succeeded,
+                is_last: now.places == count,
+            };
+            if let Err(error) = limits.end_requests(tenant, line, minute, ended).await {
                 tracing::warn!(cause = %error, "webhook requests that have ended still count as in flight, until the next minute starts; until then fewer requests are sent at the same time");
             }
             given = now;
@@ -80,7 +85,7 @@ impl Held<'_> {
     }
 }
 
-impl Ended {
+impl Freed {
     /// Returns this after one more of the messages that hold `places` has ended. The place of a burst is held by all of them.
     fn plus(self, places: &Places<'_>, is_delivered: bool) -> Self {
         let messages = self.messages + 1;

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use domain::delivery::at_once::AtOnce;
 use domain::delivery::line::Line;
-use domain::endpoint::pace::{Pace, max_at_once};
+use domain::endpoint::pace::Pace;
 use domain::tenant::capacity::{BURST, Capacity};
 use domain::tenant::id::TenantId;
 use domain::tenant::tier::Tier;
@@ -44,8 +45,8 @@ pub(crate) async fn take_for_slow<'a, T: Table>(
     let longest = groups.iter().filter_map(|group| group.endpoint.slow_seconds(now)).max();
     let pace = capacity.slow_pace(longest.unwrap_or(1));
     let slow = groups.iter_mut().filter(|group| group.is_slow(now));
-    let most = |_| capacity.slow_at_once();
-    take_in(limits, Line::Slow, slow, pace, most, now).await
+    let at_once = AtOnce::requests(capacity.slow_at_once());
+    take_in(limits, Line::Slow, slow, pace, at_once, now).await
 }
 
 /// Takes the place of one batch for the candidates of a burst of a tenant. If there is none, all of them come back later.
@@ -57,7 +58,8 @@ pub(crate) async fn take_for_burst<'a, T: Table>(
     now: Timestamp,
 ) -> PortResult<Option<Places<'a>>> {
     let Some(tenant) = groups.first().map(|group| group.tenant) else { return Ok(None) };
-    let count = take(limits, tenant, Line::Burst, 1, |_| capacity.bursts_at_once(tier), now).await?;
+    let count =
+        take(limits, tenant, Line::Burst, 1, AtOnce::requests(capacity.bursts_at_once(tier)), now).await?;
     let quick = groups.iter_mut().filter(|group| !group.is_slow(now));
     let ready: Vec<&mut Candidate<'a>> = quick.flat_map(Group::ready).collect();
     let holders = ready.iter().map(|candidate| candidate.place).collect();
@@ -72,6 +74,7 @@ pub(crate) async fn take_for_burst<'a, T: Table>(
 pub(crate) async fn take_for_endpoint<'a, T: Table>(
     limits: &Limits<T>,
     group: &mut Group<'a>,
+    batches: Option<u32>,
     now: Timestamp,
 ) -> PortResult<Option<Places<'a>>> {
     if group.was_idle && group.count_ready() == 1 {
@@ -79,11 +82,13 @@ pub(crate) async fn take_for_endpoint<'a, T: Table>(
     }
     let (line, pace, is_throttled) =
         (Line::Endpoint(group.id), group.endpoint.full_pace(), group.is_throttled);
+    let at_once = AtOnce::to_endpoint(pace);
+    let at_once = batches.map_or(at_once, |batches| at_once.in_batches(batches));
     if !is_throttled {
-        return take_in(limits, line, std::iter::once(group), pace, max_at_once, now).await;
+        return take_in(limits, line, std::iter::once(group), pace, at_once, now).await;
     }
     let tenant = group.tenant;
-    let count = take(limits, tenant, line, group.count_ready(), max_at_once, now).await?;
+    let count = take(limits, tenant, line, group.count_ready(), at_once, now).await?;
     let mut ready = group.ready();
     let holders = ready.by_ref().take(to_usize(count)).map(|candidate| candidate.place).collect();
     ready.for_each(|candidate| candidate.turn = Turn::TooLate);
@@ -96,7 +101,7 @@ async fn take_in<'g, 'a: 'g, T: Table>(
     line: Line<'a>,
     groups: impl Iterator<Item = &'g mut Group<'a>>,
     pace: Pace,
-    most: impl Fn(u32) -> u32,
+    at_once: AtOnce,
     now: Timestamp,
 ) -> PortResult<Option<Places<'a>>> {
     let mut tenant = None;
@@ -106,7 +111,7 @@ async fn take_in<'g, 'a: 'g, T: Table>(
         ready.extend(group.ready());
     }
     let Some(tenant) = tenant.filter(|_| !ready.is_empty()) else { return Ok(None) };
-    let count = take(limits, tenant, line, ready.len(), most, now).await?;
+    let count = take(limits, tenant, line, ready.len(), at_once, now).await?;
     let refused = ready.split_off(to_usize(count).min(ready.len()));
     if !refused.is_empty() {
         send_later(limits, tenant, line, pace, refused, now).await;
@@ -141,11 +146,11 @@ async fn take<T: Table>(
     tenant: &TenantId,
     line: Line<'_>,
     wanted: usize,
-    most: impl Fn(u32) -> u32,
+    at_once: AtOnce,
     now: Timestamp,
 ) -> PortResult<u32> {
     let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-    limits.start_requests(tenant, line, now.minutes(), wanted, most).await
+    limits.start_requests(tenant, line, now.minutes(), wanted, at_once).await
 }
 
 fn to_usize(count: u32) -> usize {

@@ -15,21 +15,6 @@ const BURST: Duration = Duration::from_secs(1);
 /// A request is sent now if its slot starts within this time.
 const TOLERANCE: Duration = Duration::from_millis(250);
 
-/// The largest number of requests in flight to one busy endpoint: a third of the delivering instances, if each has
-/// one message.
-const MAX_AT_ONCE: u32 = 30;
-
-/// The largest number of requests in flight to a busy endpoint before one of this minute succeeded: as many failures as
-/// open the circuit breaker. Otherwise a burst would send a dead endpoint more requests before the first one fails.
-const FIRST_AT_ONCE: u32 = 10;
-
-/// Returns the largest number of requests in flight to a busy endpoint to which this many requests of the minute
-/// succeeded. Each success allows one more.
-#[must_use]
-pub fn max_at_once(succeeded: u32) -> u32 {
-    MAX_AT_ONCE.min(FIRST_AT_ONCE.saturating_add(succeeded))
-}
-
 /// The furthest slot that a message of a throttled endpoint reserves. Its rate may change every minute, so a later slot
 /// would be at a rate that no longer holds.
 pub const MAX_THROTTLED_WAIT: Duration = Duration::from_mins(1);
@@ -64,6 +49,12 @@ impl Pace {
     #[must_use]
     pub const fn to_per_hour(self) -> u32 {
         self.0
+    }
+
+    /// Returns the requests per second, rounded up.
+    #[must_use]
+    pub const fn to_per_second(self) -> u32 {
+        self.0.div_ceil(3600)
     }
 
     /// Returns the requests per minute, rounded up.
@@ -139,11 +130,6 @@ mod tests {
         let turn = pace.turn(first.earliest + first.length, 0, START).unwrap();
         assert!((8990..=9000).contains(&turn.since(START).as_millis()), "{turn}");
         assert_eq!(second.length, 33_333);
-    }
-
-    #[test]
-    fn each_success_allows_one_more_request_in_flight_up_to_the_maximum() {
-        assert_eq!([0, 1, 10, 20, 21, u32::MAX].map(max_at_once), [10, 11, 20, 30, 30, 30]);
     }
 
     #[test]

@@ -30,6 +30,13 @@ impl Capacity {
         self.percent(30)
     }
 
+    /// Returns the largest number of batches with requests to one endpoint that may be under way, if they do not count as
+    /// bursts: three tenths of the instances.
+    #[must_use]
+    pub fn endpoint_at_once(self) -> u32 {
+        self.percent(30)
+    }
+
     /// Returns the largest number of batches with a burst of a tenant that may be under way: each occupies an instance. The
     /// count begins anew with each minute, so for some seconds it can be twice as many.
     #[must_use]

@@ -1,5 +1,6 @@
 //! The lines of a tenant: the time that messages reserve, and the requests in flight in one minute.
 
+use domain::delivery::at_once::AtOnce;
 use domain::delivery::line::Line;
 use domain::endpoint::pace::Span;
 use domain::tenant::id::TenantId;
@@ -18,6 +19,22 @@ const MICROSECONDS: u64 = 1_000_000;
 
 /// The attribute with the end of the last reservation, in microseconds since the epoch.
 const BUSY_UNTIL: &str = "busy_until";
+
+/// The attributes of a minute of a line: the requests in flight, the batches that they came in, and the requests that succeeded.
+const HELD: &str = "held";
+const BATCHES: &str = "batches";
+const SUCCEEDED: &str = "succeeded";
+
+/// Requests of a batch that ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Ended {
+    /// The number of requests.
+    pub requests: u32,
+    /// How many of them succeeded.
+    pub succeeded: u32,
+    /// Whether no other request of the batch is in flight.
+    pub is_last: bool,
+}
 
 impl<T: Table> Limits<T> {
     /// Reserves the next span of a line's time; returns when it begins, in microseconds since the epoch. It begins
@@ -92,34 +109,35 @@ impl<T: Table> Limits<T> {
         Ok(Some(end.saturating_sub(span.length).max(span.earliest)))
     }
 
-    /// Starts up to `wanted` requests of a line, so that at most `most` requests of this minute are in flight, where
-    /// `most` follows from the number of requests of this minute that succeeded. Returns the number of requests that may
-    /// start.
+    /// Starts up to `wanted` requests of a batch, so that no more than `at_once` of this line and minute are in flight. Returns
+    /// the number of requests that may start.
     pub async fn start_requests(
         &self,
         tenant: &TenantId,
         line: Line<'_>,
         minute: u64,
         wanted: u32,
-        most: impl Fn(u32) -> u32,
+        at_once: AtOnce,
     ) -> PortResult<u32> {
         let key = Key::new(keys::in_flight(tenant, line, minute), keys::ONLY);
-        let mut limit = most(0);
+        let mut limit = at_once.most(0);
         let mut ours = wanted.min(limit);
         // The second try asks for the number that the first one found to be left.
         for _ in 0..2 {
             if ours == 0 {
                 break;
             }
+            let has_batch = at_once.batches_before().map(|before| absent_or_at_most(BATCHES, before));
             let take = Update::new(key.clone())
-                .add("held", ours)
+                .add(HELD, ours)
+                .add(BATCHES, 1)
                 .set("ttl", ttl(minute))
-                .only_if(absent_or_at_most("held", limit - ours));
+                .only_if(absent_or_at_most(HELD, limit - ours).and_some(has_batch));
             match update_once(&self.items, take).await? {
                 Outcome::Done(_) => return Ok(ours),
                 Outcome::Refused(found) => {
-                    let held: u32 = found.number("held").unwrap_or_default();
-                    limit = most(found.number("succeeded").unwrap_or_default());
+                    let held: u32 = found.number(HELD).unwrap_or_default();
+                    limit = at_once.most(found.number(SUCCEEDED).unwrap_or_default());
                     ours = limit.saturating_sub(held).min(wanted);
                 }
             }
@@ -127,8 +145,7 @@ impl<T: Table> Limits<T> {
         Ok(0)
     }
 
-    /// Ends requests that [`Limits::start_requests`] started in this minute, of which `succeeded` succeeded. Each call
-    /// counts.
+    /// Ends requests that [`Limits::start_requests`] started in this minute. Each call counts.
     ///
     /// # Errors
     /// When the table does not answer. The call may have counted then.
@@ -137,13 +154,15 @@ impl<T: Table> Limits<T> {
         tenant: &TenantId,
         line: Line<'_>,
         minute: u64,
-        count: u32,
-        succeeded: u32,
+        ended: Ended,
     ) -> PortResult<()> {
         let key = Key::new(keys::in_flight(tenant, line, minute), keys::ONLY);
-        let mut end = Update::new(key).add("held", -i64::from(count));
-        if succeeded > 0 {
-            end = end.add("succeeded", succeeded);
+        let mut end = Update::new(key).add(HELD, -i64::from(ended.requests));
+        if ended.succeeded > 0 {
+            end = end.add(SUCCEEDED, ended.succeeded);
+        }
+        if ended.is_last {
+            end = end.add(BATCHES, -1);
         }
         update_once(&self.items, end).await.map(drop)
     }
