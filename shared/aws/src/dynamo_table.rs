@@ -148,11 +148,14 @@ impl Table for DynamoTable {
 
     async fn batch_get(&self, keys: &[Key]) -> PortResult<(Vec<Item>, Vec<Key>)> {
         let failed = |error: Cause| Unavailable::new("BatchGetItem", error);
-        let keys = KeysAndAttributes::builder().set_keys(Some(keys.iter().map(key_attributes).collect()));
-        let keys = keys.consistent_read(true).build().map_err(|error| failed(error.into()))?;
-        let call = self.client.batch_get_item().request_items(&self.table, keys);
-        let answer = call.send().await.map_err(|error| failed(error.into()))?;
-        answer::batch(answer)
+        let reads = KeysAndAttributes::builder().set_keys(Some(keys.iter().map(key_attributes).collect()));
+        let reads = reads.consistent_read(true).build().map_err(|error| failed(error.into()))?;
+        let call = self.client.batch_get_item().request_items(&self.table, reads);
+        match call.send().await {
+            Ok(answer) => answer::batch(answer),
+            Err(error) if answer::is_busy(&error) => Ok((Vec::new(), keys.to_vec())),
+            Err(error) => Err(failed(error.into())),
+        }
     }
 
     async fn batch_delete(&self, keys: &[Key]) -> PortResult<Vec<Key>> {
@@ -164,7 +167,10 @@ impl Table for DynamoTable {
             deletes.push(WriteRequest::builder().delete_request(delete).build());
         }
         let call = self.client.batch_write_item().request_items(&self.table, deletes);
-        let answer = call.send().await.map_err(|error| failed(error.into()))?;
-        answer::undeleted(answer)
+        match call.send().await {
+            Ok(answer) => answer::undeleted(answer),
+            Err(error) if answer::is_busy(&error) => Ok(keys.to_vec()),
+            Err(error) => Err(failed(error.into())),
+        }
     }
 }

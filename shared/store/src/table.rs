@@ -55,10 +55,10 @@ pub trait Table: Clone + Send + Sync + 'static {
     fn transact(&self, writes: &[Write]) -> impl Future<Output = PortResult<Transacted>> + Send;
 
     /// Reads up to [`MAX_BATCH_GET_KEYS`] items consistently, in any order; returns them, and the keys that were left
-    /// unprocessed (`BatchGetItem`).
+    /// unprocessed: all of them where the table is too busy for any (`BatchGetItem`).
     fn batch_get(&self, keys: &[Key]) -> impl Future<Output = PortResult<(Vec<Item>, Vec<Key>)>> + Send;
 
-    /// Deletes up to [`MAX_BATCH_DELETE_KEYS`] items, each once; returns the keys that were left unprocessed
-    /// (`BatchWriteItem`).
+    /// Deletes up to [`MAX_BATCH_DELETE_KEYS`] items, each once; returns the keys that were left unprocessed: all of them where
+    /// the table is too busy for any (`BatchWriteItem`).
     fn batch_delete(&self, keys: &[Key]) -> impl Future<Output = PortResult<Vec<Key>>> + Send;
 }

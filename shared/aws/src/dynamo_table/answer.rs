@@ -1,6 +1,6 @@
 //! Answers of `DynamoDB`, and the failures that are answers too: a condition that does not hold, a transaction in the way.
 
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
@@ -77,6 +77,14 @@ fn reason(reason: &CancellationReason) -> Reason {
     }
 }
 
+/// Returns whether a batch was refused because the partitions of all its keys, or the table, are too busy. Nothing of it was
+/// processed then. Where one partition is not, `DynamoDB` answers with the keys that are left instead.
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>)
+pub(super) fn is_busy(error: &impl ProvideErrorMetadata) -> bool {
+    let busy = ["ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"];
+    error.code().is_some_and(|code| busy.contains(&code))
+}
+
 /// Returns the items that a batch read, and the keys that it left.
 ///
 /// # Errors
@@ -102,7 +110,7 @@ fn key(attributes: Attributes) -> PortResult<Key> {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_dynamodb::error::BuildError;
+    use aws_sdk_dynamodb::error::{BuildError, ErrorMetadata};
     use aws_sdk_dynamodb::types::{DeleteRequest, KeysAndAttributes, WriteRequest};
 
     use super::*;
@@ -117,6 +125,13 @@ mod tests {
         assert_eq!(of(Some("ConditionalCheckFailed")), Reason::Condition);
         assert_eq!(of(Some("TransactionConflict")), Reason::Conflict);
         assert_eq!([Some("ThrottlingError"), Some("ValidationError")].map(of), [Reason::Other; 2]);
+    }
+
+    #[test]
+    fn a_batch_that_was_refused_because_the_table_is_busy_is_told_from_other_failures() {
+        let of = |code: &str| is_busy(&ErrorMetadata::builder().code(code).build());
+        assert_eq!(["ThrottlingException", "ProvisionedThroughputExceededException"].map(of), [true; 2]);
+        assert_eq!(["ResourceNotFoundException", "InternalServerError", ""].map(of), [false; 3]);
     }
 
     #[test]

@@ -263,7 +263,7 @@ impl Table for MemoryTable {
     async fn batch_get(&self, keys: &[Key]) -> PortResult<(Vec<Item>, Vec<Key>)> {
         self.call(Operation::BatchGet, |state| {
             rules::check_keys(keys.iter(), MAX_BATCH_GET_KEYS)?;
-            let (now, later) = state.split(Access::Read, keys)?;
+            let (now, later) = state.split(Access::Read, keys);
             let items: Vec<Item> = now.iter().filter_map(|key| state.storage.get(key).cloned()).collect();
             for key in now {
                 let cost = half_units(storage::size_of(state.storage.get(key)), Consistency::Strong);
@@ -277,7 +277,7 @@ impl Table for MemoryTable {
     async fn batch_delete(&self, keys: &[Key]) -> PortResult<Vec<Key>> {
         self.call(Operation::BatchDelete, |state| {
             rules::check_keys(keys.iter(), MAX_BATCH_DELETE_KEYS)?;
-            let (now, later) = state.split(Access::Write, keys)?;
+            let (now, later) = state.split(Access::Write, keys);
             for key in now {
                 state.write(Operation::BatchDelete, key, None);
             }

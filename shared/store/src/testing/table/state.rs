@@ -225,14 +225,7 @@ impl State {
 
     /// Splits the keys of a batch into those to process now, and those that are left: half of them where a test asks for it, and
     /// those whose partitions have no units left.
-    ///
-    /// # Errors
-    /// If no partition has units left.
-    pub(super) fn split<'a>(
-        &mut self,
-        access: Access,
-        keys: &'a [Key],
-    ) -> PortResult<(Vec<&'a Key>, Vec<Key>)> {
+    pub(super) fn split<'a>(&mut self, access: Access, keys: &'a [Key]) -> (Vec<&'a Key>, Vec<Key>) {
         let half = if self.unprocessed_batches == 0 { keys.len() } else { keys.len() / 2 };
         self.unprocessed_batches = self.unprocessed_batches.saturating_sub(1);
         let (first, later) = keys.split_at(half);
@@ -240,9 +233,7 @@ impl State {
             Access::Write => self.admits_write(key, None),
             Access::Read => self.admits(access, (None, key.pk.as_str())),
         });
-        if now.is_empty() && !throttled.is_empty() {
-            return Err(self.throttled());
-        }
-        Ok((now, throttled.into_iter().chain(later).cloned().collect()))
+        self.is_throttled = now.is_empty() && !throttled.is_empty();
+        (now, throttled.into_iter().chain(later).cloned().collect())
     }
 }

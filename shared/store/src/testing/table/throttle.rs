@@ -8,7 +8,7 @@
 //! - *Admission.* A partition gathers the units of up to one second. A call is admitted if any are left, and then takes all that it
 //!   costs, so the next calls wait until its debt is paid.
 //! - *Indexes.* A write is refused if a partition of its entries in an index has no units left: the index pushes back on the table.
-//! - *Batches.* The keys of a throttled partition are left unprocessed. Only a batch without any other key is refused.
+//! - *Batches.* The keys of a throttled partition are left unprocessed. The SDK repeats only a batch without any other key.
 //! - *Transactions.* A transaction is canceled if one of its partitions has no units left. The SDK makes no other attempt.
 //! - *Retries.* A refused call is made three times in all, as `shared/aws` configures the SDK for functions behind a queue, after a
 //!   random part of 50 and of 100 ms.
