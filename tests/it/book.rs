@@ -6,9 +6,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::delivery::at_once::AtOnce;
 use domain::delivery::retry_schedule::{ATTEMPTS, MAX_PUT_OFF, next_attempt_at};
 use domain::endpoint::health::window::Window;
 use domain::endpoint::health::{Failed, Health};
+use domain::endpoint::pace::Pace;
 use domain::endpoint::{DEFAULT_RATE_PER_SECOND, MAX_ENDPOINTS, MAX_RATE_PER_SECOND};
 use domain::event::claim::CLAIM_LIFETIME;
 use domain::event::json::rule::MAX_NUMBER_CHARS;
@@ -76,6 +78,7 @@ fn the_limits_of_the_book_are_those_of_the_code() {
     let hours = CLAIM_LIFETIME.as_secs() / 3600;
     let (depth, values) = (PAYLOAD_BOUNDS.depth, write_size(PAYLOAD_BOUNDS.nodes));
     let highest = write_number(MAX_RATE_PER_SECOND.into());
+    let in_flight = AtOnce::to_endpoint(Pace::per_second(1)).most(u32::MAX);
     let rows = [
         ("payload of an event", format!("{} bytes", write_size(MAX_PAYLOAD_BYTES))),
         ("request with one event", format!("{} bytes", write_size(MAX_BODY_BYTES))),
@@ -88,6 +91,10 @@ fn the_limits_of_the_book_are_those_of_the_code() {
         (
             "rate of an endpoint, in requests per second",
             format!("{DEFAULT_RATE_PER_SECOND} if not set, {highest} at most"),
+        ),
+        (
+            "requests in flight to an endpoint",
+            format!("those of one second at its rate, at least {in_flight}"),
         ),
         ("attempts of a delivery", ATTEMPTS.to_string()),
         ("seconds of a lease", write_number(schema("/LeaseSeconds/maximum"))),

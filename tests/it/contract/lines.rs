@@ -54,7 +54,8 @@ async fn requests_in_flight_are_limited(limits: &Limits<impl Table>, tenant: &Te
     assert_eq!(limits.start_requests(tenant, Line::Slow, 7, 5, thirty).await?, 5, "another line");
 
     // 3. By the number of their batches, of which the minute has two.
-    let start = async |batches| limits.start_requests(tenant, line, 7, 1, thirty.in_batches(batches)).await;
+    let start =
+        async |batches| limits.start_requests(tenant, line, 7, 1, thirty.in_batches(Some(batches))).await;
     assert_eq!([start(2).await?, start(3).await?, start(3).await?], [0, 1, 0]);
     let ended = |is_last| Ended { requests: 1, succeeded: 0, is_last };
     limits.end_requests(tenant, line, 7, ended(false)).await?;

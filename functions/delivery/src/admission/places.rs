@@ -58,8 +58,8 @@ pub(crate) async fn take_for_burst<'a, T: Table>(
     now: Timestamp,
 ) -> PortResult<Option<Places<'a>>> {
     let Some(tenant) = groups.first().map(|group| group.tenant) else { return Ok(None) };
-    let count =
-        take(limits, tenant, Line::Burst, 1, AtOnce::requests(capacity.bursts_at_once(tier)), now).await?;
+    let at_once = AtOnce::requests(capacity.bursts_at_once(tier));
+    let count = take(limits, tenant, Line::Burst, 1, at_once, now).await?;
     let quick = groups.iter_mut().filter(|group| !group.is_slow(now));
     let ready: Vec<&mut Candidate<'a>> = quick.flat_map(Group::ready).collect();
     let holders = ready.iter().map(|candidate| candidate.place).collect();
@@ -70,7 +70,8 @@ pub(crate) async fn take_for_burst<'a, T: Table>(
 }
 
 /// Takes places for the candidates for one endpoint that may be sent now. A single one needs none if no message waited before
-/// it. A throttled endpoint has no times behind all others: its refused candidates are parked.
+/// it. `batches` bounds the batches with requests to it, if they are not bounded as bursts. A throttled endpoint has no times behind
+/// all others: its refused candidates are parked.
 pub(crate) async fn take_for_endpoint<'a, T: Table>(
     limits: &Limits<T>,
     group: &mut Group<'a>,
@@ -82,8 +83,7 @@ pub(crate) async fn take_for_endpoint<'a, T: Table>(
     }
     let (line, pace, is_throttled) =
         (Line::Endpoint(group.id), group.endpoint.full_pace(), group.is_throttled);
-    let at_once = AtOnce::to_endpoint(pace);
-    let at_once = batches.map_or(at_once, |batches| at_once.in_batches(batches));
+    let at_once = AtOnce::to_endpoint(pace).in_batches(batches);
     if !is_throttled {
         return take_in(limits, line, std::iter::once(group), pace, at_once, now).await;
     }

@@ -18,27 +18,27 @@ pub struct AtOnce {
     first: u32,
     /// The requests after enough of them succeeded.
     most: u32,
-    /// The batches, before one more may start.
-    batches: u32,
+    /// The batches; `None` for any number.
+    batches: Option<u32>,
 }
 
 impl AtOnce {
     /// Allows this many requests, in any number of batches.
     #[must_use]
     pub const fn requests(count: u32) -> Self {
-        Self { first: count, most: count, batches: u32::MAX }
+        Self { first: count, most: count, batches: None }
     }
 
     /// Allows the requests of a busy endpoint with this rate, in any number of batches.
     #[must_use]
     pub fn to_endpoint(pace: Pace) -> Self {
         let most = pace.to_per_second().max(LEAST_OF_ENDPOINT);
-        Self { first: FIRST_OF_ENDPOINT, most, batches: u32::MAX }
+        Self { first: FIRST_OF_ENDPOINT, most, batches: None }
     }
 
-    /// Allows the same in at most this many batches.
+    /// Allows the same in at most this many batches, or in any number of them.
     #[must_use]
-    pub const fn in_batches(self, batches: u32) -> Self {
+    pub const fn in_batches(self, batches: Option<u32>) -> Self {
         Self { batches, ..self }
     }
 
@@ -52,7 +52,7 @@ impl AtOnce {
     /// Returns how many batches may have requests in flight when one more starts; `None` if there is no limit.
     #[must_use]
     pub fn batches_before(self) -> Option<u32> {
-        (self.batches < u32::MAX).then(|| self.batches.saturating_sub(1))
+        self.batches.map(|batches| batches.saturating_sub(1))
     }
 }
 
@@ -77,9 +77,7 @@ mod tests {
     fn batches_are_limited_where_a_limit_is_set() {
         let endpoint = AtOnce::to_endpoint(Pace::per_second(30));
         assert_eq!(endpoint.batches_before(), None);
-        assert_eq!(
-            [0, 1, 30].map(|count| endpoint.in_batches(count).batches_before()),
-            [Some(0), Some(0), Some(29)]
-        );
+        let before = |most| endpoint.in_batches(Some(most)).batches_before();
+        assert_eq!([0, 1, 30].map(before), [Some(0), Some(0), Some(29)]);
     }
 }
