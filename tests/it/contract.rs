@@ -4,10 +4,11 @@
 mod events;
 mod expiring;
 pub(crate) mod jobs;
-mod lines;
+pub(crate) mod lines;
 mod parked;
 mod stats;
 
+use self::lines::lines_keep_their_promises;
 use std::sync::Arc;
 use std::time::Duration;
 use store::claims::Claims;
@@ -119,7 +120,6 @@ pub(crate) async fn limits_keep_their_promises(limits: &Limits<impl Table>) -> P
     assert_eq!(limits.demand(&ours.tenant).await?.wait, Some(own));
     assert_eq!(limits.demand(&other.tenant).await?, Demand::default());
     stats::keep_their_promises(limits, &ours.tenant, &other.tenant).await?;
-    lines::keep_their_promises(limits, &ours.tenant, &other.tenant).await?;
     limits.count(Counts::default(), None).await?;
     let wait = Wait { queue: QueueName::Events, waited_ms: 1000, at: START };
     limits.count(Counts::default(), Some(wait)).await?;
@@ -239,7 +239,8 @@ pub(crate) async fn schedules_keep_their_promises(schedule: &Schedule<impl Table
 async fn tables_in_memory_keep_their_promises() {
     let tables = memory().tables;
     claims_keep_their_promises(&Claims::new(tables.claims)).await.unwrap();
-    limits_keep_their_promises(&Limits::new(tables.limits)).await.unwrap();
+    limits_keep_their_promises(&Limits::new(tables.limits.clone())).await.unwrap();
+    lines_keep_their_promises(&Limits::new(tables.limits)).await.unwrap();
     schedules_keep_their_promises(&Schedule::new(tables.schedule)).await.unwrap();
     all_events_keep_their_promises(&memory(), "key", &|name| name.to_owned()).await;
     all_endpoints_and_keys_keep_their_promises(&Control::new(tables.control)).await;

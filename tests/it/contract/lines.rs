@@ -6,17 +6,14 @@ use domain::delivery::at_once::AtOnce;
 use domain::delivery::line::Line;
 use domain::endpoint::pace::Pace;
 use domain::tenant::id::TenantId;
-use domain::testing::{START, endpoint};
+use domain::testing::{START, endpoint, tenant};
 use store::limits::Limits;
 use store::limits::admissions::Ended;
 use store::table::Table;
 use store::unavailable::PortResult;
 
-pub(super) async fn keep_their_promises(
-    limits: &Limits<impl Table>,
-    tenant: &TenantId,
-    other: &TenantId,
-) -> PortResult<()> {
+pub(crate) async fn lines_keep_their_promises(limits: &Limits<impl Table>) -> PortResult<()> {
+    let (tenant, other) = (&tenant(), &tenant());
     let (id, span) = (endpoint(1).id, Pace::per_second(10).span(50, START));
     let line = Line::Endpoint(&id);
     assert_eq!(limits.reserve(tenant, line, span).await?, span.earliest);

@@ -19,6 +19,7 @@ use store::schedule::Schedule;
 use store::table::Table;
 
 use crate::contract::jobs::tenants_end;
+use crate::contract::lines::lines_keep_their_promises;
 use crate::contract::{
     all_endpoints_and_keys_keep_their_promises, all_events_keep_their_promises, claims_keep_their_promises,
     limits_keep_their_promises, owner, schedules_keep_their_promises,
@@ -49,18 +50,22 @@ async fn real_events_keep_their_promises() {
 
 #[tokio::test]
 async fn real_limits_keep_their_promises() {
-    limits_keep_their_promises(&Limits::new(emulator().await.table(&table("Limits")))).await.unwrap();
+    let limits = Limits::new(emulator().await.table(&table("Limits")));
+    limits_keep_their_promises(&limits).await.unwrap();
+    lines_keep_their_promises(&limits).await.unwrap();
 }
 
 #[tokio::test]
 async fn real_limits_and_claims_keep_their_promises_though_each_first_answer_is_lost() {
     let proxy = Proxy::start();
-    let emulator = Aws::of(emulator_clients(&proxy.url()).await);
+    let [first, second] = [emulator_clients(&proxy.url()).await, emulator_clients(&proxy.url()).await]; // each has a quota of retries
+    let [first, second] = [first, second].map(Aws::of);
     for write in ["UpdateItem", "PutItem", "BatchWriteItem"] {
         proxy.spoil(Rule::every(write, Fault::AnswerLost).but_no_repeat());
     }
-    limits_keep_their_promises(&Limits::new(emulator.table(&table("Limits")))).await.unwrap();
-    claims_keep_their_promises(&Claims::new(emulator.table(&table("Claims")))).await.unwrap();
+    limits_keep_their_promises(&Limits::new(first.table(&table("Limits")))).await.unwrap();
+    lines_keep_their_promises(&Limits::new(second.table(&table("Limits")))).await.unwrap();
+    claims_keep_their_promises(&Claims::new(second.table(&table("Claims")))).await.unwrap();
     let (calls, repeats) = (proxy.take_calls(), proxy.take_repeats());
     let writes: usize = calls
         .iter()
