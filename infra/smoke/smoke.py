@@ -31,9 +31,14 @@ SECONDS_AFTER_RESTART = 5
 # No step may begin later than this.
 MAX_SECONDS = 25 * 60
 
-# What `cargo cost` says of an event of the scenario "sparse", and of a month without events. A story compares them.
+# What `cargo cost` says of an event of the scenario "sparse", and of a month without events, of a full stack and of the smallest one. A story
+# compares them.
 MICRO_DOLLARS_PER_MILLION_EVENTS = 13337650
-DOLLARS_PER_MONTH = 11.32
+DOLLARS_PER_MONTH = 10.87
+DOLLARS_PER_MONTH_OF_THE_SMALLEST = 4.97
+
+# The parameters of the smallest stack.
+SMALLEST = {"Alarms": "urgent", "Dashboard": "off"}
 
 
 class Failed(Exception):
@@ -83,6 +88,7 @@ class Stack:
         description = self.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
         self.name, self.status = name, description["StackStatus"]
         self.outputs = {one["OutputKey"]: one["OutputValue"] for one in description["Outputs"]}
+        self.parameters = {one["ParameterKey"]: one["ParameterValue"] for one in description["Parameters"]}
         self.url = url or self.outputs["ApiUrl"]
 
     def client(self, service):
@@ -274,7 +280,9 @@ class Smoke:
     def bill(self):
         """Returns what the events and half an hour of the stack cost by list prices, in dollars."""
         events = self.posted * MICRO_DOLLARS_PER_MILLION_EVENTS / 1e12
-        return {"events": self.posted, "dollars": round(events + DOLLARS_PER_MONTH / 30 / 48, 4)}
+        is_smallest = SMALLEST.items() <= self.stack.parameters.items()
+        month = DOLLARS_PER_MONTH_OF_THE_SMALLEST if is_smallest else DOLLARS_PER_MONTH
+        return {"events": self.posted, "dollars": round(events + month / 30 / 48, 4)}
 
     def all_arrive(self, load):
         """Waits until each event of a load is delivered, or in the inbox."""

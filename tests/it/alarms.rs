@@ -7,7 +7,7 @@ pub(crate) mod used;
 use std::collections::BTreeSet;
 
 use runtime::metrics::METRICS;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::emitted::emitted;
 use self::used::{Metric, alarms, composites, of_alarm, of_dashboard};
@@ -114,13 +114,14 @@ fn each_alarm_says_how_severe_it_is_and_those_of_severity_1_page_together() {
         rule.split("ALARM(\"${").skip(1).filter_map(|rest| rest.split('}').next()).collect();
     let actions = &composite["AlarmActions"];
     assert!(actions.as_array().is_some_and(|actions| actions.len() == 2), "a topic and an address");
+    let without_composite = json!({"Fn::If": ["HasAllAlarms", {"Ref": "AWS::NoValue"}, actions]});
     let mut together = BTreeSet::new();
     for (name, alarm) in &alarms {
         let text = alarm["AlarmDescription"].as_str().expect("a description");
         let severity = text.strip_prefix("Severity ").and_then(|rest| rest.split_once(". "));
         match severity.expect(text).0 {
             "1" => {
-                assert!(alarm.get("AlarmActions").is_none(), "{name} pages with the composite alarm");
+                assert_eq!(alarm["AlarmActions"], without_composite, "{name} pages with the composite alarm");
                 together.insert(name.as_str());
             }
             "2" | "3" => assert_eq!(&alarm["AlarmActions"], actions, "{name}"),
@@ -128,6 +129,30 @@ fn each_alarm_says_how_severe_it_is_and_those_of_severity_1_page_together() {
         }
     }
     assert_eq!(named, together);
+    let both = json!({"Fn::And": [{"Condition": "OnAws"}, {"Condition": "HasAllAlarms"}]});
+    assert_eq!(template["Conditions"]["PagesTogether"], both);
+    assert_eq!(template["Resources"]["CustomersAffectedAlarm"]["Condition"], "PagesTogether");
+}
+
+/// The rule of `Alarms=urgent`, which the template states at the head of its alarms.
+#[test]
+fn urgent_keeps_the_alarms_of_severity_1_and_those_of_messages_that_wait_in_a_dead_letter_queue() {
+    let template = template();
+    assert_eq!(template["Parameters"]["Alarms"]["Default"], "all");
+    assert_eq!(template["Conditions"]["HasAllAlarms"], json!({"Fn::Equals": [{"Ref": "Alarms"}, "all"]}));
+    let mut kept = 0;
+    for (name, alarm) in alarms(&template) {
+        let is_severe =
+            alarm["AlarmDescription"].as_str().is_some_and(|text| text.starts_with("Severity 1."));
+        let waits_in_dlq = of_alarm(&alarm).iter().any(|metric| {
+            let is_dlq = metric.dimensions.iter().any(|(_, queue)| queue.ends_with("Dlq.QueueName}"));
+            metric.name == "ApproximateNumberOfMessagesVisible" && is_dlq
+        });
+        let is_left_out = template["Resources"][&name]["Condition"] == "HasAllAlarms";
+        assert_eq!(is_left_out, !is_severe && !waits_in_dlq, "{name}");
+        kept += usize::from(!is_left_out);
+    }
+    assert_eq!(kept, 9, "docs/OPERATING.md names them");
 }
 
 #[test]

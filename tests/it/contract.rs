@@ -8,7 +8,6 @@ pub(crate) mod lines;
 mod parked;
 mod stats;
 
-use self::lines::lines_keep_their_promises;
 use std::sync::Arc;
 use std::time::Duration;
 use store::claims::Claims;
@@ -55,6 +54,7 @@ use store::limits::counters::{Counts, QueueName, Wait};
 use store::unavailable::PortResult;
 
 use events::events_keep_their_promises;
+use lines::lines_keep_their_promises;
 
 fn memory() -> Memory {
     Memory::new(&Faults::default(), &FixedClock::at(START))

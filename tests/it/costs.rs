@@ -1,8 +1,12 @@
 //! What an event costs, as `cargo cost` measures it: write units, read units, requests to SQS and calls of KMS. A change that
 //! raises one of them fails here, and a change that lowers one puts the lower number here.
 
-use cost::prices::dollars;
+use cost::prices::{FREE_DASHBOARD_METRICS, dollars};
 use cost::scenarios::{idle, measure};
+use cost::template::Stack;
+
+use crate::alarms::used::of_dashboard;
+use crate::template::template;
 
 /// The most that an event may cost, in hundredths: a table has no fractions of a unit, but a batch shares its units.
 struct Most {
@@ -90,19 +94,56 @@ fn an_ordinary_event_writes_its_head_twice_and_nothing_into_the_inbox() {
 
 #[test]
 fn a_month_without_events_costs_what_the_guide_says() {
-    let month = dollars(idle::measure().total(), 2);
+    const GROUPS: [&[&str]; 6] = [
+        &["dashboard"],
+        &["alarms"],
+        &["composite alarm"],
+        &["polling of idle queues"],
+        &["secrets", "KMS key"],
+        &["scheduler: reads", "scheduler: Lambda", "scheduler: logs", "metrics of the scheduler"],
+    ];
+    let months = Stack::ALL.map(idle::measure);
+    let [full, smallest] = months.each_ref().map(|month| dollars(month.total(), 2));
+    let [first_full, first_smallest] = months.each_ref().map(|month| dollars(month.of_first_stack(), 2));
     let guide = include_str!("../../docs/OPERATING.md");
-    assert!(guide.contains(&format!("A stack without events costs ${month} in 30 days")), "${month}");
+    let sentence = format!(
+        "A stack without events costs ${full} in 30 days by list prices, and the smallest one ${smallest}"
+    );
+    assert!(guide.contains(&sentence), "{sentence}");
+    let sentence = format!("The first stack of an account pays ${first_full} and ${first_smallest}");
+    assert!(guide.contains(&sentence), "{sentence}");
+    let mut rest = guide;
+    for group in GROUPS {
+        let cells = months.each_ref().map(|month| {
+            let of_group = month.costs.iter().filter(|(name, _)| group.contains(name));
+            dollars(of_group.map(|(_, amount)| amount).sum(), 2)
+        });
+        let row = format!("| {} | {} |\n", cells[0], cells[1]);
+        rest = rest.split_once(&row).unwrap_or_else(|| panic!("{group:?} {row}")).1;
+    }
+    assert_eq!(GROUPS.concat().len(), months[0].costs.len(), "each cost is in a row");
+    let others = [
+        include_str!("../../docs/CAPACITY.md"),
+        include_str!("../../docs/decisions/0115-what-an-event-costs.md"),
+    ];
+    assert!(others.iter().all(|page| page.contains(&format!("${full}"))), "${full}");
+}
+
+#[test]
+fn the_dashboard_is_small_enough_to_be_one_of_the_free_ones() {
+    assert!(of_dashboard(&template()).len() <= FREE_DASHBOARD_METRICS);
 }
 
 #[test]
 fn the_program_for_an_account_counts_with_these_costs() {
     let program = include_str!("../../infra/smoke/smoke.py");
     let event = measure("sparse").bill().total() / 1_000_000;
-    let month = dollars(idle::measure().total(), 2);
-    for line in
-        [format!("MICRO_DOLLARS_PER_MILLION_EVENTS = {event}"), format!("DOLLARS_PER_MONTH = {month}")]
-    {
+    let [full, smallest] = Stack::ALL.map(|stack| dollars(idle::measure(stack).total(), 2));
+    for line in [
+        format!("MICRO_DOLLARS_PER_MILLION_EVENTS = {event}"),
+        format!("DOLLARS_PER_MONTH = {full}"),
+        format!("DOLLARS_PER_MONTH_OF_THE_SMALLEST = {smallest}"),
+    ] {
         assert!(program.contains(&format!("\n{line}\n")), "{line}");
     }
 }

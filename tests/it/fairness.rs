@@ -192,8 +192,8 @@ async fn beside_slow(events_a_minute: usize, slow_after: Duration) -> (Vec<Durat
 #[test]
 fn delivery_knows_how_many_instances_the_template_allows_for_each_lane() {
     let instances: String = setting("DeliveryFunction", "MAX_INSTANCES");
-    let each: Vec<String> = settings("DeliveryFunction", "MaximumConcurrency"); // of a lane, then of its dead letters
-    assert_eq!([&each[0], &each[2]], [instances.trim_matches('\''); 2]);
+    let each: Vec<String> = settings("DeliveryFunction", "MaximumConcurrency"); // of each lane, then of the dead letters
+    assert_eq!([&each[0], &each[1]], [instances.trim_matches('\''); 2]);
 }
 
 #[tokio::test(start_paused = true)]

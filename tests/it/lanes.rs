@@ -21,7 +21,6 @@ use domain::testing::{START, failed};
 use serde_json::{Value, json};
 use store::clock::Clock;
 use store::envelope::{delivery_body, read_delivery};
-use store::testing::memory::SLOW_DELIVERIES_DLQ;
 use store::testing::queue::MemoryQueue;
 
 use crate::pipeline::Pipeline;
@@ -260,38 +259,37 @@ async fn what_needs_no_request_does_not_move() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_of_either_lane_is_handled_where_it_is() {
-    for dlq in [None, Some(SLOW_DELIVERIES_DLQ)] {
+async fn a_dead_letter_is_handled_where_it_is_whichever_lane_its_endpoint_has() {
+    for is_slow in [true, false] {
         let (pipeline, _) = Pipeline::stored_event(1).await;
-        let mut dead = Pipeline::dead_letter(&pipeline.deliveries.bodies()[0]);
-        let mut unreadable =
+        let dead = Pipeline::dead_letter(&pipeline.deliveries.bodies()[0]);
+        let unreadable =
             Pipeline::dead_letter(&pipeline.deliveries.bodies()[0].replace("\"v\":\"1\"", "\"v\":\"9\""));
         empty(&pipeline);
-        for record in dead.records.iter_mut().chain(&mut unreadable.records).filter(|_| dlq.is_some()) {
-            record.event_source_arn = dlq.map(str::to_owned);
-        }
-        set_slow(&pipeline, true);
+        set_slow(&pipeline, is_slow);
         assert!(pipeline.deliver_batch(unreadable).await.batch_item_failures.is_empty());
-        assert_eq!(pipeline.tables.unreadable().len(), 1, "{dlq:?}: kept for an operator");
-        assert!(pipeline.only_head().in_inbox, "{dlq:?}");
+        assert_eq!(pipeline.tables.unreadable().len(), 1, "slow: {is_slow}: kept for an operator");
+        assert!(pipeline.only_head().in_inbox, "slow: {is_slow}");
         assert!(pipeline.deliver_batch(dead).await.batch_item_failures.is_empty());
         assert_eq!((pipeline.only_head().status, pipeline.webhooks.received().len()), (Status::Delivered, 1));
-        assert!(pipeline.slow_deliveries.bodies().is_empty(), "{dlq:?}: it did not move");
+        let moved = pipeline.deliveries.bodies().len() + pipeline.slow_deliveries.bodies().len();
+        assert_eq!(moved, 0, "slow: {is_slow}: it did not move");
     }
 }
 
 #[test]
-fn the_queues_of_both_lanes_have_the_same_settings() {
-    for (quick, slow) in [("DeliveriesQueue", "SlowDeliveriesQueue"), ("DeliveriesDlq", "SlowDeliveriesDlq")]
-    {
-        for name in ["SqsManagedSseEnabled", "VisibilityTimeout", "MessageRetentionPeriod", "maxReceiveCount"]
-        {
-            let of = |queue| settings::<String>(queue, name);
-            assert_eq!(of(quick), of(slow), "{name}");
-            assert_eq!(of(quick).is_empty(), quick == "DeliveriesDlq" && name == "maxReceiveCount", "{name}");
-        }
+fn the_queues_of_both_lanes_have_the_same_settings_and_the_same_dead_letter_queue() {
+    let of_both =
+        |name| ["DeliveriesQueue", "SlowDeliveriesQueue"].map(|queue| settings::<String>(queue, name));
+    for name in ["SqsManagedSseEnabled", "VisibilityTimeout", "MessageRetentionPeriod", "maxReceiveCount"] {
+        let [quick, slow] = of_both(name);
+        assert!(quick == slow && quick.len() == 1, "{name}: {quick:?} and {slow:?}");
     }
-    assert_eq!(settings::<usize>("DeliveryFunction", "BatchSize"), [10, 1, 10, 1]);
+    assert_eq!(
+        of_both("deadLetterTargetArn"),
+        ["!GetAtt DeliveriesDlq.Arn"; 2].map(|arn| vec![arn.to_owned()])
+    );
+    assert_eq!(settings::<usize>("DeliveryFunction", "BatchSize"), [10, 10, 1]);
 }
 
 #[tokio::test]

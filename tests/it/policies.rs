@@ -19,7 +19,7 @@ use crate::template::{resources, template};
 const USED: &str = include_str!("policies/used.txt");
 
 /// What is granted and was not recorded, as a part of the call, with the reason.
-const EXCEPTIONS: [(&str, &str); 17] = [
+const EXCEPTIONS: [(&str, &str); 16] = [
     (" logs:", "Lambda writes the log with the role of the function; the emulator does not"),
     (" xray:", "only with XRay=on, and the emulator has no X-Ray"),
     (" sqs:ReceiveMessage ", "Lambda polls the queues with the role of the function; the emulator does not"),
@@ -32,7 +32,6 @@ const EXCEPTIONS: [(&str, &str); 17] = [
         "as above; the functions delete early only what is on a main queue",
     ),
     ("delivery sqs:DeleteMessage triggers-deliveries-dlq", "as above"),
-    ("delivery sqs:DeleteMessage triggers-deliveries-slow-dlq", "as above"),
     (
         "consumer dynamodb:UpdateItem ControlTable",
         "seals a data key of the version before: `who_makes_keys_may_seal_them_...` in `deployed/permissions.rs`, with the role",

@@ -26,12 +26,10 @@ pub struct Config {
     pub events_dead_letters: String,
     /// The URL of the queue `deliveries`.
     pub deliveries_queue: String,
-    /// The URL of the dead-letter queue of `deliveries`.
+    /// The URL of the dead-letter queue of `deliveries` and `deliveries-slow`.
     pub deliveries_dead_letters: String,
     /// The URL of the queue `deliveries-slow`.
     pub slow_deliveries_queue: String,
-    /// The URL of the dead-letter queue of `deliveries-slow`.
-    pub slow_deliveries_dead_letters: String,
     /// The KMS key that encrypts the data keys of the tenants.
     pub data_kms_key: String,
     /// The peppers under which API keys are hashed.
@@ -71,7 +69,6 @@ impl Config {
             deliveries_queue: required("DELIVERIES_QUEUE_URL")?,
             deliveries_dead_letters: required("DELIVERIES_DLQ_URL")?,
             slow_deliveries_queue: required("SLOW_DELIVERIES_QUEUE_URL")?,
-            slow_deliveries_dead_letters: required("SLOW_DELIVERIES_DLQ_URL")?,
             data_kms_key: required("DATA_KMS_KEY")?,
             peppers: secrets.versions("KEY_PEPPER_ARN")?,
             signing_secrets: secrets.versions("SIGNING_SECRET_ARN")?,

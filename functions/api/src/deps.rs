@@ -63,28 +63,28 @@ pub(crate) struct Queues<Q> {
     pub(crate) deliveries: [MeasuredQueue<Q>; 2],
 }
 
-/// A queue with its dead-letter queue.
+/// A queue with its dead-letter queue. Both lanes of deliveries have one, which is that of the quick lane here.
 pub(crate) struct MeasuredQueue<Q> {
     pub(crate) name: QueueName,
     pub(crate) messages: Q,
-    pub(crate) dead_letters: Q,
+    pub(crate) dead_letters: Option<Q>,
 }
 
 impl<Q: Queue> Queues<Q> {
     fn new(ports: &impl Ports<Queue = Q>, config: &Config) -> Self {
-        let measured = |name, messages: &str, dead_letters: &str| MeasuredQueue {
+        let measured = |name, messages: &str, dead_letters: Option<&String>| MeasuredQueue {
             name,
             messages: ports.queue(messages),
-            dead_letters: ports.queue(dead_letters),
+            dead_letters: dead_letters.map(|dead_letters| ports.queue(dead_letters)),
         };
         let by_lane = Lane::ALL.map(|lane| {
             let (messages, dead_letters) = match lane {
-                Lane::Quick => (&config.deliveries_queue, &config.deliveries_dead_letters),
-                Lane::Slow => (&config.slow_deliveries_queue, &config.slow_deliveries_dead_letters),
+                Lane::Quick => (&config.deliveries_queue, Some(&config.deliveries_dead_letters)),
+                Lane::Slow => (&config.slow_deliveries_queue, None),
             };
             measured(QueueName::Deliveries(lane), messages, dead_letters)
         });
-        let events = measured(QueueName::Events, &config.events_queue, &config.events_dead_letters);
+        let events = measured(QueueName::Events, &config.events_queue, Some(&config.events_dead_letters));
         Self { events, deliveries: by_lane }
     }
 }

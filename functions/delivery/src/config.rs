@@ -25,7 +25,7 @@ pub struct Config {
     pub slow_deliveries_queue: String,
     /// The ARN of the queue `deliveries-slow`. A message from it is on the slow lane.
     pub slow_deliveries_arn: String,
-    /// The ARNs of the dead-letter queues of both.
+    /// The ARNs of the dead-letter queues.
     pub dead_letters_arns: Vec<String>,
     /// The KMS key that encrypts the data keys of the tenants.
     pub data_kms_key: String,
@@ -53,7 +53,7 @@ impl Config {
             deliveries_queue: required("DELIVERIES_QUEUE_URL")?,
             slow_deliveries_queue: required("SLOW_DELIVERIES_QUEUE_URL")?,
             slow_deliveries_arn: required("SLOW_DELIVERIES_QUEUE_ARN")?,
-            dead_letters_arns: vec![required("DELIVERIES_DLQ_ARN")?, required("SLOW_DELIVERIES_DLQ_ARN")?],
+            dead_letters_arns: vec![required("DELIVERIES_DLQ_ARN")?],
             data_kms_key: required("DATA_KMS_KEY")?,
             signing_secrets: secrets.versions("SIGNING_SECRET_ARN")?,
             url_policy: url_policy(),

@@ -1,5 +1,5 @@
-//! Makes the delivery attempts of the queue `deliveries` and of its dead-letter queue: signs, POSTs, decides on the answer,
-//! records the verdict and schedules the next attempt.
+//! Makes the delivery attempts of the queues `deliveries` and `deliveries-slow` and of their dead-letter queue: signs, POSTs,
+//! decides on the answer, records the verdict and schedules the next attempt.
 //!
 //! `main.rs` only connects this library to AWS. The tests run it over tables and queues in memory.
 

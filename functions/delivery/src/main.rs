@@ -1,4 +1,4 @@
-//! Makes the delivery attempts of the queues `deliveries` and `deliveries-slow` and of their dead-letter queues.
+//! Makes the delivery attempts of the queues `deliveries` and `deliveries-slow` and of their dead-letter queue.
 
 use std::time::Duration;
 

@@ -6,6 +6,7 @@ use std::env::args;
 use cost::measured::Measured;
 use cost::report;
 use cost::scenarios::{Scenario, all, idle};
+use cost::template::Stack;
 
 /// The scenarios whose units are shown by use.
 const ORDINARY: [&str; 3] = ["full", "mixed", "sparse"];
@@ -16,7 +17,7 @@ fn main() {
         (scenario, measured)
     };
     let rows: Vec<(Scenario, Measured)> = all().into_iter().map(measure).collect();
-    let month = idle::measure();
+    let months = Stack::ALL.map(idle::measure);
     let has_argument = |name: &str| args().any(|argument| argument == name);
     if !has_argument("--json") {
         for (scenario, Measured { events, .. }) in &rows {
@@ -30,12 +31,15 @@ fn main() {
                 println!("{}", report::uses_table(name, measured));
             }
         }
-        let counts = rows.iter().map(|(_, measured)| &measured.counts).chain([&month.visit]);
+        let counts =
+            rows.iter().map(|(_, measured)| &measured.counts).chain(months.iter().map(|month| &month.visit));
         println!("{}", report::price_table());
-        println!("{}", report::month_table(&month, report::count_metrics(counts)));
+        println!("{}", report::month_table(&months, report::count_metrics(counts)));
     }
     for (scenario, measured) in &rows {
         println!("{}", report::json_line(scenario.name, measured));
     }
-    println!("{}", report::month_line(&month));
+    for month in &months {
+        println!("{}", report::month_line(month));
+    }
 }

@@ -1,6 +1,6 @@
 //! The list prices of us-east-1, in one table, each with its page and the date of which it is. Where third parties quote the
-//! page, the date is theirs; AWS's own pages were not read by a machine. Check a price before you rely on it. Free tiers, volume
-//! discounts and taxes are left out.
+//! page, the date is theirs; AWS's own pages were not read by a machine. Check a price before you rely on it. Volume discounts
+//! and taxes are left out, and so are free tiers, except for the first idle stack of an account.
 
 /// The currency of the meter: millionths of a millionth of a dollar, so that the price of every unit is a whole number.
 pub type Picodollars = u128;
@@ -89,6 +89,16 @@ pub const DASHBOARD: Price = price(("month of a dashboard", 1), 3_000_000_000_00
 pub const SECRET: Price = price(("month of a secret", 1), 400_000_000_000, SECRETS);
 /// A byte to the internet, of a webhook or an answer.
 pub const BYTE_OUT: Price = price(("GB to the internet", GB), 90, TRANSFER);
+
+/// The metrics in alarms that an account has free, always. Composite alarms are not among them (the page of
+/// CloudWatch, 2025, not checked since).
+pub const FREE_ALARM_METRICS: u64 = 10;
+/// The dashboards that an account has free, always, of up to [`FREE_DASHBOARD_METRICS`] each (the same page).
+pub const FREE_DASHBOARDS: u64 = 3;
+/// The most metrics of a free dashboard.
+pub const FREE_DASHBOARD_METRICS: usize = 50;
+/// The requests to SQS that an account has free each month, always (<https://cloudburn.io/blog/amazon-sqs-pricing>, 2026-03).
+pub const FREE_QUEUE_REQUESTS: u64 = 1_000_000;
 
 /// All prices.
 pub const ALL: [Price; 19] = [

@@ -114,14 +114,27 @@ pub fn uses_table(name: &str, Measured { events, counts, .. }: &Measured) -> Str
     text
 }
 
-/// Returns the table of a month without events, and the price of the custom metrics of a busy month.
+/// Returns the table of a month without events of each stack, and the price of the custom metrics of a busy month.
 #[must_use]
-pub fn month_table(month: &Month, metrics: u64) -> String {
+pub fn month_table(months: &[Month; 2], metrics: u64) -> String {
     let mut text = String::from("Dollars per month of 30 days without any event\n");
-    for (name, amount) in &month.costs {
-        let _ = writeln!(text, "  {name:<26}{:>8}", cents(*amount));
+    let mut row = |name: &str, of_month: &dyn Fn(&Month) -> String| {
+        let [full, smallest] = months.each_ref().map(of_month);
+        let _ = writeln!(text, "  {name:<30}{full:>10}{smallest:>10}");
+    };
+    row("", &|month| month.stack.name().to_owned());
+    for (place, (name, _)) in months[0].costs.iter().enumerate() {
+        row(name, &|month| cents(month.costs[place].1));
     }
-    let _ = writeln!(text, "  {:<26}{:>8}", "= all", cents(month.total()));
+    row("= all", &|month| cents(month.total()));
+    row("= first stack of an account", &|month| cents(month.of_first_stack()));
+    for month in months {
+        let parameters = month.stack.parameters().iter().map(|(name, value)| format!("{name}={value}"));
+        let parameters: Vec<String> = parameters.collect();
+        if !parameters.is_empty() {
+            let _ = writeln!(text, "{}: {}", month.stack.name(), parameters.join(" "));
+        }
+    }
     let busy = METRIC.of(metrics);
     let _ = writeln!(
         text,
@@ -180,7 +193,9 @@ pub fn json_line(name: &str, measured: &Measured) -> String {
 #[must_use]
 pub fn month_line(month: &Month) -> String {
     let amounts = micro_dollars(month.costs.iter().copied());
-    json!({"scenario": "idle month", "polls": month.polls, "micro_dollars": amounts}).to_string()
+    let stack = month.stack.name();
+    json!({"scenario": "idle month", "stack": stack, "polls": month.polls, "micro_dollars": amounts})
+        .to_string()
 }
 
 fn micro_dollars(amounts: impl IntoIterator<Item = (&'static str, Picodollars)>) -> Map<String, Value> {

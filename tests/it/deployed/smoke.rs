@@ -13,6 +13,9 @@ use crate::support::root;
 /// A stack of its own: the program sets its alarms off and rotates its pepper.
 static STACK: LazyStack = LazyStack::new("tests-smoke").with_delivery_processes(4);
 
+/// The parameters of the smallest stack.
+const SMALLEST: &[(&str, &str)] = &[("Alarms", "urgent"), ("Dashboard", "off")];
+
 /// Runs the program; what it printed.
 fn smoke(stack: &Stack, more: &[&str]) -> Output {
     let python = find_python().unwrap_or_else(|error| panic!("{error}"));
@@ -38,7 +41,7 @@ fn report(output: &Output) -> Value {
 }
 
 #[test]
-fn the_program_for_an_account_finds_a_good_stack_good_and_one_without_an_api_bad() {
+fn the_program_for_an_account_finds_a_good_stack_good_and_one_without_an_api_bad_and_knows_the_smallest() {
     let (stack, receiver) = (STACK.get(), Receiver::answering(200));
     let url = stack.summary().url.clone();
     let output = smoke(stack, &["--events", "60", "--url", &url, "--receiver", &receiver.url()]);
@@ -52,7 +55,15 @@ fn the_program_for_an_account_finds_a_good_stack_good_and_one_without_an_api_bad
     assert!(good["sets alarms off and back"]["alarms"].as_u64() > Some(20), "{good:#}");
     assert!(good["bill"]["dollars"].as_f64() < Some(1.0), "{good:#}");
 
+    stack.update("code.zip", SMALLEST).expect("an update");
     let output = smoke(stack, &["--events", "1", "--url", "http://127.0.0.1:1"]);
     let bad = report(&output);
     assert!(!output.status.success() && bad["is complete"]["failed"].is_string(), "{bad:#}");
+    let alarms = &bad["sets alarms off and back"];
+    assert_eq!(
+        (&alarms["alarms"], &alarms["composite"]),
+        (&8.into(), &0.into()),
+        "nine, but no EventsLostAlarm here"
+    );
+    assert!(bad["bill"]["dollars"].as_f64() < good["bill"]["dollars"].as_f64(), "{bad:#}");
 }

@@ -9,7 +9,7 @@ use domain::tenant::api_key::Pepper;
 use domain::tenant::capacity::Capacity;
 use store::testing::memory::{
     CLAIMS, CONTROL, DELIVERIES_DLQ, DELIVERIES_QUEUE, DRAINS_QUEUE, EVENTS, EVENTS_DLQ, EVENTS_QUEUE,
-    LIMITS, SCHEDULE, SLOW_DELIVERIES_DLQ, SLOW_DELIVERIES_QUEUE,
+    LIMITS, SCHEDULE, SLOW_DELIVERIES_QUEUE,
 };
 
 /// The admin token of every stack in memory.
@@ -60,7 +60,7 @@ pub(crate) fn delivery() -> delivery::config::Config {
         deliveries_queue: DELIVERIES_QUEUE.to_owned(),
         slow_deliveries_queue: SLOW_DELIVERIES_QUEUE.to_owned(),
         slow_deliveries_arn: SLOW_DELIVERIES_QUEUE.to_owned(),
-        dead_letters_arns: vec![DEAD_LETTERS.to_owned(), SLOW_DELIVERIES_DLQ.to_owned()],
+        dead_letters_arns: vec![DEAD_LETTERS.to_owned()],
         data_kms_key: "key".to_owned(),
         signing_secrets: Pepper::new("signing").into(),
         url_policy: UrlPolicy::Strict,
@@ -105,7 +105,6 @@ pub(crate) fn api() -> api::config::Config {
         deliveries_queue: DELIVERIES_QUEUE.to_owned(),
         slow_deliveries_queue: SLOW_DELIVERIES_QUEUE.to_owned(),
         deliveries_dead_letters: DELIVERIES_DLQ.to_owned(),
-        slow_deliveries_dead_letters: SLOW_DELIVERIES_DLQ.to_owned(),
         data_kms_key: "key".to_owned(),
         peppers: Pepper::new("pepper").into(),
         signing_secrets: Pepper::new("signing").into(),

@@ -34,16 +34,22 @@ pub(crate) async fn metrics<P: Ports>(State(api): ApiState<P>, headers: HeaderMa
     Ok(answer::typed(StatusCode::OK, "text/plain; version=0.0.4", text))
 }
 
-/// The depths of a queue and of its dead-letter queue.
+/// The depths of a queue and of its dead-letter queue, if it is measured with this queue.
 struct Depths {
     queue: QueueName,
     messages: Depth,
-    dead_letters: Depth,
+    dead_letters: Option<Depth>,
 }
 
 impl Depths {
     async fn read<Q: Queue>(of: &MeasuredQueue<Q>) -> PortResult<Self> {
-        let (messages, dead_letters) = tokio::try_join!(of.messages.depth(), of.dead_letters.depth())?;
+        let dead_letters = async {
+            match &of.dead_letters {
+                Some(queue) => queue.depth().await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let (messages, dead_letters) = tokio::try_join!(of.messages.depth(), dead_letters)?;
         Ok(Self { queue: of.name, messages, dead_letters })
     }
 }
@@ -107,9 +113,10 @@ fn gauges_of_queues(queues: &[Depths], waits: &[Wait], now: Timestamp) -> String
         let queue = queue.as_str();
         let _ = writeln!(text, r#"triggers_queue_oldest_age_seconds{{queue="{queue}"}} {seconds}"#);
     }
-    describe(&mut text, "dead_letters", "gauge", "Approximate number of messages in the dead-letter queue");
+    let help = "Approximate number of messages in the dead-letter queue; deliveries and deliveries-slow have the same one";
+    describe(&mut text, "dead_letters", "gauge", help);
     for Depths { queue, dead_letters, .. } in queues {
-        let queue = queue.as_str();
+        let (Some(dead_letters), queue) = (dead_letters, queue.as_str()) else { continue };
         let count = dead_letters.visible + dead_letters.in_flight;
         let _ = writeln!(text, r#"triggers_dead_letters{{queue="{queue}"}} {count}"#);
     }
@@ -134,11 +141,13 @@ mod tests {
         let waits = [wait(QueueName::Events), wait(deliveries)];
         let busy = Depth { visible: 1, ..Depth::default() };
         let queues = [
-            Depths { queue: QueueName::Events, messages: busy, dead_letters: Depth::default() },
-            Depths { queue: deliveries, messages: Depth::default(), dead_letters: Depth::default() },
+            Depths { queue: QueueName::Events, messages: busy, dead_letters: None },
+            Depths { queue: deliveries, messages: Depth::default(), dead_letters: Some(busy) },
         ];
         let text = gauges_of_queues(&queues, &waits, Timestamp::from_seconds(2));
         assert!(text.contains("triggers_queue_oldest_age_seconds{queue=\"events\"} 1.5\n"), "{text}");
         assert!(text.contains("triggers_queue_oldest_age_seconds{queue=\"deliveries\"} 0\n"), "{text}");
+        assert!(text.contains("triggers_dead_letters{queue=\"deliveries\"} 1\n"), "{text}");
+        assert!(!text.contains("triggers_dead_letters{queue=\"events\"}"), "it is not measured here: {text}");
     }
 }

@@ -30,26 +30,16 @@ pub const EVENTS_QUEUE: &str = "events";
 pub const EVENTS_DLQ: &str = "events-dlq";
 /// The name of the queue of deliveries.
 pub const DELIVERIES_QUEUE: &str = "deliveries";
-/// The name of its dead-letter queue.
-pub const DELIVERIES_DLQ: &str = "deliveries-dlq";
-
 /// The name of the queue of deliveries to slow endpoints.
 pub const SLOW_DELIVERIES_QUEUE: &str = "deliveries-slow";
-/// The name of its dead-letter queue.
-pub const SLOW_DELIVERIES_DLQ: &str = "deliveries-slow-dlq";
+/// The name of the dead-letter queue of both.
+pub const DELIVERIES_DLQ: &str = "deliveries-dlq";
 /// The name of the queue of shares of the endpoints with parked deliveries. Its messages are valid for one minute, so it has no
 /// dead-letter queue.
 pub const DRAINS_QUEUE: &str = "drains";
 /// The names of all queues. In memory they are their ARNs too.
-pub const QUEUES: [&str; 7] = [
-    EVENTS_QUEUE,
-    EVENTS_DLQ,
-    DELIVERIES_QUEUE,
-    DELIVERIES_DLQ,
-    SLOW_DELIVERIES_QUEUE,
-    SLOW_DELIVERIES_DLQ,
-    DRAINS_QUEUE,
-];
+pub const QUEUES: [&str; 6] =
+    [EVENTS_QUEUE, EVENTS_DLQ, DELIVERIES_QUEUE, SLOW_DELIVERIES_QUEUE, DELIVERIES_DLQ, DRAINS_QUEUE];
 
 /// All ports in memory. Clones share everything.
 #[derive(Clone)]

@@ -21,7 +21,7 @@ use scheduler::handler::Scheduler;
 use store::clock::Clock;
 use store::testing::memory::{
     DELIVERIES_DLQ, DELIVERIES_QUEUE, DRAINS_QUEUE, EVENTS_DLQ, EVENTS_QUEUE, Memory, QUEUES,
-    SLOW_DELIVERIES_DLQ, SLOW_DELIVERIES_QUEUE,
+    SLOW_DELIVERIES_QUEUE,
 };
 use store::testing::tables::MemoryTables;
 use store::testing::vault::MemoryVault;
@@ -96,12 +96,12 @@ impl<T> Drop for Busy<'_, T> {
 
 /// Returns the ports of a stack over these tables.
 pub(super) fn ports(tables: MemoryTables) -> Live {
-    let events = queues("Events", EVENTS_QUEUE);
-    let deliveries = queues("Deliveries", DELIVERIES_QUEUE);
-    let slow_deliveries = queues("SlowDeliveries", SLOW_DELIVERIES_QUEUE);
-    let drains =
-        LiveQueue::new(DRAINS_QUEUE, Duration::from_secs(setting("DrainsQueue", "VisibilityTimeout")));
-    let queues = events.into_iter().chain(deliveries).chain(slow_deliveries).chain([drains]);
+    let (events_dlq, deliveries_dlq) = (dead_letters("EventsDlq"), dead_letters("DeliveriesDlq"));
+    let events = queue("EventsQueue", EVENTS_QUEUE, &events_dlq);
+    let deliveries = queue("DeliveriesQueue", DELIVERIES_QUEUE, &deliveries_dlq);
+    let slow_deliveries = queue("SlowDeliveriesQueue", SLOW_DELIVERIES_QUEUE, &deliveries_dlq);
+    let drains = LiveQueue::new(DRAINS_QUEUE, visibility("DrainsQueue"));
+    let queues = [events, events_dlq, deliveries, slow_deliveries, deliveries_dlq, drains];
     Memory {
         tables,
         queues: QUEUES.into_iter().zip(queues).collect(),
@@ -111,13 +111,20 @@ pub(super) fn ports(tables: MemoryTables) -> Live {
     }
 }
 
-/// Returns a queue of the template and its dead-letter queue.
-fn queues(resource: &str, arn: &'static str) -> [LiveQueue; 2] {
-    let (queue, dlq) = (format!("{resource}Queue"), format!("{resource}Dlq"));
-    let visibility = |resource: &str| Duration::from_secs(setting(resource, "VisibilityTimeout"));
-    let dead_letters = LiveQueue::new(DEAD_LETTERS, visibility(&dlq));
-    let redrive = (setting(&queue, "maxReceiveCount"), dead_letters.clone());
-    [LiveQueue::with_redrive(arn, visibility(&queue), Some(redrive)), dead_letters]
+/// Returns a queue of the template, whose messages move to this dead-letter queue.
+fn queue(resource: &str, arn: &'static str, dead_letters: &LiveQueue) -> LiveQueue {
+    let redrive = (setting(resource, "maxReceiveCount"), dead_letters.clone());
+    LiveQueue::with_redrive(arn, visibility(resource), Some(redrive))
+}
+
+/// Returns a dead-letter queue of the template.
+fn dead_letters(resource: &str) -> LiveQueue {
+    LiveQueue::new(DEAD_LETTERS, visibility(resource))
+}
+
+/// Returns the visibility timeout of a queue of the template.
+fn visibility(resource: &str) -> Duration {
+    Duration::from_secs(setting(resource, "VisibilityTimeout"))
 }
 
 /// Returns an instance of ingest, configured as the template configures it.
@@ -185,7 +192,7 @@ pub(super) fn start_behind_queues(ports: &Live) {
             async move { consumer.handle(batch).await }
         });
     }
-    let deliveries = [DELIVERIES_QUEUE, DELIVERIES_DLQ, SLOW_DELIVERIES_QUEUE, SLOW_DELIVERIES_DLQ];
+    let deliveries = [DELIVERIES_QUEUE, SLOW_DELIVERIES_QUEUE, DELIVERIES_DLQ];
     for (queue, most) in sources(ports, "DeliveryFunction", &deliveries) {
         let url_policy = url_policy("DeliveryFunction");
         let config = delivery::config::Config { url_policy, ..configs::delivery() };
