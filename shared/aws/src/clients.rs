@@ -92,9 +92,15 @@ pub async fn emulator_clients(endpoint: &str) -> Clients {
     emulator_clients_as(endpoint, "test", "test").await
 }
 
-/// Makes the clients of an emulator, over plain HTTP, with these credentials.
+/// Makes the clients of an emulator, over plain HTTP, with these credentials. The SDK has a quota of retries for all clients of a process
+/// in a region. These clients have one of their own, so that the faults of a test leave the retries of the others.
 #[cfg(any(test, feature = "testing"))]
 pub async fn emulator_clients_as(endpoint: &str, key_id: &str, secret: &str) -> Clients {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use aws_sdk_dynamodb::config::retry::RetryPartition;
+
+    static MADE: AtomicU64 = AtomicU64::new(0);
     let credentials = aws_sdk_sqs::config::Credentials::new(key_id, secret, None, None, "test");
     let config = aws_config::from_env()
         .http_client(Builder::new().build_http())
@@ -104,5 +110,7 @@ pub async fn emulator_clients_as(endpoint: &str, key_id: &str, secret: &str) -> 
         .retry_config(retries(3))
         .load()
         .await;
-    Clients::new(&config)
+    let quota = RetryPartition::new(format!("emulator {}", MADE.fetch_add(1, Ordering::Relaxed)));
+    let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config).retry_partition(quota).build();
+    Clients { dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb), ..Clients::new(&config) }
 }

@@ -58,14 +58,13 @@ async fn real_limits_keep_their_promises() {
 #[tokio::test]
 async fn real_limits_and_claims_keep_their_promises_though_each_first_answer_is_lost() {
     let proxy = Proxy::start();
-    let [first, second] = [emulator_clients(&proxy.url()).await, emulator_clients(&proxy.url()).await]; // each has a quota of retries
-    let [first, second] = [first, second].map(Aws::of);
+    let emulator = async || Aws::of(emulator_clients(&proxy.url()).await); // each has a quota of retries
     for write in ["UpdateItem", "PutItem", "BatchWriteItem"] {
         proxy.spoil(Rule::every(write, Fault::AnswerLost).but_no_repeat());
     }
-    limits_keep_their_promises(&Limits::new(first.table(&table("Limits")))).await.unwrap();
-    lines_keep_their_promises(&Limits::new(second.table(&table("Limits")))).await.unwrap();
-    claims_keep_their_promises(&Claims::new(second.table(&table("Claims")))).await.unwrap();
+    limits_keep_their_promises(&Limits::new(emulator().await.table(&table("Limits")))).await.unwrap();
+    lines_keep_their_promises(&Limits::new(emulator().await.table(&table("Limits")))).await.unwrap();
+    claims_keep_their_promises(&Claims::new(emulator().await.table(&table("Claims")))).await.unwrap();
     let (calls, repeats) = (proxy.take_calls(), proxy.take_repeats());
     let writes: usize = calls
         .iter()
