@@ -1,11 +1,14 @@
 //! What an event costs, as `cargo cost` measures it: write units, read units, requests to SQS and calls of KMS. A change that
 //! raises one of them fails here, and a change that lowers one puts the lower number here.
 
+use cost::measured::Measured;
 use cost::prices::{FREE_DASHBOARD_METRICS, dollars};
+use cost::scenarios::delivering::Stream;
 use cost::scenarios::{idle, measure};
 use cost::template::Stack;
 
 use crate::alarms::used::of_dashboard;
+use crate::support::size;
 use crate::template::template;
 
 /// The most that an event may cost, in hundredths: a table has no fractions of a unit, but a batch shares its units.
@@ -81,6 +84,24 @@ fn an_event_that_is_leased_retried_parked_or_replayed_costs_no_more_than_it_did(
 #[test]
 fn an_event_of_one_of_many_tenants_costs_no_more_than_it_did() {
     check(&MANY_TENANTS);
+}
+
+/// `GROWTH_EVENTS` sets the number of events.
+#[test]
+fn an_event_costs_the_same_after_many_others() {
+    const FIRST: u64 = 1_000;
+    let all = size("GROWTH_EVENTS", 5_000);
+    let units = [FIRST, all].map(|events| {
+        let rounds = events / Stream::MIXED.tenants as u64;
+        let Measured { counts, events, .. } = Stream { rounds, ..Stream::MIXED }.measure();
+        let [writes, half_reads, requests] =
+            [counts.all_writes(), counts.all_half_reads(), counts.queue.all()].map(|all| all * 1_000 / events);
+        println!("{events} events: thousandths of an event {writes} writes, {half_reads} half reads, {requests} requests to SQS");
+        [writes, half_reads, requests]
+    });
+    for (first, later) in units[0].into_iter().zip(units[1]) {
+        assert!(later * 100 <= first * 105, "{first} and {later}");
+    }
 }
 
 #[test]

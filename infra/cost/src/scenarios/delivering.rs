@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::payload::payload;
+use crate::clock::in_simulated_time;
 use crate::measured::{Measured, Measurement};
 use crate::ports::queue::BATCH_SIZE;
 use crate::system::System;
@@ -64,6 +65,15 @@ impl Stream {
         at_least: 1,
         ..Self::FULL
     };
+
+    /// Runs the stream in simulated time.
+    ///
+    /// # Panics
+    /// If a request is refused, or the runtime does not start.
+    #[must_use]
+    pub fn measure(self) -> Measured {
+        in_simulated_time(measure(self))
+    }
 
     /// Returns the events of this many rounds.
     fn events(&self, rounds: u64) -> u64 {

@@ -40,7 +40,7 @@ impl Scenario {
     #[must_use]
     pub fn measure(&self) -> Measured {
         match self.kind {
-            Kind::Stream(stream) => in_simulated_time(delivering::measure(stream)),
+            Kind::Stream(stream) => stream.measure(),
             Kind::Inbox => in_simulated_time(inbox::measure()),
             Kind::FailOnce => in_simulated_time(failing::measure_retry()),
             Kind::Parked => in_simulated_time(failing::measure_parked()),
