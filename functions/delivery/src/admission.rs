@@ -25,6 +25,7 @@ use domain::endpoint::Endpoint;
 use domain::endpoint::id::EndpointId;
 use domain::tenant::capacity::Capacity;
 use domain::tenant::id::TenantId;
+use domain::tenant::tier::Tier;
 use domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 use store::control::Control;
@@ -199,8 +200,8 @@ impl<T: Table> Admitter<'_, T> {
         let slow = places::take_for_slow(limits, groups, capacity, now).await;
         let mut taken: Vec<Places<'a>> = warn(slow, unlimited).flatten().into_iter().collect();
         let burst = warn(self.take_burst(groups).await, unlimited).flatten();
-        let batches = burst.is_none().then(|| capacity.endpoint_at_once());
-        taken.extend(burst);
+        let batches = capacity.endpoint_at_once(burst.as_ref().map(|(tier, _)| *tier));
+        taken.extend(burst.map(|(_, places)| places));
         let of_endpoints = groups.iter_mut().filter(|group| group.count_ready() > 0);
         let of_endpoints = of_endpoints.map(|group| places::take_for_endpoint(limits, group, batches, now));
         for places in join_all(of_endpoints).await {
@@ -218,12 +219,14 @@ impl<T: Table> Admitter<'_, T> {
         tenant_lines::take_allowance(self.limits, groups, tier, self.now).await
     }
 
-    async fn take_burst<'a>(&self, groups: &mut [Group<'a>]) -> PortResult<Option<Places<'a>>> {
+    /// Takes the place of a burst; returns it with the tier of the tenant, if this is one.
+    async fn take_burst<'a>(&self, groups: &mut [Group<'a>]) -> PortResult<Option<(Tier, Places<'a>)>> {
         if !places::is_burst(groups, self.now) {
             return Ok(None);
         }
         let tier = self.tiers.tier(self.control, groups[0].tenant, self.now).await?;
-        places::take_for_burst(self.limits, groups, self.capacity, tier, self.now).await
+        let places = places::take_for_burst(self.limits, groups, self.capacity, tier, self.now).await?;
+        Ok(places.map(|places| (tier, places)))
     }
 }
 

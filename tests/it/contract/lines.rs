@@ -48,11 +48,19 @@ async fn requests_in_flight_are_limited(limits: &Limits<impl Table>, tenant: &Te
         3,
         "10 and 3, of which 10 are in flight"
     );
+    let ended = Ended { requests: 13, succeeded: 17, is_last: true };
+    limits.end_requests(tenant, line, 7, ended).await?;
+    for given in [8, 8, 8, 6, 0] {
+        assert_eq!(limits.start_requests(tenant, line, 7, 8, endpoint).await?, given, "20 succeeded");
+    }
+    for requests in [8, 6] {
+        let ended = Ended { requests, succeeded: 0, is_last: true };
+        limits.end_requests(tenant, line, 7, ended).await?;
+    }
     assert_eq!(limits.start_requests(tenant, Line::Slow, 7, 5, thirty).await?, 5, "another line");
 
     // 3. By the number of their batches, of which the minute has two.
-    let start =
-        async |batches| limits.start_requests(tenant, line, 7, 1, thirty.in_batches(Some(batches))).await;
+    let start = async |batches| limits.start_requests(tenant, line, 7, 1, thirty.in_batches(batches)).await;
     assert_eq!([start(2).await?, start(3).await?, start(3).await?], [0, 1, 0]);
     let ended = |is_last| Ended { requests: 1, succeeded: 0, is_last };
     limits.end_requests(tenant, line, 7, ended(false)).await?;

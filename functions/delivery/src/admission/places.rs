@@ -70,12 +70,12 @@ pub(crate) async fn take_for_burst<'a, T: Table>(
 }
 
 /// Takes places for the candidates for one endpoint that may be sent now. A single one needs none if no message waited before
-/// it. `batches` bounds the batches with requests to it, if they are not bounded as bursts. A throttled endpoint has no times behind
-/// all others: its refused candidates are parked.
+/// it. At most this many batches may have requests to it. A throttled endpoint has no times behind all others: its refused candidates
+/// are parked.
 pub(crate) async fn take_for_endpoint<'a, T: Table>(
     limits: &Limits<T>,
     group: &mut Group<'a>,
-    batches: Option<u32>,
+    batches: u32,
     now: Timestamp,
 ) -> PortResult<Option<Places<'a>>> {
     if group.was_idle && group.count_ready() == 1 {

@@ -36,10 +36,18 @@ impl AtOnce {
         Self { first: FIRST_OF_ENDPOINT, most, batches: None }
     }
 
-    /// Allows the same in at most this many batches, or in any number of them.
+    /// Allows the same in at most this many batches.
     #[must_use]
-    pub const fn in_batches(self, batches: Option<u32>) -> Self {
-        Self { batches, ..self }
+    pub const fn in_batches(self, batches: u32) -> Self {
+        Self { batches: Some(batches), ..self }
+    }
+
+    /// Returns the number of successes from which on no success allows more, and the number of requests that may be in flight
+    /// then. `None` if that is the number at first.
+    #[must_use]
+    pub fn last(self) -> Option<(u32, u32)> {
+        let succeeded = self.most.saturating_sub(self.first);
+        (succeeded > 0).then_some((succeeded, self.most))
     }
 
     /// Returns the largest number of requests in flight when this many requests of the minute succeeded. Each success allows
@@ -74,10 +82,18 @@ mod tests {
     }
 
     #[test]
+    fn the_most_is_reached_after_some_successes() {
+        let at_once = AtOnce::to_endpoint(Pace::per_second(1000));
+        assert_eq!(at_once.last(), Some((990, 1000)));
+        assert_eq!([989, 990].map(|succeeded| at_once.most(succeeded)), [999, 1000]);
+        assert_eq!(AtOnce::requests(30).last(), None);
+    }
+
+    #[test]
     fn batches_are_limited_where_a_limit_is_set() {
         let endpoint = AtOnce::to_endpoint(Pace::per_second(30));
         assert_eq!(endpoint.batches_before(), None);
-        let before = |most| endpoint.in_batches(Some(most)).batches_before();
+        let before = |most| endpoint.in_batches(most).batches_before();
         assert_eq!([0, 1, 30].map(before), [Some(0), Some(0), Some(29)]);
     }
 }

@@ -30,11 +30,11 @@ impl Capacity {
         self.percent(30)
     }
 
-    /// Returns the largest number of batches with requests to one endpoint that may be under way, if they do not count as
-    /// bursts: three tenths of the instances.
+    /// Returns the largest number of batches with requests to one endpoint that may be under way when one more starts: three tenths of
+    /// the instances, or as many as there may be bursts of its tenant if this is one.
     #[must_use]
-    pub fn endpoint_at_once(self) -> u32 {
-        self.percent(30)
+    pub fn endpoint_at_once(self, burst_of: Option<Tier>) -> u32 {
+        self.percent(30).max(burst_of.map_or(0, |tier| self.bursts_at_once(tier)))
     }
 
     /// Returns the largest number of batches with a burst of a tenant that may be under way: each occupies an instance. The
@@ -75,6 +75,13 @@ mod tests {
         let capacity = Capacity::of(100);
         assert_eq!(capacity.slow_at_once(), 30);
         assert_eq!(Tier::ALL.map(|tier| capacity.bursts_at_once(tier)), [10, 20, 50, 50]);
+    }
+
+    #[test]
+    fn one_endpoint_may_occupy_as_many_instances_as_the_bursts_of_its_tenant() {
+        let at_once = |burst_of| Capacity::of(100).endpoint_at_once(burst_of);
+        assert_eq!(at_once(None), 30);
+        assert_eq!(Tier::ALL.map(|tier| at_once(Some(tier))), [30, 30, 50, 50]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::item::Key;
 use crate::items::Outcome;
 use crate::keys;
 use crate::table::Table;
-use crate::table::condition::absent_or_at_most;
+use crate::table::condition::{Condition, absent_or_at_most, at_most, greater};
 use crate::table::write::Update;
 use crate::unavailable::{PortResult, Unavailable};
 
@@ -109,8 +109,8 @@ impl<T: Table> Limits<T> {
         Ok(Some(end.saturating_sub(span.length).max(span.earliest)))
     }
 
-    /// Starts up to `wanted` requests of a batch, so that no more than `at_once` of this line and minute are in flight. Returns
-    /// the number of requests that may start.
+    /// Starts up to `wanted` requests of a batch, so that no more than `at_once` of this line and minute are in flight: not more
+    /// than may be in flight at first. Returns the number of requests that may start.
     pub async fn start_requests(
         &self,
         tenant: &TenantId,
@@ -119,30 +119,44 @@ impl<T: Table> Limits<T> {
         wanted: u32,
         at_once: AtOnce,
     ) -> PortResult<u32> {
-        let key = Key::new(keys::in_flight(tenant, line, minute), keys::ONLY);
-        let mut limit = at_once.most(0);
-        let mut ours = wanted.min(limit);
-        // The second try asks for the number that the first one found to be left.
-        for _ in 0..2 {
-            if ours == 0 {
-                break;
-            }
-            let has_batch = at_once.batches_before().map(|before| absent_or_at_most(BATCHES, before));
-            let take = Update::new(key.clone())
-                .add(HELD, ours)
-                .add(BATCHES, 1)
-                .set("ttl", ttl(minute))
-                .only_if(absent_or_at_most(HELD, limit - ours).and_some(has_batch));
-            match update_once(&self.items, take).await? {
-                Outcome::Done(_) => return Ok(ours),
-                Outcome::Refused(found) => {
-                    let held: u32 = found.number(HELD).unwrap_or_default();
-                    limit = at_once.most(found.number(SUCCEEDED).unwrap_or_default());
-                    ours = limit.saturating_sub(held).min(wanted);
-                }
-            }
+        // 1. Take them if there is room for them, whether any succeeded or not, or after enough of them did.
+        let first = wanted.min(at_once.most(0));
+        let mut has_room = absent_or_at_most(HELD, at_once.most(0) - first);
+        if let Some((succeeded, most)) = at_once.last() {
+            let has_succeeded = greater(SUCCEEDED, succeeded - 1);
+            has_room = has_room.or(has_succeeded.and(at_most(HELD, most - first)));
         }
-        Ok(0)
+        let take = self.take_requests((tenant, line, minute), first, has_room, at_once);
+        let Outcome::Refused(found) = take.await? else { return Ok(first) };
+
+        // 2. Otherwise take the number that is left.
+        let number = |name| found.number(name).unwrap_or_default();
+        let most = at_once.most(number(SUCCEEDED));
+        let ours = most.saturating_sub(number(HELD)).min(wanted);
+        let is_full = at_once.batches_before().is_some_and(|before| number(BATCHES) > before);
+        if ours == 0 || is_full {
+            return Ok(0);
+        }
+        let has_room = absent_or_at_most(HELD, most - ours);
+        let taken = self.take_requests((tenant, line, minute), ours, has_room, at_once).await?;
+        Ok(if taken.is_done() { ours } else { 0 })
+    }
+
+    /// Takes requests and a batch of a minute of a line, if there is room for both.
+    async fn take_requests(
+        &self,
+        (tenant, line, minute): (&TenantId, Line<'_>, u64),
+        count: u32,
+        has_room: Condition,
+        at_once: AtOnce,
+    ) -> PortResult<Outcome> {
+        let has_batch = at_once.batches_before().map(|before| absent_or_at_most(BATCHES, before));
+        let take = Update::new(Key::new(keys::in_flight(tenant, line, minute), keys::ONLY))
+            .add(HELD, count)
+            .add(BATCHES, 1)
+            .set("ttl", ttl(minute))
+            .only_if(has_room.and_some(has_batch));
+        update_once(&self.items, take).await
     }
 
     /// Ends requests that [`Limits::start_requests`] started in this minute. Each call counts.
