@@ -39,6 +39,7 @@ fn report(output: &Output) -> Value {
 
 #[test]
 fn the_program_for_an_account_finds_a_good_stack_good_and_one_without_an_api_bad() {
+    let _story = STACK.story();
     let (stack, receiver) = (STACK.get(), Receiver::answering(200));
     let url = stack.summary().url.clone();
     let output = smoke(stack, &["--events", "60", "--url", &url, "--receiver", &receiver.url()]);
