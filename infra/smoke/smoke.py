@@ -35,7 +35,7 @@ MAX_SECONDS = 25 * 60
 # compares them.
 MICRO_DOLLARS_PER_MILLION_EVENTS = 13337650
 DOLLARS_PER_MONTH = 10.87
-DOLLARS_PER_MONTH_OF_THE_SMALLEST = 4.97
+DOLLARS_PER_MONTH_OF_THE_SMALLEST = 5.07
 
 # The parameters of the smallest stack.
 SMALLEST = {"Alarms": "urgent", "Dashboard": "off"}

@@ -54,7 +54,7 @@ use store::limits::counters::{Counts, QueueName, Wait};
 use store::unavailable::PortResult;
 
 use events::events_keep_their_promises;
-use lines::lines_keep_their_promises;
+use lines::{lines_keep_their_promises, requests_in_flight_are_limited};
 
 fn memory() -> Memory {
     Memory::new(&Faults::default(), &FixedClock::at(START))
@@ -240,7 +240,8 @@ async fn tables_in_memory_keep_their_promises() {
     let tables = memory().tables;
     claims_keep_their_promises(&Claims::new(tables.claims)).await.unwrap();
     limits_keep_their_promises(&Limits::new(tables.limits.clone())).await.unwrap();
-    lines_keep_their_promises(&Limits::new(tables.limits)).await.unwrap();
+    lines_keep_their_promises(&Limits::new(tables.limits.clone())).await.unwrap();
+    requests_in_flight_are_limited(&Limits::new(tables.limits)).await.unwrap();
     schedules_keep_their_promises(&Schedule::new(tables.schedule)).await.unwrap();
     all_events_keep_their_promises(&memory(), "key", &|name| name.to_owned()).await;
     all_endpoints_and_keys_keep_their_promises(&Control::new(tables.control)).await;

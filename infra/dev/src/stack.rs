@@ -188,6 +188,11 @@ impl Stack {
         deploy::delete(&Aws::at(&self.emulator.endpoint))
     }
 
+    /// Stops every process of the stack. What it logged stays.
+    pub fn stop(&self) {
+        self.session.stop();
+    }
+
     /// Returns the path of a function's log.
     #[must_use]
     pub fn function_log(&self, function: &str) -> PathBuf {

@@ -35,7 +35,7 @@ pub struct Summary {
     pub emulator: String,
     /// The deployed table names by table: `Control` is `triggers-control`.
     pub tables: BTreeMap<String, String>,
-    /// Queue URLs by queue: `events`, `deliveries`, `deliveries-slow`, and each with `-dlq`.
+    /// Queue URLs by queue: `events` and `deliveries`, each also with `-dlq`, `deliveries-slow`, and `drains`.
     pub queues: BTreeMap<String, String>,
     /// Whether webhook URLs on this machine are rejected, as in AWS.
     pub strict_endpoints: bool,

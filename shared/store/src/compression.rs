@@ -1,21 +1,41 @@
 //! The compression of payloads in queues and tables, with zstd.
 
+use std::cell::RefCell;
+use std::io;
+
 use domain::event::MAX_BODY_BYTES;
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::get_frame_content_size;
 
 /// The compression level. Higher levels take more time and save few bytes.
 const LEVEL: i32 = 3;
 
+thread_local! {
+    // Each thread keeps both: to make one asks the processor what it can do, and a virtual machine answers slowly.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
 /// Compresses a payload.
-pub(crate) fn compress(payload: &str) -> std::io::Result<Vec<u8>> {
-    zstd::bulk::compress(payload.as_bytes(), LEVEL)
+pub(crate) fn compress(payload: &str) -> io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|kept| match kept {
+        Some(compressor) => compressor.compress(payload.as_bytes()),
+        None => kept.insert(Compressor::new(LEVEL)?).compress(payload.as_bytes()),
+    })
 }
 
 /// Decompresses a payload. Fails if the bytes are not a compressed payload, or the payload is longer than a whole
 /// CloudEvent can be.
-pub(crate) fn decompress(bytes: &[u8]) -> std::io::Result<String> {
-    let mut payload = zstd::bulk::decompress(bytes, MAX_BODY_BYTES)?;
-    payload.shrink_to_fit(); // zstd reserves the maximum size
-    String::from_utf8(payload).map_err(std::io::Error::other)
+pub(crate) fn decompress(bytes: &[u8]) -> io::Result<String> {
+    let size = get_frame_content_size(bytes).ok().flatten();
+    let size = size
+        .and_then(|size| usize::try_from(size).ok())
+        .map_or(MAX_BODY_BYTES, |size| size.min(MAX_BODY_BYTES));
+    let payload = DECOMPRESSOR.with_borrow_mut(|kept| match kept {
+        Some(decompressor) => decompressor.decompress(bytes, size),
+        None => kept.insert(Decompressor::new()?).decompress(bytes, size),
+    })?;
+    String::from_utf8(payload).map_err(io::Error::other)
 }
 
 #[cfg(test)]

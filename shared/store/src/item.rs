@@ -130,6 +130,12 @@ impl Item {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
     }
 
+    /// Returns the attributes with names that can be shared, sorted by name.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&Name, &Value)> {
+        self.0.iter()
+    }
+
     /// Returns the size of the item in bytes, as `DynamoDB` counts it.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -245,10 +251,14 @@ impl Item {
 }
 
 impl Value {
-    fn size(&self) -> usize {
+    /// Returns the size of the value in bytes, as `DynamoDB` counts it.
+    pub(crate) fn size(&self) -> usize {
         match self {
             Self::S(text) => text.len(),
-            Self::N(number) => number.to_string().len().div_ceil(2) + 1,
+            Self::N(number) => {
+                let digits = number.unsigned_abs().checked_ilog10().map_or(1, |log| log as usize + 1);
+                (digits + usize::from(*number < 0)).div_ceil(2) + 1
+            }
             Self::B(bytes) => bytes.len(),
             Self::Bool(_) => 1,
             Self::L(list) => 3 + list.iter().map(|value| 1 + value.size()).sum::<usize>(),

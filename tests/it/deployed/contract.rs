@@ -19,7 +19,7 @@ use store::schedule::Schedule;
 use store::table::Table;
 
 use crate::contract::jobs::tenants_end;
-use crate::contract::lines::lines_keep_their_promises;
+use crate::contract::lines::{lines_keep_their_promises, requests_in_flight_are_limited};
 use crate::contract::{
     all_endpoints_and_keys_keep_their_promises, all_events_keep_their_promises, claims_keep_their_promises,
     limits_keep_their_promises, owner, schedules_keep_their_promises,
@@ -53,6 +53,7 @@ async fn real_limits_keep_their_promises() {
     let limits = Limits::new(emulator().await.table(&table("Limits")));
     limits_keep_their_promises(&limits).await.unwrap();
     lines_keep_their_promises(&limits).await.unwrap();
+    requests_in_flight_are_limited(&limits).await.unwrap();
 }
 
 #[tokio::test]
@@ -62,8 +63,10 @@ async fn real_limits_and_claims_keep_their_promises_though_each_first_answer_is_
     for write in ["UpdateItem", "PutItem", "BatchWriteItem"] {
         proxy.spoil(Rule::every(write, Fault::AnswerLost).but_no_repeat());
     }
-    limits_keep_their_promises(&Limits::new(emulator().await.table(&table("Limits")))).await.unwrap();
-    lines_keep_their_promises(&Limits::new(emulator().await.table(&table("Limits")))).await.unwrap();
+    let limits = async || Limits::new(emulator().await.table(&table("Limits")));
+    limits_keep_their_promises(&limits().await).await.unwrap();
+    lines_keep_their_promises(&limits().await).await.unwrap();
+    requests_in_flight_are_limited(&limits().await).await.unwrap();
     claims_keep_their_promises(&Claims::new(emulator().await.table(&table("Claims")))).await.unwrap();
     let (calls, repeats) = (proxy.take_calls(), proxy.take_repeats());
     let writes: usize = calls

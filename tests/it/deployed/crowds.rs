@@ -57,6 +57,7 @@ fn sent(stack: &'static Stack) -> Vec<Value> {
 
 #[test]
 fn a_thousand_events_for_a_fast_endpoint_take_hardly_more_calls_than_full_batches() {
+    let _story = STACK.story();
     let lines = sent(STACK.get());
     println!("{EVENTS} events in {} calls", lines.len());
     assert!(lines.len() <= MAX_CALLS, "{} calls", lines.len());

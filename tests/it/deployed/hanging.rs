@@ -24,6 +24,7 @@ fn subscribed(receiver: &Receiver) -> Tenant {
 
 #[test]
 fn six_receivers_that_hang_delay_nobody_else_by_five_seconds() {
+    let _story = STACK.story();
     let hanging: Vec<Receiver> = (0..6).map(|_| Receiver::answering(200)).collect();
     let answering = Receiver::answering(200);
     let tenants: Vec<Tenant> = hanging.iter().map(subscribed).collect();

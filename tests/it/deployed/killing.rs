@@ -14,7 +14,7 @@ use crate::support::template::setting;
 use crate::support::{eventually, tables};
 
 /// A stack of its own, since its processes are everybody's; one story at a time.
-static STACK: LazyStack = LazyStack::new("tests-killing");
+static STACK: LazyStack = LazyStack::new("tests-killing").with_stories(2);
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// A kill may hit consumers that are idle: so many are tried until one is not.
@@ -47,6 +47,7 @@ fn all_are_delivered(tenant: &Tenant, ids: &[String]) {
 
 #[test]
 fn consumers_killed_in_the_middle_of_a_burst_lose_nothing_and_store_nothing_twice() {
+    let _story = STACK.story();
     let _alone = ONE_AT_A_TIME.lock();
     let stack = STACK.get();
     let (tenant, receiver) = (Tenant::at(Place::Deployed(stack), "pro"), Receiver::answering(200));
@@ -75,6 +76,7 @@ fn consumers_killed_in_the_middle_of_a_burst_lose_nothing_and_store_nothing_twic
 
 #[test]
 fn deliverers_killed_while_their_webhooks_are_under_way_deliver_every_event_after_all() {
+    let _story = STACK.story();
     let _alone = ONE_AT_A_TIME.lock();
     let stack = STACK.get();
     let (tenant, receiver) = (Tenant::at(Place::Deployed(stack), "pro"), Receiver::answering(200));

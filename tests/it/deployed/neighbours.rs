@@ -51,6 +51,7 @@ fn measure(tenant: &Tenant, receiver: &Receiver, pause: Duration) -> Vec<Duratio
 #[test]
 fn a_quiet_tenant_is_served_at_once_beside_fifty_slow_endpoints_that_are_known_to_be_slow() {
     let _guard = apart_from_busy_stories();
+    let _story = STACK.story();
     let (quick, slow) = (Receiver::answering(200), Receiver::answering(200));
     slow.answer_after(SLOW);
     let quiet = tenant("pro");

@@ -87,6 +87,7 @@ fn per_cent_more(than: usize, this: usize) -> usize {
 
 #[test]
 fn listing_and_leasing_a_hundred_cost_the_same_however_much_is_stored() {
+    let _story = STACK.story();
     let tenant = Tenant::at(Place::Deployed(STACK.get()), "pro");
     let samples = taken(&tenant);
     fill(&tenant, PENDING, &["order.created"]);

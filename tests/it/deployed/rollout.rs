@@ -199,6 +199,7 @@ fn replace(old: &mut Version, new: &mut Version, seen: &Seen) -> usize {
 #[test]
 fn an_update_and_a_rollback_under_load_refuse_and_lose_nothing_and_a_deletion_keeps_the_data() {
     let _guard = apart_from_busy_stories();
+    let _story = STACK.story();
     let stack = STACK.get();
     let other = required("OTHER_VERSION").ok().map(PathBuf::from);
     let mut before = Version::new(None, &Variables::new());

@@ -1,6 +1,7 @@
 //! The deployed template in the local emulator, shared by every story of this process.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dev::error::Error;
 use dev::options::{Options, RunBy};
@@ -9,13 +10,19 @@ use dev::stack::Stack;
 use crate::support::client::Tenant;
 use crate::support::place::Place;
 
-/// A stack that is started at its first use. It ends with this process: its guard sees to that.
+/// A stack that is started at its first use. It ends with the last of its stories, or with this process: its guard sees to that.
 pub(in crate::deployed) struct LazyStack {
     name: &'static str,
     delivery_processes: Option<usize>,
     run_by: RunBy,
     started: OnceLock<Result<Stack, String>>,
+    /// The stories of the stack that have not ended.
+    stories: AtomicUsize,
 }
+
+/// A story of a stack that other stories do not use. The last one stops the stack when it ends: processes without work poll on,
+/// and take the processors from other stories.
+pub(in crate::deployed) struct Story(&'static LazyStack);
 
 /// The stack that stories share; each brings its own tenants.
 static SHARED: LazyStack = LazyStack::new("tests");
@@ -27,7 +34,19 @@ pub(in crate::deployed) fn shared() -> &'static Stack {
 
 impl LazyStack {
     pub(in crate::deployed) const fn new(name: &'static str) -> Self {
-        Self { name, delivery_processes: None, run_by: RunBy::Stack, started: OnceLock::new() }
+        Self {
+            name,
+            delivery_processes: None,
+            run_by: RunBy::Stack,
+            started: OnceLock::new(),
+            stories: AtomicUsize::new(1),
+        }
+    }
+
+    /// The same for this many stories.
+    pub(in crate::deployed) const fn with_stories(mut self, count: usize) -> Self {
+        self.stories = AtomicUsize::new(count);
+        self
     }
 
     /// The same with this many processes of delivery.
@@ -42,6 +61,11 @@ impl LazyStack {
         self
     }
 
+    /// Begins a story of this stack. It ends when this is dropped.
+    pub(in crate::deployed) const fn story(&'static self) -> Story {
+        Story(self)
+    }
+
     /// The running stack.
     pub(in crate::deployed) fn get(&self) -> &Stack {
         let start = || loop {
@@ -54,6 +78,15 @@ impl LazyStack {
             }
         };
         self.started.get_or_init(start).as_ref().unwrap_or_else(|error| panic!("no local stack: {error}"))
+    }
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        let is_last = self.0.stories.fetch_sub(1, Ordering::Relaxed) == 1;
+        if is_last && let Some(Ok(stack)) = self.0.started.get() {
+            stack.stop();
+        }
     }
 }
 

@@ -58,8 +58,9 @@ impl State {
 
     /// Returns the item where the condition does not hold for it.
     fn refusal(&self, key: &Key, condition: Option<&Condition>) -> Option<Item> {
-        let found = self.storage.get(key).cloned().unwrap_or_default();
-        condition.is_some_and(|condition| !condition.holds(&found)).then_some(found)
+        let absent = Item::default();
+        let found = self.storage.get(key).unwrap_or(&absent);
+        condition.is_some_and(|condition| !condition.holds(found)).then(|| found.clone())
     }
 
     /// Refuses a read of a partition that has no units left.

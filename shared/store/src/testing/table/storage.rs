@@ -1,9 +1,10 @@
 //! The items of a table in memory and their entries in the indexes, in the order of `DynamoDB`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 
 use crate::item::{Item, Key, Name, Value};
-use crate::table::query::{Index, Query};
+use crate::table::query::{Index, Query, Range};
 use crate::unavailable::{PortResult, Unavailable};
 
 use super::usage::{IndexWrite, OVERHEAD_BYTES, Stored};
@@ -20,8 +21,11 @@ enum Sort {
     Text(String),
 }
 
+/// Where an item lies in its partition.
+type Place = (Sort, Key);
+
 /// The items of a partition of the table or of an index, in their order.
-type Partition = BTreeMap<(Sort, Key), Item>;
+type Partition = BTreeMap<Place, Item>;
 
 /// Everything that the table holds.
 #[derive(Default)]
@@ -29,9 +33,31 @@ pub(super) struct Storage {
     table: HashMap<String, Partition>,
     /// Each item as it was before its last write.
     before: HashMap<Key, Option<Item>>,
-    indexes: HashMap<(Index, String), Partition>,
+    indexes: Indexes,
     /// Writes that the indexes do not show yet, while they lag.
     pending: Option<Vec<(Option<Item>, Option<Item>)>>,
+}
+
+/// The partitions of the indexes.
+#[derive(Default)]
+struct Indexes(HashMap<(Index, String), Partition>);
+
+impl Indexes {
+    /// Shows a write of an item.
+    fn show(&mut self, before: Option<&Item>, next: Option<&Item>) {
+        for index in INDEXES {
+            if let Some((partition, place)) = before.and_then(|item| place_in(index, item))
+                && let Some(entries) = self.0.get_mut(&(index, partition))
+            {
+                entries.remove(&place);
+            }
+            let Some(item) = next else { continue };
+            if let Some((partition, place)) = place_in(index, item) {
+                let entry = held(index, item).map(|(name, value)| (name.clone(), value.clone())).collect();
+                self.0.entry((index, partition)).or_default().insert(place, entry);
+            }
+        }
+    }
 }
 
 /// What a query read.
@@ -81,29 +107,15 @@ impl Storage {
     fn write(&mut self, key: Key, next: Option<Item>) {
         let partition = self.table.entry(key.pk.clone()).or_default();
         let place = (Sort::Text(key.sk.clone()), key.clone());
-        let before = match &next {
-            Some(item) => partition.insert(place, item.clone()),
-            None => partition.remove(&place),
-        };
-        self.before.insert(key, before.clone());
+        let before = partition.remove(&place);
         match &mut self.pending {
-            Some(pending) => pending.push((before, next)),
-            None => self.index(before.as_ref(), next.as_ref()),
+            Some(pending) => pending.push((before.clone(), next.clone())),
+            None => self.indexes.show(before.as_ref(), next.as_ref()),
         }
-    }
-
-    fn index(&mut self, before: Option<&Item>, next: Option<&Item>) {
-        for index in INDEXES {
-            if let Some((partition, place)) = before.and_then(|item| place_in(index, item))
-                && let Some(entries) = self.indexes.get_mut(&(index, partition))
-            {
-                entries.remove(&place);
-            }
-            let Some(item) = next else { continue };
-            if let Some((partition, place)) = place_in(index, item) {
-                self.indexes.entry((index, partition)).or_default().insert(place, projected(index, item));
-            }
+        if let Some(item) = next {
+            partition.insert(place, item);
         }
+        self.before.insert(key, before);
     }
 
     pub(super) fn lag(&mut self) {
@@ -112,7 +124,7 @@ impl Storage {
 
     pub(super) fn catch_up(&mut self) {
         for (before, next) in self.pending.take().unwrap_or_default() {
-            self.index(before.as_ref(), next.as_ref());
+            self.indexes.show(before.as_ref(), next.as_ref());
         }
     }
 
@@ -120,24 +132,20 @@ impl Storage {
     pub(super) fn read(&self, query: &Query) -> Read {
         let partition = match query.index {
             None => self.table.get(&query.partition),
-            Some(index) => self.indexes.get(&(index, query.partition.clone())),
+            Some(index) => self.indexes.0.get(&(index, query.partition.clone())),
         };
         let start = query.start.as_ref().and_then(|start| {
             let sort = sort_of(start.get(query.sort_name()))?;
             Some((sort, start.key().ok()?))
         });
-        let is_after = |place: &(Sort, Key)| match &start {
-            None => true,
-            Some(start) if query.backwards => place < start,
-            Some(start) => place > start,
-        };
         let mut read = Read { items: Vec::new(), bytes: 0, next: None };
         let Some(partition) = partition else { return read };
-        let entries: Box<dyn Iterator<Item = (&(Sort, Key), &Item)>> =
-            if query.backwards { Box::new(partition.iter().rev()) } else { Box::new(partition.iter()) };
+        let entries = partition.range(bounds(query, start));
+        let entries: Box<dyn Iterator<Item = (&Place, &Item)>> =
+            if query.backwards { Box::new(entries.rev()) } else { Box::new(entries) };
         let in_range =
             |item: &Item| item.get(query.sort_name()).is_none_or(|sort| query.range.contains(sort));
-        for (_, item) in entries.filter(|(place, item)| is_after(place) && in_range(item)) {
+        for (_, item) in entries.filter(|(_, item)| in_range(item)) {
             read.bytes += size_of(Some(item));
             read.items.push(item.clone());
             if query.limit == Some(read.items.len()) || read.bytes > MAX_PAGE_BYTES {
@@ -149,8 +157,42 @@ impl Storage {
     }
 }
 
+/// Returns the ends between which a query finds its items: those of its range, and the key after which it starts. Keys between
+/// them may be outside the range.
+fn bounds(query: &Query, start: Option<Place>) -> (Bound<Place>, Bound<Place>) {
+    let first_of = |sort: String| Bound::Included((Sort::Text(sort), Key::new("", "")));
+    let before = |sort: String| Bound::Excluded((Sort::Text(sort), Key::new("", "")));
+    let next = |sort: &str| format!("{sort}\0");
+    let (from, to) = match &query.range {
+        Range::All => (Bound::Unbounded, Bound::Unbounded),
+        Range::Prefix(prefix) => {
+            (first_of(prefix.clone()), after_prefix(prefix).map_or(Bound::Unbounded, before))
+        }
+        Range::Between(from, to) => (first_of(from.clone()), before(next(to))),
+        Range::Before(end) => (Bound::Unbounded, before(end.clone())),
+        Range::After(begin) => (first_of(next(begin)), Bound::Unbounded),
+    };
+    match start {
+        None => (from, to),
+        Some(start) if query.backwards => (from, Bound::Excluded(start)),
+        Some(start) => (Bound::Excluded(start), to),
+    }
+}
+
+/// Returns the least text that is greater than every text with this prefix; `None` if there is none.
+fn after_prefix(prefix: &str) -> Option<String> {
+    let mut prefix = prefix.to_owned();
+    while let Some(last) = prefix.pop() {
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            prefix.push(next);
+            return Some(prefix);
+        }
+    }
+    None
+}
+
 /// Returns where an item lies in an index; `None` where it is not in it.
-fn place_in(index: Index, item: &Item) -> Option<(String, (Sort, Key))> {
+fn place_in(index: Index, item: &Item) -> Option<(String, Place)> {
     let Some(Value::S(partition)) = item.get(index.partition()) else { return None };
     Some((partition.clone(), (sort_of(item.get(index.sort()))?, item.key().ok()?)))
 }
@@ -163,12 +205,24 @@ fn sort_of(value: Option<&Value>) -> Option<Sort> {
     }
 }
 
-/// Returns an item's entry in an index.
-fn projected(index: Index, item: &Item) -> Item {
-    let Some(names) = index.projection() else { return item.clone() };
-    let is_held =
-        |name: &str| ["pk", "sk", index.partition(), index.sort()].contains(&name) || names.contains(&name);
-    item.clone().into_iter().filter(|(name, _)| is_held(name)).collect()
+/// Returns whether an item has an entry in an index.
+fn is_in(index: Index, item: &Item) -> bool {
+    let has_sort = matches!(item.get(index.sort()), Some(Value::S(_) | Value::N(_)));
+    matches!(item.get(index.partition()), Some(Value::S(_))) && has_sort && item.text("pk").is_ok()
+}
+
+/// Returns the attributes of an item that its entry in an index holds.
+fn held(index: Index, item: &Item) -> impl Iterator<Item = (&Name, &Value)> {
+    let keys = ["pk", "sk", index.partition(), index.sort()];
+    let names = index.projection();
+    item.attributes().filter(move |(name, _)| {
+        names.is_none_or(|names| keys.contains(&name.as_ref()) || names.contains(&name.as_ref()))
+    })
+}
+
+/// Returns the size of an item's entry in an index.
+fn held_bytes(index: Index, item: &Item) -> usize {
+    held(index, item).map(|(name, value)| name.len() + value.size()).sum()
 }
 
 /// Returns the key of an item in what a query reads: where its next page starts.
@@ -201,31 +255,33 @@ pub(super) fn size_of(item: Option<&Item>) -> usize {
 pub(super) fn index_writes(before: Option<&Item>, next: Option<&Item>) -> Vec<IndexWrite> {
     let mut writes = Vec::new();
     for index in INDEXES {
-        let entry = |item: Option<&Item>| {
-            let item = item?;
-            place_in(index, item).map(|place| (place, projected(index, item)))
-        };
-        let write = |((partition, _), item): &((String, (Sort, Key)), Item)| IndexWrite {
+        let write = |item: &Item| IndexWrite {
             index,
-            partition: partition.clone(),
-            units: super::usage::write_units(item.size()),
+            partition: item.text(index.partition()).unwrap_or_default().to_owned(),
+            units: super::usage::write_units(held_bytes(index, item)),
         };
-        match (entry(before), entry(next)) {
-            (old, new) if old == new => {}
-            (Some(old), Some(new)) if old.0 == new.0 => {
-                let units = write(&old).units.max(write(&new).units);
-                writes.push(IndexWrite { units, ..write(&new) });
+        let old = before.filter(|item| is_in(index, item));
+        let new = next.filter(|item| is_in(index, item));
+        match (old, new) {
+            (Some(old), Some(new)) if held(index, old).eq(held(index, new)) => {}
+            (Some(old), Some(new)) if has_same_place(index, old, new) => {
+                let units = write(old).units.max(write(new).units);
+                writes.push(IndexWrite { units, ..write(new) });
             }
-            (old, new) => writes.extend(old.iter().chain(&new).map(write)),
+            (old, new) => writes.extend(old.into_iter().chain(new).map(write)),
         }
     }
     writes
 }
 
+fn has_same_place(index: Index, old: &Item, new: &Item) -> bool {
+    ["pk", "sk", index.partition(), index.sort()].into_iter().all(|name| old.get(name) == new.get(name))
+}
+
 /// Returns the bytes of an item's entries in the indexes as their storage is billed.
 fn stored_in_indexes(item: &Item) -> u64 {
-    let entries = INDEXES.into_iter().filter(|index| place_in(*index, item).is_some());
-    entries.map(|index| stored_bytes(&projected(index, item))).sum()
+    let entries = INDEXES.into_iter().filter(|index| is_in(*index, item));
+    entries.map(|index| held_bytes(index, item) as u64 + OVERHEAD_BYTES).sum()
 }
 
 fn stored_bytes(item: &Item) -> u64 {
@@ -235,4 +291,47 @@ fn stored_bytes(item: &Item) -> u64 {
 /// Returns the error of a call that `DynamoDB` refuses as invalid.
 pub(super) fn refused(reason: &'static str) -> Unavailable {
     Unavailable::new("the memory table", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SORTS: [&str; 10] =
+        ["a", "a\0", "a#1", "a#2", "a\u{d7ff}", "a\u{10ffff}", "a\u{10ffff}z", "b", "ba", "\u{10ffff}"];
+
+    #[test]
+    fn a_query_reads_the_items_of_its_range_after_its_start_in_both_directions() {
+        let mut storage = Storage::default();
+        for sort in SORTS {
+            storage.put(Key::new("p", sort).into_item());
+        }
+        let one = |range: fn(String) -> Range| SORTS.map(|sort| range(sort.to_owned()));
+        let between =
+            SORTS.iter().flat_map(|from| SORTS.map(|to| Range::Between((*from).to_owned(), to.to_owned())));
+        let ranges = [Range::All]
+            .into_iter()
+            .chain(one(Range::Prefix))
+            .chain(one(Range::Before))
+            .chain(one(Range::After));
+        for range in
+            ranges.chain(between.filter(|range| !matches!(range, Range::Between(from, to) if from > to)))
+        {
+            for backwards in [false, true] {
+                let query = Query { backwards, ..Query::consistent("p").range(range.clone()) };
+                let mut expected: Vec<&str> =
+                    SORTS.into_iter().filter(|sort| range.contains(&Value::from(*sort))).collect();
+                expected.sort_unstable();
+                if backwards {
+                    expected.reverse();
+                }
+                for skipped in 0..=expected.len() {
+                    let start = skipped.checked_sub(1).map(|last| Key::new("p", expected[last]).into_item());
+                    let read = storage.read(&query.clone().from(start));
+                    let sorts: Vec<&str> = read.items.iter().map(|item| item.text("sk").unwrap()).collect();
+                    assert_eq!(sorts, expected[skipped..], "{range:?}, backwards: {backwards}");
+                }
+            }
+        }
+    }
 }
