@@ -9,6 +9,7 @@ use domain::delivery::share::ParkedEndpoint;
 use domain::endpoint::pace::Pace;
 use domain::timestamp::Timestamp;
 use futures_util::future::try_join_all;
+use store::clock::Clock;
 use store::ports::Ports;
 use store::queues::Delayed;
 use store::unavailable::PortResult;
@@ -27,7 +28,8 @@ struct Open {
 }
 
 impl<P: Ports> Drain<P> {
-    /// Sends the parked deliveries of one minute by this lane, the oldest events of each part first.
+    /// Sends the parked deliveries of one minute by this lane, the oldest events of each part first. Each is due at its place in that
+    /// minute, however long the steps before it took.
     pub(crate) async fn drain(
         &self,
         endpoint: &ParkedEndpoint,
@@ -35,7 +37,7 @@ impl<P: Ports> Drain<P> {
         pace: Pace,
         until: Timestamp,
     ) -> PortResult<Counts> {
-        let per_minute = pace.to_per_minute();
+        let (per_minute, began) = (pace.to_per_minute(), self.clock.now());
         let mut parts: Vec<Open> = endpoint.rows().map(|row| Open { row, last: None }).collect();
         let mut sent = 0;
         while sent < per_minute && self.has_time(until) {
@@ -46,12 +48,13 @@ impl<P: Ports> Drain<P> {
             }
 
             // 2. Send one message for the rows of an attempt, and delete all of its rows only then.
+            let elapsed = self.clock.now().since(began);
             let mut attempts = BTreeSet::new();
             let attempts = rows.iter().filter(|row| attempts.insert(row.message.attempt()));
             let delayed = |(parked, place): (&Parked, usize)| Delayed {
                 message: parked.message.clone(),
                 lane,
-                delay: drain_delay(place, pace),
+                delay: drain_delay(place, pace).saturating_sub(elapsed),
             };
             let messages: Vec<Delayed> = attempts.zip(sent..).map(delayed).collect();
             self.deliveries.send(&messages).await?;
