@@ -177,7 +177,7 @@ mod tests {
         let counts = |kind| Stack::ALL.map(|stack| stack.count_resources(kind));
         assert_eq!(counts("AWS::CloudWatch::Dashboard"), [1, 0]);
         assert_eq!(counts("AWS::CloudWatch::CompositeAlarm"), [1, 0]);
-        assert_eq!(counts("AWS::CloudWatch::Alarm"), [33, 9]);
+        assert_eq!(counts("AWS::CloudWatch::Alarm"), [33, 10]);
     }
 
     #[test]
