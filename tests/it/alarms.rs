@@ -136,7 +136,7 @@ fn each_alarm_says_how_severe_it_is_and_those_of_severity_1_page_together() {
 
 /// The rule of `Alarms=urgent`, which the template states at the head of its alarms.
 #[test]
-fn urgent_keeps_the_alarms_of_severity_1_and_those_of_messages_that_sqs_deletes_when_nobody_reads_them() {
+fn urgent_keeps_the_alarms_of_severity_1_and_those_of_messages_that_wait_until_sqs_deletes_them() {
     let template = template();
     assert_eq!(template["Parameters"]["Alarms"]["Default"], "all");
     assert_eq!(template["Conditions"]["HasAllAlarms"], json!({"Fn::Equals": [{"Ref": "Alarms"}, "all"]}));

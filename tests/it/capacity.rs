@@ -113,6 +113,13 @@ fn deliverers() -> usize {
     setting("DeliveryFunction", "MaximumConcurrency")
 }
 
+/// Starts a system with these instances of consumer, and with all of delivery.
+fn start(consumers: Pollers) -> (Receivers, Loaded<Receivers>) {
+    let receivers = Receivers::default();
+    let system = Loaded::start(receivers.clone(), consumers, Pollers::all(deliverers()));
+    (receivers, system)
+}
+
 /// The events a second that a tenant of the largest tier may post.
 fn largest_rate() -> u64 {
     u64::from(Tier::Enterprise.limits().events_per_minute) / 60
@@ -157,8 +164,7 @@ async fn beside_a_paused_endpoint() {
     const OTHERS_PER_SECOND: u64 = 400;
     const WARM_UP: Duration = Duration::from_secs(3);
     let time = Duration::from_secs(size("PAUSE_SECONDS", 3));
-    let receivers = Receivers::default();
-    let system = Loaded::start(receivers.clone(), CONSUMERS, Pollers::all(deliverers()));
+    let (receivers, system) = start(CONSUMERS);
     let others = ordinary_tenants(&system, 20);
     let paused = |endpoint| Endpoint { is_paused: true, ..endpoint };
     let large = [system.add_tenant(Tier::Enterprise, [LARGE], paused, 1)];
@@ -203,8 +209,7 @@ async fn an_endpoint_with_the_highest_rate_gets_it() {
 /// parked meanwhile.
 async fn at_the_highest_rate(is_paused: bool) -> u64 {
     let time = Duration::from_secs(size("PAUSE_SECONDS", 5));
-    let receivers = Receivers::default();
-    let system = Loaded::start(receivers.clone(), CONSUMERS, Pollers::all(deliverers()));
+    let (receivers, system) = start(CONSUMERS);
     let large = [add_largest(&system, is_paused)];
     let posted = system.post(&large, 10, MAX_RATE_PER_SECOND.into(), time).await;
     sleep(Duration::from_secs(2)).await;
@@ -228,8 +233,7 @@ async fn an_endpoint_with_the_highest_rate_that_hangs_does_not_delay_the_others(
 async fn beside_one_that_hangs() {
     const OTHERS_PER_SECOND: u64 = 1_200;
     const TIME: Duration = Duration::from_secs(3);
-    let receivers = Receivers::default();
-    let system = Loaded::start(receivers.clone(), CONSUMERS, Pollers::all(deliverers()));
+    let (receivers, system) = start(CONSUMERS);
     let others = ordinary_tenants(&system, 60);
     let large = [add_largest(&system, false)];
     let (mut waits, mut refused) = (Vec::new(), 0);
@@ -262,8 +266,7 @@ async fn fifty_endpoints_in_every_batch() {
     const TIME: Duration = Duration::from_secs(3);
     const KEYS: usize = 40;
     const ENDPOINTS: std::ops::Range<u8> = 100..150;
-    let receivers = Receivers::default();
-    let system = Loaded::start(receivers.clone(), Pollers::all(consumers()), Pollers::all(deliverers()));
+    let (receivers, system) = start(Pollers::all(consumers()));
     let others = ordinary_tenants(&system, 100);
     let of_its_own_type = |endpoint: Endpoint| Endpoint {
         event_types: vec![Pattern::from_stored(endpoint.id.as_str())],
@@ -291,8 +294,7 @@ async fn full_load() {
     const PER_SECOND: u64 = 4_000;
     const WARM_UP: Duration = Duration::from_millis(1_500);
     const TIME: Duration = Duration::from_secs(2);
-    let receivers = Receivers::default();
-    let system = Loaded::start(receivers.clone(), Pollers::all(consumers()), Pollers::all(deliverers()));
+    let (receivers, system) = start(Pollers::all(consumers()));
     let tenants = ordinary_tenants(&system, 200);
     system.post(&tenants, 1, PER_SECOND, WARM_UP).await;
     system.reset_loads();

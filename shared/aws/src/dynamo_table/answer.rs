@@ -128,9 +128,10 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_was_refused_because_the_table_is_busy_is_told_from_other_failures() {
+    fn only_a_refusal_because_the_table_is_busy_counts_as_busy() {
         let of = |code: &str| is_busy(&ErrorMetadata::builder().code(code).build());
-        assert_eq!(["ThrottlingException", "ProvisionedThroughputExceededException"].map(of), [true; 2]);
+        let busy = ["ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"];
+        assert_eq!(busy.map(of), [true; 3]);
         assert_eq!(["ResourceNotFoundException", "InternalServerError", ""].map(of), [false; 3]);
     }
 
